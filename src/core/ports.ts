@@ -1,0 +1,58 @@
+/**
+ * The outer world, as the protocols see it. Adapters on floor 3 implement these interfaces; the
+ * composition roots `node/` and `sim/` marry them to the machines.
+ */
+import type { Instant } from './units.ts';
+
+export interface Clock {
+  now(): Instant;
+  /** Calls back once at or after `at`. Returns a function that cancels. */
+  wakeAt(at: Instant, wake: () => void): () => void;
+}
+
+/** The only source of randomness. */
+export interface Random {
+  bytes(length: number): Uint8Array;
+}
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
+
+/** Structured log. Fields never hold secrets: no keys, passphrases, tokens or document contents. */
+export interface Log {
+  write(level: LogLevel, message: string, fields?: Readonly<Record<string, unknown>>): void;
+  child(room: string): Log;
+}
+
+/** Names end in their unit, e.g. `_total`, `_bytes`, `_seconds`. */
+export interface Metrics {
+  count(name: string, by?: number): void;
+  gauge(name: string, value: number): void;
+  observe(name: string, value: number): void;
+}
+
+/** Content hashing. `code` is the multicodec of the hash, `digest` the raw digest (32 bytes). */
+export interface Hasher {
+  readonly code: number;
+  readonly name: 'blake3' | 'sha2-256';
+  digest(bytes: Uint8Array): Uint8Array;
+}
+
+/** Signs with a key that never leaves its keystore. */
+export interface Signer {
+  /** Raw Ed25519 public key, 32 bytes. */
+  readonly publicKey: Uint8Array;
+  /** Ed25519 signature, 64 bytes, over exactly `message`. */
+  sign(message: Uint8Array): Uint8Array;
+}
+
+/** What a dial returns: an authenticated peer that has passed hello. */
+export interface DialedPeer {
+  readonly nodeId: string;
+  readonly address: string;
+}
+
+/** Opens connections. The route policy decides which transports exist behind it. */
+export interface Dialer {
+  /** @throws {AegisError} `DIAL_FAILED`, `HELLO_REFUSED`, `TIMEOUT`. */
+  dial(address: string, options: { timeoutMs: number }): Promise<DialedPeer>;
+}
