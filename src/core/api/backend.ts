@@ -1,0 +1,90 @@
+/**
+ * What the server asks of the node behind it. `node/` implements this; the server knows nothing
+ * else of a node. Every method may throw an AegisError, which becomes the reply.
+ */
+import type { Body, Query, Result } from './contract/endpoints.ts';
+import type { Change, Snapshot } from './contract/events.ts';
+import type { Scope } from './contract/routes.ts';
+
+/** What every call carries. */
+export interface CallContext {
+  /** Aborts when the caller hangs up, when an upload stalls, and when the server stops. */
+  readonly signal: AbortSignal;
+  readonly scope: Scope;
+}
+
+/** One file or empty directory of a tree. Files come in the order of the archive. */
+export interface TreeEntry {
+  /** Relative, `/` between parts, no `.` or `..`, valid UTF-8. */
+  readonly path: string;
+  readonly kind: 'file' | 'directory';
+  /** 0 for a directory. The bytes are exactly as many. */
+  readonly sizeBytes: number;
+  /** Must be read to its end (or the iteration of the tree ended) before the next entry comes. */
+  readonly bytes: AsyncIterable<Uint8Array>;
+}
+
+/** What is uploaded. Chunks have any size; back-pressure is the pace of the iteration. */
+export type Upload =
+  | { readonly kind: 'file'; readonly bytes: AsyncIterable<Uint8Array> }
+  | { readonly kind: 'directory'; readonly entries: AsyncIterable<TreeEntry> };
+
+interface DownloadFacts {
+  readonly path: string;
+  /** Root of the content. */
+  readonly cid: string;
+  /** CID of the signed version. */
+  readonly version: string;
+  readonly sizeBytes: number;
+}
+
+/** What is downloaded. An iteration that throws cuts the reply; the error stays askable. */
+export type Download = DownloadFacts & Upload;
+
+export interface WaitFor {
+  readonly condition: 'ready' | 'peers';
+  /** Connected peers wanted; 0 with `ready`. */
+  readonly peers: number;
+  readonly timeoutMs: number;
+}
+
+export interface Backend {
+  status(): Promise<Result<'node.status'>>;
+  info(): Promise<Result<'node.info'>>;
+  /** @throws {AegisError} `TIMEOUT`. Resolves as soon as the condition holds. */
+  wait(wanted: WaitFor, context: CallContext): Promise<void>;
+  /** Begins the graceful stop and returns at once; the reply is sent before the server closes. */
+  stop(): void;
+  /** Prometheus text format. */
+  metrics(): Promise<string>;
+
+  peers(): Promise<Result<'peers.list'>>;
+  /** `id` here and below: a node id, the start of one, a peer id or a name. `NOT_FOUND`. */
+  peer(id: string): Promise<Result<'peers.show'>>;
+  addPeer(body: Body<'peers.add'>, context: CallContext): Promise<Result<'peers.add'>>;
+  removePeer(id: string, context: CallContext): Promise<Result<'peers.remove'>>;
+  pingPeer(
+    id: string,
+    body: Body<'peers.ping'>,
+    context: CallContext,
+  ): Promise<Result<'peers.ping'>>;
+  findPeer(
+    id: string,
+    query: Query<'peers.find'>,
+    context: CallContext,
+  ): Promise<Result<'peers.find'>>;
+  whyPeer(id: string): Promise<Result<'peers.why'>>;
+
+  put(query: Query<'kb.put'>, upload: Upload, context: CallContext): Promise<Result<'kb.put'>>;
+  /** Resolves once the root and its size are known; the bytes may still have to be fetched. */
+  get(query: Query<'kb.get'>, context: CallContext): Promise<Download>;
+  list(query: Query<'kb.ls'>): Promise<Result<'kb.ls'>>;
+  log(query: Query<'kb.log'>): Promise<Result<'kb.log'>>;
+  stat(query: Query<'kb.stat'>): Promise<Result<'kb.stat'>>;
+  where(query: Query<'kb.where'>): Promise<Result<'kb.where'>>;
+
+  /** The state from which a reader of events starts. */
+  snapshot(): Promise<Omit<Snapshot, 'type' | 'schema'>>;
+  /** Calls back on every change until the returned function is called. Must never throw. */
+  subscribe(listener: (change: Change) => void): () => void;
+}

@@ -1,0 +1,43 @@
+/** All endpoints by name. Only the server, the generators and the tests import this at run time. */
+import type * as v from 'valibot';
+import * as errors from './errors.ts';
+import * as events from './events.ts';
+import * as kb from './kb.ts';
+import * as node from './node.ts';
+import * as peers from './peers.ts';
+import type { RouteName } from './routes.ts';
+
+export const ENDPOINTS = {
+  'node.status': node.nodeStatus,
+  'node.info': node.nodeInfo,
+  'node.wait': node.nodeWait,
+  'node.stop': node.nodeStop,
+  'node.metrics': node.nodeMetrics,
+  'peers.list': peers.peersList,
+  'peers.show': peers.peersShow,
+  'peers.add': peers.peersAdd,
+  'peers.remove': peers.peersRemove,
+  'peers.ping': peers.peersPing,
+  'peers.find': peers.peersFind,
+  'peers.why': peers.peersWhy,
+  'kb.put': kb.kbPut,
+  'kb.get': kb.kbGet,
+  'kb.ls': kb.kbLs,
+  'kb.log': kb.kbLog,
+  'kb.stat': kb.kbStat,
+  'kb.where': kb.kbWhere,
+  events: events.events,
+  'failures.show': errors.failuresShow,
+} as const;
+
+type Of<N extends RouteName> = (typeof ENDPOINTS)[N];
+/** The query after defaults have been filled in: what a backend gets. */
+export type Query<N extends RouteName> = v.InferOutput<Of<N>['query']>;
+/** The query as a caller gives it. */
+export type QueryInput<N extends RouteName> = v.InferInput<Of<N>['query']>;
+export type Body<N extends RouteName> = v.InferOutput<Of<N>['body']>;
+export type BodyInput<N extends RouteName> = v.InferInput<Of<N>['body']>;
+/** The reply without `schema`: what a backend returns. */
+export type Result<N extends RouteName> = v.InferOutput<Of<N>['result']>;
+/** The reply as sent. */
+export type Reply<N extends RouteName> = v.InferOutput<Of<N>['reply']>;

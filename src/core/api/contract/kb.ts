@@ -1,0 +1,156 @@
+/**
+ * Endpoints of the topic `kb`. Content itself is not JSON: `kb.put` takes the bytes of a file
+ * (application/octet-stream) or a tar (application/x-tar) as its body, `kb.get` returns them.
+ */
+import * as v from 'valibot';
+import { endpoint } from './endpoint.ts';
+import {
+  bytes,
+  cid,
+  count,
+  fileKind,
+  hashName,
+  nodeId,
+  text,
+  time,
+  timeoutMs,
+  word,
+} from './values.ts';
+
+/** A path of the knowledge base; `model/path.ts` holds the exact rules. */
+const path = word;
+const replicas = v.object({ wanted: count, confirmed: count });
+
+const entry = {
+  path: v.string(),
+  /** Root of the content. */
+  cid,
+  /** CID of the signed version. */
+  version: cid,
+  kind: fileKind,
+  sizeBytes: bytes,
+  generation: count,
+  author: nodeId,
+  authorName: v.nullable(v.string()),
+  time,
+  /** More than one: the path has versions that do not know of each other. */
+  heads: count,
+  replicas,
+  /** Whether this node holds the whole content. */
+  local: v.boolean(),
+};
+export const kbEntrySchema = v.object(entry);
+export type KbEntry = v.InferOutput<typeof kbEntrySchema>;
+
+export const REPLICAS_MAX = 64;
+export const MESSAGE_LENGTH_MAX = 1024;
+export const kbPut = endpoint('kb.put', {
+  query: {
+    path,
+    message: v.optional(v.pipe(v.string(), v.maxLength(MESSAGE_LENGTH_MAX))),
+    wait: v.optional(v.picklist(['local', 'replicated']), 'replicated'),
+    replicas: v.optional(v.pipe(count, v.minValue(1), v.maxValue(REPLICAS_MAX))),
+    timeoutMs: v.optional(timeoutMs, 60_000),
+    /** The version that must be the shown one; refused with EXISTS otherwise. `none`: no version. */
+    ifVersion: v.optional(word),
+    hash: v.optional(hashName, 'blake3'),
+  },
+  reply: {
+    path: v.string(),
+    cid,
+    version: cid,
+    kind: fileKind,
+    generation: count,
+    sizeBytes: bytes,
+    replicas: v.object({ wanted: count, confirmed: count, nodes: v.array(nodeId) }),
+    /** `false`: the path already showed exactly this content, and no version was written. */
+    created: v.boolean(),
+    wait: v.picklist(['local', 'replicated']),
+  },
+});
+
+export const kbGet = endpoint('kb.get', {
+  query: {
+    /** `PATH`, or `PATH@VERSION` with the CID of a version or at least 8 characters of its end. */
+    path,
+    timeoutMs: v.optional(timeoutMs, 60_000),
+  },
+});
+
+export const LIST_LIMIT_MAX = 10_000;
+const item = v.object({ path: v.string(), cid, kind: fileKind, sizeBytes: bytes });
+export type KbItem = v.InferOutput<typeof item>;
+export const kbLs = endpoint('kb.ls', {
+  query: {
+    prefix: v.optional(text, ''),
+    recursive: v.optional(v.boolean(), false),
+    limit: v.optional(v.pipe(count, v.minValue(1), v.maxValue(LIST_LIMIT_MAX)), 1000),
+    /** Only paths that sort after this one: `next` of the page before. */
+    after: v.optional(text),
+  },
+  reply: {
+    prefix: v.string(),
+    entries: v.array(kbEntrySchema),
+    /** First parts of longer paths, each ending in `/`; empty when `recursive`. */
+    prefixes: v.array(v.string()),
+    /** What is inside, when `prefix` itself names a stored directory. */
+    items: v.array(item),
+    total: count,
+    next: v.nullable(v.string()),
+  },
+});
+
+const logEntry = v.object({
+  version: cid,
+  cid,
+  kind: v.nullable(fileKind),
+  sizeBytes: bytes,
+  generation: count,
+  author: nodeId,
+  authorName: v.nullable(v.string()),
+  sequence: count,
+  time,
+  message: v.nullable(v.string()),
+  deleted: v.boolean(),
+  parents: v.array(cid),
+  head: v.boolean(),
+  shown: v.boolean(),
+});
+export type KbLogEntry = v.InferOutput<typeof logEntry>;
+export const kbLog = endpoint('kb.log', {
+  query: {
+    path,
+    limit: v.optional(v.pipe(count, v.minValue(1), v.maxValue(LIST_LIMIT_MAX)), 1000),
+  },
+  reply: { path: v.string(), versions: v.array(logEntry), heads: count, total: count },
+});
+
+export const kbStat = endpoint('kb.stat', {
+  query: { path },
+  reply: {
+    ...entry,
+    message: v.nullable(v.string()),
+    parents: v.array(cid),
+    sequence: count,
+    /** `null` while the content is not held here. */
+    objects: v.nullable(count),
+    hash: hashName,
+  },
+});
+
+const holder = v.object({
+  nodeId,
+  name: v.nullable(v.string()),
+  zone: v.nullable(v.string()),
+  /** Placement chose this node. */
+  placed: v.boolean(),
+  /** This node has said that its copy is durable. */
+  confirmed: v.boolean(),
+  reachable: v.boolean(),
+  self: v.boolean(),
+});
+export type KbHolder = v.InferOutput<typeof holder>;
+export const kbWhere = endpoint('kb.where', {
+  query: { path: v.optional(path), cid: v.optional(word) },
+  reply: { path: v.nullable(v.string()), cid, replicas, holders: v.array(holder) },
+});

@@ -1,0 +1,81 @@
+/** Endpoints of the topic `node`. */
+import * as v from 'valibot';
+import { endpoint } from './endpoint.ts';
+import { address, bytes, count, ms, nodeId, time, timeoutMs } from './values.ts';
+
+export const nodeState = v.picklist(['starting', 'ready', 'stopping']);
+
+const status = {
+  state: nodeState,
+  nodeId,
+  name: v.string(),
+  zone: v.string(),
+  peerId: v.string(),
+  /** `null` until the node belongs to a cluster. */
+  clusterId: v.nullable(v.string()),
+  clusterName: v.nullable(v.string()),
+  pid: count,
+  version: v.string(),
+  startedAt: time,
+  uptimeMs: ms,
+  addresses: v.array(address),
+  peers: v.object({ connected: count, known: count }),
+  kb: v.object({
+    paths: count,
+    versions: count,
+    objects: count,
+    sizeBytes: bytes,
+    underReplicated: count,
+  }),
+  resources: v.object({
+    rssBytes: bytes,
+    heapBytes: bytes,
+    /** Of one core; more than 100 when several threads work. */
+    cpuPercent: v.pipe(v.number(), v.minValue(0)),
+    loopLagMsP99: ms,
+  }),
+};
+export const nodeStatusSchema = v.object(status);
+export type NodeStatus = v.InferOutput<typeof nodeStatusSchema>;
+
+export const nodeStatus = endpoint('node.status', { reply: status });
+
+export const nodeInfo = endpoint('node.info', {
+  reply: {
+    nodeId,
+    name: v.string(),
+    zone: v.string(),
+    region: v.string(),
+    peerId: v.string(),
+    clusterId: v.nullable(v.string()),
+    clusterName: v.nullable(v.string()),
+    fingerprint: v.string(),
+    createdAt: time,
+    version: v.string(),
+    nodeVersion: v.string(),
+    platform: v.string(),
+    pid: count,
+    startedAt: time,
+    home: v.string(),
+    socket: v.string(),
+    logFile: v.string(),
+    storageWeight: count,
+    replicasWanted: count,
+    members: count,
+    agent: v.string(),
+  },
+});
+
+/** Waits for `ready`, or for a number of connected peers: `peers=3`. */
+export const WAIT_FOR = /^(?:ready|peers=(?:0|[1-9]\d{0,3}))$/;
+export const nodeWait = endpoint('node.wait', {
+  query: {
+    for: v.optional(v.pipe(v.string(), v.regex(WAIT_FOR, 'must be ready or peers=N')), 'ready'),
+    timeoutMs: v.optional(timeoutMs, 30_000),
+  },
+  reply: { for: v.string(), waitedMs: ms },
+});
+
+export const nodeStop = endpoint('node.stop', { reply: { stopping: v.literal(true), pid: count } });
+
+export const nodeMetrics = endpoint('node.metrics', {});

@@ -1,0 +1,73 @@
+/** Endpoints of the topic `peers`. An `:id` is a node id, its start, a peer id or a name. */
+import * as v from 'valibot';
+import { endpoint } from './endpoint.ts';
+import { address, bytes, count, ms, time, timeoutMs, word } from './values.ts';
+
+const peer = {
+  /** `null` for an added address at which nobody has answered yet. */
+  nodeId: v.nullable(v.string()),
+  name: v.nullable(v.string()),
+  zone: v.nullable(v.string()),
+  peerId: v.nullable(v.string()),
+  state: v.picklist(['connected', 'dialing', 'waiting', 'unknown']),
+  address: v.nullable(address),
+  direction: v.nullable(v.picklist(['inbound', 'outbound'])),
+  rttMs: v.nullable(ms),
+  agent: v.nullable(v.string()),
+  connectedAt: v.nullable(time),
+  bytesIn: bytes,
+  bytesOut: bytes,
+  /** Failed dials since the last connection. */
+  attempts: count,
+  lastError: v.nullable(v.string()),
+  nextDialAt: v.nullable(time),
+};
+export const peerSchema = v.object(peer);
+export type Peer = v.InferOutput<typeof peerSchema>;
+
+export const peersList = endpoint('peers.list', {
+  reply: { peers: v.array(peerSchema), total: count, connected: count },
+});
+
+export const peersShow = endpoint('peers.show', { reply: { peer: peerSchema } });
+
+export const peersAdd = endpoint('peers.add', {
+  body: {
+    address: v.pipe(word, v.startsWith('/', 'must be a multiaddr, e.g. /ip4/10.0.0.7/tcp/4001')),
+  },
+  reply: { address, added: v.boolean() },
+});
+
+export const peersRemove = endpoint('peers.remove', {
+  reply: { nodeId: v.nullable(v.string()), removed: v.array(address), disconnected: v.boolean() },
+});
+
+export const PING_COUNT_MAX = 100;
+export const peersPing = endpoint('peers.ping', {
+  body: {
+    count: v.optional(v.pipe(count, v.minValue(1), v.maxValue(PING_COUNT_MAX)), 3),
+    timeoutMs: v.optional(timeoutMs, 5000),
+  },
+  reply: {
+    nodeId: v.string(),
+    sent: count,
+    received: count,
+    rttsMs: v.array(ms),
+    rttMsMin: v.nullable(ms),
+    rttMsAvg: v.nullable(ms),
+    rttMsMax: v.nullable(ms),
+  },
+});
+
+export const peersFind = endpoint('peers.find', {
+  query: { timeoutMs: v.optional(timeoutMs, 10_000) },
+  reply: { nodeId: v.nullable(v.string()), peerId: v.string(), addresses: v.array(address) },
+});
+
+export const peersWhy = endpoint('peers.why', {
+  reply: {
+    peer: peerSchema,
+    /** One sentence a line, the most important first. */
+    reasons: v.array(v.string()),
+  },
+});

@@ -1,0 +1,99 @@
+/**
+ * The endpoints of the local API as plain data: name, method, path, scope, kind of reply. The
+ * schemas are declared next to each topic (`node.ts`, `peers.ts`, `kb.ts`, `events.ts`).
+ *
+ * This file does not import a schema library: the client needs it at the start of every command.
+ */
+export type Scope = 'read' | 'admin';
+export type Method = 'GET' | 'POST' | 'PUT' | 'DELETE';
+/** `json`: one object; `bytes`: a file or a tar; `ndjson`: one object a line; `text`: plain text. */
+export type ReplyKind = 'json' | 'bytes' | 'ndjson' | 'text';
+
+export interface Route {
+  readonly method: Method;
+  /** `:name` marks a parameter of one path segment. */
+  readonly path: string;
+  readonly scope: Scope;
+  readonly reply: ReplyKind;
+  /** `stream`: the body is not JSON and is handed on as it arrives. */
+  readonly body: 'none' | 'json' | 'stream';
+  readonly summary: string;
+}
+
+const route = (
+  method: Method,
+  path: string,
+  scope: Scope,
+  summary: string,
+  more: { reply?: ReplyKind; body?: Route['body'] } = {},
+): Route => ({
+  method,
+  path,
+  scope,
+  summary,
+  reply: more.reply ?? 'json',
+  body: more.body ?? 'none',
+});
+
+/** Keyed by name; the `schema` of a JSON reply is `aegis.<name>/1`. */
+export const ROUTES = {
+  'node.status': route('GET', '/v1/node', 'read', 'What the node is doing now.'),
+  'node.info': route('GET', '/v1/node/info', 'read', 'What does not change while the node runs.'),
+  'node.wait': route('GET', '/v1/node/wait', 'read', 'Answers once a condition holds.'),
+  'node.stop': route('POST', '/v1/node/stop', 'admin', 'Stops the node gracefully.'),
+  'node.metrics': route('GET', '/v1/metrics', 'read', 'Metrics in the Prometheus text format.', {
+    reply: 'text',
+  }),
+  'peers.list': route('GET', '/v1/peers', 'read', 'All known peers.'),
+  'peers.show': route('GET', '/v1/peers/:id', 'read', 'One peer.'),
+  'peers.add': route('POST', '/v1/peers', 'admin', 'Remembers an address and dials it.', {
+    body: 'json',
+  }),
+  'peers.remove': route('DELETE', '/v1/peers/:id', 'admin', 'Forgets a peer and hangs up.'),
+  'peers.ping': route('POST', '/v1/peers/:id/ping', 'read', 'Measures round trips to a peer.', {
+    body: 'json',
+  }),
+  'peers.find': route('GET', '/v1/peers/find/:id', 'read', 'Looks up the addresses of a peer.'),
+  'peers.why': route('GET', '/v1/peers/:id/why', 'read', 'Why a peer is or is not connected.'),
+  'kb.put': route('PUT', '/v1/kb/versions', 'admin', 'Stores a file or a directory.', {
+    body: 'stream',
+  }),
+  'kb.get': route(
+    'GET',
+    '/v1/kb/content',
+    'read',
+    'The bytes of a file, or a tar of a directory.',
+    {
+      reply: 'bytes',
+    },
+  ),
+  'kb.ls': route('GET', '/v1/kb/list', 'read', 'Paths of the knowledge base.'),
+  'kb.log': route('GET', '/v1/kb/log', 'read', 'Versions of a path, every head among them.'),
+  'kb.stat': route('GET', '/v1/kb/stat', 'read', 'Facts of the shown version of a path.'),
+  'kb.where': route('GET', '/v1/kb/where', 'read', 'Which nodes hold a root.'),
+  events: route('GET', '/v1/events', 'read', 'A snapshot, then every change, one JSON a line.', {
+    reply: 'ndjson',
+  }),
+  'failures.show': route('GET', '/v1/failures/:id', 'read', 'Why a streamed reply was cut.'),
+} as const satisfies Record<string, Route>;
+
+export type RouteName = keyof typeof ROUTES;
+
+/** Header names that belong to the contract. */
+export const HEADER = {
+  cid: 'x-aegis-cid',
+  version: 'x-aegis-version',
+  path: 'x-aegis-path',
+  kind: 'x-aegis-kind',
+  sizeBytes: 'x-aegis-size-bytes',
+  request: 'x-aegis-request',
+} as const;
+
+/** Media types of bodies. */
+export const MEDIA = {
+  json: 'application/json',
+  file: 'application/octet-stream',
+  directory: 'application/x-tar',
+  ndjson: 'application/x-ndjson',
+  text: 'text/plain; version=0.0.4; charset=utf-8',
+} as const;
