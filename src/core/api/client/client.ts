@@ -1,0 +1,104 @@
+/**
+ * The client of the local API. Cheap to load: no schema library, no node:http. It trusts the
+ * daemon's replies to follow the contract, as both come from one home, but never their size.
+ */
+import { AegisError } from '../../errors.ts';
+import type { BodyInput, QueryInput, Reply } from '../contract/endpoints.ts';
+import type { ApiEvent } from '../contract/events.ts';
+import { ROUTES, type RouteName } from '../contract/routes.ts';
+import { type ExchangeOptions, exchange } from './exchange.ts';
+import { errorOfReply, type QueryValues, requestTarget, type Target } from './request.ts';
+import type { Response } from './response.ts';
+import type { ContentReply, UploadSource } from './stream.ts';
+
+export interface ClientOptions extends Target {
+  /** For one exchange; for streams: until the first byte of the reply. @default 30 000 */
+  readonly timeoutMs?: number;
+}
+
+export interface CallOptions<N extends RouteName = RouteName> {
+  /** Values of the `:name` segments of the path. */
+  readonly params?: Readonly<Record<string, string>>;
+  readonly query?: QueryInput<N>;
+  readonly body?: BodyInput<N>;
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal;
+}
+
+const TIMEOUT_MS = 30_000;
+/** A call that waits in the daemon is given this much longer than the wait. */
+const GRACE_MS = 5000;
+
+export class Client {
+  readonly #target: Target;
+  readonly #timeoutMs: number;
+
+  constructor(options: ClientOptions) {
+    this.#target = options;
+    this.#timeoutMs = options.timeoutMs ?? TIMEOUT_MS;
+  }
+
+  /** Calls an endpoint that replies with JSON. @throws {AegisError} the daemon's, or DAEMON_UNREACHABLE. */
+  async call<N extends RouteName>(name: N, options: CallOptions<N> = {}): Promise<Reply<N>> {
+    const { method, path } = ROUTES[name];
+    const query = options.query as QueryValues | undefined;
+    const reply = await this.raw({
+      method,
+      target: requestTarget(path, options.params, query),
+      timeoutMs: this.#deadlineMs(options),
+      ...(options.signal && { signal: options.signal }),
+      ...(ROUTES[name].body === 'json' && { body: toJson(options.body ?? {}) }),
+    });
+    if (reply.status >= 300) throw errorOfReply(reply.status, reply.body);
+    return parse(reply.body) as Reply<N>;
+  }
+
+  /** One exchange as it is; a reply with an error status is returned, not thrown. */
+  raw(options: Omit<ExchangeOptions, 'timeoutMs'> & { timeoutMs?: number }): Promise<Response> {
+    return exchange(this.#target, { ...options, timeoutMs: options.timeoutMs ?? this.#timeoutMs });
+  }
+
+  /** Stores the bytes of a file, or a tar made by `packTar`, under `query.path`. */
+  async put(
+    query: QueryInput<'kb.put'>,
+    source: UploadSource,
+    options: { signal?: AbortSignal } = {},
+  ): Promise<Reply<'kb.put'>> {
+    const { upload } = await import('./stream.ts');
+    const target = requestTarget(ROUTES['kb.put'].path, {}, query);
+    return await upload(this.#target, target, source, { ...options, timeoutMs: this.#timeoutMs });
+  }
+
+  /** Opens the content of a path. Its bytes end with an error unless they are complete. */
+  async content(
+    query: QueryInput<'kb.get'>,
+    options: { signal?: AbortSignal; timeoutMs?: number } = {},
+  ): Promise<ContentReply> {
+    const { download } = await import('./stream.ts');
+    const target = requestTarget(ROUTES['kb.get'].path, {}, query);
+    const timeoutMs = this.#deadlineMs({ ...options, query });
+    return await download(this.#target, target, { ...options, timeoutMs });
+  }
+
+  /** A snapshot, then every change, until the signal aborts or the daemon ends the stream. */
+  async *events(options: { signal?: AbortSignal } = {}): AsyncGenerator<ApiEvent, void> {
+    const { watch } = await import('./stream.ts');
+    yield* watch(this.#target, ROUTES.events.path, { ...options, timeoutMs: this.#timeoutMs });
+  }
+
+  #deadlineMs(options: { timeoutMs?: number; query?: object }): number {
+    const own = options.timeoutMs ?? this.#timeoutMs;
+    const { timeoutMs = 0 } = (options.query ?? {}) as { timeoutMs?: number };
+    return Math.max(own, timeoutMs === 0 ? 0 : timeoutMs + GRACE_MS);
+  }
+}
+
+const toJson = (value: unknown): Uint8Array => Buffer.from(JSON.stringify(value));
+
+function parse(body: Buffer): unknown {
+  try {
+    return JSON.parse(body.toString('utf8'));
+  } catch (cause) {
+    throw new AegisError('BAD_ENCODING', "the daemon's reply is not JSON", { cause });
+  }
+}
