@@ -1,0 +1,168 @@
+/**
+ * Where a node keeps its things. This room resolves paths, checks who may read them and holds the
+ * settings. It does not open databases, unlock keys or talk to a daemon.
+ */
+import { mkdir, stat } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { dirname, isAbsolute, join, resolve } from 'node:path';
+import { AegisError } from '../errors.ts';
+import { statIfPresent } from '../files.ts';
+
+/** Every path of a home, absolute. */
+export interface HomePaths {
+  /** How to name this home to a person: its directory. */
+  readonly label: string;
+  readonly config: string;
+  readonly format: string;
+  readonly keys: string;
+  readonly data: string;
+  readonly chainDb: string;
+  readonly contentDb: string;
+  readonly genesis: string;
+  readonly logs: string;
+  readonly logFile: string;
+  readonly run: string;
+  readonly lock: string;
+  readonly socket: string;
+  readonly readToken: string;
+  readonly adminToken: string;
+  readonly daemonInfo: string;
+}
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+interface HomeQuestion {
+  /** Value of `--home`; wins over AEGIS_HOME. */
+  readonly home?: string | undefined;
+  readonly env: Environment;
+}
+
+/** Longest path of a unix socket on Linux: `sun_path` has 108 bytes, the last is NUL (unix(7)). */
+export const SOCKET_PATH_BYTES_MAX = 107;
+
+/** Touches no disk. `--home`, else AEGIS_HOME, else the XDG base directories. */
+export function resolveHome({ home, env }: HomeQuestion): HomePaths {
+  const chosen = home ?? env['AEGIS_HOME'];
+  if (chosen !== undefined && chosen !== '') {
+    const root = resolve(chosen);
+    const at = (name: string): string => join(root, name);
+    return layOut({
+      config: root,
+      keys: at('keys'),
+      data: at('data'),
+      state: root,
+      run: at('run'),
+    });
+  }
+  const user = env['HOME'] || homedir();
+  const config = xdg(env, 'XDG_CONFIG_HOME', join(user, '.config'));
+  const data = xdg(env, 'XDG_DATA_HOME', join(user, '.local', 'share'));
+  const state = xdg(env, 'XDG_STATE_HOME', join(user, '.local', 'state'));
+  const runtime = env['XDG_RUNTIME_DIR'];
+  const run = runtime && isAbsolute(runtime) ? join(runtime, 'aegis') : join(state, 'run');
+  // Keys are data, not configuration: people publish their ~/.config.
+  return layOut({ config, keys: join(data, 'keys'), data, state, run });
+}
+
+/** The specification says that relative values are to be ignored (XDG Base Directory 0.8). */
+function xdg(env: Environment, name: string, fallback: string): string {
+  const value = env[name];
+  return join(value !== undefined && isAbsolute(value) ? value : fallback, 'aegis');
+}
+
+interface Roots {
+  readonly config: string;
+  readonly keys: string;
+  readonly data: string;
+  readonly state: string;
+  readonly run: string;
+}
+
+function layOut({ config, keys, data, state, run }: Roots): HomePaths {
+  const logs = join(state, 'logs');
+  return {
+    label: config,
+    config: join(config, 'config.json'),
+    format: join(config, 'format.json'),
+    keys,
+    data,
+    chainDb: join(data, 'chain.db'),
+    contentDb: join(data, 'content.db'),
+    genesis: join(data, 'genesis.cbor'),
+    logs,
+    logFile: join(logs, 'node.log'),
+    run,
+    // A session manager empties XDG_RUNTIME_DIR at logout, under the feet of a running daemon; a
+    // lock in it would vanish and let a second daemon in. So it stands beside what lives on.
+    lock: join(state, 'run', 'daemon.lock'),
+    socket: join(run, 'api.sock'),
+    readToken: join(run, 'read.token'),
+    adminToken: join(run, 'admin.token'),
+    daemonInfo: join(run, 'daemon.json'),
+  };
+}
+
+/** Makes what is missing of a home, private to its user, and refuses a home that others can read. */
+export async function ensureHome(paths: HomePaths): Promise<void> {
+  for (const path of directoriesOf(paths)) await mkdir(path, { recursive: true, mode: 0o700 });
+  await checkPrivate(paths);
+}
+
+/** @throws {AegisError} `NO_HOME` when nobody has made this home; else as `checkPrivate`. */
+export async function requireHome(paths: HomePaths): Promise<void> {
+  if ((await statIfPresent(paths.format)) === undefined) {
+    throw new AegisError('NO_HOME', `there is no aegis home at ${paths.label}`);
+  }
+  await checkPrivate(paths);
+}
+
+/** Every directory of a home, outer ones first, without repetition. */
+export function directoriesOf(paths: HomePaths): string[] {
+  const { config, data, keys, logs, run, lock } = paths;
+  const all = [dirname(config), data, dirname(logs), keys, logs, dirname(lock), run];
+  return [...new Set(all)];
+}
+
+/**
+ * Refuses a home whose directories belong to somebody else, can be read or written by others, or
+ * are links: whoever can swap a directory can swap the keys in it.
+ *
+ * @throws {AegisError} `BAD_CONFIG` naming the path.
+ */
+export async function checkPrivate(paths: HomePaths): Promise<void> {
+  for (const path of directoriesOf(paths)) {
+    const problem = await directoryProblem(path, path === paths.label);
+    if (problem !== undefined) {
+      throw new AegisError('BAD_CONFIG', problem, { hint: 'Repair it: aegis doctor --fix' });
+    }
+  }
+}
+
+/** What is wrong with a directory of a home, in words; undefined when it is fine or absent. */
+export async function directoryProblem(
+  path: string,
+  mayBeLink: boolean,
+): Promise<string | undefined> {
+  const link = await statIfPresent(path);
+  if (link === undefined) return undefined;
+  if (link.isSymbolicLink() && !mayBeLink) return `${path} is a symbolic link`;
+  const stats = link.isSymbolicLink() ? await stat(path) : link;
+  if (!stats.isDirectory()) return `${path} is not a directory`;
+  const uid = process.getuid?.();
+  if (uid !== undefined && stats.uid !== uid) {
+    return `${path} belongs to user ${stats.uid}, not to ${uid}, who runs this command`;
+  }
+  if ((stats.mode & 0o077) !== 0) {
+    const mode = (stats.mode & 0o777).toString(8);
+    return `${path} is open to other users (mode ${mode}, expected 700)`;
+  }
+  return undefined;
+}
+
+/** @throws {AegisError} `SOCKET_PATH_TOO_LONG`; the kernel would cut the path without a word. */
+export function checkSocketPath(path: string): void {
+  const bytes = Buffer.byteLength(path);
+  if (bytes <= SOCKET_PATH_BYTES_MAX) return;
+  const limit = `${bytes} bytes, and a unix socket may have ${SOCKET_PATH_BYTES_MAX}`;
+  throw new AegisError('SOCKET_PATH_TOO_LONG', `the path ${path} has ${limit}`);
+}

@@ -1,0 +1,143 @@
+/**
+ * The schema of the settings. Imported lazily: whoever needs only defaults pays nothing for it.
+ */
+import * as v from 'valibot';
+import { AegisError } from '../errors.ts';
+import { GIB, KIB } from '../units.ts';
+import type { Environment } from './home.ts';
+import { SETTING_KEYS, type SettingKey, type Settings, variableOf } from './settings.ts';
+
+const ADDRESSES_MAX = 64;
+const integer = (min: number, max: number) =>
+  v.pipe(
+    v.number(`expected a whole number from ${min} to ${max}`),
+    v.check(
+      (n) => Number.isSafeInteger(n) && n >= min && n <= max,
+      `expected a whole number from ${min} to ${max}`,
+    ),
+  );
+const label = (what: string) =>
+  v.pipe(
+    v.string(`expected ${what}`),
+    v.regex(/^[\p{L}\p{N}][\p{L}\p{N} ._-]{0,63}$/u, `expected ${what}: 1 to 64 letters or digits`),
+  );
+const addresses = v.pipe(
+  v.array(
+    v.pipe(
+      v.string('expected a multiaddr such as /ip4/127.0.0.1/tcp/0'),
+      v.regex(/^(\/[\w.:%-]+)+$/, 'expected a multiaddr such as /ip4/127.0.0.1/tcp/0'),
+    ),
+    'expected a list of multiaddrs',
+  ),
+  v.maxLength(ADDRESSES_MAX, `expected at most ${ADDRESSES_MAX} multiaddrs`),
+);
+const LEVELS = ['debug', 'info', 'warn', 'error'] as const;
+
+const SCHEMAS = {
+  'node.listen': addresses,
+  'node.peers': addresses,
+  'node.storageWeight': integer(0, 1000),
+  'node.name': label('a name'),
+  'node.zone': label('a zone'),
+  'node.region': label('a region'),
+  'log.level': v.picklist(LEVELS, `expected one of ${LEVELS.join(', ')}`),
+  'log.maxSizeBytes': integer(64 * KIB, GIB),
+  'log.files': integer(1, 100),
+  'kb.minReplicas': integer(1, 16),
+  'api.listen': v.pipe(
+    v.string('expected host:port'),
+    v.regex(/^(\[[0-9a-fA-F:]+\]|[\w.-]+):\d{1,5}$/, 'expected host:port'),
+  ),
+  'limits.connections': integer(1, 10_000),
+} as const satisfies Record<SettingKey, v.GenericSchema>;
+
+const isKey = (key: string): key is SettingKey => Object.hasOwn(SCHEMAS, key);
+
+/** Checks one value. @throws {AegisError} `BAD_CONFIG` naming `source`, the key and what is expected. */
+export function checkSetting<K extends SettingKey>(
+  key: K,
+  value: unknown,
+  source: string,
+): NonNullable<Settings[K]> {
+  const result = v.safeParse(SCHEMAS[key], value);
+  if (result.success) return result.output as NonNullable<Settings[K]>;
+  const expected = result.issues[0].message;
+  throw new AegisError('BAD_CONFIG', `${source}: ${key}: ${expected}, found ${shown(value)}`, {
+    details: { source, key, expected },
+  });
+}
+
+/** Reads the text that a person or the environment gives for a key; lists are comma-separated. */
+export function parseSetting<K extends SettingKey>(
+  key: K,
+  text: string,
+  source: string,
+): NonNullable<Settings[K]> {
+  const schema: v.GenericSchema = SCHEMAS[key];
+  if (schema === addresses) {
+    const parts = text.split(',').map((part) => part.trim());
+    return checkSetting(key, parts.filter(Boolean), source);
+  }
+  const asNumber = /^-?\d+$/.test(text) ? Number(text) : undefined;
+  if (asNumber !== undefined && v.is(schema, asNumber)) return checkSetting(key, asNumber, source);
+  return checkSetting(key, text, source);
+}
+
+/** Flattens and checks a parsed config file. Unknown keys are refused: they are mostly typos. */
+export function checkConfig(config: unknown, path: string): Partial<Settings> {
+  const found: Partial<Record<SettingKey, unknown>> = {};
+  for (const [key, value] of flatten(config, path)) {
+    if (!isKey(key)) throw unknownKey(key, path);
+    found[key] = checkSetting(key, value, path);
+  }
+  return found;
+}
+
+export function checkEnvironment(env: Environment, keys: readonly SettingKey[]): Partial<Settings> {
+  const found: Partial<Record<SettingKey, unknown>> = {};
+  for (const key of keys) {
+    const name = variableOf(key);
+    found[key] = parseSetting(key, env[name] ?? '', name);
+  }
+  return found;
+}
+
+export function checkFlags(flags: Partial<Settings>): Partial<Settings> {
+  const found: Partial<Record<SettingKey, unknown>> = {};
+  for (const [key, value] of Object.entries(flags)) {
+    if (value !== undefined && isKey(key)) found[key] = checkSetting(key, value, 'command line');
+  }
+  return found;
+}
+
+/** @throws {AegisError} `BAD_CONFIG` with the nearest known key as hint. */
+export function asKey(text: string, source: string): SettingKey {
+  if (isKey(text)) return text;
+  throw unknownKey(text, source);
+}
+
+function unknownKey(key: string, source: string): AegisError {
+  return new AegisError('BAD_CONFIG', `${source}: ${key}: there is no such setting`, {
+    hint: `Known settings: ${SETTING_KEYS.join(', ')}`,
+    details: { source, key },
+  });
+}
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+function flatten(config: unknown, path: string): [string, unknown][] {
+  if (!isObject(config)) {
+    throw new AegisError('BAD_CONFIG', `${path}: expected a JSON object`);
+  }
+  return Object.entries(config).flatMap(([section, value]): [string, unknown][] =>
+    isObject(value)
+      ? Object.entries(value).map(([name, inner]) => [`${section}.${name}`, inner])
+      : [[section, value]],
+  );
+}
+
+function shown(value: unknown): string {
+  const text = JSON.stringify(value) ?? String(value);
+  return text.length > 80 ? `${text.slice(0, 77)}...` : text;
+}

@@ -1,0 +1,120 @@
+/**
+ * What an operator may set, and where a value came from. Cheap to import: the schema library and
+ * the writer load when they are needed. Secrets are never settings.
+ */
+import { readFile } from 'node:fs/promises';
+import { AegisError } from '../errors.ts';
+import { statIfPresent } from '../files.ts';
+import { MIB } from '../units.ts';
+import type { Environment, HomePaths } from './home.ts';
+
+/** Every setting by its dotted key. Absent optional values are undefined. */
+export interface Settings {
+  /** Multiaddrs to listen on. @default ['/ip4/127.0.0.1/tcp/0'] */
+  readonly 'node.listen': readonly string[];
+  /** Multiaddrs of peers to dial besides those of the genesis. @default [] */
+  readonly 'node.peers': readonly string[];
+  /** Share of the objects that this node keeps, 0 to 1000; 0 keeps none. @default 100 */
+  readonly 'node.storageWeight': number;
+  /** Name of this node, for people. Set by `aegis init`. */
+  readonly 'node.name': string | undefined;
+  /** Failure domain. Set by `aegis init`. */
+  readonly 'node.zone': string | undefined;
+  readonly 'node.region': string | undefined;
+  /** Least level that is logged. @default 'info' */
+  readonly 'log.level': 'debug' | 'info' | 'warn' | 'error';
+  /** Size at which the log file is rotated. @default 10 MiB */
+  readonly 'log.maxSizeBytes': number;
+  /** Rotated files that are kept. @default 5 */
+  readonly 'log.files': number;
+  /** Copies that `kb put --wait replicated` waits for. @default 2 */
+  readonly 'kb.minReplicas': number;
+  /** `host:port` for the API over TCP, besides the unix socket. Off by default. */
+  readonly 'api.listen': string | undefined;
+  /** Open connections to peers. @default 256 */
+  readonly 'limits.connections': number;
+}
+
+export type SettingKey = keyof Settings;
+export type Origin = 'flag' | 'environment' | 'config' | 'default';
+
+export interface LoadedSettings {
+  readonly settings: Settings;
+  readonly origins: Readonly<Record<SettingKey, Origin>>;
+}
+
+export const DEFAULT_SETTINGS: Settings = {
+  'node.listen': ['/ip4/127.0.0.1/tcp/0'],
+  'node.peers': [],
+  'node.storageWeight': 100,
+  'node.name': undefined,
+  'node.zone': undefined,
+  'node.region': undefined,
+  'log.level': 'info',
+  'log.maxSizeBytes': 10 * MIB,
+  'log.files': 5,
+  'kb.minReplicas': 2,
+  'api.listen': undefined,
+  'limits.connections': 256,
+};
+
+export const SETTING_KEYS = Object.keys(DEFAULT_SETTINGS) as readonly SettingKey[];
+const CONFIG_BYTES_MAX = MIB;
+
+/** The variable that sets a key: `node.storageWeight` is AEGIS_NODE_STORAGE_WEIGHT. */
+export const variableOf = (key: SettingKey): string =>
+  `AEGIS_${key.replaceAll('.', '_').replaceAll(/[A-Z]/g, '_$&').toUpperCase()}`;
+
+/**
+ * All settings; flag > environment > config > default.
+ *
+ * @param flags values that the command line gives, already of the right type.
+ * @throws {AegisError} `BAD_CONFIG` naming the source, the key and what was expected.
+ */
+export async function loadSettings(
+  paths: Pick<HomePaths, 'config'>,
+  env: Environment,
+  flags: Partial<Settings> = {},
+): Promise<LoadedSettings> {
+  const config = await readConfig(paths.config);
+  const given = SETTING_KEYS.filter((key) => env[variableOf(key)] !== undefined);
+  if (config === undefined && given.length === 0 && Object.keys(flags).length === 0) {
+    return { settings: DEFAULT_SETTINGS, origins: originsOf(() => 'default') };
+  }
+  const schema = await import('./settings-schema.ts');
+  const fromConfig = config === undefined ? {} : schema.checkConfig(config, paths.config);
+  const fromEnv = schema.checkEnvironment(env, given);
+  const fromFlags = schema.checkFlags(flags);
+  return {
+    settings: { ...DEFAULT_SETTINGS, ...fromConfig, ...fromEnv, ...fromFlags },
+    origins: originsOf((key) => {
+      if (fromFlags[key] !== undefined) return 'flag';
+      if (fromEnv[key] !== undefined) return 'environment';
+      return fromConfig[key] === undefined ? 'default' : 'config';
+    }),
+  };
+}
+
+function originsOf(of: (key: SettingKey) => Origin): Record<SettingKey, Origin> {
+  return Object.fromEntries(SETTING_KEYS.map((key) => [key, of(key)])) as Record<
+    SettingKey,
+    Origin
+  >;
+}
+
+/** The parsed config file; undefined when there is none. Not validated. */
+export async function readConfig(path: string): Promise<unknown> {
+  const stats = await statIfPresent(path);
+  if (stats === undefined) return undefined;
+  if (stats.size > CONFIG_BYTES_MAX) {
+    throw new AegisError('BAD_CONFIG', `${path} has ${stats.size} bytes, which is no config file`);
+  }
+  try {
+    return JSON.parse(await readFile(path, 'utf8'));
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new AegisError('BAD_CONFIG', `${path} cannot be read as JSON: ${reason}`, {
+      cause: error,
+    });
+  }
+}
