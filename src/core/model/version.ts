@@ -1,0 +1,143 @@
+/**
+ * A version of a path: a signed commit. Which version of a path is shown, and whether a generation
+ * is allowed, is for `kb/` to say; here stands only whether the bytes are one and who signed them.
+ */
+import { CID } from 'multiformats/cid';
+import * as Digest from 'multiformats/hashes/digest';
+import { blake3 } from '../crypto/hash.ts';
+import { AegisError } from '../errors.ts';
+import type { Signer } from '../ports.ts';
+import { type Verified, verified } from '../units.ts';
+import { decode } from './cbor.ts';
+import { isNodeId } from './identity.ts';
+import { PATH_BYTES_MAX, parsePath } from './path.ts';
+import { RecordReader } from './record.ts';
+import { checkSignature, openSigned, signRecord } from './signed.ts';
+
+/** Multicodec codes (multiformats/multicodec, table.csv). */
+const DAG_CBOR = 0x71;
+const BLAKE3 = 0x1e;
+const SHA2_256 = 0x12;
+
+export const PARENTS_MAX = 32;
+export const MESSAGE_BYTES_MAX = 4096;
+/** Longest signed version. */
+export const VERSION_BYTES_MAX = 8192;
+
+export interface Version {
+  readonly path: string;
+  /** The content. For a deletion: the content that is taken away. */
+  readonly root: CID;
+  readonly sizeBytes: number;
+  /** CIDs of the versions that this one follows, in the order of their text. */
+  readonly parents: readonly CID[];
+  /** 1 for the first; one more than the greatest of the parents at most. */
+  readonly generation: number;
+  /** Counts the versions of the author: 1, 2, 3, ... */
+  readonly sequence: number;
+  /** Milliseconds since the Unix epoch, by the author's clock. */
+  readonly time: number;
+  /** Node id. */
+  readonly author: string;
+  readonly message?: string;
+  readonly deleted?: boolean;
+}
+
+export interface SignedVersion {
+  readonly cid: CID;
+  readonly cidText: string;
+  /** The signed bytes, as they travel. */
+  readonly bytes: Uint8Array;
+  readonly version: Version;
+}
+
+const NAMES = [
+  'path',
+  'root',
+  'sizeBytes',
+  'parents',
+  'generation',
+  'sequence',
+  'time',
+  'author',
+  'message',
+  'deleted',
+];
+
+/** The CID of signed version bytes: dag-cbor, BLAKE3. */
+export const versionCidOf = (bytes: Uint8Array): CID =>
+  CID.createV1(DAG_CBOR, Digest.create(BLAKE3, blake3(bytes)));
+
+const badVersion = (why: string): AegisError =>
+  new AegisError('BAD_ENCODING', `the version ${why}`);
+
+/** Makes a signed version. `signer` holds the identity key of `fields.author`. */
+export function createVersion(fields: Version, signer: Signer): Verified<SignedVersion> {
+  const parents = fields.parents.toSorted((a, b) => (a.toString() < b.toString() ? -1 : 1));
+  const bytes = signRecord({ v: 1, type: 'version', ...fields, parents }, signer);
+  return openVersion(bytes, () => signer.publicKey);
+}
+
+/**
+ * @param keyOf the identity key of an author, or undefined when the author is unknown.
+ * @throws {AegisError} `BAD_ENCODING`, `TOO_LARGE`, `BAD_REQUEST` (path), `DENIED` for an unknown
+ * author, `BAD_SIGNATURE`.
+ */
+export function openVersion(
+  bytes: Uint8Array,
+  keyOf: (author: string) => Uint8Array | undefined,
+): Verified<SignedVersion> {
+  const signed = openSigned(bytes, { maxBytes: VERSION_BYTES_MAX });
+  const version = readVersion(decode(signed.payload, { maxBytes: VERSION_BYTES_MAX }));
+  const key = keyOf(version.author);
+  if (key === undefined) {
+    throw new AegisError('DENIED', `the author of the version is not a member: ${version.author}`);
+  }
+  checkSignature('version', signed, key);
+  const cid = versionCidOf(bytes);
+  return verified({ cid, cidText: cid.toString(), bytes, version });
+}
+
+function readVersion(value: unknown): Version {
+  const record = new RecordReader(value, 'version', NAMES);
+  const author = record.text('author', { maxBytes: 64 });
+  if (!isNodeId(author)) throw badVersion('has an author that is not a node id');
+  const message = record.has('message')
+    ? record.text('message', { maxBytes: MESSAGE_BYTES_MAX })
+    : undefined;
+  const deleted = record.has('deleted') ? record.flag('deleted') : undefined;
+  return {
+    path: parsePath(record.text('path', { maxBytes: PATH_BYTES_MAX })),
+    root: checkRoot(record.cid('root')),
+    sizeBytes: record.integer('sizeBytes', 0),
+    parents: checkParents(record.cids('parents', PARENTS_MAX)),
+    generation: record.integer('generation', 1),
+    sequence: record.integer('sequence', 1),
+    time: record.integer('time', 0),
+    author,
+    ...(message === undefined ? {} : { message }),
+    ...(deleted === undefined ? {} : { deleted }),
+  };
+}
+
+function checkRoot(root: CID): CID {
+  const { code, size } = root.multihash;
+  if (root.version !== 1 || (code !== BLAKE3 && code !== SHA2_256) || size !== 32) {
+    throw badVersion('has a root that is not a CIDv1 with BLAKE3 or SHA-256');
+  }
+  return root;
+}
+
+function checkParents(parents: CID[]): CID[] {
+  let before = '';
+  for (const parent of parents) {
+    const { code, size } = parent.multihash;
+    if (parent.version !== 1 || parent.code !== DAG_CBOR || code !== BLAKE3 || size !== 32) {
+      throw badVersion('has a parent that is not the CID of a version');
+    }
+    const text = parent.toString();
+    if (text <= before) throw badVersion('has parents out of order or twice');
+    before = text;
+  }
+  return parents;
+}
