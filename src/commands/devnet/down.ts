@@ -1,0 +1,38 @@
+/** `aegis devnet down`: stops every node of the local cluster. */
+import { Flags } from '@oclif/core';
+import { BaseCommand, confirmFlags } from '../../cli/base.ts';
+import { type DevnetView, devnetOptions, devnetTable, openDevnet } from '../../cli/devnet.ts';
+
+interface DownResult extends DevnetView {
+  readonly schema: 'aegis.devnet.down/1';
+  readonly removed: boolean;
+}
+
+export default class DevnetDown extends BaseCommand<typeof DevnetDown, DownResult> {
+  static override readonly summary = 'Stop all nodes of the local cluster.';
+  static override readonly description =
+    'The nodes keep their data; `aegis devnet up` continues with it. With --remove the directory ' +
+    'of the devnet is deleted with everything that was stored.';
+  static override readonly examples = [
+    { description: 'Stop', command: '<%= config.bin %> devnet down' },
+    { description: 'Stop and delete', command: '<%= config.bin %> devnet down --remove --yes' },
+  ];
+  static override readonly flags = {
+    ...confirmFlags,
+    remove: Flags.boolean({ description: 'Delete the homes of all nodes as well.' }),
+  };
+
+  protected override async work(): Promise<DownResult> {
+    const devnet = await openDevnet(this.home());
+    const { dir } = devnetOptions(this.home());
+    if (this.flags.remove) await this.confirm(`delete ${dir} with all that its nodes store?`);
+    await devnet.down();
+    const nodes = devnet.status();
+    if (this.flags.remove) devnet.remove();
+    return { schema: 'aegis.devnet.down/1', dir, nodes, removed: this.flags.remove };
+  }
+
+  protected override view({ nodes, removed, dir }: DownResult): string {
+    return removed ? `removed ${dir}` : devnetTable(nodes);
+  }
+}

@@ -1,0 +1,50 @@
+/** `aegis devnet up`: a cluster on this machine, one process a node. */
+import { Flags } from '@oclif/core';
+import { BaseCommand } from '../../cli/base.ts';
+import { type DevnetView, devnetOptions, devnetTable } from '../../cli/devnet.ts';
+
+interface UpResult extends DevnetView {
+  readonly schema: 'aegis.devnet.up/1';
+  readonly created: boolean;
+}
+
+export default class DevnetUp extends BaseCommand<typeof DevnetUp, UpResult> {
+  static override readonly summary = 'Start a cluster of several nodes on this machine.';
+  static override readonly description =
+    'Makes keys, homes and a genesis the first time, and starts a daemon for every node that does ' +
+    'not run. All nodes listen on 127.0.0.1 only. It is for trying things out: the passphrase of ' +
+    'all nodes lies in a file beside them.';
+  static override readonly examples = [
+    { description: 'Four nodes', command: '<%= config.bin %> devnet up' },
+    {
+      description: 'Seven nodes in a directory',
+      command: '<%= config.bin %> devnet up -n 7 -H ./net',
+    },
+  ];
+  static override readonly flags = {
+    nodes: Flags.integer({
+      char: 'n',
+      min: 1,
+      max: 16,
+      default: 4,
+      helpValue: '<number>',
+      description: 'How many nodes, when the devnet is made.',
+    }),
+  };
+
+  protected override async work(): Promise<UpResult> {
+    const { Devnet } = await import('../../core/node/devnet.ts');
+    const options = devnetOptions(this.home());
+    const created = !Devnet.exists(options.dir);
+    const devnet = created
+      ? await Devnet.create(options, { size: this.flags.nodes })
+      : Devnet.open(options);
+    const nodes = await devnet.up(this.interruption());
+    this.note(`Talk to a node: aegis --home ${nodes[0]!.home} node status`);
+    return { schema: 'aegis.devnet.up/1', created, dir: options.dir, nodes };
+  }
+
+  protected override view({ nodes }: UpResult): string {
+    return devnetTable(nodes);
+  }
+}

@@ -1,0 +1,270 @@
+/**
+ * A whole cluster on this machine: one process and one home a node, all on loopback.
+ *
+ * Everything here is what an operator would do by hand on separate machines: make keys, collect
+ * bundles, agree on a genesis, start daemons. Nothing is shared between the nodes but the genesis.
+ */
+import { randomBytes } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
+import { ensureHome, type HomePaths, resolveHome } from '../config/home.ts';
+import { writeSettings } from '../config/settings.ts';
+import { AegisError } from '../errors.ts';
+import { writeFileAtomic } from '../files.ts';
+import { Keystore } from '../keys/keystore.ts';
+import { createBundle } from '../model/bundle.ts';
+import { createGenesis } from '../model/genesis.ts';
+import { HomeLock } from '../storage/home-lock.ts';
+import { spawnDaemon } from './spawn.ts';
+
+export const DEVNET_NODES_MAX = 16;
+
+export interface DevnetNode {
+  readonly name: string;
+  readonly nodeId: string;
+  readonly home: string;
+  readonly address: string;
+}
+
+interface DevnetFile {
+  readonly v: 1;
+  readonly name: string;
+  readonly nodes: readonly DevnetNode[];
+}
+
+export type DevnetState = 'running' | 'paused' | 'stopped';
+
+export interface DevnetStatus extends DevnetNode {
+  readonly state: DevnetState;
+  readonly pid: number | null;
+}
+
+export interface DevnetOptions {
+  readonly dir: string;
+  /** The JavaScript file that is `aegis`. */
+  readonly bin: string;
+}
+
+export interface CreateOptions {
+  readonly size: number;
+  /** Share of the replicas, node by node. @default 100 each */
+  readonly storageWeights?: readonly number[];
+}
+
+export class Devnet {
+  readonly #options: DevnetOptions;
+  readonly #file: DevnetFile;
+
+  private constructor(options: DevnetOptions, file: DevnetFile) {
+    this.#options = options;
+    this.#file = file;
+  }
+
+  get nodes(): readonly DevnetNode[] {
+    return this.#file.nodes;
+  }
+
+  /** @throws {AegisError} `NOT_FOUND` when there is no devnet in `dir`. */
+  static open(options: DevnetOptions): Devnet {
+    const file = join(options.dir, 'devnet.json');
+    if (!existsSync(file)) {
+      throw new AegisError('NOT_FOUND', `there is no devnet in ${options.dir}`, {
+        hint: 'Make one: aegis devnet up',
+      });
+    }
+    return new Devnet(options, JSON.parse(readFileSync(file, 'utf8')) as DevnetFile);
+  }
+
+  static exists(dir: string): boolean {
+    return existsSync(join(dir, 'devnet.json'));
+  }
+
+  /** Makes keys, bundles, the genesis and the homes. Starts nothing. */
+  static async create(options: DevnetOptions, create: CreateOptions): Promise<Devnet> {
+    const { dir } = options;
+    if (Devnet.exists(dir)) throw new AegisError('EXISTS', `there is a devnet in ${dir} already`);
+    mkdirSync(dir, { recursive: true, mode: 0o700 });
+    const passphrase = randomBytes(18).toString('base64url');
+    await writeFileAtomic(join(dir, 'passphrase'), Buffer.from(passphrase), { mode: 0o600 });
+    const ports = await freePorts(create.size);
+    const made = [];
+    for (const [index, port] of ports.entries()) {
+      const storageWeight = create.storageWeights?.[index] ?? 100;
+      made.push(await makeHome(dir, { index, port, storageWeight, passphrase }));
+    }
+    const name = 'devnet';
+    const bundles = made.map((one) => one.bundle);
+    const genesis = createGenesis({ name, createdAt: Date.now(), bundles });
+    for (const { paths } of made) await writeFileAtomic(paths.genesis, genesis, { mode: 0o600 });
+    const file: DevnetFile = { v: 1, name, nodes: made.map((one) => one.node) };
+    const text = Buffer.from(`${JSON.stringify(file, null, 2)}\n`);
+    await writeFileAtomic(join(dir, 'devnet.json'), text, { mode: 0o600 });
+    return new Devnet(options, file);
+  }
+
+  /** Starts the nodes that do not run. Resolves when all are ready. */
+  async up(signal?: AbortSignal): Promise<DevnetStatus[]> {
+    const stopped = this.nodes.filter((node) => this.#state(node).state === 'stopped');
+    await Promise.all(stopped.map((node) => this.#start(node, signal)));
+    return this.status();
+  }
+
+  /** Asks every node to stop and waits; one that does not stop in time is killed. */
+  async down(): Promise<void> {
+    await Promise.all(
+      this.nodes.map(async (node) => {
+        const { pid, state } = this.#state(node);
+        if (pid === null) return;
+        process.kill(pid, 'SIGTERM');
+        if (state === 'paused') process.kill(pid, 'SIGCONT');
+        if (!(await this.#gone(node, pid, 10_000))) {
+          process.kill(pid, 'SIGKILL');
+          await this.#gone(node, pid, 5000);
+        }
+      }),
+    );
+  }
+
+  /** Removes the directory of a devnet that is down. */
+  remove(): void {
+    rmSync(this.#options.dir, { recursive: true, force: true });
+  }
+
+  status(): DevnetStatus[] {
+    return this.nodes.map((node) => this.#state(node));
+  }
+
+  /** `kill -9`: what a power cut does to a process. Resolves when it is gone. */
+  async kill(which: string): Promise<DevnetStatus> {
+    const { node, pid } = this.#running(which);
+    process.kill(pid, 'SIGKILL');
+    await this.#gone(node, pid, 5000);
+    return this.#state(node);
+  }
+
+  pause(which: string): DevnetStatus {
+    const { node, pid } = this.#running(which);
+    process.kill(pid, 'SIGSTOP');
+    return { ...this.#state(node), state: 'paused' };
+  }
+
+  /** Wakes a paused node, starts a stopped one. */
+  async resume(which: string): Promise<DevnetStatus> {
+    const node = this.find(which);
+    const { pid } = this.#state(node);
+    if (pid === null) await this.#start(node);
+    else process.kill(pid, 'SIGCONT');
+    return this.#state(node);
+  }
+
+  /** By number from 1, or by name. @throws {AegisError} `NOT_FOUND`. */
+  find(which: string): DevnetNode {
+    const node = /^\d+$/.test(which)
+      ? this.nodes[Number(which) - 1]
+      : this.nodes.find((one) => one.name === which);
+    if (node === undefined) {
+      const names = this.nodes.map((one) => one.name).join(', ');
+      throw new AegisError('NOT_FOUND', `this devnet has no node ${which}; it has ${names}`);
+    }
+    return node;
+  }
+
+  #running(which: string): { node: DevnetNode; pid: number } {
+    const node = this.find(which);
+    const { pid } = this.#state(node);
+    if (pid === null) throw new AegisError('CHECK_FAILED', `${node.name} does not run`);
+    return { node, pid };
+  }
+
+  #paths(node: DevnetNode): HomePaths {
+    return resolveHome({ home: node.home, env: {} });
+  }
+
+  #state(node: DevnetNode): DevnetStatus {
+    const holder = HomeLock.holder(this.#paths(node).lock);
+    if (holder === undefined) return { ...node, state: 'stopped', pid: null };
+    return { ...node, state: isPaused(holder.pid) ? 'paused' : 'running', pid: holder.pid };
+  }
+
+  async #start(node: DevnetNode, signal?: AbortSignal): Promise<void> {
+    const passphrase = readFileSync(join(this.#options.dir, 'passphrase'), 'utf8');
+    await spawnDaemon({
+      bin: this.#options.bin,
+      args: ['--home', node.home],
+      passphrase,
+      consoleFile: join(this.#paths(node).logs, 'console.log'),
+      ...(signal === undefined ? {} : { signal }),
+    });
+  }
+
+  async #gone(node: DevnetNode, pid: number, timeoutMs: number): Promise<boolean> {
+    const end = performance.now() + timeoutMs;
+    while (performance.now() < end) {
+      if (HomeLock.holder(this.#paths(node).lock)?.pid !== pid) return true;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    return false;
+  }
+}
+
+interface Made {
+  readonly node: DevnetNode;
+  readonly paths: HomePaths;
+  readonly bundle: Uint8Array;
+}
+
+async function makeHome(
+  dir: string,
+  options: { index: number; port: number; storageWeight: number; passphrase: string },
+): Promise<Made> {
+  const name = `node${options.index + 1}`;
+  const home = join(dir, name);
+  const paths = resolveHome({ home, env: {} });
+  await ensureHome(paths);
+  const address = `/ip4/127.0.0.1/tcp/${options.port}`;
+  const { storageWeight, passphrase } = options;
+  const zone = `zone${options.index + 1}`;
+  const fields = { dir: paths.keys, name, zone, region: 'local', passphrase };
+  const createdAt = Date.now();
+  await Keystore.create({ ...fields, createdAt }, { random: { bytes: (n) => randomBytes(n) } });
+  await writeSettings(paths, { node: { name, zone, listen: [address], storageWeight } });
+  const keystore = await Keystore.open({ dir: paths.keys, passphrase });
+  try {
+    const { inceptionBytes: inception, identity, nodeId } = keystore;
+    const public_ = { inception, addresses: [address], storageWeight, createdAt };
+    return {
+      node: { name, nodeId, home, address },
+      paths,
+      bundle: createBundle(public_, identity),
+    };
+  } finally {
+    keystore.close();
+  }
+}
+
+/** Asks the kernel for free ports, all at once so that none comes twice. */
+async function freePorts(count: number): Promise<number[]> {
+  const servers = await Promise.all(
+    Array.from({ length: count }, async () => {
+      const server = createServer();
+      await new Promise<void>((resolve, reject) => {
+        server.once('error', reject).listen(0, '127.0.0.1', resolve);
+      });
+      return server;
+    }),
+  );
+  const ports = servers.map((server) => (server.address() as { port: number }).port);
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
+}
+
+/** Linux tells in /proc; elsewhere a paused process looks like a running one. */
+function isPaused(pid: number): boolean {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+    return stat.slice(stat.lastIndexOf(')') + 2).startsWith('T');
+  } catch {
+    return false;
+  }
+}

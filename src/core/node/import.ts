@@ -1,0 +1,166 @@
+/**
+ * Takes a document in: bytes become UnixFS objects, durable in the content store.
+ *
+ * Nothing of it is visible to anyone until a version names its root, so an upload that breaks
+ * half-way leaves only unreferenced objects behind.
+ */
+import type { CID } from 'multiformats/cid';
+import type { TreeEntry } from '../api/backend.ts';
+import { AegisError } from '../errors.ts';
+import { buildDirectory, type DirectoryEntry } from '../kb/directory.ts';
+import { type Block, FileDag } from '../kb/unixfs.ts';
+import type { Hasher } from '../ports.ts';
+import type { ContentStore } from '../storage/content-store.ts';
+import { MIB } from '../units.ts';
+import { cut, LEAF_BYTES, LeafWriter } from './leaves.ts';
+
+export interface Imported {
+  readonly root: CID;
+  readonly sizeBytes: number;
+}
+
+export interface ImportLimits {
+  /** @default 1_000_000 */
+  readonly entriesMax: number;
+  /** @default 64 */
+  readonly depthMax: number;
+}
+
+/** A directory under construction: its children by name. */
+type Tree = Map<string, Tree | Leafed>;
+
+interface Leafed {
+  readonly leaves: readonly { cid: Promise<CID>; sizeBytes: number }[];
+}
+
+/** Internal nodes wait for company until they fill a commit. */
+const NODES_BATCH_BYTES = 4 * MIB;
+
+export class Importer {
+  readonly #content: ContentStore;
+  readonly #hasher: Hasher;
+  readonly #limits: ImportLimits;
+  readonly #leaves: LeafWriter;
+  #nodes: Block[] = [];
+  #nodesBytes = 0;
+
+  constructor(limits: Partial<ImportLimits>, deps: { content: ContentStore; hasher: Hasher }) {
+    this.#limits = { entriesMax: 1_000_000, depthMax: 64, ...limits };
+    this.#content = deps.content;
+    this.#hasher = deps.hasher;
+    this.#leaves = new LeafWriter((chunks) => deps.content.addLeaves(chunks, deps.hasher.name));
+  }
+
+  /** One file. Durable when the promise resolves. */
+  async file(source: AsyncIterable<Uint8Array>): Promise<Imported> {
+    const leafed = await this.#readFile(source);
+    await this.#leaves.flush();
+    const { cid, sizeBytes } = await this.#fileNode(leafed);
+    await this.#writeNodes();
+    return { root: cid, sizeBytes };
+  }
+
+  /**
+   * A directory. The entries' paths have been checked by the server.
+   * @throws {AegisError} `BAD_DATA`, `TOO_LARGE`, `DISK_FULL`.
+   */
+  async directory(source: AsyncIterable<TreeEntry>): Promise<Imported> {
+    const tree: Tree = new Map();
+    let entries = 0;
+    for await (const entry of source) {
+      entries += 1;
+      if (entries > this.#limits.entriesMax) {
+        throw new AegisError('TOO_LARGE', `more than ${this.#limits.entriesMax} entries`);
+      }
+      await this.#addEntry(tree, entry);
+    }
+    await this.#leaves.flush();
+    const { cid, sizeBytes } = await this.#directoryNode('', tree);
+    await this.#writeNodes();
+    return { root: cid, sizeBytes };
+  }
+
+  async #addEntry(tree: Tree, entry: TreeEntry): Promise<void> {
+    const parts = entry.path.split('/');
+    if (parts.length > this.#limits.depthMax) {
+      const message = `${quote(entry.path)} is deeper than ${this.#limits.depthMax}`;
+      throw new AegisError('TOO_LARGE', message);
+    }
+    if (entry.kind === 'directory') {
+      this.#descend(tree, parts, entry.path);
+      return;
+    }
+    const name = parts.at(-1)!;
+    const parent = this.#descend(tree, parts.slice(0, -1), entry.path);
+    if (parent.has(name)) throw new AegisError('BAD_DATA', `${quote(entry.path)} comes twice`);
+    parent.set(name, await this.#readFile(entry.bytes));
+  }
+
+  #descend(tree: Tree, parts: readonly string[], name: string): Tree {
+    let at = tree;
+    for (const part of parts) {
+      let next = at.get(part);
+      if (next === undefined) {
+        next = new Map();
+        at.set(part, next);
+      }
+      if (!(next instanceof Map)) {
+        throw new AegisError('BAD_DATA', `${quote(name)} lies below a file`);
+      }
+      at = next;
+    }
+    return at;
+  }
+
+  async #readFile(source: AsyncIterable<Uint8Array>): Promise<Leafed> {
+    const leaves: { cid: Promise<CID>; sizeBytes: number }[] = [];
+    for await (const chunk of cut(source, LEAF_BYTES)) {
+      const sizeBytes = chunk.length;
+      leaves.push({ ...(await this.#leaves.write(chunk)), sizeBytes });
+    }
+    if (leaves.length === 0) {
+      leaves.push({ ...(await this.#leaves.write(new Uint8Array(0))), sizeBytes: 0 });
+    }
+    return { leaves };
+  }
+
+  async #fileNode(file: Leafed): Promise<Omit<DirectoryEntry, 'name'>> {
+    const dag = new FileDag();
+    for (const leaf of file.leaves) dag.addLeaf(await leaf.cid, leaf.sizeBytes);
+    const { root, sizeBytes, tsize, blocks } = dag.finish(this.#hasher);
+    await this.#keep(blocks);
+    return { cid: root, sizeBytes, tsize };
+  }
+
+  async #directoryNode(name: string, tree: Tree): Promise<DirectoryEntry> {
+    const entries: DirectoryEntry[] = [];
+    for (const [child, node] of tree) {
+      entries.push(
+        node instanceof Map
+          ? await this.#directoryNode(child, node)
+          : { name: child, ...(await this.#fileNode(node)) },
+      );
+    }
+    const { root, tsize, blocks } = buildDirectory(entries, this.#hasher);
+    await this.#keep(blocks);
+    const sizeBytes = entries.reduce((sum, entry) => sum + entry.sizeBytes, 0);
+    return { name, cid: root, tsize, sizeBytes };
+  }
+
+  async #keep(blocks: readonly Block[]): Promise<void> {
+    for (const block of blocks) {
+      this.#nodes.push(block);
+      this.#nodesBytes += block.bytes.length;
+    }
+    if (this.#nodesBytes >= NODES_BATCH_BYTES) await this.#writeNodes();
+  }
+
+  async #writeNodes(): Promise<void> {
+    const blocks = this.#nodes;
+    this.#nodes = [];
+    this.#nodesBytes = 0;
+    if (blocks.length > 0) await this.#content.put(blocks, { verify: false });
+  }
+}
+
+const quote = (name: string): string => JSON.stringify(name);
