@@ -108,7 +108,7 @@ export abstract class BaseCommand<
   /** A client of the daemon of this home. @throws DAEMON_UNREACHABLE when none answers. */
   protected async client(options: { timeoutMs?: number } = {}): Promise<Client> {
     const { connect } = await import('./connect.ts');
-    return await connect(this.home(), options.timeoutMs ?? this.timeoutMs());
+    return connect(this.home(), options.timeoutMs ?? this.timeoutMs());
   }
 
   /**

@@ -1,22 +1,32 @@
 /**
- * Ctrl-C. A command that holds nothing ends at once with 130. One that asked for the signal gets
- * the chance to clean up; the second Ctrl-C ends it all the same.
+ * The ways in which a command ends early: Ctrl-C, SIGTERM, or a reader of standard output that has
+ * gone (`aegis kb ls | head -1`). A command that holds nothing ends at once. One that asked for the
+ * signal gets the chance to clean up; the second Ctrl-C ends it all the same.
  */
 import { AegisError, EXIT } from '../core/errors.ts';
 
-const TERMINATED = 143;
+/** Exit statuses by cause; a reader that has read enough is no failure. */
+const EXITS = { SIGINT: EXIT.interrupted, SIGTERM: 143, SIGPIPE: EXIT.ok } as const;
+
+type Cause = keyof typeof EXITS;
 
 export class Interruption {
   #controller: AbortController | undefined;
-  readonly #onSigint = (): void => this.#interrupt(EXIT.interrupted);
-  readonly #onSigterm = (): void => this.#interrupt(TERMINATED);
+  readonly #onSigint = (): void => this.#interrupt('SIGINT');
+  readonly #onSigterm = (): void => this.#interrupt('SIGTERM');
+  readonly #onOutputError = (error: NodeJS.ErrnoException): void => {
+    if (error.code !== 'EPIPE') throw error;
+    this.#interrupt('SIGPIPE');
+  };
 
   listen(): void {
     process.on('SIGINT', this.#onSigint).on('SIGTERM', this.#onSigterm);
+    process.stdout.on('error', this.#onOutputError);
   }
 
   close(): void {
     process.off('SIGINT', this.#onSigint).off('SIGTERM', this.#onSigterm);
+    process.stdout.off('error', this.#onOutputError);
   }
 
   signal(): AbortSignal {
@@ -24,9 +34,19 @@ export class Interruption {
     return this.#controller.signal;
   }
 
-  #interrupt(exit: number): void {
+  #interrupt(cause: Cause): void {
+    const controller = this.#controller;
+    if (cause === 'SIGPIPE' && controller?.signal.aborted) return;
     // oxlint-disable-next-line unicorn/no-process-exit -- the person asked for the end
-    if (!this.#controller || this.#controller.signal.aborted) process.exit(exit);
-    this.#controller.abort(new AegisError('INTERRUPTED', 'interrupted'));
+    if (!controller || controller.signal.aborted) process.exit(EXITS[cause]);
+    controller.abort(new AegisError('INTERRUPTED', 'interrupted', { details: { cause } }));
   }
+}
+
+/** The exit status for an error: a code's own, unless a signal other than Ctrl-C caused it. */
+export function exitOf(error: AegisError): number {
+  const { cause } = error.details;
+  return error.code === 'INTERRUPTED' && typeof cause === 'string' && cause in EXITS
+    ? EXITS[cause as Cause]
+    : error.exit;
 }
