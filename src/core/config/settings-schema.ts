@@ -85,7 +85,7 @@ export function parseSetting<K extends SettingKey>(
 
 /** Flattens and checks a parsed config file. Unknown keys are refused: they are mostly typos. */
 export function checkConfig(config: unknown, path: string): Partial<Settings> {
-  const found: Partial<Record<SettingKey, unknown>> = {};
+  const found: Record<string, unknown> = {};
   for (const [key, value] of flatten(config, path)) {
     if (!isKey(key)) throw unknownKey(key, path);
     found[key] = checkSetting(key, value, path);
@@ -94,7 +94,7 @@ export function checkConfig(config: unknown, path: string): Partial<Settings> {
 }
 
 export function checkEnvironment(env: Environment, keys: readonly SettingKey[]): Partial<Settings> {
-  const found: Partial<Record<SettingKey, unknown>> = {};
+  const found: Record<string, unknown> = {};
   for (const key of keys) {
     const name = variableOf(key);
     found[key] = parseSetting(key, env[name] ?? '', name);
@@ -103,7 +103,7 @@ export function checkEnvironment(env: Environment, keys: readonly SettingKey[]):
 }
 
 export function checkFlags(flags: Partial<Settings>): Partial<Settings> {
-  const found: Partial<Record<SettingKey, unknown>> = {};
+  const found: Record<string, unknown> = {};
   for (const [key, value] of Object.entries(flags)) {
     if (value !== undefined && isKey(key)) found[key] = checkSetting(key, value, 'command line');
   }
