@@ -1,0 +1,32 @@
+/** Label and value rows, for the overview and for details. */
+import { type Line, span, type Tone } from '../line.ts';
+import { cut, fit, head } from '../text.ts';
+
+const LABEL_COLUMNS = 12;
+
+export type Fact = readonly [label: string, value: string | number | null | undefined, tone?: Tone];
+
+/** One row a fact; facts without a value show `-`. Long values are broken over more rows. */
+export function facts(pairs: readonly Fact[], columns: number): Line[] {
+  return pairs.flatMap(([label, value, tone]) => {
+    const text = value === null || value === undefined || value === '' ? '-' : String(value);
+    return wrap(text, Math.max(8, columns - LABEL_COLUMNS)).map((part, i) => [
+      span(fit(i === 0 ? label : '', LABEL_COLUMNS), 'faint'),
+      span(part, tone ?? 'plain'),
+    ]);
+  });
+}
+
+/** A value may fill this many rows; a stranger's error text must not push the rest away. */
+const WRAPPED_ROWS_MAX = 4;
+
+function wrap(text: string, columns: number): string[] {
+  let rest = cut(text, columns * WRAPPED_ROWS_MAX);
+  const out: string[] = [];
+  while (rest !== '' && out.length < WRAPPED_ROWS_MAX) {
+    const part = head(rest, columns);
+    out.push(part);
+    rest = rest.slice(part.length);
+  }
+  return out;
+}
