@@ -1,5 +1,6 @@
 /** The kinds of keys, how each is made from randomness, and what of it is public. */
 
+import { assert } from '../assert.ts';
 import { agreementKeyOf } from '../crypto/agree.ts';
 import { publicKeyOf } from '../crypto/sign.ts';
 import { AegisError } from '../errors.ts';
@@ -63,7 +64,9 @@ const MAKERS: Readonly<Record<KeyType, Maker>> = {
 
 /** Makes a key from randomness. */
 export async function generateKey(type: KeyType, random: Random): Promise<KeyMaterial> {
-  const seed = random.bytes(32);
+  // A copy: what the source gave may share its memory with others, as Buffers do.
+  const seed = new Uint8Array(random.bytes(32));
+  assert(seed.length === 32, 'the source of randomness gives as many bytes as it was asked for');
   const made = await MAKERS[type](seed);
   seed.fill(0);
   return { type, ...made };

@@ -7,6 +7,7 @@ import { sha256 } from '../crypto/hash.ts';
 import { AegisError } from '../errors.ts';
 import type { Signer } from '../ports.ts';
 import { type Verified, verified } from '../units.ts';
+import { fromArmour, toArmour } from './armour.ts';
 import { decode } from './cbor.ts';
 import { INCEPTION_BYTES_MAX, type Inception, openInception } from './identity.ts';
 import { bytesOfText, RecordReader } from './record.ts';
@@ -17,8 +18,6 @@ export const ADDRESS_BYTES_MAX = 256;
 export const STORAGE_WEIGHT_MAX = 1000;
 /** Longest signed bundle. */
 export const BUNDLE_BYTES_MAX = 8192;
-/** Longest text form. */
-export const BUNDLE_TEXT_BYTES_MAX = 16_384;
 
 export interface Bundle {
   /** Signed inception bytes. */
@@ -40,8 +39,6 @@ export interface OpenBundle {
 }
 
 const NAMES = ['inception', 'addresses', 'storageWeight', 'createdAt'];
-const BEGIN = '-----BEGIN AEGIS BUNDLE-----';
-const END = '-----END AEGIS BUNDLE-----';
 
 /** A multiaddr by its outer form; the transports read the rest. */
 const isAddress = (text: string): boolean => /^(\/[\x21-\x2e\x30-\x7e]+)+$/.test(text);
@@ -76,39 +73,18 @@ export function openBundle(bytes: Uint8Array): Verified<OpenBundle> {
   return verified({ bundle, inception, nodeId, bytes });
 }
 
-/** The text form: base64 between two marker lines, as PEM (RFC 7468) does it. */
-export function bundleToText(bytes: Uint8Array): string {
-  const lines =
-    Buffer.from(bytes)
-      .toString('base64')
-      .match(/.{1,64}/g) ?? [];
-  return `${[BEGIN, ...lines, END].join('\n')}\n`;
-}
+/** The text form, for files and mails. */
+export const bundleToText = (bytes: Uint8Array): string => toArmour('BUNDLE', bytes);
 
 /**
- * The signed bytes of a text form. White space around and inside does not matter.
+ * The signed bytes of a text form.
  * @throws {AegisError} `BAD_ENCODING`, `TOO_LARGE`. The signature is checked by `openBundle`.
  */
-export function bundleFromText(text: string): Uint8Array {
-  if (text.length > BUNDLE_TEXT_BYTES_MAX) {
-    throw new AegisError('TOO_LARGE', 'the text is too long to be a bundle');
-  }
-  const trimmed = text.trim();
-  if (!trimmed.startsWith(BEGIN) || !trimmed.endsWith(END)) {
-    throw new AegisError('BAD_ENCODING', 'the text is not an aegis bundle', {
-      hint: 'Bundles are made with: aegis cluster bundle --out F',
-    });
-  }
-  const body = trimmed.slice(BEGIN.length, -END.length).replaceAll(/\s+/g, '');
-  const bytes = Buffer.from(body, 'base64');
-  if (bytes.toString('base64') !== body) {
-    throw new AegisError('BAD_ENCODING', 'the bundle is not base64 between its marker lines');
-  }
-  return new Uint8Array(bytes);
-}
+export const bundleFromText = (text: string): Uint8Array =>
+  fromArmour('BUNDLE', text, BUNDLE_BYTES_MAX + 128);
 
-/** 128 bits of the hash of a node id in groups of four, for reading aloud. */
-export function fingerprint(nodeId: string): string {
-  const hex = Buffer.from(sha256(bytesOfText(nodeId)).subarray(0, 16)).toString('hex');
+/** 128 bits of the hash of a node id, or of a cluster id, in groups of four, for reading aloud. */
+export function fingerprint(id: string): string {
+  const hex = Buffer.from(sha256(bytesOfText(id)).subarray(0, 16)).toString('hex');
   return (hex.match(/.{4}/g) ?? []).join(' ');
 }

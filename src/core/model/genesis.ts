@@ -5,6 +5,7 @@
 import { base32 } from '../crypto/base32.ts';
 import { sha256 } from '../crypto/hash.ts';
 import { AegisError } from '../errors.ts';
+import { fromArmour, toArmour } from './armour.ts';
 import { type OpenBundle, openBundle } from './bundle.ts';
 import { decode, encode } from './cbor.ts';
 import { checkLabel, LABEL_BYTES_MAX } from './identity.ts';
@@ -134,3 +135,13 @@ export function openGenesis(bytes: Uint8Array): Genesis {
     custodians,
   };
 }
+
+/** The text form, for files and mails. */
+export const genesisToText = (bytes: Uint8Array): string => toArmour('GENESIS', bytes);
+
+/**
+ * The bytes of a text form.
+ * @throws {AegisError} `BAD_ENCODING`, `TOO_LARGE`. `openGenesis` checks what is inside.
+ */
+export const genesisFromText = (text: string): Uint8Array =>
+  fromArmour('GENESIS', text, GENESIS_BYTES_MAX);
