@@ -1,0 +1,34 @@
+/** How the bundle is made: one entry a command, so that a command loads nothing of another. */
+import { existsSync, globSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import type { InputOptions, OutputOptions } from 'rolldown';
+import { leanOclif } from './oclif.ts';
+
+const ROOT = dirname(dirname(import.meta.dirname));
+const commands = globSync('src/commands/**/*.ts', { cwd: ROOT });
+/** Threads load a file of their own. */
+const workers = { 'storage-worker': 'src/core/storage/worker.ts' };
+
+export const INPUT: InputOptions = {
+  cwd: ROOT,
+  platform: 'node',
+  input: {
+    run: 'src/cli/run.ts',
+    ...Object.fromEntries(
+      Object.entries(workers).filter(([, file]) => existsSync(join(ROOT, file))),
+    ),
+    ...Object.fromEntries(commands.map((file) => [file.slice('src/'.length, -'.ts'.length), file])),
+  },
+  // Native code cannot be bundled; Ink asks for its developer tools only where they are wanted.
+  external: ['@napi-rs/blake-hash', 'react-devtools-core'],
+  plugins: [leanOclif()],
+  transform: { define: { 'process.env.NODE_ENV': '"production"' } },
+};
+
+export const OUTPUT: OutputOptions = {
+  format: 'esm',
+  entryFileNames: '[name].js',
+  chunkFileNames: 'chunks/[name]-[hash].js',
+  // Names stay: the stack in a bug report must say something.
+  minify: { compress: true, mangle: { keepNames: true }, codegen: { removeWhitespace: true } },
+};
