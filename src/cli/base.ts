@@ -163,7 +163,14 @@ export abstract class BaseCommand<
   protected async emit(record: { readonly type: string }, line?: string): Promise<void> {
     const text = this.json ? JSON.stringify(record) : line;
     if (text === undefined || process.stdout.write(`${text}\n`)) return;
-    await new Promise<void>((resolve) => process.stdout.once('drain', resolve));
+    await new Promise<void>((resolve) => {
+      const done = (): void => {
+        process.stdout.off('drain', done).off('close', done);
+        resolve();
+      };
+      // A reader that has gone never drains; `interruption.ts` sees to the end.
+      process.stdout.on('drain', done).on('close', done);
+    });
   }
 
   #print(result: NonNullable<R>): void {
