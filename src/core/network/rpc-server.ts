@@ -1,0 +1,230 @@
+/**
+ * The other half of `/aegis/rpc/1`: answers what peers ask on their streams. Bounded by what one
+ * peer has open, in number and bytes; a peer that does not read its replies is not read either.
+ * It knows no methods of its own: rooms above register them.
+ */
+import type { Stream } from '@libp2p/interface';
+import { AegisError, isAegisError, toAegisError } from '../errors.ts';
+import type { Log } from '../ports.ts';
+import type { HostLimits } from './limits.ts';
+import {
+  encodeFailure,
+  encodeFrame,
+  type Frame,
+  FrameDecoder,
+  KIND,
+  openEnvelope,
+  openRequest,
+  REQUEST_OVERHEAD_BYTES,
+} from './rpc-frame.ts';
+import { drained, onBytes, sendTo } from './stream-io.ts';
+
+export interface RequestContext {
+  /** Aborted when the peer cancels, is cut, or its deadline passes. */
+  readonly signal: AbortSignal;
+}
+
+export type RequestHandler = (
+  from: string,
+  body: Uint8Array,
+  context: RequestContext,
+) => Promise<Uint8Array>;
+
+export interface IncomingEnvelope {
+  readonly from: string;
+  readonly protocol: string;
+  readonly body: Uint8Array;
+}
+
+export interface RpcServerDeps {
+  readonly log: Log;
+  onEnvelope(envelope: IncomingEnvelope): void;
+  onTraffic(nodeId: string, bytesIn: number, bytesOut: number): void;
+  /** A limit has turned something away. */
+  onRefusal(nodeId: string, knob: keyof HostLimits): void;
+}
+
+interface Serving {
+  count: number;
+  bytes: number;
+}
+
+interface Session {
+  readonly nodeId: string;
+  readonly stream: Stream;
+  readonly open: Map<number, AbortController>;
+  readonly serving: Serving;
+}
+
+export class RpcServer {
+  readonly #limits: HostLimits;
+  readonly #deps: RpcServerDeps;
+  readonly #handlers = new Map<string, RequestHandler>();
+  /** By node id, not by stream: a second stream buys no second allowance. */
+  readonly #serving = new Map<string, Serving>();
+
+  constructor(options: { limits: HostLimits }, deps: RpcServerDeps) {
+    this.#limits = options.limits;
+    this.#deps = deps;
+  }
+
+  handle(method: string, handler: RequestHandler): void {
+    this.#handlers.set(method, handler);
+  }
+
+  /** Takes over an inbound stream of a peer that has passed hello. */
+  serve(nodeId: string, stream: Stream): void {
+    const serving = this.#serving.get(nodeId) ?? { count: 0, bytes: 0 };
+    this.#serving.set(nodeId, serving);
+    const session: Session = { nodeId, stream, open: new Map(), serving };
+    const decoder = new FrameDecoder(
+      { maxBytes: this.#limits.rpcMaxBytes + REQUEST_OVERHEAD_BYTES },
+      {
+        room: (kind, id, bodyBytes) => this.#room(session, kind, id, bodyBytes),
+        frame: (frame) => this.#receive(session, frame),
+      },
+    );
+    onBytes(stream, (bytes) => {
+      this.#deps.onTraffic(nodeId, bytes.byteLength, 0);
+      try {
+        decoder.push(bytes);
+      } catch (error) {
+        const reason = toAegisError(error);
+        this.#deps.log.write('warn', 'a peer broke the rules of its request stream', {
+          nodeId,
+          reason: reason.message,
+        });
+        stream.abort(reason);
+      }
+    });
+    const end = (): void => {
+      for (const controller of session.open.values()) controller.abort();
+      session.open.clear();
+      this.#forget(session);
+      if (stream.status === 'open') void stream.close().catch(() => undefined);
+    };
+    stream.addEventListener('close', end, { once: true });
+    stream.addEventListener('remoteCloseWrite', end, { once: true });
+  }
+
+  #forget(session: Session): void {
+    if (session.serving.count === 0 && this.#serving.get(session.nodeId) === session.serving) {
+      this.#serving.delete(session.nodeId);
+    }
+  }
+
+  #room(session: Session, kind: number, id: number, bodyBytes: number): 'keep' | 'skip' {
+    if (kind === KIND.envelope) {
+      const limit = this.#limits.envelopeMaxBytes + REQUEST_OVERHEAD_BYTES;
+      if (bodyBytes <= limit) return 'keep';
+      throw new AegisError('TOO_LARGE', `an envelope of ${bodyBytes} bytes is over ${limit}`);
+    }
+    if (kind === KIND.request) return this.#admit(session, id, bodyBytes) ? 'keep' : 'skip';
+    if (kind !== KIND.cancel && kind !== KIND.ping) {
+      throw new AegisError('BAD_ENCODING', 'a wrong kind of frame on a request stream');
+    }
+    if (bodyBytes > 0) throw new AegisError('BAD_ENCODING', 'a frame with a body it must not have');
+    return 'keep';
+  }
+
+  #admit(session: Session, id: number, bodyBytes: number): boolean {
+    const { serving, nodeId } = session;
+    const { rpcServing, rpcServingBytes } = this.#limits;
+    const crowded = serving.count >= rpcServing;
+    if (!crowded && serving.bytes + bodyBytes <= rpcServingBytes) return true;
+    const knob = crowded ? 'rpcServing' : 'rpcServingBytes';
+    this.#deps.onRefusal(nodeId, knob);
+    const busy = new AegisError('BUSY', 'the other node answers as much of you as it may', {
+      hint: `Ask less at once; the limit is ${knob}.`,
+    });
+    this.#answer(session, encodeFrame(KIND.failure, id, encodeFailure(busy)));
+    return false;
+  }
+
+  #receive(session: Session, frame: Frame): void {
+    switch (frame.kind) {
+      case KIND.ping:
+        return this.#answer(session, encodeFrame(KIND.pong, frame.id));
+      case KIND.cancel:
+        return session.open.get(frame.id)?.abort();
+      case KIND.envelope: {
+        const { protocol, body } = openEnvelope(frame.body);
+        return this.#deps.onEnvelope({ from: session.nodeId, protocol, body });
+      }
+      default:
+        this.#request(session, frame);
+    }
+  }
+
+  #request(session: Session, frame: Frame): void {
+    const request = openRequest(frame.body);
+    if (session.open.has(frame.id)) {
+      throw new AegisError('BAD_ENCODING', 'a request with the id of one that is open');
+    }
+    const controller = new AbortController();
+    session.open.set(frame.id, controller);
+    session.serving.count += 1;
+    session.serving.bytes += frame.body.byteLength;
+    const deadlineMs = Math.min(request.timeoutMs, this.#limits.rpcServeTimeoutMs);
+    const timer = setTimeout(() => controller.abort(), deadlineMs);
+    void this.#run(session.nodeId, request, controller.signal).then((answer) => {
+      clearTimeout(timer);
+      session.serving.count -= 1;
+      session.serving.bytes -= frame.body.byteLength;
+      // Nobody waits for the answer to a cancelled request or on a stream that has gone.
+      if (session.open.delete(frame.id) && !controller.signal.aborted) {
+        this.#answer(session, encodeFrame(answer.kind, frame.id, answer.body));
+      }
+      if (session.stream.status !== 'open') this.#forget(session);
+    });
+  }
+
+  async #run(
+    from: string,
+    request: { method: string; body: Uint8Array },
+    signal: AbortSignal,
+  ): Promise<{ kind: typeof KIND.reply | typeof KIND.failure; body: Uint8Array }> {
+    try {
+      const handler = this.#handlers.get(request.method);
+      if (handler === undefined) {
+        throw new AegisError('NOT_FOUND', 'the other node does not know this request', {
+          hint: 'The two nodes may run different versions of aegis.',
+        });
+      }
+      const body = await handler(from, request.body, { signal });
+      if (body.byteLength > this.#limits.rpcMaxBytes) {
+        throw new AegisError('TOO_LARGE', `the reply of ${body.byteLength} bytes is too large`);
+      }
+      return { kind: KIND.reply, body };
+    } catch (error) {
+      if (!isAegisError(error)) {
+        this.#deps.log.write('error', 'a request handler failed', {
+          method: request.method,
+          reason: toAegisError(error).message,
+        });
+      }
+      return { kind: KIND.failure, body: encodeFailure(error) };
+    }
+  }
+
+  /** Stops reading the peer while it does not take its answers. */
+  #answer(session: Session, frame: Uint8Array): void {
+    const { stream, nodeId } = session;
+    try {
+      sendTo(stream, frame);
+    } catch {
+      return;
+    }
+    this.#deps.onTraffic(nodeId, 0, frame.byteLength);
+    const maxBytes = this.#limits.rpcBufferBytes;
+    if (stream.writeBufferLength <= maxBytes || stream.readStatus !== 'readable') return;
+    stream.pause();
+    void drained(stream, { maxBytes, idleMs: this.#limits.bulkIdleTimeoutMs }).then(
+      () => stream.resume(),
+      (error: unknown) => {
+        this.#deps.onRefusal(nodeId, 'rpcBufferBytes');
+        stream.abort(toAegisError(error));
+      },
+    );
+  }
+}

@@ -1,0 +1,99 @@
+/**
+ * The libp2p node behind a host: which modules it has and how they are set. Everything that could
+ * speak to the outside on its own (mDNS, UPnP, relays, public bootstrap lists) is left out, so
+ * that no connection is made that the operator did not ask for.
+ */
+import { generateKeyPairFromSeed } from '@libp2p/crypto/keys';
+import { identify } from '@libp2p/identify';
+import type { ConnectionEncrypter, ConnectionGater, Libp2p, PeerInfo } from '@libp2p/interface';
+import { type KadDHT, kadDHT } from '@libp2p/kad-dht';
+import { noise } from '@libp2p/noise';
+import { ping } from '@libp2p/ping';
+import { tcp } from '@libp2p/tcp';
+import { yamux } from '@libp2p/yamux';
+import { createLibp2p } from 'libp2p';
+import { MIB, MINUTE } from '../units.ts';
+import { isLoopback } from './addresses.ts';
+import type { HostLimits, Profile } from './limits.ts';
+import { silentLogger } from './silent-logger.ts';
+
+export interface SwarmOptions {
+  readonly networkSeed: Uint8Array;
+  readonly listen: readonly string[];
+  readonly agent: string;
+  readonly limits: HostLimits;
+  readonly profile: Profile;
+}
+
+export interface SwarmDeps {
+  readonly gater: ConnectionGater;
+  encrypter(noise: ConnectionEncrypter): ConnectionEncrypter;
+}
+
+export type Swarm = Libp2p<{ kad: KadDHT }>;
+
+export const KAD_PROTOCOL = '/aegis/kad/1';
+
+/** Longer than any pause of a healthy connection: the heartbeat decides, not the socket. */
+const SOCKET_IDLE_MS = 10 * MINUTE;
+
+/** Outside one machine, loopback addresses of others lead to ourselves. */
+const withoutLoopback = (peer: PeerInfo): PeerInfo => ({
+  ...peer,
+  multiaddrs: peer.multiaddrs.filter((address) => !isLoopback(address)),
+});
+
+export async function createSwarm(options: SwarmOptions, deps: SwarmDeps): Promise<Swarm> {
+  const { limits, profile, agent } = options;
+  const [name = 'aegis', version = '0'] = agent.split('/');
+  const makeNoise = noise();
+  return createLibp2p({
+    start: false,
+    privateKey: await generateKeyPairFromSeed('Ed25519', options.networkSeed),
+    logger: silentLogger(),
+    nodeInfo: { name, version, userAgent: agent },
+    addresses: { listen: [...options.listen] },
+    transports: [
+      tcp({
+        inboundSocketInactivityTimeout: SOCKET_IDLE_MS,
+        outboundSocketInactivityTimeout: SOCKET_IDLE_MS,
+      }),
+    ],
+    connectionEncrypters: [(components) => deps.encrypter(makeNoise(components))],
+    streamMuxers: [yamux(muxer(limits))],
+    connectionGater: deps.gater,
+    // Our heartbeat measures peers; libp2p's opens a new stream for each ping.
+    connectionMonitor: { enabled: false },
+    connectionManager: connections(limits),
+    services: {
+      identify: identify(),
+      ping: ping(),
+      kad: kadDHT({
+        protocol: KAD_PROTOCOL,
+        clientMode: false,
+        peerInfoMapper: profile === 'loopback' ? (peer) => peer : withoutLoopback,
+        querySelfInterval: 10 * MINUTE,
+        allowQueryWithZeroPeers: true,
+      }),
+    },
+  });
+}
+
+const muxer = (limits: HostLimits) => ({
+  maxInboundStreams: limits.maxStreamsPerConnection,
+  maxOutboundStreams: limits.maxStreamsPerConnection,
+  streamOptions: { initialStreamWindowSize: MIB, maxStreamWindowSize: 4 * MIB },
+});
+
+/** The gate counts first and says why; libp2p's own numbers are set out of its way. */
+const connections = (limits: HostLimits) => ({
+  maxConnections: limits.maxConnections * 2,
+  maxIncomingPendingConnections: limits.maxPendingInbound * 2,
+  inboundConnectionThreshold: limits.inboundPerSecondPerAddress * 2,
+  inboundUpgradeTimeout: limits.helloTimeoutMs,
+  inboundStreamProtocolNegotiationTimeout: limits.helloTimeoutMs,
+  outboundStreamProtocolNegotiationTimeout: limits.helloTimeoutMs,
+  maxParallelDials: limits.maxPendingDials,
+  // The peer book dials again, by its own rules.
+  reconnectRetries: 0,
+});

@@ -1,0 +1,130 @@
+/** Real hosts on loopback for the tests of this room. */
+import { randomBytes } from 'node:crypto';
+import { sha256 } from '../../../src/core/crypto/hash.ts';
+import { publicKeyOf, signerOf } from '../../../src/core/crypto/sign.ts';
+import { createInception, nodeIdOf } from '../../../src/core/model/identity.ts';
+import type { HelloContext } from '../../../src/core/network/hello.ts';
+import { Host } from '../../../src/core/network/host.ts';
+import type { HostLimits } from '../../../src/core/network/limits.ts';
+import type { Clock, Log, Metrics, Random } from '../../../src/core/ports.ts';
+import { instant } from '../../../src/core/units.ts';
+
+export interface Member {
+  readonly nodeId: string;
+  readonly networkSeed: Uint8Array;
+  readonly networkKey: Uint8Array;
+  readonly inception: Uint8Array;
+}
+
+export interface LogLine {
+  readonly level: string;
+  readonly message: string;
+  readonly fields: Readonly<Record<string, unknown>>;
+}
+
+export function createMember(name: string, networkSeed: Uint8Array = randomBytes(32)): Member {
+  const networkKey = publicKeyOf(networkSeed);
+  const fields = { name, zone: 'z', region: 'r', createdAt: 1, networkKey };
+  const nextIdentityDigest = sha256(randomBytes(32));
+  const signer = signerOf(randomBytes(32));
+  const inception = createInception({ ...fields, nextIdentityDigest }, signer);
+  return { nodeId: nodeIdOf(inception), networkSeed, networkKey, inception };
+}
+
+export const realClock: Clock = {
+  now: () => instant(Date.now()),
+  wakeAt(at, wake) {
+    const timer = setTimeout(wake, Math.max(0, at - Date.now()));
+    return () => clearTimeout(timer);
+  },
+};
+
+export const realRandom: Random = { bytes: (length) => randomBytes(length) };
+
+export const noMetrics: Metrics = {
+  count: () => undefined,
+  gauge: () => undefined,
+  observe: () => undefined,
+};
+
+export function memoryLog(lines: LogLine[] = []): Log {
+  const log: Log = {
+    write: (level, message, fields = {}) => lines.push({ level, message, fields }),
+    child: () => log,
+  };
+  return log;
+}
+
+/** A cluster whose hosts are all stopped at the end of its block. */
+export class Cluster implements AsyncDisposable {
+  readonly clusterId = 'aegisc1test';
+  readonly members: Member[];
+  readonly hosts: Host[] = [];
+  readonly lines: LogLine[] = [];
+
+  constructor(size: number) {
+    this.members = Array.from({ length: size }, (_, i) => createMember(`n${i}`));
+  }
+
+  context(member: Member, changes: Partial<HelloContext> = {}): HelloContext {
+    return {
+      clusterId: this.clusterId,
+      inception: member.inception,
+      admit: (nodeId) => this.members.some((one) => one.nodeId === nodeId),
+      ...changes,
+    };
+  }
+
+  async start(
+    index: number,
+    options: { limits?: Partial<HostLimits>; hello?: Partial<HelloContext>; listen?: string } = {},
+  ): Promise<Host> {
+    return this.startAs(this.members[index]!, options);
+  }
+
+  async startAs(
+    member: Member,
+    options: { limits?: Partial<HostLimits>; hello?: Partial<HelloContext>; listen?: string } = {},
+  ): Promise<Host> {
+    const host = await Host.create(
+      {
+        networkSeed: member.networkSeed,
+        listen: [options.listen ?? '/ip4/127.0.0.1/tcp/0'],
+        hello: this.context(member, options.hello),
+        profile: 'loopback',
+        limits: options.limits ?? {},
+      },
+      { log: memoryLog(this.lines), metrics: noMetrics, clock: realClock, random: realRandom },
+    );
+    await host.start();
+    this.hosts.push(host);
+    return host;
+  }
+
+  /** Two connected hosts; the first has dialled. */
+  async pair(limits: Partial<HostLimits> = {}): Promise<[Host, Host]> {
+    const a = await this.start(0, { limits });
+    const b = await this.start(1, { limits });
+    await a.dial(b.addresses()[0]!, { timeoutMs: 5000 });
+    return [a, b];
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.hosts.map((host) => host.stop()));
+  }
+}
+
+/** Resolves when `check` holds, asked again whenever something has happened on the event loop. */
+export async function until(check: () => boolean, timeoutMs = 5000): Promise<void> {
+  const deadline = Date.now() + timeoutMs;
+  while (!check()) {
+    if (Date.now() > deadline) throw new Error('the awaited state did not come');
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+export async function collect(chunks: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
+  const parts: Uint8Array[] = [];
+  for await (const chunk of chunks) parts.push(chunk);
+  return Buffer.concat(parts);
+}
