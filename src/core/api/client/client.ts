@@ -5,7 +5,7 @@
 import { AegisError } from '../../errors.ts';
 import type { BodyInput, QueryInput, Reply } from '../contract/endpoints.ts';
 import type { ApiEvent } from '../contract/events.ts';
-import { ROUTES, type RouteName } from '../contract/routes.ts';
+import { ROUTES, type RouteName, WAIT_MS } from '../contract/routes.ts';
 import { type ExchangeOptions, exchange } from './exchange.ts';
 import { errorOfReply, type QueryValues, requestTarget, type Target } from './request.ts';
 import type { Response } from './response.ts';
@@ -66,7 +66,8 @@ export class Client {
   ): Promise<Reply<'kb.put'>> {
     const { upload } = await import('./stream.ts');
     const target = requestTarget(ROUTES['kb.put'].path, {}, query);
-    return await upload(this.#target, target, source, { ...options, timeoutMs: this.#timeoutMs });
+    const timeoutMs = this.#deadlineMs({ query: { timeoutMs: WAIT_MS.kb, ...query } });
+    return await upload(this.#target, target, source, { ...options, timeoutMs });
   }
 
   /** Opens the content of a path. Its bytes end with an error unless they are complete. */
@@ -76,7 +77,7 @@ export class Client {
   ): Promise<ContentReply> {
     const { download } = await import('./stream.ts');
     const target = requestTarget(ROUTES['kb.get'].path, {}, query);
-    const timeoutMs = this.#deadlineMs({ ...options, query });
+    const timeoutMs = this.#deadlineMs({ ...options, query: { timeoutMs: WAIT_MS.kb, ...query } });
     return await download(this.#target, target, { ...options, timeoutMs });
   }
 

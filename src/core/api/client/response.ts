@@ -96,7 +96,7 @@ export class ResponseReader {
         return this.#chunkSize();
       case 'trailers':
         return this.#trailers();
-      case 'done':
+      default:
         return false;
     }
   }

@@ -78,48 +78,49 @@ async function feed(
   sizeBytes: number | undefined,
   timeoutMs: number,
 ): Promise<never> {
-  const iterator = bytes[Symbol.asyncIterator]();
+  const over = new AbortController();
+  const end = (): void => over.abort();
+  request.once('close', end).once('response', end);
   let sent = 0;
-  let over = false;
-  const closed = new Promise<void>((resolve) => {
-    const end = (): void => {
-      over = true;
-      resolve();
-    };
-    request.once('close', end).once('response', end);
-  });
   try {
-    await Promise.race([new Promise((resolve) => request.once('continue', resolve)), closed]);
-    while (!over) {
-      const next = await iterator.next();
-      if (next.done === true) break;
-      sent += next.value.byteLength;
-      if (!request.write(next.value)) {
-        await Promise.race([new Promise((resolve) => request.once('drain', resolve)), closed]);
-      }
+    await eventOf(request, 'continue', over.signal);
+    for await (const chunk of over.signal.aborted ? [] : bytes) {
+      sent += chunk.byteLength;
+      if (!request.write(chunk)) await eventOf(request, 'drain', over.signal);
+      if (over.signal.aborted) break;
     }
-    if (!over && sizeBytes !== undefined && sent !== sizeBytes) {
+    if (!over.signal.aborted && sizeBytes !== undefined && sent !== sizeBytes) {
       throw new AegisError('UNREADABLE', `the source changed: ${sent} bytes, not ${sizeBytes}`);
     }
-    if (!over) request.end();
   } catch (error) {
     request.destroy();
     throw error;
-  } finally {
-    if (over) await iterator.return?.();
   }
-  return await silence(closed, timeoutMs);
+  if (!over.signal.aborted) request.end();
+  return await silence(over.signal, timeoutMs);
 }
 
-/** Fails when nothing has come `timeoutMs` after the last byte was sent. */
-async function silence(closed: Promise<void>, timeoutMs: number): Promise<never> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(timedOut(timeoutMs)), timeoutMs);
+/** Resolves on the event, or when there is no more reason to wait for it. */
+function eventOf(request: ClientRequest, event: string, over: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const settle = (): void => {
+      request.off(event, settle);
+      over.removeEventListener('abort', settle);
+      resolve();
+    };
+    request.once(event, settle);
+    over.addEventListener('abort', settle);
+    if (over.aborted) settle();
   });
-  await Promise.race([closed, late]);
-  clearTimeout(timer);
-  return await new Promise<never>(() => {});
+}
+
+/** Fails when nothing has come `timeoutMs` after the last byte was sent; else never settles. */
+function silence(over: AbortSignal, timeoutMs: number): Promise<never> {
+  return new Promise((_, reject) => {
+    if (over.aborted) return;
+    const timer = setTimeout(() => reject(timedOut(timeoutMs)), timeoutMs);
+    over.addEventListener('abort', () => clearTimeout(timer));
+  });
 }
 
 export async function download(

@@ -4,6 +4,7 @@
  */
 import * as v from 'valibot';
 import { endpoint } from './endpoint.ts';
+import { WAIT_MS } from './routes.ts';
 import {
   bytes,
   cid,
@@ -50,7 +51,7 @@ export const kbPut = endpoint('kb.put', {
     message: v.optional(v.pipe(v.string(), v.maxLength(MESSAGE_LENGTH_MAX))),
     wait: v.optional(v.picklist(['local', 'replicated']), 'replicated'),
     replicas: v.optional(v.pipe(count, v.minValue(1), v.maxValue(REPLICAS_MAX))),
-    timeoutMs: v.optional(timeoutMs, 60_000),
+    timeoutMs: v.optional(timeoutMs, WAIT_MS.kb),
     /** The version that must be the shown one; refused with EXISTS otherwise. `none`: no version. */
     ifVersion: v.optional(word),
     hash: v.optional(hashName, 'blake3'),
@@ -73,7 +74,7 @@ export const kbGet = endpoint('kb.get', {
   query: {
     /** `PATH`, or `PATH@VERSION` with the CID of a version or at least 8 characters of its end. */
     path,
-    timeoutMs: v.optional(timeoutMs, 60_000),
+    timeoutMs: v.optional(timeoutMs, WAIT_MS.kb),
   },
 });
 

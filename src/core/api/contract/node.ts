@@ -1,6 +1,7 @@
 /** Endpoints of the topic `node`. */
 import * as v from 'valibot';
 import { endpoint } from './endpoint.ts';
+import { WAIT_MS } from './routes.ts';
 import { address, bytes, count, ms, nodeId, time, timeoutMs } from './values.ts';
 
 export const nodeState = v.picklist(['starting', 'ready', 'stopping']);
@@ -71,7 +72,7 @@ export const WAIT_FOR = /^(?:ready|peers=(?:0|[1-9]\d{0,3}))$/;
 export const nodeWait = endpoint('node.wait', {
   query: {
     for: v.optional(v.pipe(v.string(), v.regex(WAIT_FOR, 'must be ready or peers=N')), 'ready'),
-    timeoutMs: v.optional(timeoutMs, 30_000),
+    timeoutMs: v.optional(timeoutMs, WAIT_MS.nodeWait),
   },
   reply: { for: v.string(), waitedMs: ms },
 });

@@ -1,6 +1,7 @@
 /** Endpoints of the topic `peers`. An `:id` is a node id, its start, a peer id or a name. */
 import * as v from 'valibot';
 import { endpoint } from './endpoint.ts';
+import { WAIT_MS } from './routes.ts';
 import { address, bytes, count, ms, time, timeoutMs, word } from './values.ts';
 
 const peer = {
@@ -46,7 +47,7 @@ export const PING_COUNT_MAX = 100;
 export const peersPing = endpoint('peers.ping', {
   body: {
     count: v.optional(v.pipe(count, v.minValue(1), v.maxValue(PING_COUNT_MAX)), 3),
-    timeoutMs: v.optional(timeoutMs, 5000),
+    timeoutMs: v.optional(timeoutMs, WAIT_MS.ping),
   },
   reply: {
     nodeId: v.string(),
@@ -60,7 +61,7 @@ export const peersPing = endpoint('peers.ping', {
 });
 
 export const peersFind = endpoint('peers.find', {
-  query: { timeoutMs: v.optional(timeoutMs, 10_000) },
+  query: { timeoutMs: v.optional(timeoutMs, WAIT_MS.find) },
   reply: { nodeId: v.nullable(v.string()), peerId: v.string(), addresses: v.array(address) },
 });
 

@@ -79,6 +79,9 @@ export const ROUTES = {
 
 export type RouteName = keyof typeof ROUTES;
 
+/** How long a call waits in the daemon unless it says otherwise. */
+export const WAIT_MS = { nodeWait: 30_000, kb: 60_000, ping: 5000, find: 10_000 } as const;
+
 /** Header names that belong to the contract. */
 export const HEADER = {
   cid: 'x-aegis-cid',

@@ -1,0 +1,204 @@
+/** Takes each request from the listeners through gate, routing and checks to its handler. */
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { AegisError, hasCode, isAegisError, toAegisError } from '../../errors.ts';
+import type { Log, Metrics } from '../../ports.ts';
+import type { Backend, CallContext } from '../backend.ts';
+import { type Endpoint, schemaName } from '../contract/endpoint.ts';
+import { ENDPOINTS, type Query } from '../contract/endpoints.ts';
+import { MEDIA, ROUTES, type RouteName } from '../contract/routes.ts';
+import { readAll } from './body.ts';
+import { sendDownload, uploadOf } from './content.ts';
+import { streamEvents } from './events.ts';
+import { Failures } from './failures.ts';
+import { admit, Refusal } from './gate.ts';
+import { HANDLERS, type JsonCall } from './handlers.ts';
+import type { ServerLimits } from './limits.ts';
+import { parseBody, parseQuery } from './query.ts';
+import { sendError, sendJson, sendText } from './reply.ts';
+import { type Found, Routing } from './routing.ts';
+import type { Tokens } from './tokens.ts';
+import { Visits } from './visits.ts';
+
+export interface DeskOptions {
+  readonly backend: Backend;
+  readonly limits: ServerLimits;
+}
+
+/** How a request came in. */
+export interface Arrival {
+  /** Allowed Host headers; `undefined`: any. */
+  readonly hosts: ReadonlySet<string> | undefined;
+  /** The caller sends its body only after a 100 (RFC 9110, section 10.1.1). */
+  readonly expectsContinue: boolean;
+}
+
+interface Exchange extends Arrival {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+}
+
+export class Desk {
+  readonly #backend: Backend;
+  readonly #limits: ServerLimits;
+  readonly #log: Log;
+  readonly #metrics: Metrics | undefined;
+  readonly #routing: Routing;
+  readonly #failures: Failures;
+  readonly #visits: Visits;
+  #tokens: Tokens | undefined;
+
+  constructor(options: DeskOptions, deps: { log: Log; metrics?: Metrics }) {
+    this.#backend = options.backend;
+    this.#limits = options.limits;
+    this.#log = deps.log;
+    this.#metrics = deps.metrics;
+    this.#routing = new Routing(options.limits);
+    this.#failures = new Failures(options.limits.failuresKept);
+    this.#visits = new Visits(options.limits);
+  }
+
+  /** Nobody is let in before there are tokens. */
+  open(tokens: Tokens): void {
+    this.#tokens = tokens;
+  }
+
+  /** Ends event streams and waits at once, the rest at the deadline. */
+  drain(deadlineMs: number): Promise<void> {
+    return this.#visits.drain(deadlineMs);
+  }
+
+  serve(request: IncomingMessage, response: ServerResponse, arrival: Arrival): void {
+    const exchange: Exchange = { request, response, ...arrival };
+    this.#metrics?.count('aegis_api_requests_total');
+    // A reader that hangs up makes later writes fail; the close event is where that is handled.
+    response.on('error', () => undefined);
+    this.#serve(exchange).catch((error: unknown) => this.#fail(exchange, error));
+  }
+
+  async #serve(exchange: Exchange): Promise<void> {
+    const { request, response } = exchange;
+    if (this.#tokens === undefined) throw new AegisError('TRY_AGAIN', 'the daemon is starting');
+    const scope = admit(request, { hosts: exchange.hosts, tokens: this.#tokens });
+    if (scope instanceof Refusal) return this.#refuse(exchange, scope);
+    const found = this.#routing.find(request.method ?? '', request.url ?? '');
+    if (found instanceof Refusal) return this.#refuse(exchange, found);
+    const route = ROUTES[found.name];
+    if (route.scope === 'admin' && scope !== 'admin') {
+      throw new AegisError('DENIED', `${route.method} ${route.path} needs the admin token`);
+    }
+    const signal = this.#visits.enter(response, {
+      events: route.reply === 'ndjson',
+      waits: found.name === 'node.wait',
+    });
+    const endpoint = ENDPOINTS[found.name] as unknown as Endpoint;
+    const query = parseQuery(endpoint.query, found.search);
+    await this.#handle(found, exchange, query, { signal, scope });
+  }
+
+  async #handle(
+    found: Found,
+    exchange: Exchange,
+    query: Record<string, unknown>,
+    context: CallContext,
+  ): Promise<void> {
+    const { response, request } = exchange;
+    const { signal } = context;
+    const limits = this.#limits;
+    if (ROUTES[found.name].body === 'none') refuseBody(request);
+    switch (found.name) {
+      case 'kb.put': {
+        const upload = uploadOf(request, { limits, signal });
+        this.#letBodyCome(exchange);
+        const put = this.#backend.put(query as Query<'kb.put'>, upload, context);
+        return reply(response, 'kb.put', await until(signal, put));
+      }
+      case 'kb.get': {
+        const get = this.#backend.get(query as Query<'kb.get'>, context);
+        const download = await until(signal, get);
+        return await sendDownload(response, download, { limits, failures: this.#failures });
+      }
+      case 'events':
+        return await streamEvents(response, { backend: this.#backend, limits, signal });
+      case 'node.metrics':
+        return sendText(response, 200, MEDIA.text, await until(signal, this.#backend.metrics()));
+      case 'failures.show':
+        return reply(response, found.name, { id: found.id, failure: this.#failures.get(found.id) });
+      default: {
+        const body = await this.#jsonBody(found.name, exchange, signal);
+        const handler = HANDLERS[found.name] as (call: JsonCall<RouteName>) => Promise<object>;
+        const call = { backend: this.#backend, id: found.id, query, body, context };
+        const result = await until(signal, handler(call as unknown as JsonCall<RouteName>));
+        return reply(response, found.name, result);
+      }
+    }
+  }
+
+  async #jsonBody(
+    name: RouteName,
+    exchange: Exchange,
+    signal: AbortSignal,
+  ): Promise<Record<string, unknown>> {
+    if (ROUTES[name].body !== 'json') return {};
+    const type = (exchange.request.headers['content-type'] ?? '').split(';')[0]?.trim();
+    if (type?.toLowerCase() !== MEDIA.json) {
+      throw new AegisError('BAD_REQUEST', `the body must be ${MEDIA.json}`);
+    }
+    this.#letBodyCome(exchange);
+    const { bodyBytesMax, headTimeoutMs } = this.#limits;
+    const options = { idleTimeoutMs: headTimeoutMs, signal };
+    const body = await readAll(exchange.request, bodyBytesMax, options);
+    return parseBody((ENDPOINTS[name] as unknown as Endpoint).body, body);
+  }
+
+  #letBodyCome({ response, expectsContinue }: Exchange): void {
+    if (expectsContinue) response.writeContinue();
+  }
+
+  #refuse({ response, expectsContinue }: Exchange, refusal: Refusal): void {
+    for (const [name, value] of Object.entries(refusal.headers)) response.setHeader(name, value);
+    if (expectsContinue) response.setHeader('connection', 'close');
+    sendError(response, refusal.error, refusal.status);
+  }
+
+  #fail({ response, expectsContinue }: Exchange, thrown: unknown): void {
+    const error = toAegisError(thrown);
+    this.#metrics?.count('aegis_api_errors_total');
+    const stack = isAegisError(thrown) ? undefined : (thrown as Error | undefined)?.stack;
+    const level = error.code === 'BUG' ? 'error' : 'debug';
+    this.#log.write(level, 'a request failed', { code: error.code, message: error.message, stack });
+    if (response.headersSent) {
+      response.destroy();
+      return;
+    }
+    // A body that is not read to its end leaves nothing that could follow on this connection.
+    if (expectsContinue || hasCode(error, 'STALLED', 'INTERRUPTED')) {
+      response.setHeader('connection', 'close');
+    }
+    sendError(response, error);
+  }
+}
+
+function reply(response: ServerResponse, name: RouteName, result: object): void {
+  sendJson(response, 200, { schema: schemaName(name), ...result });
+}
+
+/** What is promised, unless the signal comes first: a backend that ignores it holds nobody up. */
+async function until<T>(signal: AbortSignal, promise: Promise<T>): Promise<T> {
+  let onAbort: (() => void) | undefined;
+  const aborted = new Promise<never>((_, reject) => {
+    onAbort = () => reject(signal.reason as Error);
+    signal.addEventListener('abort', onAbort);
+    if (signal.aborted) onAbort();
+  });
+  try {
+    return await Promise.race([promise, aborted]);
+  } finally {
+    if (onAbort !== undefined) signal.removeEventListener('abort', onAbort);
+  }
+}
+
+function refuseBody(request: IncomingMessage): void {
+  const length = Number(request.headers['content-length'] ?? 0);
+  if (length === 0 && request.headers['transfer-encoding'] === undefined) return;
+  throw new AegisError('BAD_REQUEST', `${request.method} ${request.url} takes no body`);
+}

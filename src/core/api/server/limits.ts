@@ -1,0 +1,51 @@
+/** Every limit of the server in one place. A test guards each. */
+export interface ServerLimits {
+  /** Request line and headers. @default 16 KiB */
+  readonly headBytesMax: number;
+  /** The part of the target behind `?`. @default 8 KiB */
+  readonly queryBytesMax: number;
+  /** A JSON body. @default 1 MiB */
+  readonly bodyBytesMax: number;
+  /** Requests at work, event streams not counted; more are answered with BUSY. @default 64 */
+  readonly requestsMax: number;
+  /** @default 32 */
+  readonly eventStreamsMax: number;
+  /** Open connections; more are closed at once. @default 256 */
+  readonly connectionsMax: number;
+  /** Until a request's headers are complete, and again until a JSON body is. @default 10 s */
+  readonly headTimeoutMs: number;
+  /** An upload that sends nothing, a download that takes nothing. @default 30 s */
+  readonly idleTimeoutMs: number;
+  /** Between two requests on one connection. @default 5 s */
+  readonly keepAliveMs: number;
+  /** @default 5 s */
+  readonly heartbeatMs: number;
+  /** Events waiting for one slow reader, events of one key counted once. @default 4096 */
+  readonly eventQueueMax: number;
+  /** Log lines among them; the oldest give way. @default 256 */
+  readonly eventLogLinesMax: number;
+  /** How long a reader of events may take nothing. @default 15 s */
+  readonly eventStallMs: number;
+  /** Failures of cut streams that can still be asked for. @default 64 */
+  readonly failuresKept: number;
+  /** Files and directories in an uploaded tree. @default 1 000 000 */
+  readonly treeEntriesMax: number;
+}
+
+export const SERVER_LIMITS: ServerLimits = {
+  headBytesMax: 16 * 1024,
+  queryBytesMax: 8 * 1024,
+  bodyBytesMax: 1024 * 1024,
+  requestsMax: 64,
+  eventStreamsMax: 32,
+  connectionsMax: 256,
+  headTimeoutMs: 10_000,
+  idleTimeoutMs: 30_000,
+  keepAliveMs: 5000,
+  heartbeatMs: 5000,
+  eventQueueMax: 4096,
+  eventLogLinesMax: 256,
+  eventStallMs: 15_000,
+  failuresKept: 64,
+  treeEntriesMax: 1_000_000,
+};

@@ -1,0 +1,73 @@
+/** Every endpoint once, through the real client and server; every reply fits its declaration. */
+import * as v from 'valibot';
+import { expect, it } from 'vitest';
+import type { CallOptions } from '../../../../src/core/api/client/client.ts';
+import { ENDPOINTS } from '../../../../src/core/api/contract/endpoints.ts';
+import { ROUTES, type RouteName } from '../../../../src/core/api/contract/routes.ts';
+import { harness } from '../harness.ts';
+import { chunks, collect, OTHER } from '../memory-backend.ts';
+
+const CALLS: Partial<Record<RouteName, CallOptions>> = {
+  'node.status': {},
+  'node.info': {},
+  'node.wait': { query: { for: 'peers=3', timeoutMs: 1000 } },
+  'node.stop': {},
+  'peers.list': {},
+  'peers.show': { params: { id: OTHER } },
+  'peers.add': { body: { address: '/ip4/127.0.0.1/tcp/4003' } },
+  'peers.remove': { params: { id: 'bob' } },
+  'peers.ping': { params: { id: 'bob' }, body: { count: 2 } },
+  'peers.find': { params: { id: 'bob' } },
+  'peers.why': { params: { id: 'bob' } },
+  'kb.ls': { query: { prefix: 'notes', recursive: true } },
+  'kb.log': { query: { path: 'notes/a.md' } },
+  'kb.stat': { query: { path: 'notes/a.md' } },
+  'kb.where': { query: { path: 'notes/a.md' } },
+};
+
+it('answers every JSON endpoint as declared', async () => {
+  await using h = await harness();
+  const source = { kind: 'file' as const, bytes: chunks(Buffer.from('hello')) };
+  const put = await h.client.put({ path: 'notes/a.md', message: 'ä é' }, source);
+  expect(v.is(ENDPOINTS['kb.put'].reply, put)).toBe(true);
+  for (const name of Object.keys(ROUTES) as RouteName[]) {
+    const options = CALLS[name];
+    if (options === undefined) {
+      expect(['kb.put', 'kb.get', 'events', 'node.metrics', 'failures.show']).toContain(name);
+      continue;
+    }
+    const reply = await h.client.call(name, options as CallOptions<typeof name>);
+    const checked = v.safeParse(ENDPOINTS[name].reply as v.GenericSchema, reply);
+    expect(checked.issues, name).toBeUndefined();
+  }
+  expect(h.backend.stopped).toBe(1);
+});
+
+it('hands the query on with defaults and types', async () => {
+  await using h = await harness();
+  const seen: unknown[] = [];
+  h.backend.onWait = async (wanted) => void seen.push(wanted);
+  await h.reader.call('node.wait', { query: { for: 'peers=3' } });
+  await h.reader.call('node.wait', { query: { timeoutMs: 7 } });
+  expect(seen).toEqual([
+    { condition: 'peers', peers: 3, timeoutMs: 30_000 },
+    { condition: 'ready', peers: 0, timeoutMs: 7 },
+  ]);
+});
+
+it('stores and returns a file and its facts', async () => {
+  await using h = await harness();
+  const bytes = Buffer.alloc(300_000, 'abc');
+  const path = 'notes/ä %?#&+.bin';
+  await h.client.put({ path }, { kind: 'file', bytes: chunks(bytes), sizeBytes: bytes.length });
+  const content = await h.reader.content({ path });
+  expect(content).toMatchObject({ kind: 'file', path, sizeBytes: 300_000, version: 'v1' });
+  expect(await collect(content.bytes)).toEqual(bytes);
+});
+
+it('serves metrics as text', async () => {
+  await using h = await harness();
+  const reply = await h.reader.raw({ method: 'GET', target: '/v1/metrics' });
+  expect(reply.headers.get('content-type')).toContain('text/plain');
+  expect(reply.body.toString()).toContain('aegis_up 1');
+});
