@@ -1,0 +1,77 @@
+/**
+ * `chain.db`, in its worker: small facts under (table, key), each batch durable before it is
+ * acknowledged. The tables are names within one SQLite table, so that a machine may own a new
+ * one without a migration.
+ */
+import { KIB, MIB } from '../units.ts';
+import { checkpoint, type DatabaseSpec, type OpenOptions, openDatabase } from './database.ts';
+import { GroupCommit } from './group-commit.ts';
+import type { ChainOperations, TableRow } from './protocol.ts';
+import type { Service } from './service.ts';
+
+export const CHAIN_SPEC: DatabaseSpec = {
+  // 'aegC' in ASCII.
+  applicationId: 0x61656743,
+  schemaVersion: 1,
+  pageSizeBytes: 4 * KIB,
+  incrementalVacuum: false,
+  cacheSizeBytes: 2 * MIB,
+  schema: `
+    CREATE TABLE entries (
+      room TEXT NOT NULL,
+      key TEXT NOT NULL,
+      value BLOB NOT NULL,
+      PRIMARY KEY (room, key)
+    ) STRICT, WITHOUT ROWID;`,
+  migrations: {},
+  loss:
+    'Lost from this home: the record of versions and replicas. Start the node again: other nodes ' +
+    'send it the versions that they hold. Versions that were on this node only can be tried from ' +
+    'the file that was set aside (sqlite3 FILE .recover), or put again.',
+};
+
+export function chainService(
+  path: string,
+  options: OpenOptions,
+  fatal: (error: unknown) => void,
+): Service<ChainOperations> {
+  const db = openDatabase(path, CHAIN_SPEC, options);
+  const group = new GroupCommit({ checkpointBytes: 4 * MIB }, { db, fatal });
+  const put = db.prepare(
+    'INSERT INTO entries VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET value = excluded.value',
+  );
+  const remove = db.prepare('DELETE FROM entries WHERE room = ? AND key = ?');
+  const one = db.prepare('SELECT value FROM entries WHERE room = ? AND key = ?');
+  const all = db.prepare('SELECT key, value FROM entries WHERE room = ? ORDER BY key');
+  return {
+    handlers: {
+      commit: async (entries) => {
+        const size = entries.reduce((sum, { value }) => sum + (value?.length ?? 0) + 64, 0);
+        await group.stage(size, () => {
+          for (const { table, key, value } of entries) {
+            if (value === undefined) remove.run(table, key);
+            else put.run(table, key, value);
+          }
+        });
+        return undefined;
+      },
+      // What is read must be durable: nobody may act on a fact that a crash can take back.
+      get: ({ table, key }) => {
+        group.commit();
+        return one.get(table, key)?.['value'] as Uint8Array | undefined;
+      },
+      scan: (table) => {
+        group.commit();
+        return all.all(table) as unknown as TableRow[];
+      },
+      close: () => {
+        group.commit();
+        return undefined;
+      },
+    },
+    close: () => {
+      checkpoint(db, 'TRUNCATE');
+      db.close();
+    },
+  };
+}

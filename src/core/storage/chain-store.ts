@@ -1,0 +1,50 @@
+/**
+ * The durable facts of the machines, in `chain.db`. One call of `commit` is one transaction; what
+ * it resolved for survives `kill -9` and a power cut. This store does not know what the facts mean,
+ * and holds no content: bulk writes never delay a vote.
+ */
+import type { LogEntry } from '../machine.ts';
+import type { OpenOptions } from './database.ts';
+import { Link, type StoreDependencies } from './link.ts';
+import type { ChainOperations, TableRow } from './protocol.ts';
+
+export class ChainStore {
+  readonly #link: Link<ChainOperations>;
+
+  private constructor(link: Link<ChainOperations>) {
+    this.#link = link;
+  }
+
+  /** @throws {AegisError} `STORE_DAMAGED`, `HOME_TOO_NEW`, `DISK_FULL`, `DENIED`. */
+  static async open(
+    path: string,
+    dependencies: StoreDependencies,
+    options: OpenOptions = {},
+  ): Promise<ChainStore> {
+    return new ChainStore(await Link.open('chain', path, dependencies, options));
+  }
+
+  /**
+   * Writes all entries, in order, or none. Durable when it resolves.
+   * @throws {AegisError} `DISK_FULL`: nothing is written, and the same call may succeed later.
+   */
+  async commit(entries: readonly LogEntry[]): Promise<void> {
+    if (entries.length === 0) return;
+    // Copies: a view would take the whole memory behind it to the worker.
+    const copies = entries.map(({ table, key, value }) => ({ table, key, value: value?.slice() }));
+    await this.#link.call('commit', copies);
+  }
+
+  /** All rows of a table in the order of their keys (by bytes). */
+  async scan(table: string): Promise<TableRow[]> {
+    return await this.#link.call('scan', table);
+  }
+
+  async get(table: string, key: string): Promise<Uint8Array | undefined> {
+    return await this.#link.call('get', { table, key });
+  }
+
+  async close(): Promise<void> {
+    await this.#link.close();
+  }
+}

@@ -1,0 +1,266 @@
+/**
+ * The objects of the knowledge base, in `content.db`, named by the hash of their bytes. One worker
+ * hashes, checks and writes; another reads, so that a read never waits for a sync. This store does
+ * not know DAGs, replicas or who may read; two CIDs with one multihash are one object.
+ */
+import { CID } from 'multiformats/cid';
+import { decode as decodeDigest } from 'multiformats/hashes/digest';
+import { AegisError, hasCode } from '../errors.ts';
+import { KIB, MIB } from '../units.ts';
+import { ByteGate } from './byte-gate.ts';
+import type { OpenOptions } from './database.ts';
+import { Link, type StoreDependencies } from './link.ts';
+import { checkMultihash } from './multihash.ts';
+import type { ContentOperations, ContentReaderOperations, RootRow, Totals } from './protocol.ts';
+import { ownsBuffer } from './service.ts';
+
+export interface Block {
+  readonly cid: CID;
+  readonly bytes: Uint8Array;
+}
+
+export interface Root {
+  readonly cid: CID;
+  /** Whether every object below it is in the store. */
+  readonly complete: boolean;
+  /** Bytes of content below it. */
+  readonly sizeBytes: number;
+}
+
+export interface ReadOptions {
+  /** Hash again what is read; a damaged object is set aside and refused. @default false */
+  readonly verify?: boolean;
+}
+
+export interface PutOptions {
+  /** Refuse bytes that are not what their CID says. */
+  readonly verify: boolean;
+  /** Give the memory away: the caller's arrays become empty. Saves a copy. @default false */
+  readonly transfer?: boolean;
+}
+
+/** Multicodec of raw leaves. */
+const RAW_CODEC = 0x55;
+/** Content that one `getMany` may answer; `stream` is for more. */
+export const GET_MANY_BYTES_MAX = 64 * MIB;
+/** One portion from the reading worker. */
+const PORTION_BYTES = 4 * MIB;
+/** Arrays below this size travel together in one piece of memory. */
+const PACK_BYTES_MAX = 64 * KIB;
+const DELETE_BATCH_LENGTH = 256;
+
+export class ContentStore {
+  readonly #writer: Link<ContentOperations>;
+  readonly #reader: Link<ContentReaderOperations>;
+  readonly #gate = new ByteGate();
+
+  private constructor(writer: Link<ContentOperations>, reader: Link<ContentReaderOperations>) {
+    this.#writer = writer;
+    this.#reader = reader;
+  }
+
+  /** @throws {AegisError} `STORE_DAMAGED`, `HOME_TOO_NEW`, `DISK_FULL`, `DENIED`. */
+  static async open(
+    path: string,
+    dependencies: StoreDependencies,
+    options: OpenOptions = {},
+  ): Promise<ContentStore> {
+    const writer = await Link.open<ContentOperations>('content', path, dependencies, options);
+    try {
+      return new ContentStore(writer, await Link.open('content-reader', path, dependencies));
+    } catch (error) {
+      await writer.close();
+      throw error;
+    }
+  }
+
+  /** Bytes given to `put` and `addLeaves` that are not durable yet. */
+  get loadBytes(): number {
+    return this.#gate.loadBytes;
+  }
+
+  /**
+   * Stores all blocks or none; durable when it resolves. Keep a few calls in flight, not all: what
+   * waits is held in memory.
+   * @throws {AegisError} `BAD_HASH` naming the CID; `DISK_FULL`; `BUSY`; `BAD_DATA`.
+   */
+  async put(blocks: readonly Block[], options: PutOptions): Promise<void> {
+    if (blocks.length === 0) return;
+    const keys = blocks.map(({ cid }) => keyOf(cid));
+    const bytes = blocks.map((block) => block.bytes);
+    try {
+      await this.#gate.pass(sum(bytes), () => {
+        const { arrays, transfer } = pack(bytes, options.transfer ?? false);
+        const args = { keys, blobs: arrays, verify: options.verify };
+        return this.#writer.call('put', args, transfer);
+      });
+    } catch (error) {
+      throw named(
+        error,
+        blocks.map(({ cid }) => cid),
+      );
+    }
+  }
+
+  /** Hashes and stores chunks of a file as raw leaves. Takes their memory; durable at the end. */
+  async addLeaves(chunks: Uint8Array[], hash: 'blake3' | 'sha2-256'): Promise<CID[]> {
+    if (chunks.length === 0) return [];
+    const multihashes = await this.#gate.pass(sum(chunks), () => {
+      const { arrays, transfer } = pack(chunks, true);
+      return this.#writer.call('addLeaves', { chunks: arrays, hash }, transfer);
+    });
+    return multihashes.map((multihash) => CID.createV1(RAW_CODEC, decodeDigest(multihash)));
+  }
+
+  /** @throws {AegisError} `BAD_HASH` naming the CID, once the damaged row is set aside. */
+  async get(cid: CID, options: ReadOptions = {}): Promise<Uint8Array | undefined> {
+    const [bytes] = await this.#portion([cid], options);
+    return bytes;
+  }
+
+  /** In the order of `cids`. @throws {AegisError} `TOO_LARGE`; as `get`. */
+  async getMany(
+    cids: readonly CID[],
+    options: ReadOptions = {},
+  ): Promise<(Uint8Array | undefined)[]> {
+    const found: (Uint8Array | undefined)[] = [];
+    let sizeBytes = 0;
+    while (found.length < cids.length) {
+      const portion = await this.#portion(cids.slice(found.length), options);
+      sizeBytes += sum(portion);
+      if (sizeBytes > GET_MANY_BYTES_MAX) {
+        const limit = `${GET_MANY_BYTES_MAX} bytes`;
+        throw new AegisError('TOO_LARGE', `the objects have more than ${limit} together`);
+      }
+      found.push(...portion);
+    }
+    return found;
+  }
+
+  /**
+   * The objects in the order of `cids`, missing ones with undefined bytes. Reads one portion ahead
+   * of the consumer, so it holds about 8 MiB (or two objects) whatever the length of the list.
+   */
+  async *stream(
+    cids: readonly CID[],
+    options: ReadOptions = {},
+  ): AsyncGenerator<{ cid: CID; bytes: Uint8Array | undefined }, void, undefined> {
+    let next = cids.length === 0 ? undefined : this.#portion(cids, options);
+    for (let at = 0; next !== undefined; ) {
+      const portion = await next;
+      const from = at;
+      at += portion.length;
+      next = at < cids.length ? this.#portion(cids.slice(at), options) : undefined;
+      // Whoever leaves early does not wait for what was read ahead, and neither does its failure.
+      next?.catch(() => undefined);
+      for (const [index, bytes] of portion.entries()) {
+        yield { cid: cids[from + index] as CID, bytes };
+      }
+    }
+  }
+
+  async has(cids: readonly CID[]): Promise<boolean[]> {
+    if (cids.length === 0) return [];
+    return await this.#reader.call('has', cids.map(keyOf));
+  }
+
+  /** Remembers a root, or changes what is known of it. Durable when it resolves. */
+  async setRoot(cid: CID, root: { complete: boolean; sizeBytes: number }): Promise<void> {
+    await this.#writer.call('setRoot', { ...root, cid: cid.bytes });
+  }
+
+  async root(cid: CID): Promise<Root | undefined> {
+    const row = await this.#reader.call('root', cid.bytes);
+    return row === undefined ? undefined : asRoot(row);
+  }
+
+  async roots(): Promise<Root[]> {
+    return (await this.#reader.call('roots', undefined)).map(asRoot);
+  }
+
+  /** Forgets objects and gives their room back to the file system. */
+  async delete(cids: readonly CID[]): Promise<void> {
+    for (let at = 0; at < cids.length; at += DELETE_BATCH_LENGTH) {
+      const batch = cids.slice(at, at + DELETE_BATCH_LENGTH);
+      await this.#writer.call('delete', batch.map(keyOf));
+    }
+  }
+
+  async stat(): Promise<Totals> {
+    return await this.#reader.call('stat', undefined);
+  }
+
+  async close(): Promise<void> {
+    // The reader first: the last connection to close removes the log.
+    await this.#reader.close();
+    await this.#writer.close();
+  }
+
+  async #portion(
+    cids: readonly CID[],
+    { verify = false }: ReadOptions,
+  ): Promise<(Uint8Array | undefined)[]> {
+    // One portion never needs more keys than this, even of empty objects.
+    const asked = cids.slice(0, 4096);
+    try {
+      const keys = asked.map(keyOf);
+      return await this.#reader.call('getMany', { keys, verify, bytesMax: PORTION_BYTES });
+    } catch (error) {
+      const index = indexOf(error);
+      const cid = index === undefined ? undefined : asked[index];
+      if (cid !== undefined) await this.#writer.call('quarantine', keyOf(cid));
+      throw named(error, asked);
+    }
+  }
+}
+
+function keyOf(cid: CID): Uint8Array {
+  checkMultihash(cid.multihash.bytes);
+  return cid.multihash.bytes;
+}
+
+const asRoot = ({ cid, complete, sizeBytes }: RootRow): Root => ({
+  cid: CID.decode(cid),
+  complete,
+  sizeBytes,
+});
+
+const sum = (arrays: readonly (Uint8Array | undefined)[]): number =>
+  arrays.reduce((total, array) => total + (array?.length ?? 0), 0);
+
+const indexOf = (error: unknown): number | undefined =>
+  hasCode(error, 'BAD_HASH') ? (error.details['index'] as number) : undefined;
+
+/** Says which object was meant: the workers know positions, people know CIDs. */
+function named(error: unknown, cids: readonly CID[]): unknown {
+  const index = indexOf(error);
+  if (index === undefined) return error;
+  const cid = String(cids[index]);
+  const message = `the bytes of ${cid} do not match their name`;
+  return new AegisError('BAD_HASH', message, { cause: error, details: { cid } });
+}
+
+/**
+ * Arrays that can move to another thread. Small ones are copied into one piece; large ones move as
+ * they are if `give` allows and they own their memory, and are copied otherwise.
+ */
+function pack(
+  bytes: readonly Uint8Array[],
+  give: boolean,
+): { arrays: Uint8Array[]; transfer: ArrayBuffer[] } {
+  const small = bytes.filter((array) => array.length < PACK_BYTES_MAX);
+  const packed = new Uint8Array(sum(small));
+  const transfer: ArrayBuffer[] = packed.length > 0 ? [packed.buffer] : [];
+  let at = 0;
+  const arrays = bytes.map((array) => {
+    if (array.length < PACK_BYTES_MAX) {
+      packed.set(array, at);
+      at += array.length;
+      return packed.subarray(at - array.length, at);
+    }
+    const own = give && ownsBuffer(array) ? array : new Uint8Array(array);
+    transfer.push(own.buffer);
+    return own;
+  });
+  return { arrays, transfer: [...new Set(transfer)] };
+}

@@ -1,0 +1,95 @@
+/**
+ * What the main thread and the storage workers say to each other. Types only, and the list of
+ * what each worker can be asked. Nothing here is written to disk or sent to another machine.
+ */
+import type { ErrorBody } from '../errors.ts';
+import type { LogEntry } from '../machine.ts';
+import type { OpenOptions } from './database.ts';
+
+export type WorkerKind = 'chain' | 'content' | 'content-reader';
+
+/** The `workerData` of a storage worker. */
+export interface WorkerStart {
+  readonly kind: WorkerKind;
+  readonly path: string;
+  readonly options: OpenOptions;
+}
+
+/** Arguments and result of each question. */
+export type Operations = Readonly<
+  Record<string, { readonly args: unknown; readonly result: unknown }>
+>;
+
+export interface ChainOperations {
+  commit: { args: readonly LogEntry[]; result: undefined };
+  scan: { args: string; result: TableRow[] };
+  get: { args: { table: string; key: string }; result: Uint8Array | undefined };
+  close: { args: undefined; result: undefined };
+}
+
+export interface TableRow {
+  readonly key: string;
+  readonly value: Uint8Array;
+}
+
+export interface RootRow {
+  /** The bytes of the CID. */
+  readonly cid: Uint8Array;
+  readonly complete: boolean;
+  readonly sizeBytes: number;
+}
+
+export interface Totals {
+  readonly objects: number;
+  readonly bytes: number;
+  readonly roots: number;
+}
+
+export interface ContentOperations {
+  /** Keys are multihashes. */
+  put: {
+    args: { keys: readonly Uint8Array[]; blobs: readonly Uint8Array[]; verify: boolean };
+    result: undefined;
+  };
+  /** Hashes and stores; the result holds one multihash a chunk. */
+  addLeaves: {
+    args: { chunks: readonly Uint8Array[]; hash: 'blake3' | 'sha2-256' };
+    result: Uint8Array[];
+  };
+  setRoot: { args: RootRow; result: undefined };
+  delete: { args: readonly Uint8Array[]; result: undefined };
+  /** Sets the row aside if it does not match its key. */
+  quarantine: { args: Uint8Array; result: undefined };
+  close: { args: undefined; result: undefined };
+}
+
+export interface ContentReaderOperations {
+  /** Answers the first keys, at least one, up to `bytesMax` of content. */
+  getMany: {
+    args: { keys: readonly Uint8Array[]; verify: boolean; bytesMax: number };
+    result: (Uint8Array | undefined)[];
+  };
+  has: { args: readonly Uint8Array[]; result: boolean[] };
+  root: { args: Uint8Array; result: RootRow | undefined };
+  roots: { args: undefined; result: RootRow[] };
+  stat: { args: undefined; result: Totals };
+  close: { args: undefined; result: undefined };
+}
+
+export interface Question {
+  readonly id: number;
+  readonly operation: string;
+  readonly args: unknown;
+}
+
+export interface Failure extends ErrorBody {
+  readonly details: Readonly<Record<string, unknown>>;
+}
+
+/** `fatal` failures end the process: the fate of a write is unknown. */
+export type Answer =
+  | { readonly id: number; readonly value: unknown }
+  | { readonly id: number; readonly failure: Failure; readonly fatal: boolean };
+
+/** A worker says this once, before any answer. Its id is 0. */
+export const READY_ID = 0;
