@@ -4,6 +4,7 @@ import { Args } from '@oclif/core';
 import type { HomePaths } from '../core/config/home.ts';
 import type { Devnet, DevnetOptions, DevnetStatus } from '../core/node/devnet.ts';
 import { table } from './format.ts';
+import { VERSION } from './version.ts';
 
 export interface DevnetView {
   readonly dir: string;
@@ -18,6 +19,7 @@ export const whichNode = {
 export const devnetOptions = (home: HomePaths): DevnetOptions => ({
   dir: join(home.data, 'devnet'),
   bin: process.argv[1]!,
+  version: VERSION,
 });
 
 /** @throws {AegisError} `NOT_FOUND` when there is none. */

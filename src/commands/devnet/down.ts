@@ -27,7 +27,7 @@ export default class DevnetDown extends BaseCommand<typeof DevnetDown, DownResul
     const { dir } = devnetOptions(this.home());
     if (this.flags.remove) await this.confirm(`delete ${dir} with all that its nodes store?`);
     await devnet.down();
-    const nodes = devnet.status();
+    const nodes = await devnet.status();
     if (this.flags.remove) devnet.remove();
     return { schema: 'aegis.devnet.down/1', dir, nodes, removed: this.flags.remove };
   }

@@ -18,7 +18,7 @@ export default class DevnetStatus extends BaseCommand<typeof DevnetStatus, Statu
   protected override async work(): Promise<StatusResult> {
     const devnet = await openDevnet(this.home());
     const { dir } = devnetOptions(this.home());
-    return { schema: 'aegis.devnet.status/1', dir, nodes: devnet.status() };
+    return { schema: 'aegis.devnet.status/1', dir, nodes: await devnet.status() };
   }
 
   protected override view({ nodes }: StatusResult): string {

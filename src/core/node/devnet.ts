@@ -8,6 +8,7 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { writeFormat } from '../config/format.ts';
 import { ensureHome, type HomePaths, resolveHome } from '../config/home.ts';
 import { writeSettings } from '../config/settings.ts';
 import { AegisError } from '../errors.ts';
@@ -44,6 +45,8 @@ export interface DevnetOptions {
   readonly dir: string;
   /** The JavaScript file that is `aegis`. */
   readonly bin: string;
+  /** Version of aegis, for the homes that are made. */
+  readonly version: string;
 }
 
 export interface CreateOptions {
@@ -91,7 +94,7 @@ export class Devnet {
     const made = [];
     for (const [index, port] of ports.entries()) {
       const storageWeight = create.storageWeights?.[index] ?? 100;
-      made.push(await makeHome(dir, { index, port, storageWeight, passphrase }));
+      made.push(await makeHome(options, { index, port, storageWeight, passphrase }));
     }
     const name = 'devnet';
     const bundles = made.map((one) => one.bundle);
@@ -105,16 +108,16 @@ export class Devnet {
 
   /** Starts the nodes that do not run. Resolves when all are ready. */
   async up(signal?: AbortSignal): Promise<DevnetStatus[]> {
-    const stopped = this.nodes.filter((node) => this.#state(node).state === 'stopped');
+    const stopped = (await this.status()).filter((node) => node.state === 'stopped');
     await Promise.all(stopped.map((node) => this.#start(node, signal)));
-    return this.status();
+    return await this.status();
   }
 
   /** Asks every node to stop and waits; one that does not stop in time is killed. */
   async down(): Promise<void> {
     await Promise.all(
       this.nodes.map(async (node) => {
-        const { pid, state } = this.#state(node);
+        const { pid, state } = await this.#state(node);
         if (pid === null) return;
         process.kill(pid, 'SIGTERM');
         if (state === 'paused') process.kill(pid, 'SIGCONT');
@@ -131,28 +134,28 @@ export class Devnet {
     rmSync(this.#options.dir, { recursive: true, force: true });
   }
 
-  status(): DevnetStatus[] {
-    return this.nodes.map((node) => this.#state(node));
+  status(): Promise<DevnetStatus[]> {
+    return Promise.all(this.nodes.map((node) => this.#state(node)));
   }
 
   /** `kill -9`: what a power cut does to a process. Resolves when it is gone. */
   async kill(which: string): Promise<DevnetStatus> {
-    const { node, pid } = this.#running(which);
+    const { node, pid } = await this.#running(which);
     process.kill(pid, 'SIGKILL');
     await this.#gone(node, pid, 5000);
     return this.#state(node);
   }
 
-  pause(which: string): DevnetStatus {
-    const { node, pid } = this.#running(which);
+  async pause(which: string): Promise<DevnetStatus> {
+    const { node, pid } = await this.#running(which);
     process.kill(pid, 'SIGSTOP');
-    return { ...this.#state(node), state: 'paused' };
+    return { ...(await this.#state(node)), state: 'paused' };
   }
 
   /** Wakes a paused node, starts a stopped one. */
   async resume(which: string): Promise<DevnetStatus> {
     const node = this.find(which);
-    const { pid } = this.#state(node);
+    const { pid } = await this.#state(node);
     if (pid === null) await this.#start(node);
     else process.kill(pid, 'SIGCONT');
     return this.#state(node);
@@ -170,9 +173,9 @@ export class Devnet {
     return node;
   }
 
-  #running(which: string): { node: DevnetNode; pid: number } {
+  async #running(which: string): Promise<{ node: DevnetNode; pid: number }> {
     const node = this.find(which);
-    const { pid } = this.#state(node);
+    const { pid } = await this.#state(node);
     if (pid === null) throw new AegisError('CHECK_FAILED', `${node.name} does not run`);
     return { node, pid };
   }
@@ -181,8 +184,8 @@ export class Devnet {
     return resolveHome({ home: node.home, env: {} });
   }
 
-  #state(node: DevnetNode): DevnetStatus {
-    const holder = HomeLock.holder(this.#paths(node).lock);
+  async #state(node: DevnetNode): Promise<DevnetStatus> {
+    const holder = await HomeLock.holder(this.#paths(node).lock);
     if (holder === undefined) return { ...node, state: 'stopped', pid: null };
     return { ...node, state: isPaused(holder.pid) ? 'paused' : 'running', pid: holder.pid };
   }
@@ -201,7 +204,7 @@ export class Devnet {
   async #gone(node: DevnetNode, pid: number, timeoutMs: number): Promise<boolean> {
     const end = performance.now() + timeoutMs;
     while (performance.now() < end) {
-      if (HomeLock.holder(this.#paths(node).lock)?.pid !== pid) return true;
+      if ((await HomeLock.holder(this.#paths(node).lock))?.pid !== pid) return true;
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
     return false;
@@ -215,7 +218,7 @@ interface Made {
 }
 
 async function makeHome(
-  dir: string,
+  { dir, version }: DevnetOptions,
   options: { index: number; port: number; storageWeight: number; passphrase: string },
 ): Promise<Made> {
   const name = `node${options.index + 1}`;
@@ -229,6 +232,7 @@ async function makeHome(
   const createdAt = Date.now();
   await Keystore.create({ ...fields, createdAt }, { random: { bytes: (n) => randomBytes(n) } });
   await writeSettings(paths, { node: { name, zone, listen: [address], storageWeight } });
+  await writeFormat(paths, { aegis: version });
   const keystore = await Keystore.open({ dir: paths.keys, passphrase });
   try {
     const { inceptionBytes: inception, identity, nodeId } = keystore;

@@ -7,8 +7,9 @@
 import type { CID } from 'multiformats/cid';
 import type { TreeEntry } from '../api/backend.ts';
 import { AegisError } from '../errors.ts';
+import type { Block } from '../kb/block.ts';
 import { buildDirectory, type DirectoryEntry } from '../kb/directory.ts';
-import { type Block, FileDag } from '../kb/unixfs.ts';
+import { FileDag } from '../kb/unixfs.ts';
 import type { Hasher } from '../ports.ts';
 import type { ContentStore } from '../storage/content-store.ts';
 import { MIB } from '../units.ts';

@@ -66,6 +66,12 @@ export class HomeLock {
     return { held: db === undefined, holder };
   }
 
+  /** Who runs here, by the note alone: takes no lock, so it can disturb no start. */
+  static async holder(path: string): Promise<LockHolder | undefined> {
+    const holder = await readNote(path);
+    return holder !== undefined && isAlive(holder) ? holder : undefined;
+  }
+
   async release(): Promise<void> {
     await rm(noteOf(this.#path), { force: true });
     this.#db.close();

@@ -1,0 +1,232 @@
+/**
+ * The story that `aegis quickstart` tells: every step is a real command against real daemons, run
+ * as a user would run it, and checked from outside.
+ */
+import { execFile } from 'node:child_process';
+import { createHash, randomBytes } from 'node:crypto';
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { AegisError, ERRORS, type ErrorBody } from '../core/errors.ts';
+import { Devnet } from '../core/node/devnet.ts';
+import { MIB } from '../core/units.ts';
+import { VERSION } from './version.ts';
+
+export interface Step {
+  readonly title: string;
+  /** The command that was run, as a user would type it; empty when none was needed. */
+  readonly command: string;
+  readonly durationMs: number;
+  readonly says: string;
+}
+
+export interface StoryNode {
+  readonly name: string;
+  readonly nodeId: string;
+  readonly pid: number;
+  readonly home: string;
+}
+
+export interface Story {
+  readonly nodes: readonly StoryNode[];
+  readonly steps: readonly Step[];
+  readonly files: number;
+  readonly sizeBytes: number;
+  readonly durationMs: number;
+}
+
+export interface StoryOptions {
+  /** Everything lives below; the cluster in `data/devnet`. */
+  readonly home: string;
+  readonly bin: string;
+  readonly signal: AbortSignal;
+  /** Called when a step is done. */
+  readonly tell: (step: Step) => void;
+}
+
+const BINARY_BYTES = 20 * MIB;
+/** The fourth node lends no storage, so that what it reads must come from others. */
+const STORAGE_WEIGHTS = [100, 100, 100, 0];
+const CATCH_UP_MS = 15_000;
+
+export class Quickstart {
+  readonly #options: StoryOptions;
+  readonly #devnet: Devnet;
+  readonly #steps: Step[] = [];
+
+  private constructor(options: StoryOptions, devnet: Devnet) {
+    this.#options = options;
+    this.#devnet = devnet;
+  }
+
+  /** Makes keys, homes and the genesis of four nodes. */
+  static async create(options: StoryOptions): Promise<Quickstart> {
+    const dir = join(options.home, 'data', 'devnet');
+    const devnet = await Devnet.create(
+      { dir, bin: options.bin, version: VERSION },
+      { size: STORAGE_WEIGHTS.length, storageWeights: STORAGE_WEIGHTS },
+    );
+    return new Quickstart(options, devnet);
+  }
+
+  /** @throws {AegisError} what went wrong, from the command that found it. */
+  async run(): Promise<Story> {
+    const begun = performance.now();
+    await this.#startAll();
+    const nodes = (await this.#devnet.status()).map(({ name, nodeId, pid, home }) => {
+      return { name, nodeId, pid: pid!, home };
+    });
+    const { files, sizeBytes } = await this.#putDirectory();
+    await this.#readElsewhere();
+    await this.#surviveAKill();
+    const durationMs = Math.round(performance.now() - begun);
+    return { nodes, steps: this.#steps, files, sizeBytes, durationMs };
+  }
+
+  /** Stops every daemon. */
+  async stop(): Promise<void> {
+    await this.#devnet.down();
+  }
+
+  async #startAll(): Promise<void> {
+    await this.#step('Four nodes, four processes, four homes', 'aegis devnet up', async () => {
+      await this.#devnet.up(this.#options.signal);
+      await Promise.all(
+        this.#devnet.nodes.map((_, i) => this.#aegis(i + 1, 'node', 'wait', '--for', 'peers=3')),
+      );
+      return 'each is connected to the three others, encrypted, and knows who they are';
+    });
+  }
+
+  async #putDirectory(): Promise<{ files: number; sizeBytes: number }> {
+    const dir = join(this.#options.home, 'library');
+    const sizes = await makeLibrary(dir);
+    const command = 'aegis --home node1 kb put library';
+    await this.#step('A directory goes in on node 1', command, async () => {
+      const put = await this.#aegis(1, 'kb', 'put', dir, '--path', 'library');
+      const { confirmed } = put['replicas'] as { confirmed: number };
+      return `text, JSON and a 20 MiB binary: ${String(put['cid'])}, durable on ${confirmed} nodes`;
+    });
+    return { files: sizes.length, sizeBytes: sizes.reduce((sum, size) => sum + size, 0) };
+  }
+
+  async #readElsewhere(): Promise<void> {
+    const command = 'aegis --home node4 kb get library -o copy';
+    await this.#step('The same directory comes out on node 4', command, async () => {
+      const stat = await this.#until(4, (entry) => entry !== undefined, 'kb', 'stat', 'library');
+      if (stat['local'] !== false) throw new AegisError('BUG', 'node 4 held the content before');
+      const copy = join(this.#options.home, 'copy');
+      await this.#aegis(4, 'kb', 'get', 'library', '-o', copy);
+      await sameFiles(join(this.#options.home, 'library'), copy);
+      return 'node 4 held none of it, fetched it from the others, and every byte is the same';
+    });
+  }
+
+  async #surviveAKill(): Promise<void> {
+    const note = join(this.#options.home, 'note.md');
+    await writeFile(note, `# Written while node 2 was dead\n\n${new Date().toISOString()}\n`);
+    const killed = 'aegis devnet kill 2; aegis --home node1 kb put note.md';
+    await this.#step('Node 2 is killed; the others go on', killed, async () => {
+      await this.#devnet.kill('node2');
+      await this.#aegis(1, 'kb', 'put', note, '--path', 'note.md');
+      await this.#until(4, (entry) => entry !== undefined, 'kb', 'stat', 'note.md');
+      const copy = join(this.#options.home, 'note-from-4.md');
+      await this.#aegis(4, 'kb', 'get', 'note.md', '-o', copy);
+      if (!(await readFile(copy)).equals(await readFile(note))) throw differs('note.md');
+      return 'a note was written on node 1 and read on node 4 meanwhile';
+    });
+    await this.#step('Node 2 comes back', 'aegis devnet resume 2', async () => {
+      await this.#devnet.resume('node2');
+      await this.#until(2, (entry) => entry?.['local'] === true, 'kb', 'stat', 'note.md');
+      return 'it reconnected by itself and holds what it missed';
+    });
+  }
+
+  async #step(title: string, command: string, work: () => Promise<string>): Promise<void> {
+    const begun = performance.now();
+    const says = await work();
+    const step = { title, command, durationMs: Math.round(performance.now() - begun), says };
+    this.#steps.push(step);
+    this.#options.tell(step);
+  }
+
+  /** Repeats a question until the answer is right: other nodes learn of a version a moment later. */
+  async #until(
+    node: number,
+    right: (reply: Record<string, unknown> | undefined) => boolean,
+    ...args: string[]
+  ): Promise<Record<string, unknown>> {
+    const end = performance.now() + CATCH_UP_MS;
+    for (;;) {
+      const reply = await this.#aegis(node, ...args).catch((error: unknown) => {
+        if (error instanceof AegisError && error.code === 'NOT_FOUND') return undefined;
+        throw error;
+      });
+      if (right(reply)) return reply ?? {};
+      if (performance.now() > end) {
+        throw new AegisError('TIMEOUT', `node ${node} did not catch up: aegis ${args.join(' ')}`);
+      }
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+  }
+
+  /** Runs `aegis` on the home of a node, as a process, and reads its JSON. */
+  async #aegis(node: number, ...args: string[]): Promise<Record<string, unknown>> {
+    const { home } = this.#devnet.nodes[node - 1]!;
+    const { bin, signal } = this.#options;
+    const argv = [bin, ...args, '--home', home, '--json', '--no-input'];
+    const stdout = await new Promise<string>((resolve, reject) => {
+      execFile(process.execPath, argv, { signal, maxBuffer: MIB }, (error, out, err) => {
+        if (error === null || out.startsWith('{')) resolve(out);
+        else if (signal.aborted) reject(new AegisError('INTERRUPTED', 'interrupted'));
+        else
+          reject(new AegisError('BUG', `aegis ${args.join(' ')} failed: ${err || error.message}`));
+      });
+    });
+    const reply = JSON.parse(stdout) as { error?: ErrorBody } & Record<string, unknown>;
+    if (reply.error !== undefined && reply.error.code in ERRORS) {
+      const { code, message, hint } = reply.error;
+      throw new AegisError(code, message, hint === undefined ? {} : { hint });
+    }
+    return reply;
+  }
+}
+
+/** A small directory with a text, a JSON file and a binary. Returns the sizes. */
+async function makeLibrary(dir: string): Promise<number[]> {
+  await rm(dir, { recursive: true, force: true });
+  await mkdir(join(dir, 'data'), { recursive: true });
+  const files: [string, Uint8Array][] = [
+    ['README.md', Buffer.from('# A library\n\nText, JSON and a binary, kept by four nodes.\n')],
+    [
+      'settings.json',
+      Buffer.from(`${JSON.stringify({ port: 8080, zones: ['a', 'b'] }, null, 2)}\n`),
+    ],
+    [join('data', 'noise.bin'), randomBytes(BINARY_BYTES)],
+  ];
+  for (const [name, bytes] of files) await writeFile(join(dir, name), bytes);
+  return files.map(([, bytes]) => bytes.length);
+}
+
+async function sameFiles(a: string, b: string): Promise<void> {
+  const [left, right] = await Promise.all([digests(a), digests(b)]);
+  if (left.length !== right.length) throw differs(b);
+  for (const [i, line] of left.entries()) if (line !== right[i]) throw differs(line);
+}
+
+/** A sorted line a file: digest and relative path. */
+async function digests(dir: string): Promise<string[]> {
+  const entries = await readdir(dir, { recursive: true, withFileTypes: true });
+  const lines = entries
+    .filter((entry) => entry.isFile())
+    .map(async (entry) => {
+      const path = join(entry.parentPath, entry.name);
+      const digest = createHash('sha256')
+        .update(await readFile(path))
+        .digest('hex');
+      return `${digest} ${path.slice(dir.length)}`;
+    });
+  return (await Promise.all(lines)).sort();
+}
+
+const differs = (what: string): AegisError =>
+  new AegisError('BAD_DATA', `what came out differs from what went in: ${what}`);

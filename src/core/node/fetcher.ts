@@ -1,0 +1,225 @@
+/**
+ * Brings roots into the own store: does the I/O that the `Fetch` value of `kb/` asks for. Calls for
+ * the same root share one fetch. Which holders to ask is for the caller to know.
+ */
+import type { CID } from 'multiformats/cid';
+import { AegisError, hasCode, toAegisError } from '../errors.ts';
+import type { Hashers } from '../kb/block.ts';
+import { CarDecoder } from '../kb/car.ts';
+import { Fetch, type FetchAction, type FetchEvent } from '../kb/fetch.ts';
+import type { Host } from '../network/host.ts';
+import type { Log, Metrics } from '../ports.ts';
+import type { ContentStore } from '../storage/content-store.ts';
+import { MIB } from '../units.ts';
+
+export interface FetchCall {
+  readonly root: CID;
+  /** Node ids that may hold it, best first. */
+  readonly sources: readonly string[];
+  /** Gives up waiting; the fetch itself goes on while anybody waits. */
+  readonly signal?: AbortSignal;
+}
+
+export interface FetcherDeps {
+  readonly content: ContentStore;
+  readonly host: Host;
+  readonly hashers: Hashers;
+  readonly log: Log;
+  readonly metrics: Metrics;
+}
+
+type Action<T extends FetchAction['type']> = Extract<FetchAction, { type: T }>;
+
+/** What may wait for the disk before no more is read from the network. */
+const BACKLOG_BYTES_MAX = 24 * MIB;
+
+export class Fetcher {
+  readonly #deps: FetcherDeps;
+  readonly #running = new Map<string, Run>();
+
+  constructor(deps: FetcherDeps) {
+    this.#deps = deps;
+  }
+
+  /**
+   * Resolves when the root and all below it are durable in the own store.
+   * @throws {AegisError} `NOT_REACHABLE`, `TOO_LARGE`, `BAD_DATA`, `DISK_FULL`, or the reason of
+   * `signal`.
+   */
+  async fetch({ root, sources, signal }: FetchCall): Promise<void> {
+    signal?.throwIfAborted();
+    const key = root.toString();
+    let run = this.#running.get(key);
+    if (run === undefined) {
+      run = new Run({ root, sources }, this.#deps);
+      this.#running.set(key, run);
+      void run.done.catch(() => {}).finally(() => this.#running.delete(key));
+    } else for (const source of sources) run.offer(source);
+    await run.wait(signal);
+  }
+
+  /** A peer has left: what it was asked for is asked elsewhere. */
+  peerGone(nodeId: string): void {
+    for (const run of this.#running.values()) run.lose(nodeId);
+  }
+
+  stop(): void {
+    for (const run of this.#running.values()) run.cancel(new AegisError('STOPPING', 'stopping'));
+  }
+}
+
+class Run {
+  readonly done: Promise<void>;
+  readonly #deps: FetcherDeps;
+  readonly #fetch: Fetch;
+  readonly #root: CID;
+  readonly #settle: { resolve: () => void; reject: (error: unknown) => void };
+  readonly #streams = new Map<number, AbortController>();
+  #waiting = 0;
+  #roomy: (() => void)[] = [];
+  #over = false;
+
+  constructor(call: { root: CID; sources: readonly string[] }, deps: FetcherDeps) {
+    this.#deps = deps;
+    this.#root = call.root;
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.done = promise;
+    this.#settle = { resolve, reject };
+    this.#fetch = new Fetch(call, { hashers: deps.hashers });
+    this.#act(this.#fetch.start());
+  }
+
+  offer(nodeId: string): void {
+    this.#step({ type: 'source', nodeId });
+  }
+
+  lose(nodeId: string): void {
+    this.#step({ type: 'source-gone', nodeId });
+  }
+
+  async wait(signal: AbortSignal | undefined): Promise<void> {
+    if (signal === undefined) return this.done;
+    this.#waiting += 1;
+    const { promise, reject } = Promise.withResolvers<never>();
+    const onAbort = () => reject(signal.reason);
+    signal.addEventListener('abort', onAbort, { once: true });
+    try {
+      await Promise.race([this.done, promise]);
+    } finally {
+      signal.removeEventListener('abort', onAbort);
+      this.#waiting -= 1;
+      if (signal.aborted && this.#waiting === 0) this.cancel(signal.reason);
+    }
+  }
+
+  cancel(reason: unknown): void {
+    if (this.#over) return;
+    this.#over = true;
+    for (const stream of this.#streams.values()) stream.abort();
+    this.#wakeAll();
+    this.#settle.reject(reason);
+  }
+
+  #step(event: FetchEvent): void {
+    if (!this.#over) this.#act(this.#fetch.step(event));
+  }
+
+  #act(actions: readonly FetchAction[]): void {
+    for (const action of actions) {
+      switch (action.type) {
+        case 'look':
+          void this.#look(action).catch((error: unknown) => this.cancel(toAegisError(error)));
+          break;
+        case 'open':
+          void this.#read(action);
+          break;
+        case 'close':
+          this.#streams.get(action.stream)?.abort();
+          break;
+        case 'store':
+          void this.#store(action);
+          break;
+        case 'liar':
+          this.#accuse(action);
+          break;
+        case 'done':
+          this.#finish();
+          break;
+        case 'failed':
+          this.cancel(action.error);
+          break;
+      }
+    }
+    this.#wakeAll();
+  }
+
+  #finish(): void {
+    this.#over = true;
+    for (const stream of this.#streams.values()) stream.abort();
+    this.#settle.resolve();
+  }
+
+  async #look({ nodes, leaves }: Action<'look'>): Promise<void> {
+    const { content } = this.#deps;
+    const [found, present] = await Promise.all([content.getMany(nodes), content.has(leaves)]);
+    this.#step({ type: 'looked', nodes: found, leaves: present });
+  }
+
+  /** Reads one stream to its end and reports what comes. */
+  async #read({ stream, nodeId, request }: Action<'open'>): Promise<void> {
+    const controller = new AbortController();
+    this.#streams.set(stream, controller);
+    const { signal } = controller;
+    try {
+      const chunks = await this.#deps.host.openBulk(nodeId, request, { signal });
+      const car = new CarDecoder();
+      for await (const chunk of chunks) {
+        for (const block of car.push(chunk)) this.#step({ type: 'block', stream, block });
+        while (this.#isFull() && !signal.aborted) await this.#room();
+        if (signal.aborted) return;
+      }
+      car.end();
+      this.#step({ type: 'end', stream });
+    } catch (error) {
+      if (hasCode(error, 'STALLED')) this.#step({ type: 'stalled', stream });
+      else this.#step({ type: 'end', stream, why: toAegisError(error).message });
+    } finally {
+      this.#streams.delete(stream);
+    }
+  }
+
+  async #store({ batch, blocks }: Action<'store'>): Promise<void> {
+    try {
+      await this.#deps.content.put(blocks, { verify: true, transfer: true });
+      this.#step({ type: 'stored', batch });
+    } catch (error) {
+      // A false object is the holder's fault; anything else is a fault of this machine.
+      if (hasCode(error, 'BAD_HASH')) this.#step({ type: 'rejected', batch, why: error.message });
+      else this.cancel(toAegisError(error));
+    }
+  }
+
+  #accuse({ nodeId, why }: Action<'liar'>): void {
+    const { log, metrics } = this.#deps;
+    metrics.count('aegis_fetch_liars_total');
+    log.write('warn', 'a holder sent false objects', {
+      holder: nodeId,
+      root: this.#root.toString(),
+      why,
+    });
+  }
+
+  #isFull(): boolean {
+    return !this.#over && this.#fetch.progress.backlogBytes > BACKLOG_BYTES_MAX;
+  }
+
+  #room(): Promise<void> {
+    return new Promise((resolve) => this.#roomy.push(resolve));
+  }
+
+  #wakeAll(): void {
+    const waiting = this.#roomy;
+    this.#roomy = [];
+    for (const wake of waiting) wake();
+  }
+}

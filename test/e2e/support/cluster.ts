@@ -1,0 +1,125 @@
+/** A cluster of real daemons for tests, and the real `aegis` as a process against it. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { Devnet, type DevnetNode } from '../../../src/core/node/devnet.ts';
+
+export const BIN = resolve('bin/aegis.js');
+
+export interface Run {
+  readonly exit: number | null;
+  readonly stdout: Buffer;
+  readonly stderr: string;
+}
+
+export interface RunOptions {
+  readonly input?: Uint8Array;
+  readonly env?: NodeJS.ProcessEnv;
+  readonly cwd?: string;
+  readonly onSpawn?: (child: ChildProcess) => void;
+}
+
+/** Runs `aegis` and waits for its end. */
+export async function aegis(args: readonly string[], options: RunOptions = {}): Promise<Run> {
+  const child = spawn(process.execPath, [BIN, ...args], {
+    stdio: ['pipe', 'pipe', 'pipe'],
+    env: { ...process.env, NO_COLOR: '1', ...options.env },
+    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+  });
+  options.onSpawn?.(child);
+  const out: Buffer[] = [];
+  const err: Buffer[] = [];
+  child.stdout.on('data', (chunk: Buffer) => out.push(chunk));
+  child.stderr.on('data', (chunk: Buffer) => err.push(chunk));
+  child.stdin.on('error', () => {});
+  child.stdin.end(options.input);
+  const exit = await new Promise<number | null>((done, fail) => {
+    child.once('error', fail);
+    child.once('close', done);
+  });
+  return { exit, stdout: Buffer.concat(out), stderr: Buffer.concat(err).toString() };
+}
+
+/** The same with `--json`; fails unless the command exits with 0. */
+export async function aegisJson<T = Record<string, unknown>>(
+  args: readonly string[],
+  options: RunOptions = {},
+): Promise<T> {
+  const run = await aegis([...args, '--json'], options);
+  if (run.exit !== 0) {
+    throw new Error(`aegis ${args.join(' ')}: exit ${run.exit}: ${run.stdout} ${run.stderr}`);
+  }
+  return JSON.parse(run.stdout.toString()) as T;
+}
+
+export interface ClusterOptions {
+  readonly size: number;
+  readonly storageWeights?: readonly number[];
+}
+
+export class Cluster {
+  readonly dir: string;
+  readonly devnet: Devnet;
+
+  private constructor(dir: string, devnet: Devnet) {
+    this.dir = dir;
+    this.devnet = devnet;
+  }
+
+  static async start(options: ClusterOptions): Promise<Cluster> {
+    const dir = mkdtempSync(join(tmpdir(), 'aegis-e2e-'));
+    const devnet = await Devnet.create(
+      { dir: join(dir, 'devnet'), bin: BIN, version: '0.0.0-test' },
+      options,
+    );
+    const cluster = new Cluster(dir, devnet);
+    try {
+      await devnet.up();
+      await cluster.connected();
+    } catch (error) {
+      await cluster.stop();
+      throw error;
+    }
+    return cluster;
+  }
+
+  node(number: number): DevnetNode {
+    return this.devnet.nodes[number - 1]!;
+  }
+
+  /** Resolves when every running node is connected to every other running one. */
+  async connected(): Promise<void> {
+    const running = (await this.devnet.status()).filter((node) => node.state === 'running');
+    const wanted = `peers=${running.length - 1}`;
+    await Promise.all(
+      running.map((node) =>
+        aegisJson(['--home', node.home, 'node', 'wait', '--for', wanted, '--timeout', '30s']),
+      ),
+    );
+  }
+
+  run(node: number, ...args: string[]): Promise<Run> {
+    return aegis(['--home', this.node(node).home, ...args]);
+  }
+
+  json<T = Record<string, unknown>>(node: number, ...args: string[]): Promise<T> {
+    return aegisJson<T>(['--home', this.node(node).home, ...args]);
+  }
+
+  /** Asks again until the answer is right; the question must become right without our doing. */
+  async until<T>(ask: () => Promise<T>, right: (value: T) => boolean, what: string): Promise<T> {
+    const end = performance.now() + 30_000;
+    for (;;) {
+      const value = await ask();
+      if (right(value)) return value;
+      if (performance.now() > end) throw new Error(`never came true: ${what}`);
+      await new Promise((done) => setTimeout(done, 50));
+    }
+  }
+
+  async stop(): Promise<void> {
+    await this.devnet.down();
+    rmSync(this.dir, { recursive: true, force: true });
+  }
+}
