@@ -11,6 +11,7 @@ import {
   fill,
   type Line,
   line,
+  lineWidth,
   type Span,
   span,
   spread,
@@ -91,20 +92,23 @@ const faded = (row: Line): Line =>
 
 function bodyOf(state: State, { body }: Layout): Line[] {
   const page = pageOf(state.page);
-  if (state.mode === 'help') return help(state, page);
+  if (state.mode === 'help') return help(state, page, body.rows);
   const key = state.detail ? selected(state) : undefined;
   if (key !== undefined && page.detail !== undefined) return page.detail(state, key, body);
   return page.body(state, body);
 }
 
-function help(state: State, page: Page): Line[] {
-  const rows = helpOf(page, PAGES.length).slice(state.helpTop);
+function help(state: State, page: Page, rows: number): Line[] {
+  const keys = helpOf(page, PAGES.length);
   const mode = state.readonly ? 'read-only: this monitor changes nothing' : page.title;
+  const close = 'any other key closes this';
+  const scrolls = keys.length + 2 > rows ? 'j and k scroll, ' : '';
   return [
-    line(`KEYS  (${mode})`, 'strong'),
-    ...rows.map(({ label, help: text }): Line => [span(fit(label, 13), 'accent'), span(text)]),
+    [span(`KEYS  (${mode})  `, 'strong'), span(`${scrolls}${close}`, 'faint')],
     BLANK,
-    line('any other key closes this', 'faint'),
+    ...keys
+      .slice(state.helpTop)
+      .map(({ label, help: text }): Line => [span(fit(label, 13), 'accent'), span(text)]),
   ];
 }
 
@@ -119,11 +123,13 @@ function footer(state: State, columns: number): Line {
   }
   if (state.notice !== undefined) return line(state.notice.text, 'good');
   const out: Span[] = [];
-  if (filter !== '') out.push(span(`filter "${filter}" (Esc clears)  `, 'warn'));
-  if (state.detail || state.mode === 'help')
-    out.push(span('Esc', 'accent'), span(' back  ', 'faint'));
-  for (const { key, word } of footerOf(pageOf(state.page))) {
-    out.push(span(key, 'accent'), span(` ${word}  `, 'faint'));
+  if (filter !== '') out.push(span(`filter "${filter}" (Esc clears)`, 'warn'));
+  const back = state.detail || state.mode === 'help' ? [{ key: 'Esc', word: 'back' }] : [];
+  for (const { key, word } of [...back, ...footerOf(pageOf(state.page))]) {
+    const next = [span(`${out.length > 0 ? '  ' : ''}${key}`, 'accent'), span(` ${word}`, 'faint')];
+    // A key without its word would only puzzle; all keys are in the help.
+    if (lineWidth(out) + lineWidth(next) > columns) break;
+    out.push(...next);
   }
   return out;
 }

@@ -31,8 +31,7 @@ export interface SparklineOptions {
 
 const LABEL_COLUMNS = 9;
 const FIGURE_COLUMNS = 11;
-/** Room for ` min 1023 KiB/s max 1023 KiB/s`. */
-const RANGE_COLUMNS = 32;
+const RANGE_COLUMNS = 10 + 2 * FIGURE_COLUMNS;
 const BARS_MAX = 120;
 
 /** `label   figure  bars  min a max b`: the figure is the newest value. Parts that do not fit go. */
@@ -50,8 +49,9 @@ export function sparkline(values: readonly number[], options: SparklineOptions):
   const known = shown.filter((value) => Number.isFinite(value));
   row.push(span('  '), span(fit(bars(values, width, ascii), width), options.tone ?? 'accent'));
   if (withRange && known.length > 0) {
-    const range = `  min ${format(Math.min(...known))}  max ${format(Math.max(...known))}`;
-    row.push(span(range, 'faint'));
+    const least = fit(format(Math.min(...known)), FIGURE_COLUMNS, 'right');
+    const greatest = fit(format(Math.max(...known)), FIGURE_COLUMNS, 'right');
+    row.push(span(`  min${least}  max${greatest}`, 'faint'));
   }
   return row;
 }

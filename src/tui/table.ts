@@ -97,7 +97,7 @@ function heading<Row>(placed: readonly Placed<Row>[], view: ListView, state: Sta
   return line(cells.join(GAP), 'strong');
 }
 
-function drawRow<Row>(placed: readonly Placed<Row>[], row: Row, state: State, width: number): Line {
+function drawRow<Row>(placed: readonly Placed<Row>[], row: Row, state: State): Line {
   const out: Span[] = [];
   let run = '';
   for (const [i, { column, columns }] of placed.entries()) {
@@ -112,7 +112,7 @@ function drawRow<Row>(placed: readonly Placed<Row>[], row: Row, state: State, wi
     out.push(span(text, tone));
     run = '';
   }
-  out.push(span(run.padEnd(Math.max(0, width))));
+  if (run !== '') out.push(span(run));
   return out;
 }
 
@@ -142,7 +142,7 @@ export function drawTable<Row>(
   for (const key of view.order.slice(view.top, view.top + listRows(size))) {
     const row = rows.get(key);
     if (row === undefined) continue;
-    const drawn = drawRow(placed, row, state, 0);
+    const drawn = drawRow(placed, row, state);
     out.push(key === view.selected ? selectedRow(drawn, size.columns) : drawn);
   }
   return out;

@@ -1,16 +1,19 @@
 /** Label and value rows, for the overview and for details. */
+import { NOTHING } from '../format.ts';
 import { type Line, span, type Tone } from '../line.ts';
 import { cut, fit, head } from '../text.ts';
 
-const LABEL_COLUMNS = 12;
+const LABEL_COLUMNS = 14;
 
 export type Fact = readonly [label: string, value: string | number | null | undefined, tone?: Tone];
 
-/** One row a fact; facts without a value show `-`. Long values are broken over more rows. */
-export function facts(pairs: readonly Fact[], columns: number): Line[] {
+/** Facts under each other; those without a value show `-`. Each fills one row, or more if `wrapped`. */
+export function facts(pairs: readonly Fact[], columns: number, wrapped = false): Line[] {
+  const room = Math.max(8, columns - LABEL_COLUMNS);
   return pairs.flatMap(([label, value, tone]) => {
-    const text = value === null || value === undefined || value === '' ? '-' : String(value);
-    return wrap(text, Math.max(8, columns - LABEL_COLUMNS)).map((part, i) => [
+    const text = value === null || value === undefined || value === '' ? NOTHING : String(value);
+    const parts = wrapped ? wrap(text, room) : [cut(text, room)];
+    return parts.map((part, i) => [
       span(fit(i === 0 ? label : '', LABEL_COLUMNS), 'faint'),
       span(part, tone ?? 'plain'),
     ]);

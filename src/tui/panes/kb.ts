@@ -109,7 +109,7 @@ export const kbPage: Page = {
         ['path', entry.path, 'strong'],
         ['kind', entry.kind],
         ['size', `${sizeText(entry.sizeBytes)} (${entry.sizeBytes} bytes)`],
-        ['copies', `${copies(entry)} confirmed on other disks or this one`, copiesTone(entry)],
+        ['copies', `${copies(entry)} confirmed as durable`, copiesTone(entry)],
         ['held here', entry.local ? 'yes' : 'no'],
         ['content', entry.cid],
         ['version', entry.version],
@@ -122,6 +122,7 @@ export const kbPage: Page = {
         ['written', `${entry.time} (${spanText(age)} ago)`],
       ],
       size.columns,
+      true,
     );
   },
 };

@@ -9,19 +9,16 @@ import type { Page, Size, State } from '../view.ts';
 import { type Fact, facts } from './facts.ts';
 import { peersPage, peersTable } from './peers.ts';
 
-function nodeFacts(node: NodeStatus, state: State): Fact[] {
+/** What changes and what may need attention; enough for a low terminal, whose header has the rest. */
+function vitals(node: NodeStatus): Fact[] {
   const { kb } = node;
-  const short = kb.underReplicated > 0;
-  const uptimeMs = Math.max(node.uptimeMs, state.nowMs - Date.parse(node.startedAt) || 0);
+  const missing = node.peers.known - node.peers.connected;
+  const short = kb.underReplicated;
   return [
-    ['node', `${node.name}  ${node.nodeId}`],
-    ['cluster', node.clusterName ?? 'none yet: aegis cluster create or join'],
-    ['daemon', `aegis ${node.version}  pid ${node.pid}  up ${spanText(uptimeMs)}`],
-    ['address', node.addresses[0]],
     [
       'peers',
       `${node.peers.connected} of ${node.peers.known} connected`,
-      node.peers.connected < node.peers.known ? 'warn' : 'good',
+      missing > 0 ? 'warn' : 'good',
     ],
     [
       'documents',
@@ -30,9 +27,19 @@ function nodeFacts(node: NodeStatus, state: State): Fact[] {
     ],
     [
       'copies',
-      short ? `${kb.underReplicated} paths have too few copies` : 'all paths have their copies',
-      short ? 'warn' : 'good',
+      short > 0 ? `too few of ${short} ${short === 1 ? 'path' : 'paths'}` : 'complete',
+      short > 0 ? 'warn' : 'good',
     ],
+  ];
+}
+
+function identity(node: NodeStatus, state: State): Fact[] {
+  const uptimeMs = Math.max(node.uptimeMs, state.nowMs - Date.parse(node.startedAt) || 0);
+  return [
+    ['node', `${node.name}  ${node.nodeId}`],
+    ['cluster', node.clusterName ?? 'none yet: aegis cluster create or join'],
+    ['daemon', `aegis ${node.version}  pid ${node.pid}  up ${spanText(uptimeMs)}`],
+    ['address', node.addresses[0]],
   ];
 }
 
@@ -78,6 +85,8 @@ function peers(state: State, size: Size): Line[] {
 }
 
 const PEER_ROWS_MAX = 10;
+/** From this height on nothing has to be left out of the facts. */
+const CALM_ROWS = 9;
 
 export const overviewPage: Page = {
   id: 'overview',
@@ -85,7 +94,11 @@ export const overviewPage: Page = {
   body(state, size) {
     const { node } = state.shown;
     if (node === undefined) return [line('waiting for the daemon', 'faint')];
-    const top = [...facts(nodeFacts(node, state), size.columns)];
+    const all =
+      size.rows < CALM_ROWS
+        ? [...vitals(node), ...identity(node, state)]
+        : [...identity(node, state), ...vitals(node)];
+    const top = facts(all, size.columns);
     const left = size.rows - top.length;
     if (left >= 6) top.push(BLANK, ...charts(state, size.columns));
     const forPeers = Math.min(PEER_ROWS_MAX, size.rows - top.length);

@@ -145,6 +145,7 @@ export const peersPage: Page = {
         ['last error', peer.lastError, peer.lastError === null ? 'plain' : 'warn'],
       ],
       size.columns,
+      true,
     );
     const rtt = state.shownHistory.rttMs.get(key) ?? [];
     const chart = { label: 'rtt', format: latency, columns: size.columns, ascii: state.ascii };

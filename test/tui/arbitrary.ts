@@ -1,0 +1,98 @@
+/** Events as a daemon may send them, in any order and with hostile names. */
+import fc from 'fast-check';
+import type { ApiEvent } from '../../src/tui/data.ts';
+import type { Action } from '../../src/tui/state.ts';
+import { entry, idOf, isoBefore, logLine, NOW_MS, nodeStatus, peer, snapshot } from './fixtures.ts';
+
+const name = fc.oneof(
+  fc.constantFrom('bob', 'carol', '', '\u001b[2J', '山田'),
+  fc.string({ unit: 'binary', maxLength: 20 }),
+);
+const letter = fc.constantFrom('b', 'c', 'd', 'e', 'f', 'g');
+const figure = fc.oneof(fc.nat(1_000_000_000), fc.constant(0));
+
+const anyPeer = fc
+  .record({
+    nodeId: fc.option(letter.map(idOf)),
+    name: fc.option(name),
+    zone: fc.option(name),
+    state: fc.constantFrom('connected', 'dialing', 'waiting', 'unknown'),
+    address: fc.option(letter.map((each) => `/ip4/127.0.0.1/tcp/400${each.charCodeAt(0) % 10}`)),
+    direction: fc.option(fc.constantFrom('inbound', 'outbound')),
+    rttMs: fc.option(fc.double({ min: 0, max: 5000, noNaN: true })),
+    bytesIn: figure,
+    bytesOut: figure,
+    lastError: fc.option(name),
+  })
+  .map(peer);
+
+const anyEntry = fc
+  .record({
+    path: fc.oneof(
+      letter.map((each) => `docs/${each}.md`),
+      name,
+    ),
+    sizeBytes: figure,
+    heads: fc.nat(3),
+    time: fc.oneof(fc.nat(100_000).map(isoBefore), name),
+    replicas: fc.record({ wanted: fc.nat(3), confirmed: fc.nat(3) }),
+  })
+  .map(entry);
+
+const anyLine = fc.record({ message: name, room: name }).map(logLine);
+
+export const anyChange: fc.Arbitrary<ApiEvent> = fc.oneof(
+  fc.nat(9000).map((pid): ApiEvent => ({ type: 'node', node: nodeStatus({ pid }) })),
+  anyPeer.map((one): ApiEvent => ({ type: 'peer', peer: one })),
+  anyPeer.map(({ nodeId, address }): ApiEvent => ({ type: 'peer-gone', nodeId, address })),
+  anyEntry.map((one): ApiEvent => ({ type: 'kb', entry: one })),
+);
+
+export const anySnapshot: fc.Arbitrary<ApiEvent> = fc
+  .record({
+    peers: fc.array(anyPeer, { maxLength: 8 }),
+    kb: fc.array(anyEntry, { maxLength: 8 }),
+    log: fc.array(anyLine, { maxLength: 4 }),
+  })
+  .map(snapshot);
+
+export const anyEvent: fc.Arbitrary<ApiEvent> = fc.oneof(
+  { weight: 6, arbitrary: anyChange },
+  anySnapshot,
+  anyLine.map((line): ApiEvent => ({ type: 'log', line })),
+  fc.constantFrom<ApiEvent>(
+    { type: 'heartbeat', time: isoBefore(0) },
+    { type: 'dropped', logLines: 3 },
+    { type: 'end', reason: 'stopping' },
+  ),
+);
+
+const KEYS = 'j k g G s r y / ? q 1 2 3 9 x 山'.split(' ');
+const NAMED = 'up down left right pageup pagedown home end enter escape tab shift-tab backspace';
+export const anyKey = fc.constantFrom(...KEYS, ' ', ...NAMED.split(' '));
+
+const nowMs = fc.nat(60_000).map((ms) => NOW_MS + ms);
+
+export const anyAction: fc.Arbitrary<Action> = fc.oneof(
+  { weight: 4, arbitrary: fc.record({ type: fc.constant('key'), key: anyKey, nowMs }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      type: fc.constant('events'),
+      events: fc.array(anyEvent, { maxLength: 4 }),
+      nowMs,
+    }),
+  },
+  { weight: 3, arbitrary: fc.record({ type: fc.constant('tick'), nowMs }) },
+  fc.record({ type: fc.constant('connected'), nowMs }),
+  fc.record({
+    type: fc.constant('lost'),
+    reason: name,
+    attempts: fc.nat(30),
+    nextAtMs: nowMs,
+  }),
+  fc.record({
+    type: fc.constant('resize'),
+    size: fc.record({ columns: fc.nat(160), rows: fc.nat(60) }),
+  }),
+);
