@@ -5,6 +5,8 @@ import { resolvePassphrase } from '../core/keys/passphrase.ts';
 export interface PassphraseQuestion {
   /** Completes "Passphrase for ...". */
   readonly purpose: string;
+  /** Where the variables of the contract are looked up. */
+  readonly env: Readonly<Record<string, string | undefined>>;
   readonly file: string | undefined;
   readonly fd: number | undefined;
   /** Ask twice, for a passphrase that is being chosen. */
@@ -18,7 +20,7 @@ export async function askPassphrase(question: PassphraseQuestion): Promise<strin
   return await resolvePassphrase({
     ...(file === undefined ? {} : { file }),
     ...(fd === undefined ? {} : { fd }),
-    env: process.env,
+    env: question.env,
     purpose,
     ...(question.mayAsk ? { prompt: () => prompt(question) } : {}),
     warn: question.note,

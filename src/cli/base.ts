@@ -114,17 +114,20 @@ export abstract class BaseCommand<
   /**
    * The passphrase, from the first source that has one: flags, environment, systemd, a prompt.
    * @param purpose completes "Passphrase for ...", e.g. `the keystore of alice`.
+   * @param options.fresh a new passphrase to replace that of the environment: file or prompt only.
    */
   protected async passphrase(
     purpose: string,
-    options: { file?: string; confirm?: boolean } = {},
+    options: { file?: string; confirm?: boolean; fresh?: boolean } = {},
   ): Promise<string> {
     const { askPassphrase } = await import('./ask.ts');
     const flags = this.flags as { 'passphrase-file'?: string; 'passphrase-fd'?: number };
+    const own = options.file !== undefined || options.fresh;
     return await askPassphrase({
       purpose,
-      file: options.file ?? flags['passphrase-file'],
-      fd: options.file === undefined ? flags['passphrase-fd'] : undefined,
+      env: options.fresh ? {} : process.env,
+      file: own ? options.file : flags['passphrase-file'],
+      fd: own ? undefined : flags['passphrase-fd'],
       confirm: options.confirm ?? false,
       mayAsk: mayAsk(this.#global['no-input']),
       note: (line) => this.note(line),

@@ -7,11 +7,12 @@
  */
 import { AEAD_NONCE_BYTES, AEAD_TAG_BYTES, seal, unseal } from '../crypto/aead.ts';
 import { sha256 } from '../crypto/hash.ts';
-import { checkKdfCost, KDF_SALT_BYTES } from '../crypto/kdf.ts';
+import { checkKdfCost, KDF_SALT_BYTES, type KdfCost } from '../crypto/kdf.ts';
 import { AegisError, hasCode } from '../errors.ts';
 import type { Random } from '../ports.ts';
 import {
   fromHex,
+  generateKey,
   hex,
   KEY_SIZES,
   KEY_TYPES,
@@ -20,7 +21,7 @@ import {
   type PublicPart,
   publicKeyFor,
 } from './material.ts';
-import type { Kdf, Unlocker } from './unlocker.ts';
+import { type Kdf, newKdf, Unlocker } from './unlocker.ts';
 
 export const KEY_FILE_SCHEMA = 'aegis.key/1';
 export const KEY_FILE_BYTES_MAX = 8192;
@@ -84,6 +85,27 @@ export function sealKey(
   const key = deps.unlocker.keyFor(options.kdf);
   const ciphertext = seal(key, nonce, material.secret, utf8(JSON.stringify(header)));
   return { ...header, ciphertext: hex(ciphertext) };
+}
+
+/** Makes a stand-alone key, encrypted under a passphrase. */
+export async function makeKeyFile(
+  options: {
+    readonly type: KeyType;
+    readonly passphrase: string;
+    /** Milliseconds since the Unix epoch. */
+    readonly createdAt: number;
+    /** Only tests choose less. @default KDF_COST_DEFAULT */
+    readonly kdfCost?: KdfCost;
+  },
+  { random }: { readonly random: Random },
+): Promise<KeyFile> {
+  const { type, passphrase, createdAt, kdfCost } = options;
+  using unlocker = new Unlocker(passphrase);
+  const material = await generateKey(type, random);
+  const kdf = newKdf(random, kdfCost);
+  const file = sealKey(material, { createdAt, kdf }, { unlocker, random });
+  material.secret.fill(0);
+  return file;
 }
 
 /**

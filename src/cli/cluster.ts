@@ -1,0 +1,111 @@
+/** What the commands of `cluster` share: how a genesis is read, described and shown. */
+import type { ClusterMember } from '../core/api/contract/cluster.ts';
+import type { HomePaths } from '../core/config/home.ts';
+import { AegisError } from '../core/errors.ts';
+import { statIfPresent } from '../core/files.ts';
+import { fingerprint } from '../core/model/bundle.ts';
+import {
+  GENESIS_BYTES_MAX,
+  type Genesis,
+  genesisFromText,
+  openGenesis,
+} from '../core/model/genesis.ts';
+import { peerIdOf, shortId } from '../core/model/identity.ts';
+import { readDocument } from './documents.ts';
+import { facts, table } from './format.ts';
+import { safeText } from './text.ts';
+
+export interface ClusterFacts {
+  clusterId: string;
+  fingerprint: string;
+  name: string;
+  createdAt: string;
+  replicas: number;
+  custodians: ClusterMember[];
+}
+
+export function describeCluster(genesis: Genesis, ownNodeId: string | undefined): ClusterFacts {
+  const { clusterId, name, createdAt, replicas, custodians } = genesis;
+  return {
+    clusterId,
+    fingerprint: fingerprint(clusterId),
+    name,
+    createdAt: new Date(createdAt).toISOString(),
+    replicas,
+    custodians: custodians.map((member) => ({
+      nodeId: member.nodeId,
+      name: member.name,
+      zone: member.zone,
+      region: member.region,
+      fingerprint: fingerprint(member.nodeId),
+      peerId: peerIdOf(member.networkKey),
+      addresses: [...member.addresses],
+      storageWeight: member.storageWeight,
+      self: member.nodeId === ownNodeId,
+    })),
+  };
+}
+
+export function clusterText(cluster: ClusterFacts): string {
+  const head = facts([
+    ['cluster', safeText(cluster.name)],
+    ['cluster id', cluster.clusterId],
+    ['fingerprint', cluster.fingerprint],
+    ['created', cluster.createdAt],
+    ['replicas', String(cluster.replicas)],
+    ['custodians', String(cluster.custodians.length)],
+  ]);
+  const members = table(cluster.custodians, [
+    { title: 'NAME', cell: (member) => (member.self ? `${member.name} (this node)` : member.name) },
+    { title: 'NODE', cell: (member) => shortId(member.nodeId) },
+    { title: 'ZONE', cell: (member) => member.zone },
+    { title: 'FINGERPRINT', cell: (member) => member.fingerprint },
+    { title: 'ADDRESSES', cell: (member) => member.addresses.join(' ') },
+  ]);
+  return `${head}\n\n${members}`;
+}
+
+/** Genesis bytes from a file or `-`, in the text form or as they lie in a home. */
+export async function readGenesis(path: string): Promise<Uint8Array> {
+  const bytes = await readDocument(path, GENESIS_BYTES_MAX * 2);
+  const text = Buffer.from(bytes).toString('latin1');
+  return text.trimStart().startsWith('-----BEGIN') ? genesisFromText(text) : bytes;
+}
+
+/**
+ * The genesis of this home.
+ * @throws {AegisError} `NOT_FOUND` when the home has joined no cluster, `BAD_ENCODING` when the
+ * file is damaged.
+ */
+export async function ownGenesis(
+  paths: HomePaths,
+): Promise<{ genesis: Genesis; bytes: Uint8Array }> {
+  if ((await statIfPresent(paths.genesis)) === undefined) {
+    throw new AegisError('NOT_FOUND', `the node at ${paths.label} is in no cluster yet`, {
+      hint: 'Make one: aegis cluster create; or join one: aegis cluster join GENESIS',
+    });
+  }
+  const bytes = await readDocument(paths.genesis, GENESIS_BYTES_MAX);
+  return { genesis: openGenesis(bytes), bytes };
+}
+
+/**
+ * Whether this home has this very genesis already.
+ * @throws {AegisError} `EXISTS` when it has another one.
+ */
+export async function hasGenesis(paths: HomePaths, bytes: Uint8Array): Promise<boolean> {
+  if ((await statIfPresent(paths.genesis)) === undefined) return false;
+  const before = await readDocument(paths.genesis, GENESIS_BYTES_MAX);
+  if (Buffer.compare(before, bytes) === 0) return true;
+  throw new AegisError('EXISTS', `the node at ${paths.label} is in another cluster already`, {
+    hint: 'A home serves one cluster for ever: see it with aegis cluster show, or use another --home.',
+  });
+}
+
+/** @throws {AegisError} `BAD_REQUEST` when the node of this home is not among the custodians. */
+export function checkMember(genesis: Genesis, nodeId: string): void {
+  if (genesis.custodians.some((member) => member.nodeId === nodeId)) return;
+  throw new AegisError('BAD_REQUEST', 'the node of this home is not among the custodians', {
+    hint: 'Its bundle is needed when the cluster is made: aegis cluster bundle --out me.bundle',
+  });
+}

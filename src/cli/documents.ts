@@ -1,0 +1,40 @@
+/** Files that commands read and write for people: `-` is standard input or output. */
+import { AegisError } from '../core/errors.ts';
+import { statIfPresent, writeFileAtomic } from '../core/files.ts';
+import { readSmallFile } from '../core/keys/disk.ts';
+
+/** @throws {AegisError} `NOT_FOUND`, `UNREADABLE`, `DENIED`, `TOO_LARGE`. */
+export async function readDocument(path: string, maxBytes: number): Promise<Uint8Array> {
+  if (path !== '-') return (await readSmallFile(path, maxBytes)).bytes;
+  const chunks: Uint8Array[] = [];
+  let sizeBytes = 0;
+  for await (const chunk of process.stdin as AsyncIterable<Uint8Array>) {
+    chunks.push(chunk);
+    sizeBytes += chunk.length;
+    if (sizeBytes > maxBytes) {
+      throw new AegisError('TOO_LARGE', `standard input has more than ${maxBytes} bytes`);
+    }
+  }
+  return Buffer.concat(chunks);
+}
+
+/**
+ * Writes a new file; what is there stays.
+ * @throws {AegisError} `EXISTS`, `NOT_FOUND`, `DENIED`, `DISK_FULL`.
+ */
+export async function writeNewDocument(path: string, text: string, mode: number): Promise<void> {
+  await requireAbsent(path);
+  await writeFileAtomic(path, text, { mode });
+}
+
+/** @throws {AegisError} `EXISTS`. */
+export async function requireAbsent(path: string): Promise<void> {
+  if ((await statIfPresent(path)) === undefined) return;
+  throw new AegisError('EXISTS', `${path} exists already and is not overwritten`, {
+    hint: 'Name another file, or move that one away.',
+  });
+}
+
+/** Modes of files for everybody's eyes and for one's own. */
+export const PUBLIC_MODE = 0o644;
+export const SECRET_MODE = 0o600;

@@ -1,0 +1,103 @@
+/** `aegis cluster bundle`: what others need to take this node into a cluster. */
+import { Flags } from '@oclif/core';
+import { BaseCommand, confirmFlags, passphraseFlags } from '../../cli/base.ts';
+import { PUBLIC_MODE } from '../../cli/documents.ts';
+import { facts } from '../../cli/format.ts';
+import { requireOwnHome } from '../../cli/own-home.ts';
+import { safeText } from '../../cli/text.ts';
+import type { ClusterBundleResult } from '../../core/api/contract/cluster.ts';
+import { loadSettings } from '../../core/config/settings.ts';
+import { AegisError } from '../../core/errors.ts';
+import { statIfPresent, writeFileAtomic } from '../../core/files.ts';
+
+export default class ClusterBundle extends BaseCommand<typeof ClusterBundle, ClusterBundleResult> {
+  static override readonly summary = 'Write the public bundle of this node.';
+  static override readonly description =
+    'The bundle holds the identity, the public keys and the addresses of this node, signed by its ' +
+    'identity key. Give it to whoever runs `aegis cluster create`, and read the fingerprint to ' +
+    'them over another channel. It holds no secret.';
+  static override readonly examples = [
+    {
+      description: 'Into a file',
+      command: '<%= config.bin %> cluster bundle --out alice.bundle',
+    },
+    {
+      description: 'With the address under which others reach this node',
+      command: '<%= config.bin %> cluster bundle --address /ip4/192.0.2.7/tcp/4001',
+    },
+  ];
+  static override readonly flags = {
+    ...passphraseFlags,
+    ...confirmFlags,
+    address: Flags.string({
+      multiple: true,
+      multipleNonGreedy: true,
+      exclusive: ['no-address'],
+      helpValue: '<address>',
+      description: 'Where others dial this node. Default: the addresses of the settings.',
+    }),
+    'no-address': Flags.boolean({ description: 'This node dials others and cannot be dialled.' }),
+    out: Flags.string({
+      default: '-',
+      helpValue: '<file>',
+      description: 'Where to write the bundle; - is standard output.',
+    }),
+  };
+
+  protected override async work(): Promise<ClusterBundleResult> {
+    const { flags } = this;
+    const paths = this.home();
+    await requireOwnHome(paths);
+    const { settings } = await loadSettings(paths, process.env);
+    const addresses = this.#addresses(settings['node.listen']);
+    const storageWeight = settings['node.storageWeight'];
+    if (flags.out !== '-' && (await statIfPresent(flags.out)) !== undefined) {
+      await this.confirm(`overwrite ${flags.out}?`);
+    }
+    const passphrase = await this.passphrase(`the keystore in ${paths.keys}`);
+    const { Keystore } = await import('../../core/keys/keystore.ts');
+    const { createBundle, bundleToText, fingerprint } = await import('../../core/model/bundle.ts');
+    using keystore = await Keystore.open({ dir: paths.keys, passphrase });
+    const { nodeId, inception, inceptionBytes, identity } = keystore;
+    const fields = { inception: inceptionBytes, addresses, storageWeight, createdAt: Date.now() };
+    const bundle = bundleToText(createBundle(fields, identity));
+    if (flags.out !== '-') await writeFileAtomic(flags.out, bundle, { mode: PUBLIC_MODE });
+    const mark = fingerprint(nodeId);
+    this.note(`Fingerprint, to read to the others over another channel: ${mark}`);
+    return {
+      schema: 'aegis.cluster.bundle/1',
+      nodeId,
+      name: inception.name,
+      fingerprint: mark,
+      addresses: [...addresses],
+      storageWeight,
+      bundle,
+      out: flags.out === '-' ? null : flags.out,
+    };
+  }
+
+  protected override view(result: ClusterBundleResult): string {
+    if (result.out === null) return result.bundle;
+    return facts([
+      ['node', safeText(result.name)],
+      ['node id', result.nodeId],
+      ['fingerprint', result.fingerprint],
+      ['addresses', result.addresses.length > 0 ? result.addresses.join(' ') : 'none'],
+      ['file', safeText(result.out)],
+    ]);
+  }
+
+  /** Addresses of the settings that mean something on another machine. */
+  #addresses(listen: readonly string[]): readonly string[] {
+    const { address, 'no-address': none } = this.flags;
+    if (none) return [];
+    if (address !== undefined) return address;
+    const fixed = listen.filter(
+      (one) => !/\/(?:tcp|udp)\/0(?:\/|$)|\/0\.0\.0\.0\/|\/::\//.test(one),
+    );
+    if (fixed.length > 0) return fixed;
+    throw new AegisError('USAGE', 'the settings name no address under which others can dial', {
+      hint: 'Give --address /ip4/192.0.2.7/tcp/4001, or --no-address if nobody can.',
+    });
+  }
+}

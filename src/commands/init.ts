@@ -1,0 +1,156 @@
+/** `aegis init`: an identity, a keystore and a configuration for this home. */
+import { hostname } from 'node:os';
+import { Flags } from '@oclif/core';
+import { BaseCommand, passphraseFlags } from '../cli/base.ts';
+import { facts } from '../cli/format.ts';
+import { safeText } from '../cli/text.ts';
+import { VERSION } from '../cli/version.ts';
+import type { InitResult } from '../core/api/contract/keys.ts';
+import { AegisError } from '../core/errors.ts';
+import { statIfPresent } from '../core/files.ts';
+
+/** Below this a passphrase is worth a warning. */
+const PASSPHRASE_CHARACTERS_MIN = 12;
+
+export default class Init extends BaseCommand<typeof Init, InitResult> {
+  static override readonly summary = 'Make the keys and the configuration of a new node.';
+  static override readonly description =
+    'Makes the identity key, its committed successor and the network key, all encrypted under a ' +
+    'passphrase, and writes them with a configuration into the home. The name, zone and region ' +
+    'become part of the identity and cannot be changed later. Nothing is ever overwritten. ' +
+    'The successor alone can rotate the identity: move it to another place with ' +
+    '`aegis keys export --next --remove`.';
+  static override readonly examples = [
+    { description: 'Make a node', command: '<%= config.bin %> init --name alice --zone berlin' },
+    {
+      description: 'Without questions, from a script',
+      command: '<%= config.bin %> init --name alice --passphrase-file ./passphrase',
+    },
+    {
+      description: 'Reachable from other machines',
+      command: '<%= config.bin %> init --name alice --listen /ip4/0.0.0.0/tcp/4001',
+    },
+  ];
+  static override readonly flags = {
+    ...passphraseFlags,
+    name: Flags.string({
+      helpValue: '<name>',
+      description: 'Name of the node, for people. Default: the name of this machine.',
+    }),
+    zone: Flags.string({
+      default: 'default',
+      helpValue: '<zone>',
+      description: 'What fails together: copies are put into different zones.',
+    }),
+    region: Flags.string({
+      default: 'default',
+      helpValue: '<region>',
+      description: 'Where in the world the node stands.',
+    }),
+    listen: Flags.string({
+      multiple: true,
+      multipleNonGreedy: true,
+      helpValue: '<address>',
+      description: 'Address to listen on. Default: a free port of 127.0.0.1.',
+    }),
+    'storage-weight': Flags.integer({
+      min: 0,
+      max: 1000,
+      helpValue: '<0..1000>',
+      description: 'Share of the copies that this node keeps; 0 keeps none. Default: 100.',
+    }),
+    'next-passphrase-file': Flags.string({
+      helpValue: '<file>',
+      description: "Passphrase for the identity's successor. Default: the same passphrase.",
+    }),
+  };
+
+  protected override async work(): Promise<InitResult> {
+    const { flags } = this;
+    const paths = this.home();
+    if ((await statIfPresent(paths.format)) !== undefined) {
+      throw new AegisError('EXISTS', `there is an aegis home at ${paths.label} already`, {
+        hint: 'See its keys: aegis keys list. For another node choose another --home.',
+      });
+    }
+    const { checkLabel } = await import('../core/model/identity.ts');
+    const name = checkLabel('name', flags.name ?? hostname().split('.')[0]!);
+    const zone = checkLabel('zone', flags.zone);
+    const region = checkLabel('region', flags.region);
+    const { ensureHome } = await import('../core/config/home.ts');
+    await ensureHome(paths);
+
+    const passphrase = await this.#choosePassphrase(paths.keys);
+    const nextFile = flags['next-passphrase-file'];
+    const next =
+      nextFile === undefined
+        ? {}
+        : { nextPassphrase: await this.passphrase("the identity's successor", { file: nextFile }) };
+    const { Keystore } = await import('../core/keys/keystore.ts');
+    const { systemRandom } = await import('../core/keys/random.ts');
+    const fields = { dir: paths.keys, name, zone, region, passphrase, ...next };
+    const createdAt = Date.now();
+    const created = await Keystore.create({ ...fields, createdAt }, { random: systemRandom });
+    created.keystore.close();
+    await this.#writeConfig({ name, zone, region });
+
+    const { fingerprint } = await import('../core/model/bundle.ts');
+    const { peerIdOf } = await import('../core/model/identity.ts');
+    const { nodeId } = created;
+    this.#nextSteps(nextFile !== undefined);
+    return {
+      schema: 'aegis.init/1',
+      home: paths.label,
+      keysDir: paths.keys,
+      nodeId,
+      fingerprint: fingerprint(nodeId),
+      peerId: peerIdOf(created.keystore.inception.networkKey),
+      name,
+      zone,
+      region,
+    };
+  }
+
+  protected override view(result: InitResult): string {
+    return facts([
+      ['node', safeText(result.name)],
+      ['node id', result.nodeId],
+      ['fingerprint', result.fingerprint],
+      ['peer id', result.peerId],
+      ['home', safeText(result.home)],
+    ]);
+  }
+
+  async #choosePassphrase(keysDir: string): Promise<string> {
+    const passphrase = await this.passphrase(`the new keystore in ${keysDir}`, { confirm: true });
+    if (passphrase.length < PASSPHRASE_CHARACTERS_MIN) {
+      this.note(
+        'aegis: warning: short passphrases can be guessed by whoever copies the files; change it ' +
+          'with aegis keys passwd',
+      );
+    }
+    return passphrase;
+  }
+
+  async #writeConfig(node: { name: string; zone: string; region: string }): Promise<void> {
+    const paths = this.home();
+    const { listen, 'storage-weight': storageWeight } = this.flags;
+    const { writeSettings } = await import('../core/config/settings.ts');
+    await writeSettings(paths, {
+      node: {
+        ...node,
+        ...(listen === undefined ? {} : { listen }),
+        ...(storageWeight === undefined ? {} : { storageWeight }),
+      },
+    });
+    const { writeFormat } = await import('../core/config/format.ts');
+    await writeFormat(paths, { aegis: VERSION });
+  }
+
+  #nextSteps(ownNextPassphrase: boolean): void {
+    const advice = ownNextPassphrase ? '' : ' (it has the same passphrase until you change it)';
+    this.note(`Keep the identity's successor elsewhere${advice}:`);
+    this.note('  aegis keys export --next --remove --out /media/usb/next.key.json');
+    this.note('Next: aegis cluster bundle --out me.bundle, then aegis cluster create or join.');
+  }
+}

@@ -1,0 +1,2 @@
+/** `aegis keys` without a verb lists them. */
+export { default } from './list.ts';

@@ -1,0 +1,67 @@
+/** `aegis keys show`: one key in detail. Needs no passphrase. */
+import { Args } from '@oclif/core';
+import { BaseCommand } from '../../cli/base.ts';
+import { facts } from '../../cli/format.ts';
+import { describeKey, KEY_ROLE_NAMES } from '../../cli/keys.ts';
+import { inspectOwnKeys } from '../../cli/own-home.ts';
+import { safeText } from '../../cli/text.ts';
+import type { KeysShowResult } from '../../core/api/contract/keys.ts';
+import { AegisError } from '../../core/errors.ts';
+import { statIfPresent } from '../../core/files.ts';
+
+export default class KeysShow extends BaseCommand<typeof KeysShow, KeysShowResult> {
+  static override readonly summary = 'Show one key of this node.';
+  static override readonly description =
+    'Shows the public key, its file and how the secret in it is encrypted. Secrets are not shown.';
+  static override readonly examples = [
+    { description: 'The identity key', command: '<%= config.bin %> keys show' },
+    { description: 'The network key', command: '<%= config.bin %> keys show network' },
+  ];
+  static override readonly args = {
+    key: Args.string({
+      options: [...KEY_ROLE_NAMES],
+      default: 'identity',
+      description: "Which key: identity, next (the identity's successor) or network.",
+    }),
+  };
+
+  protected override async work(): Promise<KeysShowResult> {
+    const { nodeId, inception, keys } = await inspectOwnKeys(this.home());
+    const entry = keys.find((one) => one.role === this.args.key);
+    if (entry === undefined) {
+      throw new AegisError('NOT_FOUND', `the ${this.args.key} key is not in this home`, {
+        hint: 'See what is here: aegis keys list',
+      });
+    }
+    const { peerIdOf } = await import('../../core/model/identity.ts');
+    const { kdf, cipher } = entry.file;
+    const backup = `${entry.path}.bak`;
+    const { name, memoryKib, passes, lanes } = kdf;
+    return {
+      schema: 'aegis.keys.show/1',
+      nodeId,
+      key: {
+        ...describeKey(entry),
+        peerId: entry.role === 'network' ? peerIdOf(inception.networkKey) : null,
+        kdf: { name, memoryKib, passes, lanes },
+        cipher: cipher.name,
+        backup: (await statIfPresent(backup)) === undefined ? null : backup,
+      },
+    };
+  }
+
+  protected override view({ key, nodeId }: KeysShowResult): string {
+    const { name, memoryKib, passes, lanes } = key.kdf;
+    return facts([
+      ['key', key.role],
+      ['node id', nodeId],
+      ['public key', key.publicKey],
+      ['peer id', key.peerId ?? undefined],
+      ['created', key.createdAt],
+      ['file', safeText(key.path)],
+      ['mode', key.mode],
+      ['encrypted', `${key.cipher}, ${name} ${memoryKib} KiB, ${passes} passes, ${lanes} lanes`],
+      ['backup', key.backup === null ? undefined : safeText(key.backup)],
+    ]);
+  }
+}

@@ -1,0 +1,70 @@
+/** What the commands of the topic `cluster` print. They work on files; no daemon is asked. */
+import * as v from 'valibot';
+import { address, count, nodeId, time, word } from './values.ts';
+
+const fingerprint = v.pipe(v.string(), v.description('eight groups of four hexadecimal digits'));
+
+const member = v.object({
+  nodeId,
+  name: word,
+  zone: word,
+  region: word,
+  fingerprint,
+  peerId: word,
+  addresses: v.array(address),
+  storageWeight: count,
+  /** Whether it is the node of this home. */
+  self: v.boolean(),
+});
+export type ClusterMember = v.InferOutput<typeof member>;
+
+const cluster = {
+  clusterId: v.pipe(v.string(), v.startsWith('aegisc1')),
+  fingerprint,
+  name: word,
+  createdAt: time,
+  replicas: count,
+  custodians: v.array(member),
+};
+
+/** `aegis cluster bundle` */
+export const clusterBundleResult = v.object({
+  schema: v.literal('aegis.cluster.bundle/1'),
+  nodeId,
+  name: word,
+  fingerprint,
+  addresses: v.array(address),
+  storageWeight: count,
+  /** The text form, as others need it. */
+  bundle: v.string(),
+  /** `null` when it went to standard output. */
+  out: v.nullable(word),
+});
+export type ClusterBundleResult = v.InferOutput<typeof clusterBundleResult>;
+
+/** `aegis cluster create` */
+export const clusterCreateResult = v.object({
+  schema: v.literal('aegis.cluster.create/1'),
+  ...cluster,
+  /** The text form, as others need it for `cluster join`. */
+  genesis: v.string(),
+  /** `null` when it was written into this home only, or to standard output. */
+  out: v.nullable(word),
+});
+export type ClusterCreateResult = v.InferOutput<typeof clusterCreateResult>;
+
+/** `aegis cluster join` */
+export const clusterJoinResult = v.object({
+  schema: v.literal('aegis.cluster.join/1'),
+  ...cluster,
+  /** False when this home was in the cluster before. */
+  joined: v.boolean(),
+});
+export type ClusterJoinResult = v.InferOutput<typeof clusterJoinResult>;
+
+/** `aegis cluster show` */
+export const clusterShowResult = v.object({
+  schema: v.literal('aegis.cluster.show/1'),
+  ...cluster,
+});
+export type ClusterShowResult = v.InferOutput<typeof clusterShowResult>;
