@@ -232,7 +232,7 @@ export class Host implements Dialer {
     const sent =
       this.#table.has(envelope.to) &&
       this.#table.rpc(envelope.to).send(envelope.protocol, envelope.body);
-    if (!sent) this.#deps.metrics.count('network_envelopes_dropped_total');
+    if (!sent) this.#deps.metrics.count('aegis_network_envelopes_dropped_total');
     return sent;
   }
 

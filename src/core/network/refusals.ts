@@ -19,7 +19,7 @@ export class Refusals {
   /** @param who node id, or the address of one that has none yet. @param knob what to raise. */
   tell(who: string, knob: string, reason: string): void {
     const { log, metrics, clock } = this.#deps;
-    metrics.count('network_refusals_total');
+    metrics.count('aegis_network_refusals_total');
     const now = clock.now();
     const key = `${who} ${knob}`;
     const last = this.#quiet.get(key);
