@@ -41,6 +41,8 @@ export interface Version {
   readonly author: string;
   readonly message?: string;
   readonly deleted?: boolean;
+  /** The root is a directory. A reader that lacks the content can still show what it is. */
+  readonly directory?: boolean;
 }
 
 export interface SignedVersion {
@@ -62,6 +64,7 @@ const NAMES = [
   'author',
   'message',
   'deleted',
+  'directory',
 ];
 
 /** The CID of signed version bytes: dag-cbor, BLAKE3. */
@@ -106,6 +109,7 @@ function readVersion(value: unknown): Version {
     ? record.text('message', { maxBytes: MESSAGE_BYTES_MAX })
     : undefined;
   const deleted = record.has('deleted') ? record.flag('deleted') : undefined;
+  const directory = record.has('directory') ? record.flag('directory') : undefined;
   return {
     path: parsePath(record.text('path', { maxBytes: PATH_BYTES_MAX })),
     root: checkRoot(record.cid('root')),
@@ -117,6 +121,7 @@ function readVersion(value: unknown): Version {
     author,
     ...(message === undefined ? {} : { message }),
     ...(deleted === undefined ? {} : { deleted }),
+    ...(directory === undefined ? {} : { directory }),
   };
 }
 
