@@ -12,7 +12,7 @@ const MAX_EARLY_BYTES = 256 * KIB;
 
 interface Waiter {
   readonly resolve: (frame: Uint8Array) => void;
-  readonly reject: (error: unknown) => void;
+  readonly reject: (error: Error) => void;
 }
 
 const cut = (): AegisError =>
@@ -51,7 +51,7 @@ export class FrameChannel {
         },
         reject: (error) => {
           done();
-          reject(error as Error);
+          reject(error);
         },
       };
       this.#settle();

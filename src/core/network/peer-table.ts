@@ -99,7 +99,7 @@ export class PeerTable {
     peer.connections.push(connection);
     if (known === undefined) {
       this.#peers.set(identity.nodeId, peer);
-      this.#beat(peer);
+      void this.#beat(peer);
       this.#tell('up', peer, connection);
     } else {
       this.#retireOld(peer);
@@ -263,17 +263,14 @@ export class PeerTable {
     });
   }
 
-  #beat(peer: Peer): void {
+  async #beat(peer: Peer): Promise<void> {
+    await this.#measure(peer);
+    if (this.#peers.get(peer.identity.nodeId) !== peer) return;
     const { clock, random } = this.#deps;
     // Spread, so that many peers are not all measured in the same moment.
     const spread = 1 + random.bytes(1)[0]! / 1024;
-    const heartbeatMs = Math.round(this.#options.limits.heartbeatMs * spread);
-    void this.#measure(peer).then(() => {
-      if (this.#peers.get(peer.identity.nodeId) !== peer) return;
-      peer.cancelHeartbeat = clock.wakeAt(instant(clock.now() + heartbeatMs), () =>
-        this.#beat(peer),
-      );
-    });
+    const pause = Math.round(this.#options.limits.heartbeatMs * spread);
+    peer.cancelHeartbeat = clock.wakeAt(instant(clock.now() + pause), () => void this.#beat(peer));
   }
 
   /** A peer that is silent for the whole timeout is cut; one that is only busy is not. */
@@ -285,7 +282,7 @@ export class PeerTable {
       if (!isAegisError(error) || error.code !== 'TIMEOUT' || peer.bytesIn > before) return;
       const { nodeId } = peer.identity;
       this.#deps.log.write('warn', 'a peer does not answer, cutting it off', { nodeId });
-      for (const connection of [...peer.connections]) connection.abort(error);
+      for (const connection of peer.connections) connection.abort(error);
     }
   }
 

@@ -284,7 +284,7 @@ export class RpcClient {
 
   #end(session: Session, reason: AegisError): void {
     if (this.#session === session) this.#session = undefined;
-    for (const pending of [...session.pending.values()]) pending.reject(reason);
+    for (const pending of session.pending.values()) pending.reject(reason);
     if (session.stream.status === 'open') session.stream.abort(reason);
   }
 }

@@ -161,22 +161,30 @@ export class RpcServer {
     if (session.open.has(frame.id)) {
       throw new AegisError('BAD_ENCODING', 'a request with the id of one that is open');
     }
+    void this.#serveOne(session, frame, request);
+  }
+
+  async #serveOne(
+    session: Session,
+    frame: Frame,
+    request: ReturnType<typeof openRequest>,
+  ): Promise<void> {
+    const { serving, open, stream, nodeId } = session;
     const controller = new AbortController();
-    session.open.set(frame.id, controller);
-    session.serving.count += 1;
-    session.serving.bytes += frame.body.byteLength;
+    open.set(frame.id, controller);
+    serving.count += 1;
+    serving.bytes += frame.body.byteLength;
     const deadlineMs = Math.min(request.timeoutMs, this.#limits.rpcServeTimeoutMs);
     const timer = setTimeout(() => controller.abort(), deadlineMs);
-    void this.#run(session.nodeId, request, controller.signal).then((answer) => {
-      clearTimeout(timer);
-      session.serving.count -= 1;
-      session.serving.bytes -= frame.body.byteLength;
-      // Nobody waits for the answer to a cancelled request or on a stream that has gone.
-      if (session.open.delete(frame.id) && !controller.signal.aborted) {
-        this.#answer(session, encodeFrame(answer.kind, frame.id, answer.body));
-      }
-      if (session.stream.status !== 'open') this.#forget(session);
-    });
+    const answer = await this.#run(nodeId, request, controller.signal);
+    clearTimeout(timer);
+    serving.count -= 1;
+    serving.bytes -= frame.body.byteLength;
+    // Nobody waits for the answer to a cancelled request or on a stream that has gone.
+    if (open.delete(frame.id) && !controller.signal.aborted) {
+      this.#answer(session, encodeFrame(answer.kind, frame.id, answer.body));
+    }
+    if (stream.status !== 'open') this.#forget(session);
   }
 
   async #run(

@@ -19,7 +19,9 @@ describe('Host', () => {
     expect(Buffer.from(reply).toString()).toBe(`${idA}!`);
 
     const envelopes: string[] = [];
-    a.onEnvelope((e) => envelopes.push(`${e.from} ${e.protocol} ${Buffer.from(e.body)}`));
+    a.onEnvelope((e) =>
+      envelopes.push(`${e.from} ${e.protocol} ${Buffer.from(e.body).toString()}`),
+    );
     expect(b.send({ to: idA, protocol: 'kb', body: utf8.encode('hi') })).toBe(true);
     await until(() => envelopes.length === 1);
     expect(envelopes).toEqual([`${idB} kb hi`]);
