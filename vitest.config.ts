@@ -1,6 +1,88 @@
 import { defineConfig } from 'vitest/config';
 
+/** Tests that run the built bin need it fresh; it is built once, if the sources have changed. */
+const built = { globalSetup: ['test/setup/build.ts'] };
+/** Tests that start daemons and measure nothing, but should not fight over two cores. */
+const oneAtATime = { fileParallelism: false, maxWorkers: 1 };
+
 export default defineConfig({
   oxc: { jsx: { runtime: 'automatic' } },
-  test: { include: ['test/**/*.test.{ts,tsx}'] },
+  test: {
+    pool: 'forks',
+    maxWorkers: 2,
+    // A test that needs a colour or a terminal says so itself.
+    env: { NO_COLOR: '1', AEGIS_HOME: '', CI: '1' },
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'unit',
+          include: ['test/{core,cli,tui}/**/*.test.{ts,tsx}'],
+          testTimeout: 20_000,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'vectors',
+          include: ['test/vectors/**/*.test.ts'],
+          testTimeout: 60_000,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'sim',
+          include: ['test/sim/**/*.test.ts'],
+          testTimeout: 180_000,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'tidy',
+          include: ['test/*.test.ts'],
+          testTimeout: 120_000,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          ...built,
+          name: 'bin',
+          include: ['test/bin/**/*.test.ts'],
+          testTimeout: 60_000,
+          sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          ...built,
+          ...oneAtATime,
+          name: 'transcripts',
+          include: ['test/transcripts/**/*.test.ts'],
+          testTimeout: 120_000,
+          hookTimeout: 60_000,
+          sequence: { groupOrder: 2 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          ...built,
+          ...oneAtATime,
+          name: 'e2e',
+          include: ['test/e2e/**/*.test.ts'],
+          testTimeout: 300_000,
+          hookTimeout: 120_000,
+          sequence: { groupOrder: 3 },
+        },
+      },
+    ],
+  },
 });

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// Plain JavaScript that an old Node can parse, too: it must be able to say why it stops. There is no
-// top-level await: after EPIPE a pending one ends the process with status 13.
+// Plain JavaScript that an old Node can parse, too: it must be able to say why it stops. There is
+// no top-level await: after EPIPE a pending one ends the process with status 13.
 import * as mod from 'node:module';
 
 const VERSION = '0.1.0';

@@ -1,7 +1,7 @@
 /**
  * Man pages in mdoc(7), one a command and aegis(1), from the manifest. Pages in section 5 and 7 are
- * written by hand. `mandoc -T lint` has nothing to say about them but that pages outside the system's
- * manual path are not found.
+ * written by hand. `mandoc -T lint` only has to say that it does not find pages that the system's
+ * manual path does not hold.
  */
 import type { Command } from '@oclif/core';
 import {
@@ -112,8 +112,8 @@ function mainPage(commands: readonly Command.Cached[], facts: PackageFacts): str
 }
 
 const ABOUT =
-  'runs a node of a private peer-to-peer knowledge network and talks to it. The result of a command ' +
-  'goes to standard output and nothing else does; everything else goes to standard error. Wherever ' +
+  'runs a node of a private peer-to-peer knowledge network and talks to it. The result of a ' +
+  'command goes to standard output and nothing else does; everything else goes to standard error. Wherever ' +
   'a file is named, - means standard input or output. With --json, the result is one object whose ' +
   'schema member says what it is; streams are one object a line.';
 

@@ -30,11 +30,18 @@ _aegis() {
   local cur=\${COMP_WORDS[COMP_CWORD]} prev=\${COMP_WORDS[COMP_CWORD-1]} command='' word words='' i
   COMPREPLY=()
   # Bash breaks words at an equals sign.
-  if [[ $cur == '=' ]]; then cur=''; elif [[ $prev == '=' ]]; then prev=\${COMP_WORDS[COMP_CWORD-2]}; fi
+  if [[ $cur == '=' ]]; then
+    cur=''
+  elif [[ $prev == '=' ]]; then
+    prev=\${COMP_WORDS[COMP_CWORD-2]}
+  fi
   for ((i = 1; i < COMP_CWORD; i++)); do
     word=\${COMP_WORDS[i]}
     case $word in
-      ${tree.globalsWithValue.join('|')}) [[ \${COMP_WORDS[i+1]} == '=' ]] && ((i++)); ((i++)); continue ;;
+      ${tree.globalsWithValue.join('|')})
+        [[ \${COMP_WORDS[i+1]} == '=' ]] && ((i++))
+        ((i++))
+        continue ;;
       -*) continue ;;
     esac
     case "\${command:+$command }$word" in
@@ -63,7 +70,7 @@ complete -o bashdefault -o default -F _aegis aegis
 `;
 }
 
-/** An empty reply makes readline propose files, which is wrong for other values but does no harm. */
+/** An empty reply makes readline propose files; for values that are no file it does no harm. */
 const reply = (value: Value): string =>
   value.type === 'choice'
     ? `COMPREPLY=($(compgen -W ${quoted(value.choices.join(' '))} -- "$cur"))`
