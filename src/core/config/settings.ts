@@ -38,6 +38,9 @@ export interface Settings {
 export type SettingKey = keyof Settings;
 export type Origin = 'flag' | 'environment' | 'config' | 'default';
 
+/** Changes by section and name, e.g. `{node: {zone: 'a'}}`; undefined removes a value. */
+export type SettingChanges = Readonly<Record<string, Readonly<Record<string, unknown>>>>;
+
 export interface LoadedSettings {
   readonly settings: Settings;
   readonly origins: Readonly<Record<SettingKey, Origin>>;
@@ -117,4 +120,16 @@ export async function readConfig(path: string): Promise<unknown> {
       cause: error,
     });
   }
+}
+
+/**
+ * Changes the config file, and nothing else in it.
+ * @throws {AegisError} `BAD_CONFIG` naming the key; `DISK_FULL`; `DENIED`.
+ */
+export async function writeSettings(
+  paths: Pick<HomePaths, 'config'>,
+  changes: SettingChanges,
+): Promise<void> {
+  const { changeConfig } = await import('./settings-file.ts');
+  await changeConfig(paths, changes);
 }

@@ -6,7 +6,7 @@ import type { DatabaseSync } from 'node:sqlite';
 import { AegisError } from '../errors.ts';
 import { CONTENT_SPEC } from './content-service.ts';
 import { openReadOnly } from './database.ts';
-import { type Hashers, matches } from './multihash.ts';
+import { type Hashers, matches, unpackKeys } from './multihash.ts';
 import type { ContentReaderOperations, RootRow, Totals } from './protocol.ts';
 import type { Service } from './service.ts';
 
@@ -93,17 +93,22 @@ export function contentReaderService(
   path: string,
   hashers: Hashers,
 ): Service<ContentReaderOperations> {
-  const reader = new ContentReader(path, hashers);
+  // Opened by the first question, so that this worker starts while the other one makes the file.
+  let reader: ContentReader | undefined;
+  const open = (): ContentReader => {
+    reader ??= new ContentReader(path, hashers);
+    return reader;
+  };
   return {
     handlers: {
-      getMany: ({ keys, verify, bytesMax }) => reader.getMany(keys, verify, bytesMax),
-      has: (keys) => reader.has(keys),
-      root: (cid) => reader.root(cid),
-      roots: () => reader.roots(),
-      stat: () => reader.stat(),
+      getMany: ({ keys, verify, bytesMax }) => open().getMany(unpackKeys(keys), verify, bytesMax),
+      has: (keys) => open().has(unpackKeys(keys)),
+      root: (cid) => open().root(cid),
+      roots: () => open().roots(),
+      stat: () => open().stat(),
       close: () => undefined,
     },
-    close: () => reader.close(),
+    close: () => reader?.close(),
   };
 }
 

@@ -8,7 +8,7 @@ import { AegisError } from '../errors.ts';
 import { KIB, MIB } from '../units.ts';
 import { checkpoint, type DatabaseSpec, type OpenOptions, openDatabase } from './database.ts';
 import { GroupCommit } from './group-commit.ts';
-import { type Hashers, matches, multihashOf } from './multihash.ts';
+import { type Hashers, matches, multihashOf, packKeys, unpackKeys } from './multihash.ts';
 import type { ContentOperations } from './protocol.ts';
 import type { Service } from './service.ts';
 
@@ -16,7 +16,9 @@ export const CONTENT_SPEC: DatabaseSpec = {
   // 'aegK' in ASCII.
   applicationId: 0x6165674b,
   schemaVersion: 1,
-  pageSizeBytes: 16 * KIB,
+  // Measured: 1 MiB objects at 330, 400, 450 MB/s for 16, 32, 64 KiB; single small ones 5 % and 25 %
+  // slower than with 16 KiB.
+  pageSizeBytes: 32 * KIB,
   incrementalVacuum: true,
   cacheSizeBytes: 8 * MIB,
   // Rows stand in the order of writing, so that large objects are appended; the index is small.
@@ -62,7 +64,10 @@ export function contentService(
   const rows = statements(db);
   const store = async (keys: readonly Uint8Array[], blobs: readonly Uint8Array[]) => {
     const size = blobs.reduce((sum, blob) => sum + blob.length + ROW_OVERHEAD_BYTES, 0);
-    await group.stage(size, () => rows.insert(keys, blobs));
+    await group.stage(size, () => {
+      rows.insert(keys, blobs);
+      free(blobs);
+    });
     return undefined;
   };
   const write = async (change: () => void): Promise<undefined> => {
@@ -71,18 +76,19 @@ export function contentService(
   };
   return {
     handlers: {
-      put: ({ keys, blobs, verify }) => {
+      put: ({ keys: packed, blobs, verify }) => {
+        const keys = unpackKeys(packed);
         if (verify) refuseMismatch(keys, blobs, hashers);
         return store(keys, blobs);
       },
       addLeaves: async ({ chunks, hash }) => {
         const keys = chunks.map((chunk) => multihashOf(hashers[hash], chunk));
         await store(keys, chunks);
-        return keys;
+        return packKeys(keys);
       },
       setRoot: (root) => write(() => rows.setRoot(root.cid, root.complete, root.sizeBytes)),
-      delete: (keys) => write(() => rows.delete(keys)),
-      quarantine: (key) => write(() => rows.quarantine(key, hashers)),
+      delete: (keys) => write(() => rows.delete(unpackKeys(keys))),
+      quarantine: (keys) => write(() => rows.quarantine(unpackKeys(keys), hashers)),
       close: () => {
         group.commit();
         return undefined;
@@ -93,6 +99,16 @@ export function contentService(
       db.close();
     },
   };
+}
+
+/**
+ * Gives the memory of stored bytes back at once. Left to the garbage collector, which sees only
+ * small objects here, a fast writer would hold hundreds of megabytes.
+ */
+function free(blobs: readonly Uint8Array[]): void {
+  for (const { buffer } of blobs) {
+    if (buffer instanceof ArrayBuffer && !buffer.detached) buffer.transfer(0);
+  }
 }
 
 /** Nothing of a group with a false object is written. The main thread names the object. */
@@ -157,12 +173,14 @@ function statements(db: DatabaseSync) {
     setRoot(cid: Uint8Array, complete: boolean, sizeBytes: number): void {
       setRoot.run(cid, complete ? 1 : 0, sizeBytes);
     },
-    quarantine(key: Uint8Array, hashers: Hashers): void {
-      const bytes = select.get(key)?.['bytes'] as Uint8Array | undefined;
-      if (bytes === undefined || matches(key, bytes, hashers)) return;
-      setAside.run(key, bytes, Date.now());
-      forget.run();
-      drop([key]);
+    quarantine(keys: readonly Uint8Array[], hashers: Hashers): void {
+      for (const key of keys) {
+        const bytes = select.get(key)?.['bytes'] as Uint8Array | undefined;
+        if (bytes === undefined || matches(key, bytes, hashers)) continue;
+        setAside.run(key, bytes, Date.now());
+        forget.run();
+        drop([key]);
+      }
     },
   };
 }

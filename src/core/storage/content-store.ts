@@ -10,7 +10,7 @@ import { KIB, MIB } from '../units.ts';
 import { ByteGate } from './byte-gate.ts';
 import type { OpenOptions } from './database.ts';
 import { Link, type StoreDependencies } from './link.ts';
-import { checkMultihash } from './multihash.ts';
+import { packKeys, unpackKeys } from './multihash.ts';
 import type { ContentOperations, ContentReaderOperations, RootRow, Totals } from './protocol.ts';
 import { ownsBuffer } from './service.ts';
 
@@ -65,13 +65,16 @@ export class ContentStore {
     dependencies: StoreDependencies,
     options: OpenOptions = {},
   ): Promise<ContentStore> {
-    const writer = await Link.open<ContentOperations>('content', path, dependencies, options);
-    try {
-      return new ContentStore(writer, await Link.open('content-reader', path, dependencies));
-    } catch (error) {
-      await writer.close();
-      throw error;
+    const [writer, reader] = await Promise.allSettled([
+      Link.open<ContentOperations>('content', path, dependencies, options),
+      Link.open<ContentReaderOperations>('content-reader', path, dependencies),
+    ]);
+    if (writer.status === 'fulfilled' && reader.status === 'fulfilled') {
+      await reader.value.call('stat', undefined);
+      return new ContentStore(writer.value, reader.value);
     }
+    for (const link of [reader, writer]) if (link.status === 'fulfilled') await link.value.close();
+    throw writer.status === 'rejected' ? writer.reason : (reader as PromiseRejectedResult).reason;
   }
 
   /** Bytes given to `put` and `addLeaves` that are not durable yet. */
@@ -86,7 +89,7 @@ export class ContentStore {
    */
   async put(blocks: readonly Block[], options: PutOptions): Promise<void> {
     if (blocks.length === 0) return;
-    const keys = blocks.map(({ cid }) => keyOf(cid));
+    const keys = keysOf(blocks.map(({ cid }) => cid));
     const bytes = blocks.map((block) => block.bytes);
     try {
       await this.#gate.pass(sum(bytes), () => {
@@ -105,11 +108,11 @@ export class ContentStore {
   /** Hashes and stores chunks of a file as raw leaves. Takes their memory; durable at the end. */
   async addLeaves(chunks: Uint8Array[], hash: 'blake3' | 'sha2-256'): Promise<CID[]> {
     if (chunks.length === 0) return [];
-    const multihashes = await this.#gate.pass(sum(chunks), () => {
+    const keys = await this.#gate.pass(sum(chunks), () => {
       const { arrays, transfer } = pack(chunks, true);
       return this.#writer.call('addLeaves', { chunks: arrays, hash }, transfer);
     });
-    return multihashes.map((multihash) => CID.createV1(RAW_CODEC, decodeDigest(multihash)));
+    return unpackKeys(keys).map((multihash) => CID.createV1(RAW_CODEC, decodeDigest(multihash)));
   }
 
   /** @throws {AegisError} `BAD_HASH` naming the CID, once the damaged row is set aside. */
@@ -161,7 +164,7 @@ export class ContentStore {
 
   async has(cids: readonly CID[]): Promise<boolean[]> {
     if (cids.length === 0) return [];
-    return await this.#reader.call('has', cids.map(keyOf));
+    return await this.#reader.call('has', keysOf(cids));
   }
 
   /** Remembers a root, or changes what is known of it. Durable when it resolves. */
@@ -182,7 +185,7 @@ export class ContentStore {
   async delete(cids: readonly CID[]): Promise<void> {
     for (let at = 0; at < cids.length; at += DELETE_BATCH_LENGTH) {
       const batch = cids.slice(at, at + DELETE_BATCH_LENGTH);
-      await this.#writer.call('delete', batch.map(keyOf));
+      await this.#writer.call('delete', keysOf(batch));
     }
   }
 
@@ -203,21 +206,19 @@ export class ContentStore {
     // One portion never needs more keys than this, even of empty objects.
     const asked = cids.slice(0, 4096);
     try {
-      const keys = asked.map(keyOf);
+      const keys = keysOf(asked);
       return await this.#reader.call('getMany', { keys, verify, bytesMax: PORTION_BYTES });
     } catch (error) {
       const index = indexOf(error);
       const cid = index === undefined ? undefined : asked[index];
-      if (cid !== undefined) await this.#writer.call('quarantine', keyOf(cid));
+      if (cid !== undefined) await this.#writer.call('quarantine', keysOf([cid]));
       throw named(error, asked);
     }
   }
 }
 
-function keyOf(cid: CID): Uint8Array {
-  checkMultihash(cid.multihash.bytes);
-  return cid.multihash.bytes;
-}
+const keysOf = (cids: readonly CID[]): Uint8Array =>
+  packKeys(cids.map(({ multihash }) => multihash.bytes));
 
 const asRoot = ({ cid, complete, sizeBytes }: RootRow): Root => ({
   cid: CID.decode(cid),

@@ -24,7 +24,7 @@ export function multihashOf(hasher: Hasher, bytes: Uint8Array): Uint8Array {
 }
 
 /** @throws {AegisError} `BAD_DATA` for a hash that objects may not have. */
-export function checkMultihash(multihash: Uint8Array): void {
+function checkMultihash(multihash: Uint8Array): void {
   const known = multihash[0] === BLAKE3_CODE || multihash[0] === SHA2_256_CODE;
   if (known && multihash[1] === DIGEST_BYTES && multihash.length === MULTIHASH_BYTES) return;
   throw new AegisError('BAD_DATA', 'objects are named by 32-byte blake3 or sha2-256 hashes only');
@@ -35,4 +35,23 @@ export function matches(multihash: Uint8Array, bytes: Uint8Array, hashers: Hashe
   const hasher = multihash[0] === BLAKE3_CODE ? hashers.blake3 : hashers['sha2-256'];
   const digest = hasher.digest(bytes);
   return Buffer.compare(digest, multihash.subarray(2)) === 0;
+}
+
+/** Multihashes in one piece of memory: small arrays cost more to send than what is in them. */
+export function packKeys(keys: readonly Uint8Array[]): Uint8Array {
+  const packed = new Uint8Array(keys.length * MULTIHASH_BYTES);
+  for (const [index, key] of keys.entries()) {
+    checkMultihash(key);
+    packed.set(key, index * MULTIHASH_BYTES);
+  }
+  return packed;
+}
+
+/** The other end of `packKeys`: views, no copies. */
+export function unpackKeys(packed: Uint8Array): Uint8Array[] {
+  const keys: Uint8Array[] = [];
+  for (let at = 0; at < packed.length; at += MULTIHASH_BYTES) {
+    keys.push(packed.subarray(at, at + MULTIHASH_BYTES));
+  }
+  return keys;
 }

@@ -45,31 +45,33 @@ export interface Totals {
   readonly roots: number;
 }
 
+/** Multihashes, one after the other: see `packKeys`. */
+export type PackedKeys = Uint8Array;
+
 export interface ContentOperations {
-  /** Keys are multihashes. */
   put: {
-    args: { keys: readonly Uint8Array[]; blobs: readonly Uint8Array[]; verify: boolean };
+    args: { keys: PackedKeys; blobs: readonly Uint8Array[]; verify: boolean };
     result: undefined;
   };
-  /** Hashes and stores; the result holds one multihash a chunk. */
+  /** Hashes and stores; the result holds one key a chunk. */
   addLeaves: {
     args: { chunks: readonly Uint8Array[]; hash: 'blake3' | 'sha2-256' };
-    result: Uint8Array[];
+    result: PackedKeys;
   };
   setRoot: { args: RootRow; result: undefined };
-  delete: { args: readonly Uint8Array[]; result: undefined };
-  /** Sets the row aside if it does not match its key. */
-  quarantine: { args: Uint8Array; result: undefined };
+  delete: { args: PackedKeys; result: undefined };
+  /** Sets the rows aside that do not match their keys. */
+  quarantine: { args: PackedKeys; result: undefined };
   close: { args: undefined; result: undefined };
 }
 
 export interface ContentReaderOperations {
   /** Answers the first keys, at least one, up to `bytesMax` of content. */
   getMany: {
-    args: { keys: readonly Uint8Array[]; verify: boolean; bytesMax: number };
+    args: { keys: PackedKeys; verify: boolean; bytesMax: number };
     result: (Uint8Array | undefined)[];
   };
-  has: { args: readonly Uint8Array[]; result: boolean[] };
+  has: { args: PackedKeys; result: boolean[] };
   root: { args: Uint8Array; result: RootRow | undefined };
   roots: { args: undefined; result: RootRow[] };
   stat: { args: undefined; result: Totals };
