@@ -1,7 +1,7 @@
 /** Endpoints of the topic `node`. */
 import * as v from 'valibot';
 import { endpoint } from './endpoint.ts';
-import { WAIT_MS } from './routes.ts';
+import { WAIT_FOR, WAIT_MS } from './routes.ts';
 import { address, bytes, count, ms, nodeId, time, timeoutMs } from './values.ts';
 
 export const nodeState = v.picklist(['starting', 'ready', 'stopping']);
@@ -67,8 +67,6 @@ export const nodeInfo = endpoint('node.info', {
   },
 });
 
-/** Waits for `ready`, or for a number of connected peers: `peers=3`. */
-export const WAIT_FOR = /^(?:ready|peers=(?:0|[1-9]\d{0,3}))$/;
 export const nodeWait = endpoint('node.wait', {
   query: {
     for: v.optional(v.pipe(v.string(), v.regex(WAIT_FOR, 'must be ready or peers=N')), 'ready'),

@@ -82,6 +82,9 @@ export type RouteName = keyof typeof ROUTES;
 /** How long a call waits in the daemon unless it says otherwise. */
 export const WAIT_MS = { nodeWait: 30_000, kb: 60_000, ping: 5000, find: 10_000 } as const;
 
+/** What `node.wait` waits for: `ready`, or a number of connected peers as in `peers=3`. */
+export const WAIT_FOR: RegExp = /^(?:ready|peers=(?:0|[1-9]\d{0,3}))$/;
+
 /** Header names that belong to the contract. */
 export const HEADER = {
   cid: 'x-aegis-cid',

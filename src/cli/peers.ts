@@ -1,0 +1,56 @@
+/** How peers are shown to people. */
+import type { Peer } from '../core/api/contract/peers.ts';
+import { ago, bytes, facts, safeText, span, table } from './format.ts';
+
+/** Characters of a node id that are enough to recognise it. */
+const SHORT_ID = 14;
+
+export const shortId = (nodeId: string | null): string | null => nodeId?.slice(0, SHORT_ID) ?? null;
+
+export const roundTrip = (rttMs: number | null): string | null =>
+  rttMs === null ? null : `${rttMs < 10 ? rttMs.toFixed(1) : Math.round(rttMs)} ms`;
+
+export function peersTable(peers: readonly Peer[], heading: (text: string) => string): string {
+  return table(
+    peers,
+    [
+      { title: 'NAME', cell: (peer) => peer.name },
+      { title: 'NODE', cell: (peer) => shortId(peer.nodeId) },
+      { title: 'ZONE', cell: (peer) => peer.zone },
+      { title: 'STATE', cell: (peer) => peer.state },
+      { title: 'RTT', cell: (peer) => roundTrip(peer.rttMs), align: 'right' },
+      { title: 'IN', cell: (peer) => bytes(peer.bytesIn), align: 'right' },
+      { title: 'OUT', cell: (peer) => bytes(peer.bytesOut), align: 'right' },
+      { title: 'SINCE', cell: (peer) => peer.connectedAt && ago(peer.connectedAt) },
+      { title: 'ADDRESS', cell: (peer) => peer.address },
+      { title: 'LAST ERROR', cell: (peer) => peer.lastError },
+    ],
+    { heading },
+  );
+}
+
+const maybe = (text: string | null): string | undefined =>
+  text === null ? undefined : safeText(text);
+
+export function peerFacts(peer: Peer): string {
+  const next = peer.nextDialAt === null ? undefined : Date.parse(peer.nextDialAt) - Date.now();
+  return facts([
+    ['name', maybe(peer.name)],
+    ['node id', maybe(peer.nodeId)],
+    ['peer id', maybe(peer.peerId)],
+    ['zone', maybe(peer.zone)],
+    ['state', peer.state],
+    ['address', maybe(peer.address)],
+    ['direction', maybe(peer.direction)],
+    [
+      'since',
+      peer.connectedAt === null ? undefined : `${peer.connectedAt} (${ago(peer.connectedAt)})`,
+    ],
+    ['round trip', maybe(roundTrip(peer.rttMs))],
+    ['agent', maybe(peer.agent)],
+    ['traffic', `${bytes(peer.bytesIn)} in, ${bytes(peer.bytesOut)} out`],
+    ['attempts', peer.attempts === 0 ? undefined : `${peer.attempts} failed`],
+    ['last error', maybe(peer.lastError)],
+    ['next dial', next === undefined ? undefined : `in ${span(next)}`],
+  ]);
+}

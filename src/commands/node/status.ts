@@ -1,0 +1,48 @@
+/** `aegis node status`: what the node is doing now. */
+import { BaseCommand } from '../../cli/base.ts';
+import { bytes, facts, safeText, span } from '../../cli/format.ts';
+import type { Reply } from '../../core/api/contract/endpoints.ts';
+
+export default class NodeStatus extends BaseCommand<typeof NodeStatus, Reply<'node.status'>> {
+  static override readonly summary = 'Show what the node is doing.';
+  static override readonly description =
+    'Asks the running node of this home for its state, its peers, what it keeps and what it uses. ' +
+    'Exit status 69 means that no daemon answers.';
+  static override readonly examples = [
+    { description: 'Show the state', command: '<%= config.bin %> node status' },
+    {
+      description: 'The number of connected peers, for a script',
+      command: '<%= config.bin %> node status --json | jq .peers.connected',
+    },
+  ];
+
+  protected override async work(): Promise<Reply<'node.status'>> {
+    const client = await this.client();
+    return await client.call('node.status');
+  }
+
+  protected override view(status: Reply<'node.status'>): string {
+    const { kb, peers, resources, clusterName, clusterId } = status;
+    const behind = kb.underReplicated > 0 ? `, ${kb.underReplicated} under-replicated` : '';
+    return facts([
+      ['state', this.#state(status)],
+      ['node', `${safeText(status.name)} ${status.nodeId}`],
+      ['zone', safeText(status.zone)],
+      ['peer id', status.peerId],
+      ['cluster', clusterId === null ? 'none' : `${safeText(clusterName ?? '')} ${clusterId}`],
+      ['listens', status.addresses.join(' ') || 'nowhere'],
+      ['peers', `${peers.connected} of ${peers.known} connected`],
+      ['documents', `${kb.paths} paths, ${kb.versions} versions${behind}`],
+      ['objects', `${kb.objects} objects, ${bytes(kb.sizeBytes)}`],
+      ['memory', `${bytes(resources.rssBytes)} (heap ${bytes(resources.heapBytes)})`],
+      ['processor', `${resources.cpuPercent.toFixed(1)} % of a core`],
+      ['loop lag', `${resources.loopLagMsP99.toFixed(1)} ms (99th percentile)`],
+      ['process', `${status.pid}, aegis ${status.version}`],
+    ]);
+  }
+
+  #state({ state, uptimeMs }: Reply<'node.status'>): string {
+    const paint = state === 'ready' ? this.paint.green : this.paint.yellow;
+    return `${paint(state)}, up ${span(uptimeMs)}`;
+  }
+}

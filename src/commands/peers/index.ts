@@ -1,0 +1,2 @@
+/** `aegis peers` without a verb lists them. */
+export { default } from './list.ts';

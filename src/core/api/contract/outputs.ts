@@ -1,0 +1,30 @@
+/** What commands print with `--json` where that is not simply the reply of one endpoint. */
+import * as v from 'valibot';
+import { logLineSchema } from './events.ts';
+import { bytes, cid, count, fileKind } from './values.ts';
+
+/** `aegis node stop`. */
+export const nodeStopOutput = v.object({
+  schema: v.literal('aegis.node.stop/1'),
+  stopping: v.literal(true),
+  pid: count,
+  /** Whether the process was seen to end; `false` with `--no-wait`. */
+  stopped: v.boolean(),
+});
+export type NodeStopOutput = v.InferOutput<typeof nodeStopOutput>;
+
+/** `aegis kb get -o F`. */
+export const kbGetOutput = v.object({
+  schema: v.literal('aegis.kb.get/1'),
+  path: v.string(),
+  cid,
+  version: cid,
+  kind: fileKind,
+  sizeBytes: bytes,
+  /** Where it was written. */
+  output: v.string(),
+});
+export type KbGetOutput = v.InferOutput<typeof kbGetOutput>;
+
+/** One line of `aegis node logs --json`. */
+export const nodeLogsOutput = v.object({ type: v.literal('log'), ...logLineSchema.entries });
