@@ -50,7 +50,8 @@ function header(state: State, layout: Layout): Line {
     const word = isStale(state) ? 'not answering' : node.state;
     left.push(span(`  ${word}`, isStale(state) ? 'bad' : (NODE_TONE[node.state] ?? 'plain')));
   }
-  if (!layout.tabs) left.push(span(`  ${pageOf(state.page).title}`, 'strong'));
+  if (!layout.tabs)
+    left.push(span(`  ${layout.narrow ? state.page : pageOf(state.page).title}`, 'strong'));
   return spread(left, age(state, layout), layout.body.columns);
 }
 

@@ -1,5 +1,5 @@
 /** Events as a daemon may send them, in any order and with hostile names. */
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import type { ApiEvent } from '../../src/tui/data.ts';
 import type { Action } from '../../src/tui/state.ts';
 import { entry, idOf, isoBefore, logLine, NOW_MS, nodeStatus, peer, snapshot } from './fixtures.ts';

@@ -87,6 +87,7 @@ export const ENTRIES: readonly KbEntry[] = [
   entry(),
   entry({
     path: 'photos/2026',
+    cid: 'bafyr4iphotos',
     kind: 'directory',
     sizeBytes: 20_971_520,
     generation: 1,
@@ -95,7 +96,14 @@ export const ENTRIES: readonly KbEntry[] = [
     author: idOf('b'),
     authorName: 'bob',
   }),
-  entry({ path: 'plan.json', sizeBytes: 88, heads: 2, time: isoBefore(90_000_000), local: false }),
+  entry({
+    path: 'plan.json',
+    cid: 'bafkr4iplan',
+    sizeBytes: 88,
+    heads: 2,
+    time: isoBefore(90_000_000),
+    local: false,
+  }),
 ];
 
 export const logLine = (change: Partial<LogLine> = {}): LogLine => ({

@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { lineWidth, plain } from '../../src/tui/line.ts';
 import { bars, sparkline } from '../../src/tui/sparkline.ts';
