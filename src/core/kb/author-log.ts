@@ -3,7 +3,7 @@
  * it is known. Usually one version stands at a sequence; an author that signed two has
  * equivocated, and both are kept. Digests tell whether two nodes have the same ones.
  */
-import { blake3 } from '../crypto/hash.ts';
+import { assert } from '../assert.ts';
 import type { SignedVersion } from '../model/version.ts';
 
 export const DIGEST_BYTES = 16;
@@ -26,14 +26,21 @@ export class SetDigest {
   }
 }
 
-/** What stands for a version in a `SetDigest`: a hash of its CID, so that no author chooses it. */
+/**
+ * What stands for a version in a `SetDigest`. An author with enough versions of one sequence can
+ * find a set that folds to nothing; all it can hide so is its own equivocation.
+ */
 export const memberOf = (version: SignedVersion): Uint8Array =>
-  blake3(version.cid.multihash.digest).subarray(0, DIGEST_BYTES);
+  version.cid.multihash.digest.subarray(0, DIGEST_BYTES);
+
+/** Digests of prefixes are kept at multiples of this. */
+const CHECKPOINT = 256;
 
 export class AuthorLog {
   /** Sequence 1 stands at index 0. */
   readonly #at: SignedVersion[][] = [];
-  readonly #digest = new SetDigest();
+  /** The digest of the first `CHECKPOINT * i` sequences, as far as it has been asked for. */
+  #checkpoints: Uint8Array[] = [new Uint8Array(DIGEST_BYTES)];
 
   /** The greatest sequence; 0 when there is none. */
   get sequence(): number {
@@ -48,9 +55,10 @@ export class AuthorLog {
   /** @returns the versions that stand at its sequence now; more than one is an equivocation. */
   add(version: SignedVersion): readonly SignedVersion[] {
     const index = version.version.sequence - 1;
+    assert(index <= this.#at.length, 'a version is added after the one before it');
     const all = [...(this.#at[index] ?? []), version];
     this.#at[index] = all.toSorted((a, b) => (a.cidText < b.cidText ? -1 : 1));
-    this.#digest.toggle(memberOf(version));
+    this.#checkpoints = this.#checkpoints.slice(0, Math.floor(index / CHECKPOINT) + 1);
     return this.#at[index];
   }
 
@@ -61,11 +69,30 @@ export class AuthorLog {
     }
   }
 
-  /** The digest of the versions with sequences from `from` to `to`. */
+  /** The digest of the versions with sequences from `from` to `to`, both included. */
   digest(from: number, to: number): Uint8Array {
-    if (from <= 1 && to >= this.#at.length) return this.#digest.bytes;
-    const digest = new SetDigest();
-    for (const version of this.between(from, to)) digest.toggle(memberOf(version));
+    const digest = this.#prefix(Math.min(to, this.#at.length));
+    digest.toggle(this.#prefix(Math.min(from - 1, this.#at.length)).bytes);
     return digest.bytes;
+  }
+
+  #prefix(to: number): SetDigest {
+    const whole = Math.floor(to / CHECKPOINT);
+    for (let i = this.#checkpoints.length; i <= whole; i += 1) {
+      const digest = this.#fold(
+        this.#checkpoints[i - 1]!,
+        (i - 1) * CHECKPOINT + 1,
+        i * CHECKPOINT,
+      );
+      this.#checkpoints.push(digest.bytes);
+    }
+    return this.#fold(this.#checkpoints[whole]!, whole * CHECKPOINT + 1, to);
+  }
+
+  #fold(start: Uint8Array, from: number, to: number): SetDigest {
+    const digest = new SetDigest();
+    digest.toggle(start);
+    for (const version of this.between(from, to)) digest.toggle(memberOf(version));
+    return digest;
   }
 }

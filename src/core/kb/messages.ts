@@ -3,6 +3,7 @@
  * signatures of versions are checked by the machine, which knows the members.
  */
 import { CID } from 'multiformats/cid';
+import { unreachable } from '../assert.ts';
 import { AegisError } from '../errors.ts';
 import { decode, encode } from '../model/cbor.ts';
 import { VERSION_BYTES_MAX } from '../model/version.ts';
@@ -71,6 +72,8 @@ export function encodeMessage(message: KbMessage): Uint8Array {
       const ranges = message.ranges.map((range) => [range.from, range.to, range.digest]);
       return encode({ v: 1, type, author: message.author, ranges, hops: message.hops });
     }
+    default:
+      return unreachable(message);
   }
 }
 

@@ -22,16 +22,17 @@ export class Orphans {
   }
 
   /** Keeps a version that waits for `needs`; the oldest makes room, and an author's share is fixed. */
-  add(version: Waiting, needs: string): void {
+  add(version: Waiting, needs: string): 'orphan' | 'known' | 'dropped' {
     const { author } = version.version;
-    if (this.#all.has(version.cidText)) return;
-    if ((this.#counts.get(author) ?? 0) >= this.#maxPerAuthor) return;
+    if (this.#all.has(version.cidText)) return 'known';
+    if ((this.#counts.get(author) ?? 0) >= this.#maxPerAuthor) return 'dropped';
     if (this.#all.size >= this.#max) this.#remove(this.#all.keys().next().value!);
     this.#all.set(version.cidText, { version, needs });
     this.#counts.set(author, (this.#counts.get(author) ?? 0) + 1);
     const group = this.#byNeed.get(needs);
     if (group === undefined) this.#byNeed.set(needs, new Set([version.cidText]));
     else group.add(version.cidText);
+    return 'orphan';
   }
 
   /** Takes out the versions that waited for `need`. */

@@ -27,7 +27,8 @@ export interface Equivocation {
 }
 
 export interface Added {
-  readonly status: 'added' | 'known' | 'orphan';
+  /** `known` also when it waits already; `dropped` when too many by its author wait. */
+  readonly status: 'added' | 'known' | 'orphan' | 'dropped';
   /** What is new in the graph: the version, and those that had waited for it, in order. */
   readonly added: readonly SignedVersion[];
   readonly equivocations: readonly Equivocation[];
@@ -56,14 +57,20 @@ export class VersionGraph {
   readonly #versions = new Map<string, SignedVersion>();
   readonly #heads = new Map<string, Map<string, SignedVersion>>();
   readonly #authors = new Map<string, AuthorLog>();
-  readonly #orphans: Orphans;
+  #orphans: Orphans;
 
   constructor(options: VersionGraphOptions = {}) {
     this.#maxVersions = options.maxVersions ?? LIMITS.versions;
-    this.#orphans = new Orphans({
-      max: options.maxOrphans ?? LIMITS.orphans,
-      maxPerAuthor: options.maxOrphansPerAuthor ?? LIMITS.orphansPerAuthor,
-    });
+    this.#orphans = orphansFor(options);
+  }
+
+  /** A graph of versions that were in one before, in any order. */
+  static restore(versions: Iterable<Verified<SignedVersion>>): VersionGraph {
+    const none = Number.POSITIVE_INFINITY;
+    const graph = new VersionGraph({ maxOrphans: none, maxOrphansPerAuthor: none });
+    for (const version of versions) graph.add(version);
+    graph.#orphans = orphansFor({});
+    return graph;
   }
 
   get size(): number {
@@ -93,8 +100,8 @@ export class VersionGraph {
       return { status: 'known', added: [], equivocations: [] };
     const needs = this.#needs(version);
     if (needs !== undefined) {
-      this.#orphans.add(version, needs);
-      return { status: 'orphan', added: [], equivocations: [] };
+      const status = this.#orphans.add(version, needs);
+      return { status, added: [], equivocations: [] };
     }
     this.#check(version);
     const added: SignedVersion[] = [];
@@ -267,3 +274,9 @@ export class VersionGraph {
     });
   }
 }
+
+const orphansFor = (options: VersionGraphOptions): Orphans =>
+  new Orphans({
+    max: options.maxOrphans ?? LIMITS.orphans,
+    maxPerAuthor: options.maxOrphansPerAuthor ?? LIMITS.orphansPerAuthor,
+  });

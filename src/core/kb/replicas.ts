@@ -1,0 +1,194 @@
+/**
+ * Who keeps what, as far as this node knows and is concerned: it keeps account of the versions
+ * that it wrote or that the placement gives it. A copy is a node at which the version entry and
+ * all objects of its root are durable. What is sent and made durable is decided elsewhere.
+ */
+import type { CID } from 'multiformats/cid';
+import type { SignedVersion } from '../model/version.ts';
+import { memberOf, SetDigest } from './author-log.ts';
+import { keyOf } from './block.ts';
+import { type PlacementMember, placeHolders } from './placement.ts';
+
+export interface ReplicaOptions {
+  readonly nodeId: string;
+  readonly members: readonly PlacementMember[];
+  /** Copies that the placement asks for. */
+  readonly replicas: number;
+}
+
+export interface Account {
+  readonly version: SignedVersion;
+  readonly rootKey: string;
+  /** By placement, best first. */
+  readonly placed: readonly string[];
+  /** The author and the placed. Only their word on this version counts. */
+  readonly concerned: ReadonlySet<string>;
+  /** Other nodes that said they have a copy. */
+  readonly confirmed: Set<string>;
+  /** Numbers of copies that somebody waits for. */
+  readonly wants: Set<number>;
+}
+
+export class Replicas {
+  readonly #options: ReplicaOptions;
+  readonly #accounts = new Map<string, Account>();
+  readonly #byRoot = new Map<string, Set<Account>>();
+  /** Roots that are complete and durable here. */
+  readonly #roots = new Set<string>();
+  /** By node: what is stored here and has to be offered to it. */
+  readonly #unconfirmed = new Map<string, Map<string, Account>>();
+  /** By node: the copies that it is believed to have. */
+  readonly #believed = new Map<string, SetDigest>();
+  /** By node: the copies here that concern it. */
+  readonly #here = new Map<string, SetDigest>();
+
+  constructor(options: ReplicaOptions) {
+    this.#options = options;
+  }
+
+  /** Versions with fewer copies than the placement asks for. */
+  get underReplicated(): number {
+    let count = 0;
+    for (const account of this.#accounts.values()) {
+      const wanted = Math.min(this.#options.replicas, account.placed.length);
+      const placed = account.placed.filter((nodeId) => this.#has(account, nodeId)).length;
+      if (placed < wanted) count += 1;
+    }
+    return count;
+  }
+
+  placed(root: CID): string[] {
+    return placeHolders(root, this.#options.members, this.#options.replicas);
+  }
+
+  /** Opens the account of a version; undefined when it does not concern this node. */
+  add(version: SignedVersion): Account | undefined {
+    const known = this.#accounts.get(version.cidText);
+    if (known !== undefined) return known;
+    const placed = this.placed(version.version.root);
+    const concerned = new Set([version.version.author, ...placed]);
+    if (!concerned.has(this.#options.nodeId)) return undefined;
+    const rootKey = keyOf(version.version.root);
+    const account = {
+      version,
+      rootKey,
+      placed,
+      concerned,
+      confirmed: new Set<string>(),
+      wants: new Set<number>(),
+    };
+    this.#accounts.set(version.cidText, account);
+    const group = this.#byRoot.get(rootKey) ?? new Set();
+    this.#byRoot.set(rootKey, group.add(account));
+    if (this.isStored(version)) this.#toggleHere(account, true);
+    return account;
+  }
+
+  get(cidText: string): Account | undefined {
+    return this.#accounts.get(cidText);
+  }
+
+  accounts(): IterableIterator<Account> {
+    return this.#accounts.values();
+  }
+
+  /** The accounts of the versions of a root. */
+  ofRoot(root: CID): Iterable<Account> {
+    return this.#byRoot.get(keyOf(root)) ?? [];
+  }
+
+  hasRoot(root: CID): boolean {
+    return this.#roots.has(keyOf(root));
+  }
+
+  /** Whether version and content are here. A deletion has no content to keep. */
+  isStored({ version }: SignedVersion): boolean {
+    return version.deleted === true || this.hasRoot(version.root);
+  }
+
+  /** Notes that a root has become durable here, or is lost. @returns the accounts that changed. */
+  setRoot(root: CID, isHere: boolean): Account[] {
+    if (this.hasRoot(root) === isHere) return [];
+    const accounts = [...this.ofRoot(root)].filter(
+      (account) => account.version.version.deleted !== true,
+    );
+    if (isHere) this.#roots.add(keyOf(root));
+    else this.#roots.delete(keyOf(root));
+    for (const account of accounts) this.#toggleHere(account, isHere);
+    return accounts;
+  }
+
+  /** Notes what a node said about its copy. @returns whether that is new. */
+  setConfirmed(account: Account, nodeId: string, isCopy: boolean): boolean {
+    if (!account.concerned.has(nodeId) || nodeId === this.#options.nodeId) return false;
+    if (account.confirmed.has(nodeId) === isCopy) return false;
+    if (isCopy) account.confirmed.add(nodeId);
+    else account.confirmed.delete(nodeId);
+    digestOf(this.#believed, nodeId).toggle(memberOf(account.version));
+    this.#setUnconfirmed(account, nodeId, !isCopy && this.isStored(account.version));
+    return true;
+  }
+
+  /** The nodes with a copy, this one among them. */
+  copies(account: Account): string[] {
+    const { nodeId } = this.#options;
+    return this.isStored(account.version) ? [nodeId, ...account.confirmed] : [...account.confirmed];
+  }
+
+  /** What has to be offered to a node, the longest untold first. */
+  unconfirmed(nodeId: string): ReadonlyMap<string, Account> {
+    return this.#unconfirmed.get(nodeId) ?? new Map();
+  }
+
+  /** Puts an offer behind the others. */
+  offered(account: Account, nodeId: string): void {
+    const map = this.#unconfirmed.get(nodeId);
+    if (map?.delete(account.version.cidText)) map.set(account.version.cidText, account);
+  }
+
+  /** The digest of the copies that `nodeId` is believed to have. */
+  believed(nodeId: string): Uint8Array {
+    return digestOf(this.#believed, nodeId).bytes;
+  }
+
+  /** The digest of the copies here of which `nodeId` keeps account. */
+  here(nodeId: string): Uint8Array {
+    return digestOf(this.#here, nodeId).bytes;
+  }
+
+  /** The copies here of which `nodeId` keeps account. */
+  *hereFor(nodeId: string): Generator<Account> {
+    for (const account of this.#accounts.values()) {
+      if (account.concerned.has(nodeId) && this.isStored(account.version)) yield account;
+    }
+  }
+
+  #has(account: Account, nodeId: string): boolean {
+    return nodeId === this.#options.nodeId
+      ? this.isStored(account.version)
+      : account.confirmed.has(nodeId);
+  }
+
+  #toggleHere(account: Account, isHere: boolean): void {
+    for (const nodeId of account.concerned) {
+      digestOf(this.#here, nodeId).toggle(memberOf(account.version));
+    }
+    for (const nodeId of account.placed) {
+      this.#setUnconfirmed(account, nodeId, isHere && !account.confirmed.has(nodeId));
+    }
+  }
+
+  #setUnconfirmed(account: Account, nodeId: string, isOpen: boolean): void {
+    if (nodeId === this.#options.nodeId || !account.placed.includes(nodeId)) return;
+    const map = this.#unconfirmed.get(nodeId) ?? new Map<string, Account>();
+    this.#unconfirmed.set(nodeId, map);
+    if (isOpen) map.set(account.version.cidText, account);
+    else map.delete(account.version.cidText);
+  }
+}
+
+function digestOf(map: Map<string, SetDigest>, nodeId: string): SetDigest {
+  const digest = map.get(nodeId) ?? new SetDigest();
+  map.set(nodeId, digest);
+  return digest;
+}

@@ -1,0 +1,73 @@
+/** What the replication machine is given and what it tells. */
+import type { CID } from 'multiformats/cid';
+import type { AegisError } from '../errors.ts';
+import type { SignedVersion } from '../model/version.ts';
+import type { Verified } from '../units.ts';
+import type { PlacementMember } from './placement.ts';
+import type { Equivocation } from './versions.ts';
+
+export interface ReplicationOptions {
+  readonly nodeId: string;
+  readonly members: readonly PlacementMember[];
+  /** Copies of a root that the placement asks for. */
+  readonly replicas: number;
+  /** Nodes with a copy at which an own version counts as replicated. @default 2 */
+  readonly minReplicas?: number;
+  /** @default 30 s */
+  readonly antiEntropyMs?: number;
+  /** Fetches that run at a time. @default 8 */
+  readonly maxFetches?: number;
+}
+
+export interface ReplicationDeps {
+  /** The identity key of a member; undefined for strangers. */
+  readonly keyOf: (nodeId: string) => Uint8Array | undefined;
+}
+
+export type ReplicationInput =
+  /** Once, after `recover`: arms the alarms. */
+  | { readonly type: 'start' }
+  /** A version that this node wrote. All objects of its root are durable here. */
+  | { readonly type: 'local'; readonly version: Verified<SignedVersion> }
+  | { readonly type: 'message'; readonly from: string; readonly body: Uint8Array }
+  | { readonly type: 'peer-up'; readonly nodeId: string }
+  | { readonly type: 'peer-down'; readonly nodeId: string }
+  /** All objects of a root are durable here. */
+  | { readonly type: 'stored'; readonly root: CID }
+  /** Objects of a root are gone or damaged. */
+  | { readonly type: 'lost'; readonly root: CID }
+  /** A fetch that was asked for came to nothing. */
+  | { readonly type: 'fetch-failed'; readonly root: CID }
+  /** Tell once when the version has this many copies. Only for versions that concern this node. */
+  | { readonly type: 'want'; readonly version: string; readonly copies: number }
+  | { readonly type: 'alarm'; readonly key: string };
+
+export type ReplicationOutcome =
+  /** A version is new in the graph. */
+  | { readonly type: 'version-added'; readonly version: SignedVersion }
+  | ({ readonly type: 'equivocation' } & Equivocation)
+  /** Fetch this root; answer with `stored` or `fetch-failed`. Sources are best first. */
+  | {
+      readonly type: 'fetchWanted';
+      readonly root: CID;
+      readonly sizeBytes: number;
+      readonly sources: readonly string[];
+    }
+  | {
+      readonly type: 'replicated';
+      readonly version: string;
+      readonly root: CID;
+      readonly copies: number;
+      /** Nodes at which the version and all objects of its root are durable. */
+      readonly nodes: readonly string[];
+    }
+  /** A peer sent something that it must not send. */
+  | { readonly type: 'refused'; readonly from: string; readonly error: AegisError };
+
+/** Who keeps a root. */
+export interface Holders {
+  /** By placement, best first. */
+  readonly placed: readonly string[];
+  /** Nodes that have said so, and this one if it has it. Complete only where it concerns us. */
+  readonly confirmed: readonly string[];
+}
