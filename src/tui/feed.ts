@@ -103,5 +103,7 @@ function pause(delayMs: number, signal: AbortSignal): Promise<void> {
     };
     const timer = setTimeout(done, delayMs);
     signal.addEventListener('abort', done);
+    // An abort that came before is not told again.
+    if (signal.aborted) done();
   });
 }
