@@ -23,10 +23,8 @@ export class RecordReader {
    */
   constructor(value: unknown, type: string, names: readonly string[]) {
     this.#what = type;
-    if (typeof value !== 'object' || value === null || Object.getPrototypeOf(value) === null) {
-      throw this.#bad('is not a map');
-    }
-    if (Array.isArray(value) || value instanceof Uint8Array || CID.asCID(value) !== null) {
+    const isObject = typeof value === 'object' && value !== null && !Array.isArray(value);
+    if (!isObject || value instanceof Uint8Array || CID.asCID(value) !== null) {
       throw this.#bad('is not a map');
     }
     this.#fields = value as Readonly<Record<string, unknown>>;

@@ -1,0 +1,107 @@
+import * as fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { hasCode } from '../../../src/core/errors.ts';
+import {
+  ADDRESS_BYTES_MAX,
+  ADDRESSES_MAX,
+  bundleFromText,
+  bundleToText,
+  createBundle,
+  fingerprint,
+  openBundle,
+} from '../../../src/core/model/bundle.ts';
+import { mutated, onlyAegisErrors } from '../../helpers/mutation.ts';
+import { testNode } from '../../helpers/nodes.ts';
+
+const node = testNode(1);
+const fields = {
+  inception: node.inception,
+  addresses: ['/ip4/127.0.0.1/tcp/4001'],
+  storageWeight: 100,
+  createdAt: 5,
+};
+
+test('a bundle is read as it was made', () => {
+  const opened = openBundle(createBundle(fields, node.signer));
+  expect(opened.bundle).toEqual(fields);
+  expect(opened.nodeId).toBe(node.nodeId);
+  expect(opened.inception.name).toBe('node1');
+});
+
+test('only the identity key of the inception signs its bundle', () => {
+  expect(() => createBundle(fields, testNode(2).signer)).toThrow(
+    expect.toSatisfy((error) => hasCode(error, 'BAD_SIGNATURE')) as Error,
+  );
+});
+
+test('the limits hold', () => {
+  const make = (change: Partial<typeof fields>) => () =>
+    onlyAegisErrors(() => createBundle({ ...fields, ...change }, node.signer));
+  const address = '/ip4/127.0.0.1/tcp/1';
+  const long = `/dns4/${'x'.repeat(ADDRESS_BYTES_MAX - 6)}`;
+  expect(make({ addresses: [] })()).toBe('accepted');
+  expect(make({ addresses: Array(ADDRESSES_MAX).fill(address) as string[] })()).toBe('accepted');
+  expect(make({ addresses: [long] })()).toBe('accepted');
+  expect(make({ storageWeight: 0 })()).toBe('accepted');
+  expect(make({ storageWeight: 1000 })()).toBe('accepted');
+  const refused: Partial<typeof fields>[] = [
+    { addresses: Array(ADDRESSES_MAX + 1).fill(address) as string[] },
+    { addresses: [`${long}x`] },
+    { addresses: ['127.0.0.1:4001'] },
+    { addresses: ['/ip4/127.0.0.1/tcp/1\u001b[0m'] },
+    { addresses: ['/'] },
+    { storageWeight: 1001 },
+    { storageWeight: -1 },
+    { storageWeight: 0.5 },
+    { createdAt: -1 },
+    { inception: new Uint8Array(10) },
+    { inception: new Uint8Array(100_000) },
+  ];
+  for (const change of refused) expect(make(change)(), JSON.stringify(change)).toBe('refused');
+});
+
+test('every mutation is refused, with nothing but an AegisError', () => {
+  fc.assert(
+    fc.property(mutated(node.bundle), (bad) => {
+      fc.pre(Buffer.compare(bad, node.bundle) !== 0);
+      expect(onlyAegisErrors(() => openBundle(bad))).toBe('refused');
+    }),
+    { numRuns: 500 },
+  );
+});
+
+test('the text form survives what mails do to it', () => {
+  const text = bundleToText(node.bundle);
+  expect(text.split('\n').every((line) => line.length <= 64)).toBe(true);
+  const mailed = [
+    text,
+    text.replaceAll('\n', '\r\n'),
+    `\n\n  ${text}\n`,
+    text.replaceAll('\n', '\n  '),
+  ];
+  for (const variant of mailed) expect(bundleFromText(variant)).toEqual(node.bundle);
+});
+
+test('other texts are refused with nothing but an AegisError', () => {
+  const text = bundleToText(node.bundle);
+  fc.assert(
+    fc.property(mutated(Buffer.from(text)), (bad) => {
+      const changed = Buffer.from(bad).toString('latin1');
+      const verdict = onlyAegisErrors(() => {
+        const bytes = openBundle(bundleFromText(changed)).bytes;
+        expect(bytes).toEqual(node.bundle);
+      });
+      expect(['accepted', 'refused']).toContain(verdict);
+    }),
+    { numRuns: 500 },
+  );
+  expect(() => bundleFromText('x'.repeat(100_000))).toThrow('too long');
+  expect(() => bundleFromText('')).toThrow('not an aegis bundle');
+  expect(() => bundleFromText(text.replace('BUNDLE', 'GENESIS'))).toThrow('not an aegis bundle');
+});
+
+test('a fingerprint is eight groups of four digits and differs from node to node', () => {
+  const marks = [1, 2, 3].map((number) => fingerprint(testNode(number).nodeId));
+  for (const mark of marks) expect(mark).toMatch(/^([0-9a-f]{4} ){7}[0-9a-f]{4}$/);
+  expect(new Set(marks).size).toBe(3);
+});
