@@ -1,14 +1,19 @@
 /**
- * Reads `content.db`, in the reading worker of a node or in the process of a short command while a
- * node runs. It never writes: a damaged row is reported, and set aside by the writing worker.
+ * Reads `content.db` through a connection of its own, so that it sees what is durable and nothing
+ * else; in the worker of a node, or in the process of a short command while a node runs. It never
+ * writes: a damaged row is reported, and whoever may write sets it aside.
  */
 import type { DatabaseSync } from 'node:sqlite';
-import { AegisError } from '../errors.ts';
-import { CONTENT_SPEC } from './content-service.ts';
+import { CONTENT_SPEC } from './content-schema.ts';
 import { openReadOnly } from './database.ts';
-import { type Hashers, matches, unpackKeys } from './multihash.ts';
-import type { ContentReaderOperations, RootRow, Totals } from './protocol.ts';
-import type { Service } from './service.ts';
+import { type Hashers, matches } from './multihash.ts';
+import type { RootRow, Totals } from './protocol.ts';
+
+export interface Portion {
+  readonly found: (Uint8Array | undefined)[];
+  /** Position of the damaged key that ended the portion. */
+  readonly damaged: number | undefined;
+}
 
 export class ContentReader {
   readonly #db: DatabaseSync;
@@ -25,30 +30,23 @@ export class ContentReader {
     this.#root = this.#db.prepare('SELECT cid, complete, size FROM roots WHERE cid = ?');
   }
 
-  /** @throws {AegisError} `BAD_HASH` if `verify` is asked and the row is damaged. */
-  get(key: Uint8Array, verify: boolean): Uint8Array | undefined {
-    const bytes = this.#object.get(key)?.['bytes'] as Uint8Array | undefined;
-    if (bytes !== undefined && verify && !matches(key, bytes, this.#hashers)) {
-      throw new AegisError('BAD_HASH', 'a stored object is damaged');
-    }
-    return bytes;
-  }
-
-  /** The first keys, at least one, until their content passes `bytesMax`. */
-  getMany(
-    keys: readonly Uint8Array[],
-    verify: boolean,
-    bytesMax: number,
-  ): (Uint8Array | undefined)[] {
+  /**
+   * The first keys, at least one, until their content passes `bytesMax`; with `verify`, up to the
+   * first damaged one, whose position is then said.
+   */
+  getMany(keys: readonly Uint8Array[], verify: boolean, bytesMax: number): Portion {
     const found: (Uint8Array | undefined)[] = [];
     let bytes = 0;
     for (const key of keys) {
       if (bytes >= bytesMax) break;
-      const object = this.#getNamed(key, verify, found.length);
+      const object = this.#select(key);
+      if (object !== undefined && verify && !matches(key, object, this.#hashers)) {
+        return { found, damaged: found.length };
+      }
       bytes += object?.length ?? 0;
       found.push(object);
     }
-    return found;
+    return { found, damaged: undefined };
   }
 
   has(keys: readonly Uint8Array[]): boolean[] {
@@ -79,37 +77,9 @@ export class ContentReader {
     this.#db.close();
   }
 
-  #getNamed(key: Uint8Array, verify: boolean, index: number): Uint8Array | undefined {
-    try {
-      return this.get(key, verify);
-    } catch (error) {
-      if (!(error instanceof AegisError)) throw error;
-      throw new AegisError('BAD_HASH', error.message, { details: { index } });
-    }
+  #select(key: Uint8Array): Uint8Array | undefined {
+    return this.#object.get(key)?.['bytes'] as Uint8Array | undefined;
   }
-}
-
-export function contentReaderService(
-  path: string,
-  hashers: Hashers,
-): Service<ContentReaderOperations> {
-  // Opened by the first question, so that this worker starts while the other one makes the file.
-  let reader: ContentReader | undefined;
-  const open = (): ContentReader => {
-    reader ??= new ContentReader(path, hashers);
-    return reader;
-  };
-  return {
-    handlers: {
-      getMany: ({ keys, verify, bytesMax }) => open().getMany(unpackKeys(keys), verify, bytesMax),
-      has: (keys) => open().has(unpackKeys(keys)),
-      root: (cid) => open().root(cid),
-      roots: () => open().roots(),
-      stat: () => open().stat(),
-      close: () => undefined,
-    },
-    close: () => reader?.close(),
-  };
 }
 
 const asRoot = (row: Record<string, unknown>): RootRow => ({

@@ -1,7 +1,7 @@
 /**
- * The objects of the knowledge base, in `content.db`, named by the hash of their bytes. One worker
- * hashes, checks and writes; another reads, so that a read never waits for a sync. This store does
- * not know DAGs, replicas or who may read; two CIDs with one multihash are one object.
+ * The objects of the knowledge base, in `content.db`, named by the hash of their bytes. A worker
+ * hashes, checks, writes and reads, so that the loop of the node waits for none of it. This store
+ * does not know DAGs, replicas or who may read; two CIDs with one multihash are one object.
  */
 import { CID } from 'multiformats/cid';
 import { decode as decodeDigest } from 'multiformats/hashes/digest';
@@ -11,7 +11,7 @@ import { ByteGate } from './byte-gate.ts';
 import type { OpenOptions } from './database.ts';
 import { Link, type StoreDependencies } from './link.ts';
 import { packKeys, unpackKeys } from './multihash.ts';
-import type { ContentOperations, ContentReaderOperations, RootRow, Totals } from './protocol.ts';
+import type { ContentOperations, RootRow, Totals } from './protocol.ts';
 import { ownsBuffer } from './service.ts';
 
 export interface Block {
@@ -43,20 +43,18 @@ export interface PutOptions {
 const RAW_CODEC = 0x55;
 /** Content that one `getMany` may answer; `stream` is for more. */
 export const GET_MANY_BYTES_MAX = 64 * MIB;
-/** One portion from the reading worker. */
+/** One portion from the worker. */
 const PORTION_BYTES = 4 * MIB;
 /** Arrays below this size travel together in one piece of memory. */
 const PACK_BYTES_MAX = 64 * KIB;
 const DELETE_BATCH_LENGTH = 256;
 
 export class ContentStore {
-  readonly #writer: Link<ContentOperations>;
-  readonly #reader: Link<ContentReaderOperations>;
+  readonly #link: Link<ContentOperations>;
   readonly #gate = new ByteGate();
 
-  private constructor(writer: Link<ContentOperations>, reader: Link<ContentReaderOperations>) {
-    this.#writer = writer;
-    this.#reader = reader;
+  private constructor(link: Link<ContentOperations>) {
+    this.#link = link;
   }
 
   /** @throws {AegisError} `STORE_DAMAGED`, `HOME_TOO_NEW`, `DISK_FULL`, `DENIED`. */
@@ -65,16 +63,7 @@ export class ContentStore {
     dependencies: StoreDependencies,
     options: OpenOptions = {},
   ): Promise<ContentStore> {
-    const [writer, reader] = await Promise.allSettled([
-      Link.open<ContentOperations>('content', path, dependencies, options),
-      Link.open<ContentReaderOperations>('content-reader', path, dependencies),
-    ]);
-    if (writer.status === 'fulfilled' && reader.status === 'fulfilled') {
-      await reader.value.call('stat', undefined);
-      return new ContentStore(writer.value, reader.value);
-    }
-    for (const link of [reader, writer]) if (link.status === 'fulfilled') await link.value.close();
-    throw writer.status === 'rejected' ? writer.reason : (reader as PromiseRejectedResult).reason;
+    return new ContentStore(await Link.open('content', path, dependencies, options));
   }
 
   /** Bytes given to `put` and `addLeaves` that are not durable yet. */
@@ -95,7 +84,7 @@ export class ContentStore {
       await this.#gate.pass(sum(bytes), () => {
         const { arrays, transfer } = pack(bytes, options.transfer ?? false);
         const args = { keys, blobs: arrays, verify: options.verify };
-        return this.#writer.call('put', args, transfer);
+        return this.#link.call('put', args, transfer);
       });
     } catch (error) {
       throw named(
@@ -110,7 +99,7 @@ export class ContentStore {
     if (chunks.length === 0) return [];
     const keys = await this.#gate.pass(sum(chunks), () => {
       const { arrays, transfer } = pack(chunks, true);
-      return this.#writer.call('addLeaves', { chunks: arrays, hash }, transfer);
+      return this.#link.call('addLeaves', { chunks: arrays, hash }, transfer);
     });
     return unpackKeys(keys).map((multihash) => CID.createV1(RAW_CODEC, decodeDigest(multihash)));
   }
@@ -164,39 +153,37 @@ export class ContentStore {
 
   async has(cids: readonly CID[]): Promise<boolean[]> {
     if (cids.length === 0) return [];
-    return await this.#reader.call('has', keysOf(cids));
+    return await this.#link.call('has', keysOf(cids));
   }
 
   /** Remembers a root, or changes what is known of it. Durable when it resolves. */
   async setRoot(cid: CID, root: { complete: boolean; sizeBytes: number }): Promise<void> {
-    await this.#writer.call('setRoot', { ...root, cid: cid.bytes });
+    await this.#link.call('setRoot', { ...root, cid: cid.bytes });
   }
 
   async root(cid: CID): Promise<Root | undefined> {
-    const row = await this.#reader.call('root', cid.bytes);
+    const row = await this.#link.call('root', cid.bytes);
     return row === undefined ? undefined : asRoot(row);
   }
 
   async roots(): Promise<Root[]> {
-    return (await this.#reader.call('roots', undefined)).map(asRoot);
+    return (await this.#link.call('roots', undefined)).map(asRoot);
   }
 
   /** Forgets objects and gives their room back to the file system. */
   async delete(cids: readonly CID[]): Promise<void> {
     for (let at = 0; at < cids.length; at += DELETE_BATCH_LENGTH) {
       const batch = cids.slice(at, at + DELETE_BATCH_LENGTH);
-      await this.#writer.call('delete', keysOf(batch));
+      await this.#link.call('delete', keysOf(batch));
     }
   }
 
   async stat(): Promise<Totals> {
-    return await this.#reader.call('stat', undefined);
+    return await this.#link.call('stat', undefined);
   }
 
   async close(): Promise<void> {
-    // The reader first: the last connection to close removes the log.
-    await this.#reader.close();
-    await this.#writer.close();
+    await this.#link.close();
   }
 
   async #portion(
@@ -207,11 +194,8 @@ export class ContentStore {
     const asked = cids.slice(0, 4096);
     try {
       const keys = keysOf(asked);
-      return await this.#reader.call('getMany', { keys, verify, bytesMax: PORTION_BYTES });
+      return await this.#link.call('getMany', { keys, verify, bytesMax: PORTION_BYTES });
     } catch (error) {
-      const index = indexOf(error);
-      const cid = index === undefined ? undefined : asked[index];
-      if (cid !== undefined) await this.#writer.call('quarantine', keysOf([cid]));
       throw named(error, asked);
     }
   }

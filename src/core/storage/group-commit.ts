@@ -32,7 +32,7 @@ export class GroupCommit {
   #scheduled = false;
   #logBytes = 0;
 
-  /** @param dependencies.fatal is told of a checkpoint that failed: nobody else waits for it. */
+  /** @param dependencies.fatal is told of a failed checkpoint or rollback: no caller waits for these. */
   constructor(
     options: GroupCommitOptions,
     dependencies: { db: DatabaseSync; fatal: (error: unknown) => void },
@@ -97,8 +97,13 @@ export class GroupCommit {
   }
 
   #abandon(error: unknown): void {
-    if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
-    for (const { reject } of this.#take()) reject(error);
+    const waiting = this.#take();
+    try {
+      if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
+    } catch (rollbackError) {
+      this.#fatal(rollbackError);
+    }
+    for (const { reject } of waiting) reject(error);
   }
 
   #take(): Waiting[] {

@@ -6,7 +6,7 @@ import type { ErrorBody } from '../errors.ts';
 import type { LogEntry } from '../machine.ts';
 import type { OpenOptions } from './database.ts';
 
-export type WorkerKind = 'chain' | 'content' | 'content-reader';
+export type WorkerKind = 'chain' | 'content';
 
 /** The `workerData` of a storage worker. */
 export interface WorkerStart {
@@ -60,13 +60,10 @@ export interface ContentOperations {
   };
   setRoot: { args: RootRow; result: undefined };
   delete: { args: PackedKeys; result: undefined };
-  /** Sets the rows aside that do not match their keys. */
-  quarantine: { args: PackedKeys; result: undefined };
-  close: { args: undefined; result: undefined };
-}
-
-export interface ContentReaderOperations {
-  /** Answers the first keys, at least one, up to `bytesMax` of content. */
+  /**
+   * Answers the first keys, at least one, up to `bytesMax` of content. With `verify` an object
+   * that does not match its key is set aside, and the answer is BAD_HASH.
+   */
   getMany: {
     args: { keys: PackedKeys; verify: boolean; bytesMax: number };
     result: (Uint8Array | undefined)[];

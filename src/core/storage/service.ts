@@ -30,8 +30,10 @@ export function serve<O extends { close: Operations[string] }>(
 ): void {
   const fail = (id: number, error: unknown): void => port.postMessage(failure(id, error, path));
   let service: Service<O>;
+  // What nobody asked for can only be said as the worker's own failure, and that ends the process.
+  const fatal = (error: unknown): void => fail(READY_ID, error);
   try {
-    service = open((error) => fail(READY_ID, error));
+    service = open(fatal);
   } catch (error) {
     fail(READY_ID, error);
     port.close();

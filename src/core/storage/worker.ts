@@ -5,7 +5,6 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { assert, unreachable } from '../assert.ts';
 import { chainService } from './chain-service.ts';
-import { contentReaderService } from './content-reader.ts';
 import { contentService } from './content-service.ts';
 import { createHashers } from './multihash.ts';
 import type { WorkerStart } from './protocol.ts';
@@ -20,11 +19,6 @@ switch (kind) {
   case 'content': {
     const hashers = await createHashers();
     serve(parentPort, path, (fatal) => contentService(path, options, hashers, fatal));
-    break;
-  }
-  case 'content-reader': {
-    const hashers = await createHashers();
-    serve(parentPort, path, () => contentReaderService(path, hashers));
     break;
   }
   default:

@@ -1,0 +1,65 @@
+/** What changes in `content.db`, as statements. It decides nothing about when they are durable. */
+import type { DatabaseSync } from 'node:sqlite';
+import { CONTENT_SPEC } from './content-schema.ts';
+import { type Hashers, matches } from './multihash.ts';
+
+/** Damaged rows kept for a look; older ones go. */
+const DAMAGED_ROWS_MAX = 256;
+/** The changes that `content.db` knows. Each runs inside a transaction of the caller. */
+export function contentRows(db: DatabaseSync) {
+  const insert = db.prepare('INSERT OR IGNORE INTO objects (key, bytes) VALUES (?, ?)');
+  const select = db.prepare('SELECT bytes FROM objects WHERE key = ?');
+  const remove = db.prepare('DELETE FROM objects WHERE key = ? RETURNING length(bytes) AS size');
+  const count = db.prepare('UPDATE totals SET objects = objects + ?, bytes = bytes + ?');
+  const setRoot = db.prepare(
+    `INSERT INTO roots VALUES (?, ?, ?) ON CONFLICT DO UPDATE
+     SET complete = excluded.complete, size = excluded.size`,
+  );
+  const setAside = db.prepare('INSERT INTO damaged (key, bytes, found_at) VALUES (?, ?, ?)');
+  const forget = db.prepare(
+    `DELETE FROM damaged WHERE id <= (SELECT max(id) FROM damaged) - ${DAMAGED_ROWS_MAX}`,
+  );
+  const drop = (keys: readonly Uint8Array[]): number => {
+    let objects = 0;
+    let bytes = 0;
+    for (const key of keys) {
+      const gone = remove.get(key);
+      if (gone === undefined) continue;
+      objects += 1;
+      bytes += Number(gone['size']);
+    }
+    if (objects > 0) count.run(-objects, -bytes);
+    return bytes;
+  };
+  return {
+    insert(keys: readonly Uint8Array[], blobs: readonly Uint8Array[]): void {
+      let objects = 0;
+      let bytes = 0;
+      for (const [index, key] of keys.entries()) {
+        const blob = blobs[index] ?? new Uint8Array();
+        if (insert.run(key, blob).changes === 0) continue;
+        objects += 1;
+        bytes += blob.length;
+      }
+      if (objects > 0) count.run(objects, bytes);
+    },
+    delete(keys: readonly Uint8Array[]): void {
+      const bytes = drop(keys);
+      const pages = Math.ceil(bytes / CONTENT_SPEC.pageSizeBytes);
+      // Gives the room back to the file system, in pieces as large as what has just gone.
+      if (pages > 0) db.exec(`PRAGMA incremental_vacuum(${pages})`);
+    },
+    setRoot(cid: Uint8Array, complete: boolean, sizeBytes: number): void {
+      setRoot.run(cid, complete ? 1 : 0, sizeBytes);
+    },
+    quarantine(keys: readonly Uint8Array[], hashers: Hashers): void {
+      for (const key of keys) {
+        const bytes = select.get(key)?.['bytes'] as Uint8Array | undefined;
+        if (bytes === undefined || matches(key, bytes, hashers)) continue;
+        setAside.run(key, bytes, Date.now());
+        forget.run();
+        drop([key]);
+      }
+    },
+  };
+}
