@@ -1,14 +1,28 @@
 /**
- * What makes oclif start quickly: four of its dependencies replaced by what it needs of them, and
- * no collator. Measured on @oclif/core 5.1.9: 139 to 52 ms of CPU for one call to the daemon. The
- * replacements know how that version uses them, so `test/cli/bundle.test.ts` fails on any other.
+ * What makes oclif start quickly: only the parts that aegis uses, with the dependencies of those
+ * parts replaced by what they need of them. The replacements know how one version of oclif uses
+ * them, so `test/bin/bundle.test.ts` fails on any other until someone has looked again.
+ *
+ * What aegis does not use and the bundle therefore lacks: oclif's own help, error display, spinners,
+ * plugins, TypeScript loading, and the search for commands without a manifest.
  */
 import type { Plugin } from 'rolldown';
 
 /** The only version of @oclif/core for which these replacements have been checked. */
 export const OCLIF_VERSION = '5.1.9';
 
-const PREFIX = '\0aegis-stub:';
+const PREFIX = '\0aegis-lean:';
+const FACADE = `${PREFIX}@oclif/core`;
+
+/** The parts of oclif that the sources of aegis import; another one fails the build. */
+const FACADE_SOURCE = `
+export { Command } from '@oclif/core/command';
+export { Config } from '@oclif/core/config';
+export * as Args from '@oclif/core/args';
+export * as Flags from '@oclif/core/flags';
+`;
+
+const IDENTITY = 'export default (text) => text;';
 
 /** Module name -> what oclif needs of it. */
 const STUBS: Readonly<Record<string, string>> = {
@@ -19,11 +33,35 @@ const STUBS: Readonly<Record<string, string>> = {
   // Finds commands when there is no manifest; the build always writes one.
   tinyglobby:
     'export const glob = () => Promise.reject(new Error("no oclif.manifest.json: npm run build"));',
-  // Animations that aegis does not use.
-  'cli-spinners':
-    'const dots = { interval: 80, frames: ["."] }; export { dots }; ' +
-    'export default { dots, dots2: dots, line: dots };',
+  // Finds configuration elsewhere than in package.json.
+  lilconfig: 'export const lilconfig = () => ({ search: async () => null });',
+  // Fills templates in help and update addresses; aegis fills its own.
+  ejs: 'export default { render: (text) => text };',
+  // Every file of the bundle is an ES module.
+  'get-package-type': 'export const sync = () => "module"; export default { sync };',
+  // How errors and lists are drawn; aegis draws its own.
+  'wrap-ansi': IDENTITY,
+  'clean-stack': IDENTITY,
+  'indent-string': IDENTITY,
+  wordwrap: 'export default () => (text) => text;',
+  'supports-color': 'const no = false; export { no as stdout, no as stderr }; export default {};',
+  ansis: 'export default { strip: (text) => text };',
+  'ansi-escapes': 'export default {};',
+  'string-width': 'export default (text) => text.length;',
+  'cli-spinners': 'export default { dots: {}, dots2: {}, line: {} };',
+  // DEBUG=* of oclif itself.
+  debug: 'const log = () => {}; export default () => Object.assign(log, { extend: () => log });',
 };
+
+/** Files of oclif itself -> what the rest of it needs of them. */
+const PARTS: readonly (readonly [id: RegExp, source: string])[] = [
+  [
+    /\.\/help(\/index)?$/,
+    'export class Help {} export const loadHelpClass = () => Promise.resolve(Help);',
+  ],
+  // The commands are where the manifest says.
+  [/\/ts-path$/, 'export const tsPath = async (root, path) => `${root}/${path}`;'],
+];
 
 /** Asked at every start, as a module of its own; aegis under WSL2 is aegis on Linux. */
 const WSL_IMPORT = /\(await import\('wsl-utils'\)\)/g;
@@ -32,14 +70,33 @@ const NO_WSL = '({ isWsl: false, powerShellPath: () => "" })';
 /** `a.localeCompare(b)` loads ICU collation, 6 ms, to sort the names of commands. */
 const COLLATION = /\b(\w+(?:\.\w+)*)\.localeCompare\((\w+(?:\.\w+)*)\)/g;
 
+/** Built-in modules that oclif may need one day, and that cost milliseconds to load now. */
+const RARE = /require\("(node:(?:child_process|readline))"\)/g;
+
+/** One file of oclif without what a start does not need. */
+export const leanSource = (code: string): string =>
+  code
+    .replace(COLLATION, '($1 < $2 ? -1 : $1 > $2 ? 1 : 0)')
+    .replace(WSL_IMPORT, NO_WSL)
+    .replace(RARE, 'new Proxy({}, { get: (_, key) => process.getBuiltinModule("$1")[key] })');
+
+/** The replacement for what a file of oclif, or of its dependencies, asks for. */
+function replacement(id: string): string | undefined {
+  return STUBS[id] ?? PARTS.find(([pattern]) => pattern.test(id))?.[1];
+}
+
 export const leanOclif = (): Plugin => ({
   name: 'lean-oclif',
-  resolveId: (id) => (id in STUBS ? `${PREFIX}${id}` : null),
-  load: (id) => (id.startsWith(PREFIX) ? (STUBS[id.slice(PREFIX.length)] ?? null) : null),
+  // Ink and others use some of the same packages, and get the real ones.
+  resolveId: (id, importer) => {
+    if (id === '@oclif/core') return FACADE;
+    const isOurs = importer?.includes('/@oclif/core/') && replacement(id) !== undefined;
+    return isOurs ? `${PREFIX}${id}` : null;
+  },
+  load: (id) => {
+    if (id === FACADE) return FACADE_SOURCE;
+    return id.startsWith(PREFIX) ? (replacement(id.slice(PREFIX.length)) ?? null) : null;
+  },
   transform: (code, id) =>
-    id.includes('@oclif/core/lib') ? { code: leanSource(code), map: null } : null,
+    id.includes('/@oclif/core/lib/') ? { code: leanSource(code), map: null } : null,
 });
-
-/** One file of oclif without the collator and without the question for WSL. */
-export const leanSource = (code: string): string =>
-  code.replace(COLLATION, '($1 < $2 ? -1 : $1 > $2 ? 1 : 0)').replace(WSL_IMPORT, NO_WSL);

@@ -6,7 +6,8 @@ const MAX_DISTANCE = 3;
 /** The candidate nearest to `word`, if one is near enough to have been meant. */
 export function nearest(word: string, candidates: Iterable<string>): string | undefined {
   let best: string | undefined;
-  let bestDistance = Math.min(MAX_DISTANCE, Math.ceil(word.length / 3)) + 1;
+  const letters = word.replaceAll(/[^a-z]/gi, '').length;
+  let bestDistance = Math.max(1, Math.min(MAX_DISTANCE, Math.floor(letters / 3))) + 1;
   for (const candidate of candidates) {
     const distance = editDistance(word, candidate);
     if (distance < bestDistance) {
