@@ -71,10 +71,12 @@ When standard output is no terminal, or with --once, prints one plain frame inst
   /** The event stream as it comes; with `--once` only the snapshot. */
   async #stream(once: boolean): Promise<void> {
     const client = await this.client();
-    for await (const event of client.events({ signal: this.interruption() })) {
+    const signal = this.interruption();
+    for await (const event of client.events({ signal })) {
       await this.emit(event);
       if (once) break;
     }
+    signal.throwIfAborted();
   }
 
   async #print(): Promise<void> {
@@ -99,13 +101,16 @@ When standard output is no terminal, or with --once, prints one plain frame inst
     process.env['NODE_ENV'] = 'production';
     delete process.env['DEV'];
     const { monitor } = await import('../tui/app.tsx');
+    const signal = this.interruption();
     await monitor({
       open: () => this.client(),
       intervalMs: this.flags.interval,
       ascii: this.#ascii,
       color: !this.flags['no-color'] && wantsColour(process.stdout, process.env),
       readonly: this.flags.readonly,
-      signal: this.interruption(),
+      signal,
     });
+    // Keys end it with 0, signals with theirs.
+    signal.throwIfAborted();
   }
 }
