@@ -9,7 +9,7 @@ import { ROUTES, type RouteName, WAIT_MS } from '../contract/routes.ts';
 import { type ExchangeOptions, exchange } from './exchange.ts';
 import { errorOfReply, type QueryValues, requestTarget, type Target } from './request.ts';
 import type { Response } from './response.ts';
-import type { ContentReply, UploadSource } from './stream.ts';
+import type { ContentReply, RawReply, RawRequest, UploadSource } from './stream.ts';
 
 export interface ClientOptions extends Target {
   /** For one exchange; for streams: until the first byte of the reply. @default 30 000 */
@@ -51,6 +51,12 @@ export class Client {
     });
     if (reply.status >= 300) throw errorOfReply(reply.status, reply.body);
     return parse(reply.body) as Reply<N>;
+  }
+
+  /** Sends any request and streams any reply; for what the contract does not name. */
+  async send(request: RawRequest, options: { signal?: AbortSignal } = {}): Promise<RawReply> {
+    const { send } = await import('./stream.ts');
+    return await send(this.#target, request, { ...options, timeoutMs: this.#timeoutMs });
   }
 
   /** One exchange as it is; a reply with an error status is returned, not thrown. */

@@ -5,6 +5,7 @@ import { MIB } from '../../units.ts';
 import type { Reply } from '../contract/endpoints.ts';
 import type { ApiEvent } from '../contract/events.ts';
 import { HEADER, MEDIA, ROUTES } from '../contract/routes.ts';
+import { patiently } from '../patience.ts';
 import { exchange, timedOut } from './exchange.ts';
 import { splitLines } from './lines.ts';
 import {
@@ -38,12 +39,16 @@ export interface ContentReply {
   readonly cid: string;
   readonly version: string;
   readonly sizeBytes: number;
-  /** The file, or a tar for `unpackTar`. Throws when the stream is cut. Read it or abort. */
+  /** The file, or a tar for `unpackTar`. Throws when the stream is cut. */
   readonly bytes: AsyncIterable<Uint8Array>;
+  /** Hangs up. To be called unless `bytes` is read. */
+  readonly cancel: () => void;
 }
 
 /** Longest JSON reply to an upload, and longest error. */
 const REPLY_BYTES_MAX = MIB;
+/** The server sends a heartbeat each 5 s; a daemon that misses four is not there. */
+const EVENTS_IDLE_MS = 20_000;
 /** Longest line of the event stream; the snapshot is the longest. */
 const EVENT_BYTES_MAX = 16 * MIB;
 
@@ -83,10 +88,10 @@ async function feed(
   request.once('close', end).once('response', end);
   let sent = 0;
   try {
-    await eventOf(request, 'continue', over.signal);
+    await eventOf(request, 'continue', over.signal, timeoutMs);
     for await (const chunk of over.signal.aborted ? [] : bytes) {
       sent += chunk.byteLength;
-      if (!request.write(chunk)) await eventOf(request, 'drain', over.signal);
+      if (!request.write(chunk)) await eventOf(request, 'drain', over.signal, timeoutMs);
       if (over.signal.aborted) break;
     }
     if (!over.signal.aborted && sizeBytes !== undefined && sent !== sizeBytes) {
@@ -101,9 +106,16 @@ async function feed(
 }
 
 /** Resolves on the event, or when there is no more reason to wait for it. */
-function eventOf(request: ClientRequest, event: string, over: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
+function eventOf(
+  request: ClientRequest,
+  event: string,
+  over: AbortSignal,
+  timeoutMs: number,
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(timedOut(timeoutMs)), timeoutMs);
     const settle = (): void => {
+      clearTimeout(timer);
       request.off(event, settle);
       over.removeEventListener('abort', settle);
       resolve();
@@ -139,22 +151,71 @@ export async function download(
     cid: header(HEADER.cid),
     version: header(HEADER.version),
     sizeBytes: Number(header(HEADER.sizeBytes)),
-    bytes: whole(reply, () => whyCut(at, header(HEADER.request), options.timeoutMs)),
+    bytes: whole(reply, options, () => whyCut(at, header(HEADER.request), options.timeoutMs)),
+    cancel: () => request.destroy(),
   };
+}
+
+/** A request as its caller wrote it. */
+export interface RawRequest {
+  readonly method: string;
+  /** Path and query, percent-encoded. */
+  readonly target: string;
+  readonly body?: AsyncIterable<Uint8Array>;
+  readonly contentType?: string;
+}
+
+export interface RawReply {
+  readonly status: number;
+  readonly bytes: AsyncIterable<Uint8Array>;
+  readonly cancel: () => void;
+}
+
+/** Sends any request and streams any reply. @throws {AegisError} for an error status too. */
+export async function send(at: Target, raw: RawRequest, options: StreamOptions): Promise<RawReply> {
+  const headers: Record<string, string> =
+    raw.body === undefined
+      ? {}
+      : { 'content-type': raw.contentType ?? MEDIA.json, expect: '100-continue' };
+  const { request, response } = open(at, raw.method, raw.target, options, headers);
+  if (raw.body === undefined) request.end();
+  const feeding = raw.body && feed(request, raw.body, undefined, options.timeoutMs);
+  const waited = feeding ? Promise.race([response, feeding]) : response;
+  const reply = await (feeding ? waited : withTimeout(waited, request, options.timeoutMs));
+  const status = reply.statusCode ?? 0;
+  if (status >= 300) throw errorOfReply(status, await collect(reply));
+  const bytes = whole(reply, options, () =>
+    whyCut(at, String(reply.headers[HEADER.request] ?? ''), options.timeoutMs),
+  );
+  return { status, bytes, cancel: () => request.destroy() };
 }
 
 /** Passes the body on; when it is cut, asks the daemon why. */
 async function* whole(
   reply: IncomingMessage,
+  options: StreamOptions,
   why: () => Promise<AegisError>,
 ): AsyncGenerator<Uint8Array, void> {
   try {
-    yield* reply as AsyncIterable<Uint8Array>;
+    yield* listen(reply, options.timeoutMs, options.signal);
   } catch (error) {
+    if (options.signal?.aborted) throw options.signal.reason;
     throw isAegisError(error) ? error : await why();
   } finally {
     reply.destroy();
   }
+}
+
+/** The body, chunk by chunk, unless the daemon falls silent. */
+function listen(
+  reply: IncomingMessage,
+  idleTimeoutMs: number,
+  signal?: AbortSignal,
+): AsyncGenerator<Uint8Array, void> {
+  const chunks = reply[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>;
+  const late = (): Error =>
+    new AegisError('STALLED', `the daemon sent nothing for ${idleTimeoutMs} ms`);
+  return patiently(chunks, { idleTimeoutMs, signal, late });
 }
 
 async function whyCut(at: Target, id: string, timeoutMs: number): Promise<AegisError> {
@@ -181,7 +242,7 @@ export async function* watch(
   try {
     const reply = await withTimeout(response, request, options.timeoutMs);
     if (reply.statusCode !== 200) throw errorOfReply(reply.statusCode ?? 0, await collect(reply));
-    for await (const line of splitLines(reply, EVENT_BYTES_MAX)) {
+    for await (const line of splitLines(listen(reply, EVENTS_IDLE_MS), EVENT_BYTES_MAX)) {
       yield JSON.parse(line) as ApiEvent;
     }
   } catch (error) {

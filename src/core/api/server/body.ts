@@ -1,6 +1,7 @@
 /** Reads request bodies: JSON up to a limit, uploads as a stream with an idle limit. */
 import type { IncomingMessage } from 'node:http';
 import { AegisError, isAegisError } from '../../errors.ts';
+import { patiently } from '../patience.ts';
 
 export interface BodyOptions {
   /** Between two chunks. */
@@ -19,10 +20,11 @@ export async function* readStream(
   options: BodyOptions,
 ): AsyncGenerator<Uint8Array, void> {
   const chunks = request.iterator({ destroyOnReturn: false }) as AsyncIterator<Uint8Array>;
-  for (;;) {
-    const next = await nextWithin(chunks, options);
-    if (next.done === true) return;
-    yield next.value;
+  try {
+    yield* patiently(chunks, { ...options, late: () => stalled(options.idleTimeoutMs) });
+  } catch (error) {
+    if (isAegisError(error)) throw error;
+    throw new AegisError('INTERRUPTED', 'the caller hung up during the upload', { cause: error });
   }
 }
 
@@ -43,32 +45,6 @@ export async function readAll(
     parts.push(part);
   }
   return Buffer.concat(parts);
-}
-
-async function nextWithin(
-  chunks: AsyncIterator<Uint8Array>,
-  { idleTimeoutMs, signal }: BodyOptions,
-): Promise<IteratorResult<Uint8Array>> {
-  signal.throwIfAborted();
-  let timer: NodeJS.Timeout | undefined;
-  let onAbort: (() => void) | undefined;
-  const cut = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(stalled(idleTimeoutMs)), idleTimeoutMs);
-    onAbort = () => reject(signal.reason as Error);
-    signal.addEventListener('abort', onAbort);
-  });
-  const next = chunks.next();
-  try {
-    return await Promise.race([next, cut]);
-  } catch (error) {
-    // The chunk that was waited for may still fail, with nobody left to see it.
-    next.catch(() => undefined);
-    if (isAegisError(error)) throw error;
-    throw new AegisError('INTERRUPTED', 'the caller hung up during the upload', { cause: error });
-  } finally {
-    clearTimeout(timer);
-    if (onAbort !== undefined) signal.removeEventListener('abort', onAbort);
-  }
 }
 
 const stalled = (timeoutMs: number): AegisError =>

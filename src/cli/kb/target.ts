@@ -1,0 +1,135 @@
+/**
+ * Writes what `kb get` receives: all of it or nothing. Files and directories are made under a
+ * temporary name beside their place and renamed when they are complete.
+ */
+import { randomBytes } from 'node:crypto';
+import { constants } from 'node:fs';
+import { type FileHandle, link, mkdir, open, rename, rm, unlink } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
+import type { TreeEntry } from '../../core/api/backend.ts';
+import { AegisError, toAegisError } from '../../core/errors.ts';
+import { statIfPresent } from '../../core/files.ts';
+
+export interface TargetOptions {
+  readonly path: string;
+  /** Replaces what is there. */
+  readonly force: boolean;
+}
+
+/** @throws {AegisError} `EXISTS` before anything is asked for. */
+export async function checkTarget({ path, force }: TargetOptions): Promise<void> {
+  const there = await statIfPresent(resolve(path));
+  const special = there !== undefined && !there.isFile() && !there.isDirectory();
+  if (there === undefined || force || (special && !there.isSymbolicLink())) return;
+  throw exists(path);
+}
+
+/** @throws {AegisError} `EXISTS`, `DISK_FULL`, `DENIED`, or what `bytes` throws. */
+export async function writeFileTarget(
+  options: TargetOptions,
+  bytes: AsyncIterable<Uint8Array>,
+): Promise<void> {
+  const path = resolve(options.path);
+  const there = await statIfPresent(path);
+  if (there?.isDirectory()) throw exists(options.path);
+  // A device or a fifo is written to, never replaced.
+  if (there?.isCharacterDevice() || there?.isFIFO()) return await fill(path, bytes, 'w');
+  const temporary = besides(path);
+  try {
+    await fill(temporary, bytes, 'wx');
+    await moveFile(temporary, path, options);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw toAegisError(error);
+  }
+}
+
+/** Without `force` a link takes the place: unlike a rename, it fails when somebody was quicker. */
+async function moveFile(from: string, to: string, options: TargetOptions): Promise<void> {
+  if (options.force) return await rename(from, to);
+  try {
+    await link(from, to);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EEXIST') throw exists(options.path);
+    // A file system without hard links: the check is all there is.
+    if ((await statIfPresent(to)) !== undefined) throw exists(options.path);
+    return await rename(from, to);
+  }
+  await unlink(from);
+}
+
+/** @throws {AegisError} as `writeFileTarget`, and `BAD_DATA` for a tree that does not fit itself. */
+export async function writeTreeTarget(
+  options: TargetOptions,
+  entries: AsyncIterable<TreeEntry>,
+): Promise<void> {
+  const path = resolve(options.path);
+  await checkTarget(options);
+  const temporary = besides(path);
+  try {
+    await mkdir(temporary);
+    for await (const entry of entries) await writeEntry(temporary, entry);
+    await moveDirectory(temporary, path, options);
+  } catch (error) {
+    await rm(temporary, { recursive: true, force: true });
+    throw toAegisError(error);
+  }
+}
+
+/** The path has been checked by `unpackTar`, and every parent is a directory made here. */
+async function writeEntry(root: string, entry: TreeEntry): Promise<void> {
+  const path = join(root, entry.path);
+  try {
+    if (entry.kind === 'directory') {
+      await mkdir(path, { recursive: true });
+      return;
+    }
+    await mkdir(dirname(path), { recursive: true });
+    await fill(path, entry.bytes, 'wx');
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== 'EEXIST' && code !== 'ENOTDIR' && code !== 'ENAMETOOLONG') throw error;
+    const name = JSON.stringify(entry.path);
+    throw new AegisError('BAD_DATA', `${name} cannot be a file here: ${code}`, { cause: error });
+  }
+}
+
+async function moveDirectory(from: string, to: string, options: TargetOptions): Promise<void> {
+  const there = await statIfPresent(to);
+  if (there === undefined) return await rename(from, to);
+  if (!options.force) throw exists(options.path);
+  const old = besides(to);
+  await rename(to, old);
+  await rename(from, to);
+  await rm(old, { recursive: true, force: true });
+}
+
+async function fill(
+  path: string,
+  bytes: AsyncIterable<Uint8Array>,
+  flag: 'w' | 'wx',
+): Promise<void> {
+  const exclusive = constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+  const file = await open(path, constants.O_WRONLY | (flag === 'wx' ? exclusive : 0), 0o666);
+  try {
+    for await (const chunk of bytes) await writeAll(file, chunk);
+  } finally {
+    await file.close();
+  }
+}
+
+async function writeAll(file: FileHandle, chunk: Uint8Array): Promise<void> {
+  for (let at = 0; at < chunk.byteLength; ) {
+    const { bytesWritten } = await file.write(chunk, at, chunk.byteLength - at);
+    at += bytesWritten;
+  }
+}
+
+const besides = (path: string): string =>
+  join(dirname(path), `.${basename(path).slice(0, 100)}.${randomBytes(6).toString('hex')}.tmp`);
+
+const exists = (path: string): AegisError =>
+  new AegisError('EXISTS', `${path} exists already`, {
+    hint: 'Choose another name, or replace it with --force.',
+  });

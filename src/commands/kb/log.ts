@@ -1,0 +1,62 @@
+/** `aegis kb log`: the versions of a path. */
+import { Flags } from '@oclif/core';
+import { kbPathArg } from '../../cli/args.ts';
+import { BaseCommand } from '../../cli/base.ts';
+import { bytes, safeText } from '../../cli/format.ts';
+import type { Reply } from '../../core/api/contract/endpoints.ts';
+import type { KbLogEntry } from '../../core/api/contract/kb.ts';
+
+export default class KbLog extends BaseCommand<typeof KbLog, Reply<'kb.log'>> {
+  static override readonly summary = 'Show the versions of a path.';
+  static override readonly description =
+    'The newest first. A head is a version that no other builds on; when there are several, all ' +
+    'are kept and one is shown: the greatest by generation, time and CID.';
+  static override readonly examples = [
+    { description: 'All versions', command: '<%= config.bin %> kb log notes.md' },
+    {
+      description: 'The heads, for a script',
+      command: "<%= config.bin %> kb log notes.md --json | jq '.versions[] | select(.head)'",
+    },
+  ];
+  static override readonly args = { path: kbPathArg };
+  static override readonly flags = {
+    limit: Flags.integer({
+      char: 'n',
+      default: 1000,
+      min: 1,
+      max: 10_000,
+      helpValue: '<number>',
+      description: 'Show this many at most.',
+    }),
+  };
+
+  protected override async work(): Promise<Reply<'kb.log'>> {
+    const client = await this.client();
+    const { limit } = this.flags;
+    return await client.call('kb.log', { query: { path: this.args.path, limit } });
+  }
+
+  protected override view({ path, versions, heads, total }: Reply<'kb.log'>): string {
+    const more = heads > 1 ? `, ${heads} heads` : '';
+    const title = `${this.paint.bold(safeText(path))}: ${total} versions${more}`;
+    return [title, ...versions.map((version) => this.#version(version))].join('\n\n');
+  }
+
+  #version(entry: KbLogEntry): string {
+    const marks = [
+      ...(entry.shown ? [this.paint.green('shown')] : []),
+      ...(entry.head ? [this.paint.yellow('head')] : []),
+      ...(entry.deleted ? [this.paint.red('deleted')] : []),
+    ];
+    const tags = marks.length > 0 ? `  (${marks.join(', ')})` : '';
+    const author = safeText(entry.authorName ?? entry.author);
+    return [
+      `version ${entry.version}${tags}`,
+      `  ${entry.time}  ${author}  generation ${entry.generation}`,
+      `  ${bytes(entry.sizeBytes)}  ${entry.cid}`,
+      ...(entry.message === null
+        ? []
+        : entry.message.split('\n').map((line) => `  ${safeText(line)}`)),
+    ].join('\n');
+  }
+}

@@ -1,0 +1,43 @@
+/** `aegis kb stat`: facts of the shown version of a path. */
+import { kbPathArg } from '../../cli/args.ts';
+import { BaseCommand } from '../../cli/base.ts';
+import { ago, bytes, facts, safeText } from '../../cli/format.ts';
+import type { Reply } from '../../core/api/contract/endpoints.ts';
+
+export default class KbStat extends BaseCommand<typeof KbStat, Reply<'kb.stat'>> {
+  static override readonly summary = 'Show facts of a path.';
+  static override readonly examples = [
+    { description: 'Facts of a path', command: '<%= config.bin %> kb stat notes.md' },
+    {
+      description: 'The CID of its content, for a script',
+      command: '<%= config.bin %> kb stat notes.md --json | jq -r .cid',
+    },
+  ];
+  static override readonly args = { path: kbPathArg };
+
+  protected override async work(): Promise<Reply<'kb.stat'>> {
+    const client = await this.client();
+    return await client.call('kb.stat', { query: { path: this.args.path } });
+  }
+
+  protected override view(stat: Reply<'kb.stat'>): string {
+    const author = stat.authorName === null ? '' : `${safeText(stat.authorName)} `;
+    return facts([
+      ['path', safeText(stat.path)],
+      ['kind', stat.kind],
+      ['size', `${bytes(stat.sizeBytes)} (${stat.sizeBytes} bytes)`],
+      ['cid', stat.cid],
+      ['hash', stat.hash],
+      ['objects', stat.objects === null ? undefined : `${stat.objects} objects`],
+      ['version', stat.version],
+      ['generation', `${stat.generation}, sequence ${stat.sequence} of its author`],
+      ['parents', stat.parents.join(' ') || 'none'],
+      ['author', `${author}${stat.author}`],
+      ['time', `${stat.time} (${ago(stat.time)})`],
+      ['message', stat.message === null ? undefined : safeText(stat.message)],
+      ['heads', stat.heads === 1 ? '1' : this.paint.yellow(`${stat.heads} (see aegis kb log)`)],
+      ['copies', `${stat.replicas.confirmed} durable, ${stat.replicas.wanted} wanted`],
+      ['held here', stat.local ? 'yes' : 'no'],
+    ]);
+  }
+}
