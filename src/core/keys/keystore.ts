@@ -4,11 +4,11 @@
  * neither the cluster nor the network, and it does not rotate yet; the successor of the identity
  * key is committed from the first moment so that rotation will need no trust in this machine.
  */
-import { mkdir, rename, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { sha256 } from '../crypto/hash.ts';
 import type { KdfCost } from '../crypto/kdf.ts';
-import { publicKeyOf, signerOf } from '../crypto/sign.ts';
+import { signerOf } from '../crypto/sign.ts';
 import { AegisError, hasCode, toAegisError } from '../errors.ts';
 import { statIfPresent, syncDirectory, writeFileAtomic } from '../files.ts';
 import {
@@ -134,8 +134,8 @@ export class Keystore implements Disposable {
     using unlocker = new Unlocker(options.passphrase);
     const identity = await openKey(keyPath(dir, 'identity'), unlocker);
     const network = await openKey(keyPath(dir, 'network'), unlocker);
-    checkBelongs(dir, 'identity', identity.public.key, opened.inception.identityKey);
-    checkBelongs(dir, 'network', network.public.key, opened.inception.networkKey);
+    checkBelongs(dir, 'identity', identity.public.key, opened.inception);
+    checkBelongs(dir, 'network', network.public.key, opened.inception);
     return new Keystore(opened, identity.secret, network.secret);
   }
 
@@ -150,6 +150,7 @@ export class Keystore implements Disposable {
       const path = keyPath(dir, role);
       if (role === 'next' && (await statIfPresent(path)) === undefined) continue;
       const { mode, ...file } = await readKeyFile(path);
+      checkBelongs(dir, role, file.public.key, inception);
       keys.push({ role, path, file, mode });
     }
     return { inception, nodeId, bytes, keys };
@@ -223,11 +224,9 @@ async function writeAll(
   inception: Uint8Array,
   files: Readonly<Record<KeyRole, KeyFile>>,
 ): Promise<void> {
-  const temporary = `${dir}.new-${process.pid}`;
+  await mkdir(dirname(dir), { recursive: true, mode: 0o700 });
+  const temporary = await mkdtemp(`${dir}.new-`);
   try {
-    await mkdir(dirname(dir), { recursive: true, mode: 0o700 });
-    await rm(temporary, { recursive: true, force: true });
-    await mkdir(temporary, { mode: 0o700 });
     for (const role of KEY_ROLES) await writeKeyFile(keyPath(temporary, role), files[role]);
     await writeFileAtomic(join(temporary, INCEPTION_FILE), inception, { mode: 0o600 });
     await rename(temporary, dir);
@@ -262,15 +261,18 @@ async function readInception(dir: string): Promise<OpenInception> {
   }
 }
 
-function checkBelongs(dir: string, role: KeyRole, key: string, expected: Uint8Array): void {
-  if (key === hex(expected)) return;
+/** Files of different keystores, put together by hand, would sign for a node that does not exist. */
+function checkBelongs(dir: string, role: KeyRole, key: string, inception: Inception): void {
+  const publicKey = fromHex(key);
+  const [found, expected] = {
+    identity: [publicKey, inception.identityKey],
+    network: [publicKey, inception.networkKey],
+    next: [sha256(publicKey), inception.nextIdentityDigest],
+  }[role] as [Uint8Array, Uint8Array];
+  if (hex(found) === hex(expected)) return;
   throw new AegisError(
     'KEYSTORE_DAMAGED',
     `the ${role} key in ${keyPath(dir, role)} is not that of the inception entry`,
     { hint: 'Put the files of one backup back together; do not mix them.' },
   );
 }
-
-/** Whether `seed` is the successor that an inception entry commits to. */
-export const isSuccessor = (seed: Uint8Array, inception: Inception): boolean =>
-  hex(sha256(publicKeyOf(seed))) === hex(inception.nextIdentityDigest);

@@ -31,7 +31,7 @@ type Bytes = AsyncIterable<Uint8Array>;
  * One trailing newline is dropped.
  *
  * @throws {AegisError} `PASSPHRASE_REQUIRED` when there is no source or a command fails,
- * `NOT_FOUND`, `DENIED`, `BAD_REQUEST` when it is empty, too long or not UTF-8.
+ * `NOT_FOUND`, `DENIED`, `UNREADABLE`, `BAD_REQUEST` when it is empty, too long or not UTF-8.
  */
 export async function resolvePassphrase(sources: PassphraseSources): Promise<string> {
   const { env, purpose, prompt } = sources;
@@ -65,11 +65,14 @@ async function fromFile(path: string): Promise<string> {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (hasCode(error, 'BAD_REQUEST')) throw error;
-    const denied = code === 'EACCES' || code === 'EPERM';
-    const why = code === 'ENOENT' ? 'does not exist' : `cannot be read (${code})`;
-    throw new AegisError(denied ? 'DENIED' : 'NOT_FOUND', `the passphrase file ${path} ${why}`, {
-      cause: error,
-    });
+    const kind =
+      code === 'ENOENT' || code === 'ENOTDIR'
+        ? 'NOT_FOUND'
+        : code === 'EACCES' || code === 'EPERM'
+          ? 'DENIED'
+          : 'UNREADABLE';
+    const why = kind === 'NOT_FOUND' ? 'does not exist' : `cannot be read (${code})`;
+    throw new AegisError(kind, `the passphrase file ${path} ${why}`, { cause: error });
   }
 }
 
@@ -92,6 +95,7 @@ async function fromCommand(command: string): Promise<string> {
     child.once('error', reject);
     child.once('close', resolve);
   });
+  ended.catch(() => undefined);
   try {
     const bytes = await collect(child.stdout, 'AEGIS_PASSPHRASE_COMMAND');
     const status = await ended;
