@@ -11,6 +11,7 @@ import type {
   SecuredConnection,
 } from '@libp2p/interface';
 import { AegisError, hasCode, isAegisError, toAegisError } from '../errors.ts';
+import { coalesceWrites } from './coalesce.ts';
 import { FrameChannel } from './frame-channel.ts';
 import {
   encodeHello,
@@ -55,6 +56,7 @@ export class HelloEncrypter implements ConnectionEncrypter {
   ): Promise<SecuredConnection> {
     try {
       const signal = this.#deadline(options);
+      coalesceWrites(connection);
       const secured = await this.#deps.noise.secureOutbound(connection, { ...options, signal });
       await this.#introduce(secured, signal);
       return secured;
@@ -69,6 +71,7 @@ export class HelloEncrypter implements ConnectionEncrypter {
   ): Promise<SecuredConnection> {
     try {
       const signal = this.#deadline(options);
+      coalesceWrites(connection);
       const secured = await this.#deps.noise.secureInbound(connection, { ...options, signal });
       await this.#receive(secured, signal);
       return secured;

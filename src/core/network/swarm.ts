@@ -5,7 +5,13 @@
  */
 import { generateKeyPairFromSeed } from '@libp2p/crypto/keys';
 import { identify } from '@libp2p/identify';
-import type { ConnectionEncrypter, ConnectionGater, Libp2p, PeerInfo } from '@libp2p/interface';
+import type {
+  ConnectionEncrypter,
+  ConnectionGater,
+  Libp2p,
+  PeerInfo,
+  StreamMuxerFactory,
+} from '@libp2p/interface';
 import { type KadDHT, kadDHT } from '@libp2p/kad-dht';
 import { noise } from '@libp2p/noise';
 import { ping } from '@libp2p/ping';
@@ -15,6 +21,8 @@ import { createLibp2p } from 'libp2p';
 import { MIB, MINUTE } from '../units.ts';
 import { isLoopback } from './addresses.ts';
 import type { HostLimits, Profile } from './limits.ts';
+import { guardMuxer } from './muxer-guard.ts';
+import { noiseCrypto } from './noise-crypto.ts';
 import { silentLogger } from './silent-logger.ts';
 
 export interface SwarmOptions {
@@ -46,7 +54,7 @@ const withoutLoopback = (peer: PeerInfo): PeerInfo => ({
 export async function createSwarm(options: SwarmOptions, deps: SwarmDeps): Promise<Swarm> {
   const { limits, profile, agent } = options;
   const [name = 'aegis', version = '0'] = agent.split('/');
-  const makeNoise = noise();
+  const makeNoise = noise({ crypto: noiseCrypto() });
   return createLibp2p({
     start: false,
     privateKey: await generateKeyPairFromSeed('Ed25519', options.networkSeed),
@@ -60,7 +68,7 @@ export async function createSwarm(options: SwarmOptions, deps: SwarmDeps): Promi
       }),
     ],
     connectionEncrypters: [(components) => deps.encrypter(makeNoise(components))],
-    streamMuxers: [yamux(muxer(limits))],
+    streamMuxers: [guardedYamux(limits)],
     connectionGater: deps.gater,
     // Our heartbeat measures peers; libp2p's opens a new stream for each ping.
     connectionMonitor: { enabled: false },
@@ -79,11 +87,33 @@ export async function createSwarm(options: SwarmOptions, deps: SwarmDeps): Promi
   });
 }
 
-const muxer = (limits: HostLimits) => ({
-  maxInboundStreams: limits.maxStreamsPerConnection,
-  maxOutboundStreams: limits.maxStreamsPerConnection,
-  streamOptions: { initialStreamWindowSize: MIB, maxStreamWindowSize: 4 * MIB },
-});
+/**
+ * Windows: a bulk stream must have a round trip's worth of bytes on its way, and one slow reader
+ * must not make us keep more than this.
+ */
+const WINDOW_BYTES = MIB;
+const WINDOW_MAX_BYTES = 4 * MIB;
+
+function guardedYamux(limits: HostLimits): () => StreamMuxerFactory {
+  const make = yamux({
+    maxInboundStreams: limits.maxStreamsPerConnection,
+    maxOutboundStreams: limits.maxStreamsPerConnection,
+    streamOptions: {
+      initialStreamWindowSize: WINDOW_BYTES,
+      maxStreamWindowSize: WINDOW_MAX_BYTES,
+    },
+  });
+  return () => {
+    const inner = make();
+    return {
+      protocol: inner.protocol,
+      createStreamMuxer(connection) {
+        guardMuxer(connection, { maxBytes: WINDOW_MAX_BYTES });
+        return inner.createStreamMuxer(connection);
+      },
+    };
+  };
+}
 
 /** The gate counts first and says why; libp2p's own numbers are set out of its way. */
 const connections = (limits: HostLimits) => ({
