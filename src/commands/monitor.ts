@@ -20,7 +20,9 @@ export default class Monitor extends BaseCommand<typeof Monitor> {
   static override readonly description =
     `Opens a full-screen monitor on a terminal. Press ? there for all keys, q to quit.
 
-When standard output is no terminal, or with --once, prints one plain frame instead. With --json, prints the event stream: a snapshot of everything, then one line for each change.`;
+When standard output is no terminal, or with --once, prints one plain frame instead.
+
+With --json, prints the event stream: a snapshot of everything, then one line for each change.`;
   static override readonly examples = [
     {
       description: 'Watch the node of this home; q quits.',
@@ -96,8 +98,8 @@ When standard output is no terminal, or with --once, prints one plain frame inst
     // Without a daemon the answer is an error, not an empty screen.
     const client = await this.client();
     await client.call('node.status');
-    // React looks at both when it loads: its development build costs a third more, and DEV makes Ink
-    // look for a debugger.
+    // React looks at the first when it loads: its development build costs a third more. The second
+    // makes Ink look for a debugger.
     process.env['NODE_ENV'] = 'production';
     delete process.env['DEV'];
     const { monitor } = await import('../tui/app.tsx');

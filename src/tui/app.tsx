@@ -1,6 +1,7 @@
 /**
- * The only file that knows Ink and React: it draws the rows of the store and hands it keys, sizes and
- * ticks. Loaded by `await import()` in the command alone; no other command pays for it.
+ * The only file that knows Ink and React, with `use-keys.ts`: it draws the rows of the store and
+ * hands it keys, sizes and ticks. Loaded by `await import()` in the command alone, so that no other
+ * command pays for it.
  */
 import { Box, render, Text, useApp, useStdout, useWindowSize } from 'ink';
 import { memo, type ReactElement, useEffect, useSyncExternalStore } from 'react';
@@ -53,7 +54,7 @@ export function App({ store, how, now }: AppProps): ReactElement {
   return <Screen rows={rows} how={how} />;
 }
 
-/** Asks the terminal to put a text on the clipboard. Terminals that cannot or may not, ignore it. */
+/** Asks the terminal to put a text on the clipboard; one that cannot or may not ignores it. */
 const osc52 = (text: string): string => `\u001b]52;c;${Buffer.from(text).toString('base64')}\u0007`;
 
 export interface MonitorOptions {

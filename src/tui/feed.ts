@@ -24,9 +24,9 @@ export interface FeedOptions {
 }
 
 /** A loopback socket is cheap to try; 5 s is as long as a person wants to wait for it. */
-export const BACKOFF = { firstMs: 250, maxMs: 5000 } as const;
+const BACKOFF = { firstMs: 250, maxMs: 5000 } as const;
 /** Three heartbeats. A stream that says nothing for this long is cut and opened again. */
-export const SILENCE_MS = 15_000;
+const SILENCE_MS = 15_000;
 
 /** Resolves when the signal aborts. Never rejects. */
 export async function follow(options: FeedOptions): Promise<void> {

@@ -1,4 +1,4 @@
-/** Figures for people: a number and its unit, short enough for a column. Knows nothing of layout. */
+/** Figures for people: a number and its unit, short enough for a column. Knows no layout. */
 
 const SIZE_UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'] as const;
 

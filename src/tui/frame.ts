@@ -1,6 +1,6 @@
 /**
- * The whole screen as rows: header, tabs, banner, page or overlay, footer. Pure: the same state gives
- * the same rows. Draws nothing itself.
+ * The whole screen as rows: header, tabs, banner, page or overlay, footer. Pure: the same state
+ * gives the same rows. Draws nothing itself.
  */
 import { span as spanText } from './format.ts';
 import { footerOf, helpOf } from './keys.ts';

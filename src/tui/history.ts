@@ -5,7 +5,7 @@
 import type { Data } from './data.ts';
 
 export const SAMPLES_MAX = 240;
-export const SAMPLE_EVERY_MS = 1000;
+const SAMPLE_EVERY_MS = 1000;
 /** Peers whose round trips are remembered; the others show none. */
 const RTT_SERIES_MAX = 256;
 

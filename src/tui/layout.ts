@@ -2,9 +2,9 @@
 import { isStale, type Size, type State } from './view.ts';
 
 /** Below this width columns are few and words are short. */
-export const NARROW_COLUMNS = 60;
+const NARROW_COLUMNS = 60;
 /** Below this height the tabs move into the header. */
-export const LOW_ROWS = 12;
+const LOW_ROWS = 12;
 const FOOTER_ROWS_MIN = 4;
 
 export interface Layout {

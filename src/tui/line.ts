@@ -1,6 +1,6 @@
 /**
- * A row of the screen as data: spans of text with a tone. Panes return rows; `app.tsx` draws them and
- * `once.ts` prints them, so what a pane shows can be tested without a terminal.
+ * A row of the screen as data: spans of text with a tone. Panes return rows; `app.tsx` draws them
+ * and `once.ts` prints them, so what a pane shows can be tested without a terminal.
  */
 import { clean, cut, toAscii, widthOf } from './text.ts';
 

@@ -34,7 +34,7 @@ const FIGURE_COLUMNS = 11;
 const RANGE_COLUMNS = 10 + 2 * FIGURE_COLUMNS;
 const BARS_MAX = 120;
 
-/** `label   figure  bars  min a max b`: the figure is the newest value. Parts that do not fit go. */
+/** `label   figure  bars  min a max b`: the figure is the newest value. What does not fit goes. */
 export function sparkline(values: readonly number[], options: SparklineOptions): Line {
   const { format, columns, ascii } = options;
   const label = fit(options.label, LABEL_COLUMNS);

@@ -67,7 +67,7 @@ function tick(state: State, nowMs: number): State {
   return state.paused ? next : { ...next, shown: state.data, shownHistory: history };
 }
 
-/** Brings the list of the current page up to date. Lists of other pages wait until they are shown. */
+/** Brings the list of the current page up to date. Other lists wait until they are shown. */
 function settled(state: State): State {
   const { list } = pageOf(state.page);
   if (list === undefined) return state;

@@ -1,20 +1,34 @@
 /**
- * Text for a terminal: names are made harmless, measured and fitted. Nothing here styles or colours;
- * that is `line.ts`.
+ * Text for a terminal: names are made harmless, measured and fitted. Nothing here styles or
+ * colours; that is `line.ts`.
  *
- * A name of a node or a path of a document was chosen by a stranger. Every text goes through `clean`
- * before it may reach the terminal, so that none can move the cursor, change colours, retitle the
- * window or reorder the row by bidirectional controls.
+ * A name of a node or a path of a document was chosen by a stranger. Every text goes through
+ * `clean` before it may reach the terminal, so that none can move the cursor, change colours,
+ * retitle the window or reorder the row by bidirectional controls.
  */
 
-/** Controls C0, DEL and C1, line and paragraph separators, bidirectional and invisible formatting. */
-const UNSAFE =
-  /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff0-\ufffb]|[\u{e0000}-\u{e007f}]|\p{Surrogate}/u;
-const UNSAFE_ALL = new RegExp(UNSAFE.source, 'gu');
+const anyOf = (...ranges: readonly string[]): string => `[${ranges.join('')}]`;
 
-/** Scripts and symbols that take two columns. An approximation of Unicode's East Asian Width. */
-const WIDE =
-  /[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\ua960-\ua97f\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff01-\uff60\uffe0-\uffe6\u{16fe0}-\u{18aff}\u{1b000}-\u{1b2ff}\u{1f200}-\u{1f2ff}\u{20000}-\u{3fffd}]|\p{Emoji_Presentation}/u;
+/** Whatever could act on the terminal, reorder the row or hide in it. */
+const UNSAFE_SET = anyOf(
+  // Controls (C0, DEL, C1), halves of surrogate pairs, line and paragraph separators.
+  String.raw`\p{Cc}\p{Cs}\p{Zl}\p{Zp}`,
+  // Bidirectional and other invisible formatting, tags included.
+  String.raw`\p{Cf}`,
+);
+const UNSAFE = new RegExp(UNSAFE_SET, 'u');
+const UNSAFE_ALL = new RegExp(UNSAFE_SET, 'gu');
+
+/** Scripts and symbols of two columns; an approximation of Unicode's East Asian Width (UAX 11). */
+const WIDE = new RegExp(
+  anyOf(
+    String.raw`\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\ua960-\ua97f\uac00-\ud7a3`,
+    String.raw`\uf900-\ufaff\ufe30-\ufe6f\uff01-\uff60\uffe0-\uffe6`,
+    String.raw`\u{16fe0}-\u{18aff}\u{1b000}-\u{1b2ff}\u{1f200}-\u{1f2ff}\u{20000}-\u{3fffd}`,
+    String.raw`\p{Emoji_Presentation}`,
+  ),
+  'u',
+);
 const COMBINING = /[\p{Mn}\p{Me}\u{fe00}-\u{fe0f}]/u;
 const PRINTABLE_ASCII = /^[\u0020-\u007e]*$/;
 
@@ -29,7 +43,7 @@ const escaped = (char: string): string => {
   return SHORT_ESCAPES[char] ?? (code < 0x10000 ? `\\u${hex}` : `\\u{${hex}}`);
 };
 
-/** Shows what could act on a terminal as `\u001b`, `\u202e` and so on. Cleaning twice changes nothing. */
+/** Shows what could act on a terminal as `\u001b` and so on. Cleaning twice changes nothing. */
 export function clean(text: string): string {
   const short = text.length > TEXT_UNITS_MAX ? text.slice(0, TEXT_UNITS_MAX) : text;
   if (PRINTABLE_ASCII.test(short) || !UNSAFE.test(short)) return short;

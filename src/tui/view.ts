@@ -1,6 +1,6 @@
 /**
- * The shape of the monitor's state, and of the pages that show it. Types and their first values only;
- * `state.ts` changes the state, `frame.ts` draws it.
+ * The shape of the monitor's state, and of the pages that show it. Types and their first values
+ * only; `state.ts` changes the state, `frame.ts` draws it.
  */
 import { type Data, NO_DATA } from './data.ts';
 import { type History, NO_HISTORY } from './history.ts';
@@ -122,7 +122,7 @@ export const initialState = (options: StateOptions): State => ({
 });
 
 /** The stream sends a heartbeat each 5 s; after two were missed the data counts as stale. */
-export const STALE_AFTER_MS = 12_000;
+const STALE_AFTER_MS = 12_000;
 
 export const isStale = (state: State): boolean =>
   !state.link.live || state.nowMs - state.link.heardAtMs > STALE_AFTER_MS;

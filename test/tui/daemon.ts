@@ -1,5 +1,5 @@
 /**
- * The real API server over a backend that knows only what the monitor asks: a state and its changes.
+ * The real API server over a backend that knows what the monitor asks: a state and its changes.
  */
 
 import { randomBytes } from 'node:crypto';

@@ -62,7 +62,7 @@ describe('following the daemon', () => {
     ]);
   });
 
-  test('waits longer from attempt to attempt, up to a limit, and starts over once it is heard', async () => {
+  test('waits longer from attempt to attempt, up to a limit, until it is heard', async () => {
     const told = await play([refuses, refuses, refuses, refuses, says(snapshot()), refuses]);
     expect(told).toEqual([
       'no daemon answers (1, 1 ms)',

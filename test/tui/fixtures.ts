@@ -47,7 +47,7 @@ export const peer = (change: Partial<Peer> = {}): Peer => ({
   ...change,
 });
 
-export const PEERS: readonly Peer[] = [
+const PEERS: readonly Peer[] = [
   peer(),
   peer({ nodeId: idOf('c'), name: 'carol', zone: 'west', rttMs: 31, direction: 'inbound' }),
   peer({
@@ -83,7 +83,7 @@ export const entry = (change: Partial<KbEntry> = {}): KbEntry => ({
   ...change,
 });
 
-export const ENTRIES: readonly KbEntry[] = [
+const ENTRIES: readonly KbEntry[] = [
   entry(),
   entry({
     path: 'photos/2026',

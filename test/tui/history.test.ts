@@ -16,7 +16,7 @@ test('samples are a second apart, whatever the pace of the ticks', () => {
   expect(history.cpuPercent.length).toBe(5);
 });
 
-test('rates are differences over time; a new connection that counts from nought is no burst', () => {
+test('rates are differences over time; a connection that counts from nought is no burst', () => {
   let history = sample(NO_HISTORY, dataOf(1000), NOW_MS);
   history = sample(history, dataOf(5000), NOW_MS + 2000);
   history = sample(history, dataOf(10), NOW_MS + 3000);

@@ -7,7 +7,7 @@ const LABEL_COLUMNS = 14;
 
 export type Fact = readonly [label: string, value: string | number | null | undefined, tone?: Tone];
 
-/** Facts under each other; those without a value show `-`. Each fills one row, or more if `wrapped`. */
+/** Facts under each other; `-` for no value. Each fills one row, or more if `wrapped`. */
 export function facts(pairs: readonly Fact[], columns: number, wrapped = false): Line[] {
   const room = Math.max(8, columns - LABEL_COLUMNS);
   return pairs.flatMap(([label, value, tone]) => {

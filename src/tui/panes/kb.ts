@@ -1,4 +1,4 @@
-/** The page of the knowledge base: what changed last, how large it is and how many copies it has. */
+/** The page of the knowledge base: what changed last, how large it is, how many copies it has. */
 import type { KbEntry } from '../data.ts';
 import { ageMs, count, shortSpan, size as sizeText, span as spanText } from '../format.ts';
 import { line, type Tone } from '../line.ts';
@@ -10,7 +10,7 @@ const author = (entry: KbEntry): string => entry.authorName ?? entry.author;
 
 const copies = ({ replicas }: KbEntry): string => `${replicas.confirmed}/${replicas.wanted}`;
 
-export const copiesTone = ({ replicas }: KbEntry): Tone =>
+const copiesTone = ({ replicas }: KbEntry): Tone =>
   replicas.confirmed >= replicas.wanted ? 'good' : replicas.confirmed > 1 ? 'warn' : 'bad';
 
 const known: readonly Column<KbEntry>[] = [

@@ -9,7 +9,7 @@ import type { Page, Size, State } from '../view.ts';
 import { type Fact, facts } from './facts.ts';
 import { peersPage, peersTable } from './peers.ts';
 
-/** What changes and what may need attention; enough for a low terminal, whose header has the rest. */
+/** What changes and may need attention; enough for a low terminal, whose header has the rest. */
 function vitals(node: NodeStatus): Fact[] {
   const { kb } = node;
   const missing = node.peers.known - node.peers.connected;

@@ -14,7 +14,7 @@ const STATE_TONE: Readonly<Record<string, Tone>> = {
   unknown: 'faint',
 };
 
-export const stateTone = (peer: Peer): Tone => STATE_TONE[peer.state] ?? 'plain';
+const stateTone = (peer: Peer): Tone => STATE_TONE[peer.state] ?? 'plain';
 
 const peerName = (peer: Peer): string => peer.name ?? (peerKey(peer) || NOTHING);
 
