@@ -50,8 +50,9 @@ export async function checkFormat(paths: HomePaths, options: FormatOptions): Pro
   const ours = options.format ?? HOME_FORMAT;
   const found = await readFormat(paths);
   if (found.format > ours) {
-    const message = `the home at ${paths.label} has format ${found.format}, written by aegis ${found.aegis}`;
-    throw new AegisError('HOME_TOO_NEW', `${message}; this one knows formats up to ${ours}`);
+    const theirs = `format ${found.format}, written by aegis ${found.aegis}`;
+    const message = `the home at ${paths.label} has ${theirs}; this one knows up to ${ours}`;
+    throw new AegisError('HOME_TOO_NEW', message);
   }
   for (let format = found.format; format < ours; format += 1) {
     const migration = options.migrations?.find((candidate) => candidate.from === format);

@@ -102,7 +102,7 @@ function layOut({ config, keys, data, state, run }: Roots): HomePaths {
   };
 }
 
-/** Makes what is missing of a home, private to its user, and refuses a home that others can read. */
+/** Makes what is missing of a home, private to its user; refuses a home that others can read. */
 export async function ensureHome(paths: HomePaths): Promise<void> {
   for (const path of directoriesOf(paths)) await mkdir(path, { recursive: true, mode: 0o700 });
   await checkPrivate(paths);

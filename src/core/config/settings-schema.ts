@@ -53,7 +53,7 @@ const SCHEMAS = {
 
 const isKey = (key: string): key is SettingKey => Object.hasOwn(SCHEMAS, key);
 
-/** Checks one value. @throws {AegisError} `BAD_CONFIG` naming `source`, the key and what is expected. */
+/** @throws {AegisError} `BAD_CONFIG` naming `source`, the key and what is expected. */
 export function checkSetting<K extends SettingKey>(
   key: K,
   value: unknown,

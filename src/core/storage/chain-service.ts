@@ -4,7 +4,7 @@
  * one without a migration.
  */
 import { KIB, MIB } from '../units.ts';
-import { checkpoint, type DatabaseSpec, type OpenOptions, openDatabase } from './database.ts';
+import { closeDatabase, type DatabaseSpec, type OpenOptions, openDatabase } from './database.ts';
 import { GroupCommit } from './group-commit.ts';
 import type { ChainOperations, TableRow } from './protocol.ts';
 import type { Service } from './service.ts';
@@ -69,9 +69,6 @@ export function chainService(
         return undefined;
       },
     },
-    close: () => {
-      checkpoint(db, 'TRUNCATE');
-      db.close();
-    },
+    close: () => closeDatabase(db),
   };
 }

@@ -23,8 +23,9 @@ export async function openContentReadOnly(path: string): Promise<ContentView> {
     get: (cid) => {
       const { found, damaged } = reader.getMany([cid.multihash.bytes], true, 1);
       if (damaged === undefined) return found[0];
-      throw new AegisError('BAD_HASH', `the bytes of ${cid} do not match their name`, {
-        details: { cid: String(cid) },
+      const name = cid.toString();
+      throw new AegisError('BAD_HASH', `the bytes of ${name} do not match their name`, {
+        details: { cid: name },
       });
     },
     has: (cid) => reader.has([cid.multihash.bytes])[0] === true,

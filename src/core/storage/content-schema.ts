@@ -6,8 +6,8 @@ export const CONTENT_SPEC: DatabaseSpec = {
   // 'aegK' in ASCII.
   applicationId: 0x6165674b,
   schemaVersion: 1,
-  // Measured: 1 MiB objects at 330, 400, 450 MB/s for 16, 32, 64 KiB; single small ones 5 % and 25 %
-  // slower than with 16 KiB.
+  // Measured for 16, 32, 64 KiB: 1 MiB objects at 330, 400, 450 MB/s; small ones, one a commit,
+  // at 3,950, 3,640, 2,970 a second.
   pageSizeBytes: 32 * KIB,
   incrementalVacuum: true,
   cacheSizeBytes: 8 * MIB,

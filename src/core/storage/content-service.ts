@@ -9,7 +9,7 @@ import { AegisError } from '../errors.ts';
 import { ContentReader } from './content-reader.ts';
 import { contentRows } from './content-rows.ts';
 import { CONTENT_SPEC } from './content-schema.ts';
-import { checkpoint, type OpenOptions, openDatabase } from './database.ts';
+import { closeDatabase, type OpenOptions, openDatabase } from './database.ts';
 import { GroupCommit } from './group-commit.ts';
 import { type Hashers, matches, multihashOf, packKeys, unpackKeys } from './multihash.ts';
 import type { ContentOperations } from './protocol.ts';
@@ -73,8 +73,7 @@ export function contentService(
     close: () => {
       // The last connection to close removes the log, and only this one may write.
       reader.close();
-      checkpoint(db, 'TRUNCATE');
-      db.close();
+      closeDatabase(db);
     },
   };
 }

@@ -90,6 +90,17 @@ export function checkpoint(db: DatabaseSync, mode: 'PASSIVE' | 'TRUNCATE'): void
   db.exec(`PRAGMA wal_checkpoint(${mode})`);
 }
 
+/** Closes for good. What a full disk keeps in the log is read from there at the next open. */
+export function closeDatabase(db: DatabaseSync): void {
+  try {
+    checkpoint(db, 'TRUNCATE');
+  } catch (error) {
+    if (kindOf(error) !== 'full') throw error;
+  } finally {
+    db.close();
+  }
+}
+
 /** Leaves a note that the next open must check the whole file, whatever its size. */
 export function markSuspect(path: string): void {
   writeFileSync(suspectMark(path), '', { mode: 0o600 });

@@ -32,7 +32,7 @@ export class GroupCommit {
   #scheduled = false;
   #logBytes = 0;
 
-  /** @param dependencies.fatal is told of a failed checkpoint or rollback: no caller waits for these. */
+  /** @param dependencies.fatal hears of failed checkpoints and rollbacks: nobody waits for them. */
   constructor(
     options: GroupCommitOptions,
     dependencies: { db: DatabaseSync; fatal: (error: unknown) => void },

@@ -3,8 +3,8 @@
  * so that it ends with the process, however the process ends, and no stale lock can exist. A note
  * beside it says who holds it, for people; it decides nothing.
  *
- * The lock file must never be opened by other code of a process that holds it: closing any
- * descriptor of a file drops the process's POSIX locks on it (fcntl(2)). SQLite knows and avoids it.
+ * No other code of a process that holds the lock may open the lock file: closing any descriptor of
+ * a file drops the process's POSIX locks on it (fcntl(2)). SQLite knows that, and takes care.
  */
 import { closeSync, constants, lstatSync, openSync, readFileSync } from 'node:fs';
 import { mkdir, readFile, rm } from 'node:fs/promises';

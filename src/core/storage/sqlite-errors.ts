@@ -79,7 +79,7 @@ export function explainSqlite(error: unknown, path: string): AegisError {
       });
     case 'damaged':
       return new AegisError('STORE_DAMAGED', `${path} is damaged: ${reason}`, {
-        hint: 'Restart the node: it checks the file, sets it aside if need be, and says what to do.',
+        hint: 'Restart the node: it checks the file and sets it aside if need be.',
         cause: error,
       });
     case 'busy':
