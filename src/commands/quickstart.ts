@@ -2,7 +2,7 @@
 import { Flags } from '@oclif/core';
 import { BaseCommand } from '../cli/base.ts';
 import { bytes, span } from '../cli/format.ts';
-import type { Step, Story } from '../cli/quickstart.ts';
+import type { Quickstart, Step, Story } from '../cli/quickstart.ts';
 
 interface QuickstartResult extends Story {
   readonly schema: 'aegis.quickstart/1';
@@ -33,18 +33,18 @@ export default class QuickstartCommand extends BaseCommand<
     const { mkdtemp, rm } = await import('node:fs/promises');
     const { tmpdir } = await import('node:os');
     const { join } = await import('node:path');
-    const { Quickstart } = await import('../cli/quickstart.ts');
+    const story = await import('../cli/quickstart.ts');
     const signal = this.interruption();
     const home = await mkdtemp(join(tmpdir(), 'aegis-'));
-    let quickstart: InstanceType<typeof Quickstart> | undefined;
+    let quickstart: Quickstart | undefined;
     let kept = false;
     try {
       this.#say('Making keys and a genesis for four nodes...');
       const tell = (step: Step) => this.#say(stepText(step));
-      quickstart = await Quickstart.create({ home, bin: process.argv[1]!, signal, tell });
-      const story = await quickstart.run();
+      quickstart = await story.Quickstart.create({ home, bin: process.argv[1]!, signal, tell });
+      const told = await quickstart.run();
       kept = this.flags.keep;
-      return { schema: 'aegis.quickstart/1', ...story, kept: kept ? home : null };
+      return { schema: 'aegis.quickstart/1', ...told, kept: kept ? home : null };
     } finally {
       if (!kept) {
         await quickstart?.stop();

@@ -43,7 +43,7 @@ export default class NodeStart extends BaseCommand<typeof NodeStart, StartResult
     const { flags } = this;
     const paths = this.home();
     const { checkStart, startNode } = await import('../../core/node/daemon.ts');
-    await checkStart(paths);
+    await checkStart(paths, VERSION);
     const passphrase = await this.passphrase(`the keystore in ${paths.keys}`);
     const schema = 'aegis.node.start/1';
     const options = { paths, passphrase, version: VERSION, listen: flags.listen, env: process.env };

@@ -4,6 +4,11 @@ import type { Change } from '../api/contract/events.ts';
 export class EventHub {
   readonly #listeners = new Set<(change: Change) => void>();
 
+  /** Whether making events is worth the work. */
+  get isWatched(): boolean {
+    return this.#listeners.size > 0;
+  }
+
   subscribe(listener: (change: Change) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);

@@ -7,7 +7,7 @@ import type { TreeEntry } from '../api/backend.ts';
 import { AegisError } from '../errors.ts';
 import { RAW } from '../kb/block.ts';
 import { LIMITS } from '../kb/limits.ts';
-import { type Link, type Node, parseNode } from '../kb/reader.ts';
+import { isNode, type Link, type Node, parseNode } from '../kb/reader.ts';
 import { MIB } from '../units.ts';
 
 /** Objects in the order of the question. */
@@ -79,6 +79,20 @@ export class Exporter {
       return { kind: 'file', sizeBytes: node.sizeBytes };
     }
     return { kind: 'directory', sizeBytes: undefined };
+  }
+
+  /** Different objects below and including `cid`. Reads nodes only: leaves have no links. */
+  async countObjects(cid: CID): Promise<number> {
+    const seen = new Set([cid.toString()]);
+    const below = async (at: Loaded, depth: number): Promise<void> => {
+      this.#checkDepth(depth);
+      const fresh = at.node.links.filter((link) => !seen.has(link.cid.toString()));
+      for (const link of fresh) seen.add(link.cid.toString());
+      const nodes = fresh.filter((link) => isNode(link.cid));
+      for await (const child of this.#load(nodes)) await below(child, depth + 1);
+    };
+    await below(await this.#one(cid), 0);
+    return seen.size;
   }
 
   async #one(cid: CID): Promise<Loaded> {

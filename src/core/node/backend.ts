@@ -1,0 +1,217 @@
+/** What the API asks of a node, answered by the engine. */
+import type { Backend, CallContext, Download, Upload, WaitFor } from '../api/backend.ts';
+import type { Body, Query, Result } from '../api/contract/endpoints.ts';
+import { type Change, KB_RECENT_MAX, type Snapshot } from '../api/contract/events.ts';
+import type { HomePaths } from '../config/home.ts';
+import { AegisError } from '../errors.ts';
+import { fingerprint } from '../model/bundle.ts';
+import type { Genesis, Member } from '../model/genesis.ts';
+import type { NodeLog } from '../telemetry/log.ts';
+import type { NodeMetrics } from '../telemetry/metrics.ts';
+import type { ResourceSampler } from '../telemetry/sampler.ts';
+import type { Engine } from './engine.ts';
+import type { EventHub } from './events.ts';
+
+export type NodeState = 'starting' | 'ready' | 'stopping';
+
+export interface BackendOptions {
+  readonly paths: HomePaths;
+  readonly version: string;
+  readonly agent: string;
+  readonly genesis: Genesis;
+  readonly self: Member;
+  /** Milliseconds since the Unix epoch. */
+  readonly startedAt: number;
+  readonly nodeCreatedAt: number;
+}
+
+export interface BackendDeps {
+  readonly engine: Engine;
+  readonly hub: EventHub;
+  readonly log: NodeLog;
+  readonly metrics: NodeMetrics;
+  readonly sampler: ResourceSampler;
+  state(): NodeState;
+  /** Begins the graceful stop. */
+  stop(): void;
+}
+
+const RECENT_MAX = Math.min(KB_RECENT_MAX, 200);
+
+export class NodeBackend implements Backend {
+  readonly #options: BackendOptions;
+  readonly #deps: BackendDeps;
+
+  constructor(options: BackendOptions, deps: BackendDeps) {
+    this.#options = options;
+    this.#deps = deps;
+  }
+
+  async status(): Promise<Result<'node.status'>> {
+    const { genesis, self, version, startedAt } = this.#options;
+    const { engine, sampler } = this.#deps;
+    const { objects, bytes } = await engine.content.stat();
+    const { total, connected } = engine.peers.list();
+    const { graph, backlog } = engine.machine;
+    return {
+      state: this.#deps.state(),
+      nodeId: self.nodeId,
+      name: self.name,
+      zone: self.zone,
+      peerId: engine.host.peerId,
+      clusterId: genesis.clusterId,
+      clusterName: genesis.name,
+      pid: process.pid,
+      version,
+      startedAt: new Date(startedAt).toISOString(),
+      uptimeMs: Date.now() - startedAt,
+      addresses: engine.host.addresses(),
+      peers: { connected, known: total },
+      kb: {
+        paths: graph.paths,
+        versions: graph.size,
+        objects,
+        sizeBytes: bytes,
+        underReplicated: backlog.underReplicated,
+      },
+      resources: sampler.latest,
+    };
+  }
+
+  info(): Promise<Result<'node.info'>> {
+    const { genesis, self, version, agent, startedAt, nodeCreatedAt, paths } = this.#options;
+    return Promise.resolve({
+      nodeId: self.nodeId,
+      name: self.name,
+      zone: self.zone,
+      region: self.region,
+      peerId: this.#deps.engine.host.peerId,
+      clusterId: genesis.clusterId,
+      clusterName: genesis.name,
+      fingerprint: fingerprint(self.nodeId),
+      createdAt: new Date(nodeCreatedAt).toISOString(),
+      version,
+      nodeVersion: process.version,
+      platform: `${process.platform}-${process.arch}`,
+      pid: process.pid,
+      startedAt: new Date(startedAt).toISOString(),
+      home: paths.label,
+      socket: paths.socket,
+      logFile: paths.logFile,
+      storageWeight: self.storageWeight,
+      replicasWanted: genesis.replicas,
+      members: genesis.custodians.length,
+      agent,
+    });
+  }
+
+  wait({ condition, peers, timeoutMs }: WaitFor, { signal }: CallContext): Promise<void> {
+    const holds = () =>
+      this.#deps.state() === 'ready' &&
+      (condition === 'ready' || this.#deps.engine.host.peers().length >= peers);
+    return new Promise((resolve, reject) => {
+      const end = (settle: () => void) => {
+        unsubscribe();
+        clearTimeout(timer);
+        signal.removeEventListener('abort', onAbort);
+        settle();
+      };
+      const check = () => {
+        if (holds()) end(resolve);
+      };
+      const onAbort = () => end(() => reject(signal.reason));
+      const timer = setTimeout(() => end(() => reject(this.#notYet(condition))), timeoutMs);
+      const unsubscribe = this.#deps.hub.subscribe(check);
+      signal.addEventListener('abort', onAbort, { once: true });
+      check();
+    });
+  }
+
+  stop(): void {
+    this.#deps.stop();
+  }
+
+  metrics(): Promise<string> {
+    return this.#deps.metrics.text();
+  }
+
+  peers(): Promise<Result<'peers.list'>> {
+    return Promise.resolve(this.#deps.engine.peers.list());
+  }
+
+  async peer(id: string): Promise<Result<'peers.show'>> {
+    return this.#deps.engine.peers.show(id);
+  }
+
+  async addPeer(body: Body<'peers.add'>): Promise<Result<'peers.add'>> {
+    return this.#deps.engine.peers.add(body);
+  }
+
+  async removePeer(id: string): Promise<Result<'peers.remove'>> {
+    return this.#deps.engine.peers.remove(id);
+  }
+
+  pingPeer(
+    id: string,
+    body: Body<'peers.ping'>,
+    { signal }: CallContext,
+  ): Promise<Result<'peers.ping'>> {
+    return this.#deps.engine.peers.ping(id, body, signal);
+  }
+
+  findPeer(id: string, query: Query<'peers.find'>): Promise<Result<'peers.find'>> {
+    return this.#deps.engine.peers.find(id, query);
+  }
+
+  async whyPeer(id: string): Promise<Result<'peers.why'>> {
+    return this.#deps.engine.peers.why(id);
+  }
+
+  put(query: Query<'kb.put'>, upload: Upload, context: CallContext): Promise<Result<'kb.put'>> {
+    return this.#deps.engine.knowledge.put(query, upload, context);
+  }
+
+  get(query: Query<'kb.get'>, context: CallContext): Promise<Download> {
+    return this.#deps.engine.knowledge.get(query, context);
+  }
+
+  list(query: Query<'kb.ls'>): Promise<Result<'kb.ls'>> {
+    return this.#deps.engine.views.list(query);
+  }
+
+  async log(query: Query<'kb.log'>): Promise<Result<'kb.log'>> {
+    return this.#deps.engine.views.log(query);
+  }
+
+  stat(query: Query<'kb.stat'>): Promise<Result<'kb.stat'>> {
+    return this.#deps.engine.views.stat(query);
+  }
+
+  async where(query: Query<'kb.where'>): Promise<Result<'kb.where'>> {
+    return this.#deps.engine.views.where(query);
+  }
+
+  async snapshot(): Promise<Omit<Snapshot, 'type' | 'schema'>> {
+    const { engine, log } = this.#deps;
+    return {
+      time: new Date().toISOString(),
+      node: await this.status(),
+      peers: engine.peers.list().peers,
+      kb: await engine.views.recent(RECENT_MAX),
+      log: [...log.recent()],
+    };
+  }
+
+  subscribe(listener: (change: Change) => void): () => void {
+    return this.#deps.hub.subscribe(listener);
+  }
+
+  #notYet(condition: WaitFor['condition']): AegisError {
+    const { length } = this.#deps.engine.host.peers();
+    return condition === 'ready'
+      ? new AegisError('TIMEOUT', `the node is still ${this.#deps.state()}`)
+      : new AegisError('TIMEOUT', `the node has ${length} connected peers`, {
+          hint: 'See what keeps the others away: aegis peers, aegis peers why',
+        });
+  }
+}

@@ -1,0 +1,224 @@
+/**
+ * One running node with its API, from lock to lock. Many nodes can live in one process.
+ */
+import type { TcpListen } from '../api/server/bind.ts';
+import { Server } from '../api/server/server.ts';
+import { ensureHome } from '../config/home.ts';
+import { AegisError, toAegisError } from '../errors.ts';
+import { Keystore } from '../keys/keystore.ts';
+import { systemRandom } from '../keys/random.ts';
+import { HomeLock } from '../storage/home-lock.ts';
+import { createLog, type NodeLog } from '../telemetry/log.ts';
+import { createMetrics } from '../telemetry/metrics.ts';
+import { ResourceSampler } from '../telemetry/sampler.ts';
+import { NodeBackend, type NodeState } from './backend.ts';
+import { Engine } from './engine.ts';
+import { EventHub } from './events.ts';
+import { checkStart, type Opened, openHome, type StartOptions } from './opening.ts';
+import { notifySystemd } from './sd-notify.ts';
+import { Watch } from './watch.ts';
+
+export { checkStart } from './opening.ts';
+
+/** What a start, or a dry run of one, reports. */
+export interface NodeReady {
+  readonly nodeId: string;
+  readonly name: string;
+  readonly cluster: { readonly clusterId: string; readonly name: string };
+  readonly addresses: readonly string[];
+  readonly socket: string;
+  readonly pid: number;
+  readonly members: number;
+}
+
+export interface RunningNode {
+  readonly ready: NodeReady;
+  /** Begins the graceful stop; again is harmless. */
+  stop(): Promise<void>;
+  /** Resolves when the node has stopped. @throws what made it stop by itself. */
+  readonly stopped: Promise<void>;
+}
+
+/** Checks all that a start needs, the passphrase too, and starts nothing. */
+export async function dryRun(options: StartOptions): Promise<NodeReady> {
+  const opened = await openHome(options.paths, options.env, options.listen);
+  using _keystore = await openKeys(options);
+  return readyOf(options, opened, opened.settings['node.listen']);
+}
+
+/**
+ * Starts the node of a home. Resolves when it answers.
+ * @throws {AegisError} `ALREADY_RUNNING`, `WRONG_PASSPHRASE`, `KEYSTORE_DAMAGED`, `STORE_DAMAGED`,
+ * `PORT_IN_USE`, `BAD_CONFIG`, `HOME_TOO_NEW`, `DISK_FULL`.
+ */
+export async function startNode(options: StartOptions): Promise<RunningNode> {
+  await checkStart(options.paths, options.version);
+  await ensureHome(options.paths);
+  const lock = await HomeLock.acquire(options.paths.lock);
+  try {
+    const opened = await openHome(options.paths, options.env, options.listen);
+    const { settings } = opened;
+    const log = await createLog(
+      {
+        path: options.paths.logFile,
+        level: settings['log.level'],
+        maxSizeBytes: settings['log.maxSizeBytes'],
+        files: settings['log.files'],
+      },
+      { now: Date.now },
+    );
+    try {
+      return await new Starting(options, opened, { lock, log }).run();
+    } catch (error) {
+      const { code, message } = toAegisError(error);
+      log.write('error', 'the node could not start', { code, reason: message });
+      await log.close();
+      throw error;
+    }
+  } catch (error) {
+    await lock.release();
+    throw error;
+  }
+}
+
+/** Assembles the parts; what has been started is stopped again when a later part fails. */
+class Starting {
+  readonly #options: StartOptions;
+  readonly #opened: Opened;
+  readonly #lock: HomeLock;
+  readonly #log: NodeLog;
+  readonly #hub = new EventHub();
+  readonly #stopped = Promise.withResolvers<void>();
+  readonly #undo: (() => Promise<void> | void)[] = [];
+  #state: NodeState = 'starting';
+  #stopping: Promise<void> | undefined;
+
+  constructor(options: StartOptions, opened: Opened, parts: { lock: HomeLock; log: NodeLog }) {
+    this.#options = options;
+    this.#opened = opened;
+    this.#lock = parts.lock;
+    this.#log = parts.log;
+    this.#stopped.promise.catch(() => {});
+  }
+
+  async run(): Promise<RunningNode> {
+    try {
+      return await this.#assemble();
+    } catch (error) {
+      await this.#takeApart();
+      throw error;
+    }
+  }
+
+  async #assemble(): Promise<RunningNode> {
+    const { paths, version, env } = this.#options;
+    const { settings, genesis, self } = this.#opened;
+    const startedAt = Date.now();
+    const agent = `aegis/${version}`;
+    const metrics = createMetrics();
+    const keystore = await openKeys(this.#options);
+    this.#undo.push(() => keystore.close());
+    const { chainDb, contentDb } = paths;
+    const engine: Engine = await Engine.start(
+      { chainDb, contentDb, settings, genesis, keystore, agent },
+      {
+        log: this.#log,
+        metrics,
+        fatal: (error) => this.#die(error),
+        peersChanged: () => watch?.peersChanged(),
+        pathChanged: (path) => watch?.pathChanged(path),
+      },
+    );
+    this.#undo.push(() => engine.stop());
+    const sampler = new ResourceSampler({}, { metrics });
+    this.#undo.push(() => sampler.stop());
+    const nodeCreatedAt = keystore.inception.createdAt;
+    const backend = new NodeBackend(
+      { paths, version, agent, genesis, self, startedAt, nodeCreatedAt },
+      {
+        engine,
+        hub: this.#hub,
+        log: this.#log,
+        metrics,
+        sampler,
+        state: () => this.#state,
+        stop: () => void this.stop(),
+      },
+    );
+    const watch = new Watch({ backend, engine, hub: this.#hub, log: this.#log });
+    this.#undo.push(() => watch.stop());
+    const listen = settings['api.listen'];
+    const server = await Server.start(
+      { backend, paths, ...(listen === undefined ? {} : { listen: tcpOf(listen) }) },
+      { log: this.#log.child('api'), random: systemRandom, metrics },
+    );
+    this.#undo.push(() => {
+      engine.fail(new AegisError('STOPPING', 'the node is stopping'));
+      return server.stop();
+    });
+    this.#state = 'ready';
+    watch.peersChanged();
+    const ready = readyOf(this.#options, this.#opened, engine.host.addresses());
+    this.#log.write('info', 'the node is ready', { startMs: Date.now() - startedAt });
+    notifySystemd(env, '--ready', `--status=${ready.addresses.join(' ')}`);
+    return { ready, stop: () => this.stop(), stopped: this.#stopped.promise };
+  }
+
+  stop(): Promise<void> {
+    this.#stopping ??= this.#stop();
+    return this.#stopping;
+  }
+
+  async #stop(): Promise<void> {
+    this.#state = 'stopping';
+    notifySystemd(this.#options.env, '--stopping');
+    this.#log.write('info', 'the node stops');
+    await this.#takeApart();
+    await this.#log.close();
+    await this.#lock.release();
+    this.#stopped.resolve();
+  }
+
+  async #takeApart(): Promise<void> {
+    for (let undo = this.#undo.pop(); undo !== undefined; undo = this.#undo.pop()) {
+      try {
+        await undo();
+      } catch (error) {
+        const reason = toAegisError(error).message;
+        this.#log.write('warn', 'a part of the node did not stop cleanly', { reason });
+      }
+    }
+  }
+
+  /** State in memory and on disk may differ: nothing may be written or sent any more. */
+  #die(error: unknown): void {
+    const { code, message } = toAegisError(error);
+    this.#log.write('error', 'the node cannot go on', { code, reason: message });
+    this.#log.flushSync();
+    this.#stopped.reject(error);
+  }
+}
+
+function openKeys({ paths, passphrase }: StartOptions): Promise<Keystore> {
+  return Keystore.open({ dir: paths.keys, passphrase });
+}
+
+function readyOf(options: StartOptions, opened: Opened, addresses: readonly string[]): NodeReady {
+  const { genesis, self } = opened;
+  return {
+    nodeId: self.nodeId,
+    name: self.name,
+    cluster: { clusterId: genesis.clusterId, name: genesis.name },
+    addresses,
+    socket: options.paths.socket,
+    pid: process.pid,
+    members: genesis.custodians.length,
+  };
+}
+
+/** `host:port`; the form has been checked with the settings. */
+function tcpOf(listen: string): TcpListen {
+  const colon = listen.lastIndexOf(':');
+  const host = listen.slice(0, colon).replace(/^\[(.*)\]$/, '$1');
+  return { host, port: Number(listen.slice(colon + 1)) };
+}

@@ -1,0 +1,205 @@
+/** How the knowledge base looks to an operator: the answers of `kb ls`, `log`, `stat` and `where`. */
+import { CID } from 'multiformats/cid';
+import type { Query, Result } from '../api/contract/endpoints.ts';
+import type { KbEntry, KbHolder, KbItem, KbLogEntry } from '../api/contract/kb.ts';
+import { AegisError } from '../errors.ts';
+import { BLAKE3 } from '../kb/block.ts';
+import type { Replication } from '../kb/replication.ts';
+import type { Member } from '../model/genesis.ts';
+import { parsePath } from '../model/path.ts';
+import type { SignedVersion } from '../model/version.ts';
+import type { ContentStore } from '../storage/content-store.ts';
+import { Exporter } from './export.ts';
+import type { ObjectReader } from './object-reader.ts';
+import { resolveReference } from './reference.ts';
+
+export interface KbViewsDeps {
+  readonly self: string;
+  readonly machine: Replication;
+  readonly members: ReadonlyMap<string, Member>;
+  /** Copies that the placement asks for. */
+  readonly replicas: number;
+  readonly content: ContentStore;
+  readonly reader: ObjectReader;
+  isConnected(nodeId: string): boolean;
+}
+
+export class KbViews {
+  readonly #deps: KbViewsDeps;
+
+  constructor(deps: KbViewsDeps) {
+    this.#deps = deps;
+  }
+
+  /** The shown version of a path; undefined when there is none or it is a deletion. */
+  async entry(path: string): Promise<KbEntry | undefined> {
+    const shown = this.#deps.machine.graph.shown(path);
+    if (shown === undefined || shown.version.deleted === true) return undefined;
+    return await this.#entry(shown);
+  }
+
+  /** The newest entries first. */
+  async recent(count: number): Promise<KbEntry[]> {
+    const list = this.#deps.machine.graph.list().map((entry) => entry.shown);
+    list.sort((a, b) => b.version.time - a.version.time);
+    return await Promise.all(list.slice(0, count).map((signed) => this.#entry(signed)));
+  }
+
+  async list({ prefix, recursive, limit, after }: Query<'kb.ls'>): Promise<Result<'kb.ls'>> {
+    const items = await this.#items(prefix);
+    const all = this.#deps.machine.graph.list(prefix);
+    const isBelow = prefix === '' || prefix.endsWith('/');
+    const cut = (path: string): string | undefined => {
+      const slash = path.indexOf('/', prefix.length);
+      return slash < 0 || recursive || !isBelow ? undefined : path.slice(0, slash + 1);
+    };
+    const prefixes = [
+      ...new Set(all.map(({ path }) => cut(path)).filter((one) => one !== undefined)),
+    ];
+    const direct = all.filter(({ path }) => cut(path) === undefined);
+    const rest = after === undefined ? direct : direct.filter(({ path }) => path > after);
+    const page = rest.slice(0, limit);
+    const entries = await Promise.all(page.map(({ shown }) => this.#entry(shown)));
+    const next = rest.length > page.length ? (page.at(-1)?.path ?? null) : null;
+    return { prefix, entries, prefixes, items, total: direct.length, next };
+  }
+
+  log({ path, limit }: Query<'kb.log'>): Result<'kb.log'> {
+    const { graph } = this.#deps.machine;
+    const parsed = parsePath(path);
+    const versions = graph.log(parsed);
+    if (versions.length === 0) {
+      throw new AegisError('NOT_FOUND', `this node knows no ${JSON.stringify(parsed)}`, {
+        hint: 'See what it knows: aegis kb ls',
+      });
+    }
+    const heads = new Set(graph.heads(parsed).map((head) => head.cidText));
+    const shown = graph.shown(parsed)?.cidText;
+    return {
+      path: parsed,
+      versions: versions.slice(0, limit).map((signed) => this.#logEntry(signed, heads, shown)),
+      heads: heads.size,
+      total: versions.length,
+    };
+  }
+
+  async stat({ path }: Query<'kb.stat'>): Promise<Result<'kb.stat'>> {
+    const { signed } = resolveReference(this.#deps.machine.graph, path);
+    const { version } = signed;
+    const entry = await this.#entry(signed);
+    return {
+      ...entry,
+      message: version.message ?? null,
+      parents: version.parents.map(String),
+      sequence: version.sequence,
+      objects: entry.local ? await this.#countObjects(version.root) : null,
+      hash: version.root.multihash.code === BLAKE3 ? 'blake3' : 'sha2-256',
+    };
+  }
+
+  where({ path, cid }: Query<'kb.where'>): Result<'kb.where'> {
+    const { machine, members } = this.#deps;
+    if ((path === undefined) === (cid === undefined)) {
+      throw new AegisError('BAD_REQUEST', 'name either a path or a CID');
+    }
+    const found = path === undefined ? undefined : resolveReference(machine.graph, path).signed;
+    const root = found?.version.root ?? parseCid(cid!);
+    const { placed, confirmed } = machine.holders(root);
+    const nodeIds = [...new Set([...placed, ...confirmed])];
+    const holders = nodeIds.map((nodeId): KbHolder => {
+      const member = members.get(nodeId);
+      return {
+        nodeId,
+        name: member?.name ?? null,
+        zone: member?.zone ?? null,
+        placed: placed.includes(nodeId),
+        confirmed: confirmed.includes(nodeId),
+        reachable: nodeId === this.#deps.self || this.#deps.isConnected(nodeId),
+        self: nodeId === this.#deps.self,
+      };
+    });
+    const foundPath = found?.version.path ?? null;
+    return { path: foundPath, cid: root.toString(), replicas: this.#replicas(root), holders };
+  }
+
+  /** What is inside, when `prefix` names a stored directory whose content is here. */
+  async #items(prefix: string): Promise<KbItem[]> {
+    const name = prefix.endsWith('/') ? prefix.slice(0, -1) : prefix;
+    if (name === '') return [];
+    let reference: ReturnType<typeof resolveReference>;
+    try {
+      reference = resolveReference(this.#deps.machine.graph, name);
+    } catch {
+      return [];
+    }
+    const { root, directory } = reference.signed.version;
+    if (directory !== true || (await this.#deps.content.root(root))?.complete !== true) return [];
+    const exporter = new Exporter({ read: this.#deps.reader.below(root) });
+    const at = await exporter.resolve(root, reference.inside).catch(() => undefined);
+    if (at === undefined || (await exporter.describe(at)).kind === 'file') return [];
+    const items: KbItem[] = [];
+    for await (const link of exporter.children(at)) {
+      const { kind, sizeBytes } = await exporter.describe(link.cid);
+      const path = `${name}/${link.name}`;
+      items.push({ path, cid: link.cid.toString(), kind, sizeBytes: sizeBytes ?? link.tsize });
+    }
+    return items;
+  }
+
+  async #entry({ cidText, version }: SignedVersion): Promise<KbEntry> {
+    const { machine, members, content } = this.#deps;
+    const local = await content.root(version.root);
+    return {
+      path: version.path,
+      cid: version.root.toString(),
+      version: cidText,
+      kind: version.directory === true ? 'directory' : 'file',
+      sizeBytes: version.sizeBytes,
+      generation: version.generation,
+      author: version.author,
+      authorName: members.get(version.author)?.name ?? null,
+      time: new Date(version.time).toISOString(),
+      heads: machine.graph.heads(version.path).length,
+      replicas: this.#replicas(version.root),
+      local: local?.complete === true,
+    };
+  }
+
+  #logEntry(signed: SignedVersion, heads: Set<string>, shown: string | undefined): KbLogEntry {
+    const { cidText, version } = signed;
+    return {
+      version: cidText,
+      cid: version.root.toString(),
+      kind: version.directory === true ? 'directory' : 'file',
+      sizeBytes: version.sizeBytes,
+      generation: version.generation,
+      author: version.author,
+      authorName: this.#deps.members.get(version.author)?.name ?? null,
+      sequence: version.sequence,
+      time: new Date(version.time).toISOString(),
+      message: version.message ?? null,
+      deleted: version.deleted === true,
+      parents: version.parents.map(String),
+      head: heads.has(cidText),
+      shown: cidText === shown,
+    };
+  }
+
+  #replicas(root: CID): { wanted: number; confirmed: number } {
+    const { placed, confirmed } = this.#deps.machine.holders(root);
+    return { wanted: Math.min(this.#deps.replicas, placed.length), confirmed: confirmed.length };
+  }
+
+  async #countObjects(root: CID): Promise<number> {
+    const exporter = new Exporter({ read: this.#deps.reader.below(root) });
+    return await exporter.countObjects(root);
+  }
+}
+
+function parseCid(text: string): CID {
+  try {
+    return CID.parse(text);
+  } catch (cause) {
+    throw new AegisError('BAD_REQUEST', `${JSON.stringify(text)} is not a CID`, { cause });
+  }
+}

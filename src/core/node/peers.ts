@@ -1,0 +1,236 @@
+/**
+ * The peers of a running node: carries out what the peer book decides, tells it what happened, and
+ * answers the operator's questions about peers. It decides nothing about dialling itself.
+ */
+import type { Body, Query, Result } from '../api/contract/endpoints.ts';
+import type { Peer } from '../api/contract/peers.ts';
+import { AegisError, toAegisError } from '../errors.ts';
+import type { Outcome } from '../machine.ts';
+import type { Member } from '../model/genesis.ts';
+import { peerIdOf } from '../model/identity.ts';
+import type { Host } from '../network/host.ts';
+import type { PeerConnection } from '../network/peer-table.ts';
+import type { PeerBook, PeerInput, PeerOutcome } from '../peers/book.ts';
+import type { PeerStatus } from '../peers/target.ts';
+import type { Clock, Log } from '../ports.ts';
+
+export const PEERS_MACHINE = 'peers';
+
+export interface PeersDeps {
+  readonly self: string;
+  readonly members: ReadonlyMap<string, Member>;
+  readonly book: PeerBook;
+  readonly host: Host;
+  readonly clock: Clock;
+  readonly log: Log;
+  submit(input: PeerInput): boolean;
+  /** A peer came, went or changed its state. */
+  changed(): void;
+}
+
+const DIAL_TIMEOUT_MS = 10_000;
+
+export class Peers {
+  readonly #deps: PeersDeps;
+  #refused: { address: string; error: AegisError } | undefined;
+
+  constructor(deps: PeersDeps) {
+    this.#deps = deps;
+  }
+
+  /** Starts to dial. The host must be running. */
+  start(extra: readonly string[]): void {
+    const { host, members, submit } = this.#deps;
+    host.onPeer(({ type, nodeId }) => {
+      submit({ type, nodeId });
+      this.#deps.changed();
+    });
+    host.onAddresses(({ nodeId, addresses }) => submit({ type: 'learned', nodeId, addresses }));
+    for (const { nodeId, addresses } of members.values()) {
+      submit({ type: 'member', nodeId, addresses });
+    }
+    for (const address of extra) submit({ type: 'add', address });
+    submit({ type: 'start' });
+  }
+
+  /** Carries out what the book has decided. */
+  tell(outcome: Outcome): void {
+    const decided = outcome as PeerOutcome;
+    if (decided.type === 'dial') void this.#dial(decided.address);
+    else if (decided.type === 'hang-up') void this.#deps.host.hangUp(decided.nodeId);
+    else this.#refused = decided;
+  }
+
+  list(): Result<'peers.list'> {
+    const peers = this.#deps.book
+      .list()
+      .filter((status) => status.nodeId !== this.#deps.self)
+      .map((status) => this.#view(status));
+    peers.sort((a, b) => (order(a) < order(b) ? -1 : 1));
+    const connected = peers.filter((peer) => peer.state === 'connected').length;
+    return { peers, total: peers.length, connected };
+  }
+
+  show(id: string): Result<'peers.show'> {
+    return { peer: this.#find(id) };
+  }
+
+  add({ address }: Body<'peers.add'>): Result<'peers.add'> {
+    const known = this.#deps.book.list().some((peer) => peer.addresses.includes(address));
+    this.#refused = undefined;
+    this.#deps.submit({ type: 'add', address });
+    return { address, added: !known };
+  }
+
+  remove(id: string): Result<'peers.remove'> {
+    const peer = this.#find(id);
+    const status = this.#deps.book.why(peer.nodeId ?? peer.address ?? id);
+    const key = peer.nodeId ?? peer.address;
+    if (key === null) throw notFound(id);
+    this.#deps.submit({ type: 'remove', nodeId: key });
+    const disconnected = peer.state === 'connected';
+    return { nodeId: peer.nodeId, removed: [...(status?.addresses ?? [])], disconnected };
+  }
+
+  async ping(
+    id: string,
+    { count }: Body<'peers.ping'>,
+    signal: AbortSignal,
+  ): Promise<Result<'peers.ping'>> {
+    const nodeId = this.#nodeId(id);
+    const rttsMs: number[] = [];
+    for (let i = 0; i < count && !signal.aborted; i += 1) {
+      try {
+        rttsMs.push(round(await this.#deps.host.ping(nodeId)));
+      } catch (error) {
+        if (i === count - 1 && rttsMs.length === 0) throw toAegisError(error);
+      }
+    }
+    const sum = rttsMs.reduce((a, b) => a + b, 0);
+    return {
+      nodeId,
+      sent: count,
+      received: rttsMs.length,
+      rttsMs,
+      rttMsMin: rttsMs.length === 0 ? null : Math.min(...rttsMs),
+      rttMsAvg: rttsMs.length === 0 ? null : round(sum / rttsMs.length),
+      rttMsMax: rttsMs.length === 0 ? null : Math.max(...rttsMs),
+    };
+  }
+
+  async find(id: string, query: Query<'peers.find'>): Promise<Result<'peers.find'>> {
+    const known = this.#deps.book.list().find((status) => this.#isMeant(status, id));
+    const nodeId = known?.nodeId ?? null;
+    const member = nodeId === null ? undefined : this.#deps.members.get(nodeId);
+    const peerId = member === undefined ? id : peerIdOf(member.networkKey);
+    const addresses = known === undefined ? [] : [...known.addresses];
+    try {
+      const found = await this.#deps.host.findPeer(peerId, { timeoutMs: query.timeoutMs });
+      return { nodeId, peerId, addresses: [...new Set([...addresses, ...found])] };
+    } catch (error) {
+      if (addresses.length === 0) throw error;
+      return { nodeId, peerId, addresses };
+    }
+  }
+
+  why(id: string): Result<'peers.why'> {
+    const peer = this.#find(id);
+    return { peer, reasons: this.#reasons(peer) };
+  }
+
+  async #dial(address: string): Promise<void> {
+    const { host, submit, log } = this.#deps;
+    try {
+      const { nodeId } = await host.dial(address, { timeoutMs: DIAL_TIMEOUT_MS });
+      submit({ type: 'dialed', address, nodeId });
+    } catch (error) {
+      const { code, message } = toAegisError(error);
+      log.write('debug', 'a dial failed', { address, code, reason: message });
+      submit({ type: 'dial-failed', address, code, message });
+      this.#deps.changed();
+    }
+  }
+
+  #reasons(peer: Peer): string[] {
+    if (peer.state === 'connected') {
+      return [`connected since ${peer.connectedAt}, ${peer.direction}, at ${peer.address}`];
+    }
+    const reasons: string[] = [];
+    if (peer.lastError !== null) reasons.push(`the last dial failed: ${peer.lastError}`);
+    if (peer.attempts > 0) reasons.push(`${peer.attempts} dials failed since it was connected`);
+    if (peer.state === 'dialing') reasons.push(`a dial to ${peer.address} is under way`);
+    if (peer.nextDialAt !== null) reasons.push(`the next dial is at ${peer.nextDialAt}`);
+    if (peer.state === 'unknown') {
+      reasons.push('no address is known, or it was removed with aegis peers remove');
+    }
+    if (this.#refused !== undefined && this.#refused.address === peer.address) {
+      reasons.push(this.#refused.error.message);
+    }
+    return reasons;
+  }
+
+  #find(id: string): Peer {
+    const matches = this.#deps.book.list().filter((status) => this.#isMeant(status, id));
+    if (matches.length === 0) throw notFound(id);
+    if (matches.length > 1) {
+      throw new AegisError('BAD_REQUEST', `${id} may mean ${matches.length} peers`, {
+        hint: 'Give more of the node id.',
+      });
+    }
+    return this.#view(matches[0]!);
+  }
+
+  #nodeId(id: string): string {
+    const { nodeId } = this.#find(id);
+    if (nodeId === null) throw new AegisError('NOT_REACHABLE', `nobody has answered at ${id} yet`);
+    return nodeId;
+  }
+
+  #isMeant({ nodeId, addresses }: PeerStatus, id: string): boolean {
+    if (addresses.includes(id)) return true;
+    if (nodeId === undefined) return false;
+    const member = this.#deps.members.get(nodeId);
+    if (member?.name === id) return true;
+    if (member !== undefined && peerIdOf(member.networkKey) === id) return true;
+    return nodeId === id || (id.length >= 10 && nodeId.startsWith(id));
+  }
+
+  #view(status: PeerStatus): Peer {
+    const { nodeId } = status;
+    const member = nodeId === undefined ? undefined : this.#deps.members.get(nodeId);
+    const open = nodeId === undefined ? undefined : this.#deps.host.peer(nodeId);
+    return {
+      nodeId: nodeId ?? null,
+      name: member?.name ?? null,
+      zone: member?.zone ?? null,
+      peerId: member === undefined ? null : peerIdOf(member.networkKey),
+      state: open !== undefined ? 'connected' : stateOf(status),
+      attempts: status.attempts,
+      lastError: status.lastError?.message ?? null,
+      nextDialAt: status.nextDialAt === undefined ? null : timeText(status.nextDialAt),
+      ...connectionView(status, open),
+    };
+  }
+}
+
+function connectionView(status: PeerStatus, open: PeerConnection | undefined) {
+  return {
+    address: open?.address ?? status.addresses[0] ?? null,
+    direction: open?.direction ?? null,
+    rttMs: open?.rttMs === undefined ? null : round(open.rttMs),
+    agent: open?.agent ?? null,
+    connectedAt: open === undefined ? null : timeText(open.connectedAt),
+    bytesIn: open?.bytesIn ?? 0,
+    bytesOut: open?.bytesOut ?? 0,
+  };
+}
+
+const stateOf = ({ state }: PeerStatus): Peer['state'] =>
+  // The book may not have heard yet that the connection is gone.
+  state === 'removed' || state === 'connected' ? 'unknown' : state;
+
+const order = (peer: Peer): string => `${peer.name ?? '~'} ${peer.nodeId ?? ''} ${peer.address}`;
+const round = (ms: number): number => Math.round(ms * 1000) / 1000;
+const timeText = (ms: number): string => new Date(ms).toISOString();
+const notFound = (id: string): AegisError =>
+  new AegisError('NOT_FOUND', `no peer is called ${id}`, { hint: 'See them all: aegis peers' });

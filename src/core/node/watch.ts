@@ -1,0 +1,79 @@
+/**
+ * Turns what happens in a node into events for those who watch. What changes often (round trips,
+ * memory, counters) is compared once a second, and only while somebody watches.
+ */
+import type { Peer } from '../api/contract/peers.ts';
+import type { NodeLog } from '../telemetry/log.ts';
+import type { NodeBackend } from './backend.ts';
+import type { Engine } from './engine.ts';
+import type { EventHub } from './events.ts';
+
+export interface WatchDeps {
+  readonly backend: NodeBackend;
+  readonly engine: Engine;
+  readonly hub: EventHub;
+  readonly log: NodeLog;
+}
+
+const INTERVAL_MS = 1000;
+
+export class Watch {
+  readonly #deps: WatchDeps;
+  readonly #timer: NodeJS.Timeout;
+  readonly #unsubscribe: () => void;
+  #peers = new Map<string, { readonly peer: Peer; readonly text: string }>();
+
+  constructor(deps: WatchDeps) {
+    this.#deps = deps;
+    this.#timer = setInterval(() => void this.#look(), INTERVAL_MS);
+    this.#timer.unref();
+    this.#unsubscribe = deps.log.onLine((line) => {
+      deps.hub.emit(() => ({ type: 'log', line: { ...line } }));
+    });
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
+    this.#unsubscribe();
+  }
+
+  peersChanged(): void {
+    if (!this.#deps.hub.isWatched) return;
+    const now = new Map<string, { peer: Peer; text: string }>();
+    for (const peer of this.#deps.engine.peers.list().peers) {
+      now.set(`${peer.nodeId} ${peer.address}`, { peer, text: JSON.stringify(peer) });
+    }
+    for (const [key, { peer, text }] of now) {
+      if (this.#peers.get(key)?.text === text) continue;
+      this.#deps.hub.emit(() => ({ type: 'peer', peer }));
+    }
+    for (const [key, { peer }] of this.#peers) {
+      if (now.has(key)) continue;
+      const { nodeId, address } = peer;
+      this.#deps.hub.emit(() => ({ type: 'peer-gone', nodeId, address }));
+    }
+    this.#peers = now;
+  }
+
+  pathChanged(path: string): void {
+    if (!this.#deps.hub.isWatched) return;
+    void this.#deps.engine.views.entry(path).then(
+      (entry) => {
+        if (entry !== undefined) this.#deps.hub.emit(() => ({ type: 'kb', entry }));
+      },
+      // The store is closing; whoever watches learns that from the end of the stream.
+      () => {},
+    );
+  }
+
+  async #look(): Promise<void> {
+    if (!this.#deps.hub.isWatched) return;
+    this.peersChanged();
+    try {
+      const node = await this.#deps.backend.status();
+      this.#deps.hub.emit(() => ({ type: 'node', node }));
+    } catch {
+      // As above.
+    }
+  }
+}
