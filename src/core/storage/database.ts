@@ -12,6 +12,7 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
+import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { AegisError } from '../errors.ts';
 import { MIB } from '../units.ts';
@@ -51,6 +52,7 @@ export function openDatabase(
     createPrivate(path);
     const unclean = (sizeOf(`${path}-wal`) ?? 0) > 0;
     db = new DatabaseSync(path);
+    checkIdentity(db, spec);
     configure(db, spec, options);
     checkHealth(db, path, unclean, options);
     prepareSchema(db, path, spec);
@@ -71,6 +73,7 @@ export function openReadOnly(path: string, spec: DatabaseSpec): DatabaseSync {
   try {
     db = new DatabaseSync(path, { readOnly: true, timeout: 5000 });
     db.exec(`PRAGMA cache_size = ${-Math.ceil(spec.cacheSizeBytes / 1024)}`);
+    checkIdentity(db, spec);
     checkVersion(db, path, spec);
     return db;
   } catch (error) {
@@ -121,7 +124,14 @@ class Damage extends Error {}
  * existing file is not touched: closing a descriptor of it would drop SQLite's own locks.
  */
 function createPrivate(path: string): void {
-  if (sizeOf(path) !== undefined) return;
+  const stats = lstatSync(path, { throwIfNoEntry: false });
+  if (stats !== undefined) {
+    if (stats.isFile()) return;
+    throw new AegisError('DENIED', `${path} is not a regular file`);
+  }
+  if (sizeOf(dirname(path)) === undefined) {
+    throw new AegisError('NOT_FOUND', `cannot make ${path}: its directory does not exist`);
+  }
   const { O_CREAT, O_EXCL, O_RDWR } = constants;
   closeSync(openSync(path, O_CREAT | O_EXCL | O_RDWR, 0o600));
 }
@@ -174,9 +184,14 @@ function prepareSchema(db: DatabaseSync, path: string, spec: DatabaseSpec): void
   }
 }
 
-function checkVersion(db: DatabaseSync, path: string, spec: DatabaseSpec): number {
+/** Before anything is changed: another program's file is set aside as it was. */
+function checkIdentity(db: DatabaseSync, spec: DatabaseSpec): void {
   const id = integer(db, 'application_id');
-  if (id !== spec.applicationId) throw new Damage(`it is another kind of database (id ${id})`);
+  if (id === spec.applicationId || (id === 0 && integer(db, 'schema_version') === 0)) return;
+  throw new Damage(`it is another kind of database (id ${id})`);
+}
+
+function checkVersion(db: DatabaseSync, path: string, spec: DatabaseSpec): number {
   const version = integer(db, 'user_version');
   if (version > spec.schemaVersion) {
     const known = `this aegis knows up to ${spec.schemaVersion}`;

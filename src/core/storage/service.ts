@@ -5,8 +5,9 @@
 import type { MessagePort } from 'node:worker_threads';
 import { assert } from '../assert.ts';
 import { AegisError } from '../errors.ts';
+import { markSuspect } from './database.ts';
 import { type Answer, type Operations, type Question, READY_ID } from './protocol.ts';
-import { explainSqlite, isFatal } from './sqlite-errors.ts';
+import { explainSqlite, isFatal, kindOf } from './sqlite-errors.ts';
 
 export type Handlers<O> = {
   readonly [K in keyof O]: O[K] extends { args: infer A; result: infer R }
@@ -47,6 +48,8 @@ export function serve<O extends { close: Operations[string] }>(
       if (operation === 'close') service.close();
       port.postMessage({ id, value } satisfies Answer, transfers(value));
     } catch (error) {
+      // Found while in use: the next open looks at the whole file, and sets it aside if need be.
+      if (kindOf(error) === 'damaged') markSuspect(path);
       fail(id, error);
     }
     if (operation === 'close') port.close();

@@ -4,7 +4,7 @@
  */
 import { statfsSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { AegisError } from '../errors.ts';
+import { AegisError, toAegisError } from '../errors.ts';
 
 /** Primary result codes (sqlite.org/rescode.html); extended codes carry more in the upper bits. */
 const SQLITE_PERM = 3;
@@ -94,6 +94,6 @@ export function explainSqlite(error: unknown, path: string): AegisError {
             cause: error,
           });
     default:
-      return new AegisError('BUG', `${path}: ${reason}`, { cause: error });
+      return toAegisError(error);
   }
 }
