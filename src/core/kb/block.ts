@@ -31,7 +31,9 @@ export function fits(cid: CID, bytes: Uint8Array, hasher: Hasher): boolean {
 }
 
 /** A short map key for a CID: its bytes, one character each. Equal CIDs have equal keys. */
-export const keyOf = (cid: CID): string => Buffer.from(cid.bytes).toString('latin1');
+export function keyOf({ bytes }: CID): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1');
+}
 
 /** Finds the hasher for a CID; undefined for a hash that is not served. */
 export type Hashers = (code: number) => Hasher | undefined;

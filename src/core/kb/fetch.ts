@@ -230,6 +230,9 @@ export class Fetch {
       const what = `claims ${below} bytes, more than the ${maxBytes} allowed`;
       throw new AegisError('TOO_LARGE', `the root ${root.toString()} ${what}`);
     }
+    // The node goes to the store before anything below it comes from elsewhere: after a crash the
+    // parts would be of no use without it.
+    this.#store(stream);
     const others = stream.split(segmentBytes);
     if (others.length === 0) return;
     this.#queue = [...this.#queue, ...others].toSorted((a, b) => comparePaths(a.from, b.from));

@@ -88,9 +88,11 @@ export class Incoming {
     if (bytes.length > LIMITS.blockBytes) return `sent an object of ${bytes.length} bytes`;
     // The store checks the leaves; a node is followed at once, so it is checked now.
     if (isNode(cid) && !this.#fits(cid, bytes)) return `sent false bytes for ${cid.toString()}`;
-    this.#start ??= { from: step.path, ancestors: this.#walk.ancestors() };
+    const { path: from } = step;
+    const ancestors = this.#walk.ancestors();
     const node = this.#read(cid, bytes);
     if (typeof node === 'string') return node;
+    this.#start ??= { from, ancestors };
     this.#received += 1;
     this.#blocks.push({ cid, bytes });
     this.#gatheredBytes += bytes.length;
@@ -138,7 +140,8 @@ export class Incoming {
 
   #read(cid: CID, bytes: Uint8Array): Node | Lie {
     try {
-      return this.#walk!.give(bytes);
+      // What is kept of a node points into its bytes, and the store may take the memory away.
+      return this.#walk!.give(isNode(cid) ? Uint8Array.from(bytes) : bytes);
     } catch (error) {
       if (!isNode(cid) && !this.#fits(cid, bytes)) return `sent false bytes for ${cid.toString()}`;
       throw error;

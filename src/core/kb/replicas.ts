@@ -27,6 +27,8 @@ export interface Account {
   readonly confirmed: Set<string>;
   /** Numbers of copies that somebody waits for. */
   readonly wants: Set<number>;
+  /** The version does not concern this node; somebody here asked all the same. Not durable. */
+  readonly isGuest: boolean;
 }
 
 export class Replicas {
@@ -50,6 +52,7 @@ export class Replicas {
   get underReplicated(): number {
     let count = 0;
     for (const account of this.#accounts.values()) {
+      if (account.isGuest) continue;
       const wanted = Math.min(this.#options.replicas, account.placed.length);
       const placed = account.placed.filter((nodeId) => this.#has(account, nodeId)).length;
       if (placed < wanted) count += 1;
@@ -61,13 +64,14 @@ export class Replicas {
     return placeHolders(root, this.#options.members, this.#options.replicas);
   }
 
-  /** Opens the account of a version; undefined when it does not concern this node. */
-  add(version: SignedVersion): Account | undefined {
+  /** Opens the account of a version; undefined when it does not concern this node, unless asked. */
+  add(version: SignedVersion, isAsked = false): Account | undefined {
     const known = this.#accounts.get(version.cidText);
     if (known !== undefined) return known;
     const placed = this.placed(version.version.root);
     const concerned = new Set([version.version.author, ...placed]);
-    if (!concerned.has(this.#options.nodeId)) return undefined;
+    const isGuest = !concerned.has(this.#options.nodeId);
+    if (isGuest && !isAsked) return undefined;
     const rootKey = keyOf(version.version.root);
     const account = {
       version,
@@ -76,6 +80,7 @@ export class Replicas {
       concerned,
       confirmed: new Set<string>(),
       wants: new Set<number>(),
+      isGuest,
     };
     this.#accounts.set(version.cidText, account);
     const group = this.#byRoot.get(rootKey) ?? new Set();
@@ -124,7 +129,7 @@ export class Replicas {
     if (account.confirmed.has(nodeId) === isCopy) return false;
     if (isCopy) account.confirmed.add(nodeId);
     else account.confirmed.delete(nodeId);
-    digestOf(this.#believed, nodeId).toggle(memberOf(account.version));
+    if (!account.isGuest) digestOf(this.#believed, nodeId).toggle(memberOf(account.version));
     this.#setUnconfirmed(account, nodeId, !isCopy && this.isStored(account.version));
     return true;
   }
@@ -159,7 +164,8 @@ export class Replicas {
   /** The copies here of which `nodeId` keeps account. */
   *hereFor(nodeId: string): Generator<Account> {
     for (const account of this.#accounts.values()) {
-      if (account.concerned.has(nodeId) && this.isStored(account.version)) yield account;
+      if (account.isGuest || !account.concerned.has(nodeId)) continue;
+      if (this.isStored(account.version)) yield account;
     }
   }
 
@@ -170,7 +176,7 @@ export class Replicas {
   }
 
   #toggleHere(account: Account, isHere: boolean): void {
-    for (const nodeId of account.concerned) {
+    for (const nodeId of account.isGuest ? [] : account.concerned) {
       digestOf(this.#here, nodeId).toggle(memberOf(account.version));
     }
     for (const nodeId of account.placed) {

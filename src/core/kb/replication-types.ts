@@ -38,7 +38,7 @@ export type ReplicationInput =
   | { readonly type: 'lost'; readonly root: CID }
   /** A fetch that was asked for came to nothing. */
   | { readonly type: 'fetch-failed'; readonly root: CID }
-  /** Tell once when the version has this many copies. Only for versions that concern this node. */
+  /** Tell once when the version has this many copies. */
   | { readonly type: 'want'; readonly version: string; readonly copies: number }
   | { readonly type: 'alarm'; readonly key: string };
 

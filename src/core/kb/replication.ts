@@ -236,14 +236,18 @@ export class Replication implements Machine<ReplicationInput> {
   #lost(root: CID): void {
     if (!this.hasRoot(root)) return;
     this.#ready.persist(TABLES.roots, root.toString(), undefined);
-    for (const account of this.#replicas.setRoot(root, false)) this.#want(account);
+    for (const account of this.#replicas.setRoot(root, false)) {
+      if (!account.isGuest) this.#want(account);
+    }
   }
 
   #wantCopies(cidText: string, copies: number): void {
-    const account = this.#replicas.get(cidText);
+    const version = this.graph.get(cidText);
+    const account = version === undefined ? undefined : this.#replicas.add(version, true);
     if (account === undefined) return;
     account.wants.add(copies);
     this.#outbox.changed.add(account);
+    if (account.isGuest && this.#replicas.isStored(account.version)) this.#copied(account);
   }
 
   #peerUp(nodeId: string, now: Instant): void {
@@ -405,7 +409,8 @@ export class Replication implements Machine<ReplicationInput> {
     const named = new Set(versions.map(String));
     if (isReset) {
       for (const account of this.#replicas.accounts()) {
-        if (!named.has(account.version.cidText)) this.#setConfirmed(account, from, false);
+        if (account.isGuest || named.has(account.version.cidText)) continue;
+        this.#setConfirmed(account, from, false);
       }
     }
     for (const cidText of named) {
@@ -417,6 +422,7 @@ export class Replication implements Machine<ReplicationInput> {
   #setConfirmed(account: Account, nodeId: string, isCopy: boolean): void {
     if (!this.#replicas.setConfirmed(account, nodeId, isCopy)) return;
     this.#outbox.changed.add(account);
+    if (account.isGuest) return;
     const nodes = encodeReplicas([...account.confirmed]);
     this.#ready.persist(TABLES.replicas, account.version.cidText, nodes);
   }
