@@ -64,7 +64,11 @@ export abstract class BaseCommand<
       args: this.ctor.args,
       strict: this.ctor.strict,
     });
-    this.flags = flags as FlagsOf<T>;
+    // The types say that a boolean is always there; oclif leaves out one that was not given.
+    const off = Object.entries({ ...globalFlags, ...this.ctor.flags })
+      .filter(([, flag]) => flag.type === 'boolean')
+      .map(([name]) => [name, false] as const);
+    this.flags = { ...Object.fromEntries(off), ...flags } as FlagsOf<T>;
     this.args = args as ArgsOf<T>;
     this.paint = coloursFor(process.stdout, { off: this.#global['no-color'] || this.json });
     this.#interruption.listen();

@@ -98,7 +98,7 @@ export async function hasGenesis(paths: HomePaths, bytes: Uint8Array): Promise<b
   const before = await readDocument(paths.genesis, GENESIS_BYTES_MAX);
   if (Buffer.compare(before, bytes) === 0) return true;
   throw new AegisError('EXISTS', `the node at ${paths.label} is in another cluster already`, {
-    hint: 'A home serves one cluster for ever: see it with aegis cluster show, or use another --home.',
+    hint: 'A home serves one cluster for ever. See it: aegis cluster show; or use another --home.',
   });
 }
 

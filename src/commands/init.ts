@@ -6,8 +6,15 @@ import { facts } from '../cli/format.ts';
 import { safeText } from '../cli/text.ts';
 import { VERSION } from '../cli/version.ts';
 import type { InitResult } from '../core/api/contract/keys.ts';
-import { AegisError } from '../core/errors.ts';
+import { AegisError, hasCode } from '../core/errors.ts';
 import { statIfPresent } from '../core/files.ts';
+import type { Keystore } from '../core/keys/keystore.ts';
+
+interface Names {
+  readonly name: string;
+  readonly zone: string;
+  readonly region: string;
+}
 
 /** Below this a passphrase is worth a warning. */
 const PASSPHRASE_CHARACTERS_MIN = 12;
@@ -66,48 +73,33 @@ export default class Init extends BaseCommand<typeof Init, InitResult> {
   };
 
   protected override async work(): Promise<InitResult> {
-    const { flags } = this;
     const paths = this.home();
     if ((await statIfPresent(paths.format)) !== undefined) {
       throw new AegisError('EXISTS', `there is an aegis home at ${paths.label} already`, {
         hint: 'See its keys: aegis keys list. For another node choose another --home.',
       });
     }
-    const { checkLabel } = await import('../core/model/identity.ts');
-    const name = checkLabel('name', flags.name ?? hostname().split('.')[0]!);
-    const zone = checkLabel('zone', flags.zone);
-    const region = checkLabel('region', flags.region);
+    const names = await this.#names();
     const { ensureHome } = await import('../core/config/home.ts');
     await ensureHome(paths);
-
-    const passphrase = await this.#choosePassphrase(paths.keys);
-    const nextFile = flags['next-passphrase-file'];
-    const next =
-      nextFile === undefined
-        ? {}
-        : { nextPassphrase: await this.passphrase("the identity's successor", { file: nextFile }) };
-    const { Keystore } = await import('../core/keys/keystore.ts');
-    const { systemRandom } = await import('../core/keys/random.ts');
-    const fields = { dir: paths.keys, name, zone, region, passphrase, ...next };
-    const createdAt = Date.now();
-    const created = await Keystore.create({ ...fields, createdAt }, { random: systemRandom });
-    created.keystore.close();
-    await this.#writeConfig({ name, zone, region });
+    // Settings first: they are checked as they are written, and a home without keys is no loss.
+    await this.#writeSettings(names);
+    using keystore = await this.#keystore(names);
+    const { writeFormat } = await import('../core/config/format.ts');
+    await writeFormat(paths, { aegis: VERSION });
 
     const { fingerprint } = await import('../core/model/bundle.ts');
     const { peerIdOf } = await import('../core/model/identity.ts');
-    const { nodeId } = created;
-    this.#nextSteps(nextFile !== undefined);
+    const { nodeId, inception } = keystore;
+    this.#nextSteps();
     return {
       schema: 'aegis.init/1',
       home: paths.label,
       keysDir: paths.keys,
       nodeId,
       fingerprint: fingerprint(nodeId),
-      peerId: peerIdOf(created.keystore.inception.networkKey),
-      name,
-      zone,
-      region,
+      peerId: peerIdOf(inception.networkKey),
+      ...names,
     };
   }
 
@@ -121,6 +113,55 @@ export default class Init extends BaseCommand<typeof Init, InitResult> {
     ]);
   }
 
+  async #names(): Promise<Names> {
+    const { name, zone, region } = this.flags;
+    const { checkLabel } = await import('../core/model/identity.ts');
+    return {
+      name: checkLabel('name', name ?? hostname().split('.')[0]!),
+      zone: checkLabel('zone', zone),
+      region: checkLabel('region', region),
+    };
+  }
+
+  async #writeSettings(names: Names): Promise<void> {
+    const { listen, 'storage-weight': storageWeight } = this.flags;
+    const { writeSettings } = await import('../core/config/settings.ts');
+    await writeSettings(this.home(), {
+      node: {
+        ...names,
+        ...(listen === undefined ? {} : { listen }),
+        ...(storageWeight === undefined ? {} : { storageWeight }),
+      },
+    });
+  }
+
+  /** New keys; or those of an `init` that was cut off before its end, if they are the same. */
+  async #keystore(names: Names): Promise<Keystore> {
+    const { keys: dir } = this.home();
+    const passphrase = await this.#choosePassphrase(dir);
+    const nextFile = this.flags['next-passphrase-file'];
+    const next =
+      nextFile === undefined
+        ? {}
+        : { nextPassphrase: await this.passphrase("the identity's successor", { file: nextFile }) };
+    const { Keystore: Store } = await import('../core/keys/keystore.ts');
+    const { systemRandom } = await import('../core/keys/random.ts');
+    const createdAt = Date.now();
+    try {
+      const options = { dir, ...names, passphrase, ...next, createdAt };
+      return (await Store.create(options, { random: systemRandom })).keystore;
+    } catch (error) {
+      if (!hasCode(error, 'EXISTS')) throw error;
+      const found = await Store.open({ dir, passphrase }).catch(() => undefined);
+      const { name, zone, region } = found?.inception ?? {};
+      if (found && name === names.name && zone === names.zone && region === names.region) {
+        return found;
+      }
+      found?.close();
+      throw error;
+    }
+  }
+
   async #choosePassphrase(keysDir: string): Promise<string> {
     const passphrase = await this.passphrase(`the new keystore in ${keysDir}`, { confirm: true });
     if (passphrase.length < PASSPHRASE_CHARACTERS_MIN) {
@@ -132,23 +173,9 @@ export default class Init extends BaseCommand<typeof Init, InitResult> {
     return passphrase;
   }
 
-  async #writeConfig(node: { name: string; zone: string; region: string }): Promise<void> {
-    const paths = this.home();
-    const { listen, 'storage-weight': storageWeight } = this.flags;
-    const { writeSettings } = await import('../core/config/settings.ts');
-    await writeSettings(paths, {
-      node: {
-        ...node,
-        ...(listen === undefined ? {} : { listen }),
-        ...(storageWeight === undefined ? {} : { storageWeight }),
-      },
-    });
-    const { writeFormat } = await import('../core/config/format.ts');
-    await writeFormat(paths, { aegis: VERSION });
-  }
-
-  #nextSteps(ownNextPassphrase: boolean): void {
-    const advice = ownNextPassphrase ? '' : ' (it has the same passphrase until you change it)';
+  #nextSteps(): void {
+    const own = this.flags['next-passphrase-file'] !== undefined;
+    const advice = own ? '' : ' (it has the same passphrase until you change it)';
     this.note(`Keep the identity's successor elsewhere${advice}:`);
     this.note('  aegis keys export --next --remove --out /media/usb/next.key.json');
     this.note('Next: aegis cluster bundle --out me.bundle, then aegis cluster create or join.');

@@ -13,9 +13,9 @@ import { statIfPresent, writeFileAtomic } from '../../core/files.ts';
 export default class ClusterBundle extends BaseCommand<typeof ClusterBundle, ClusterBundleResult> {
   static override readonly summary = 'Write the public bundle of this node.';
   static override readonly description =
-    'The bundle holds the identity, the public keys and the addresses of this node, signed by its ' +
-    'identity key. Give it to whoever runs `aegis cluster create`, and read the fingerprint to ' +
-    'them over another channel. It holds no secret.';
+    'The bundle holds the identity, the public keys and the addresses of this node, signed by ' +
+    'its identity key. Give it to whoever runs `aegis cluster create`, and read the fingerprint ' +
+    'to them over another channel. It holds no secret.';
   static override readonly examples = [
     {
       description: 'Into a file',
@@ -49,7 +49,7 @@ export default class ClusterBundle extends BaseCommand<typeof ClusterBundle, Clu
     const paths = this.home();
     await requireOwnHome(paths);
     const { settings } = await loadSettings(paths, process.env);
-    const addresses = this.#addresses(settings['node.listen']);
+    const addresses = await this.#addresses(settings['node.listen']);
     const storageWeight = settings['node.storageWeight'];
     if (flags.out !== '-' && (await statIfPresent(flags.out)) !== undefined) {
       await this.confirm(`overwrite ${flags.out}?`);
@@ -88,10 +88,17 @@ export default class ClusterBundle extends BaseCommand<typeof ClusterBundle, Clu
   }
 
   /** Addresses of the settings that mean something on another machine. */
-  #addresses(listen: readonly string[]): readonly string[] {
+  async #addresses(listen: readonly string[]): Promise<readonly string[]> {
     const { address, 'no-address': none } = this.flags;
     if (none) return [];
-    if (address !== undefined) return address;
+    if (address !== undefined) {
+      const { isAddress } = await import('../../core/model/bundle.ts');
+      const bad = address.find((one) => !isAddress(one));
+      if (bad === undefined) return address;
+      throw new AegisError('USAGE', `${bad} is not a multiaddr`, {
+        hint: 'Write it as /ip4/192.0.2.7/tcp/4001 or /dns4/node.example/tcp/4001.',
+      });
+    }
     const fixed = listen.filter(
       (one) => !/\/(?:tcp|udp)\/0(?:\/|$)|\/0\.0\.0\.0\/|\/::\//.test(one),
     );

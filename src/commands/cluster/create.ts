@@ -11,14 +11,13 @@ import { statIfPresent, writeFileAtomic } from '../../core/files.ts';
 export default class ClusterCreate extends BaseCommand<typeof ClusterCreate, ClusterCreateResult> {
   static override readonly summary = 'Make a new cluster from the bundles of its nodes.';
   static override readonly description =
-    'Checks every bundle, refuses duplicates, and writes the genesis of the cluster into this home ' +
-    'and into a file for the others, who take it with `aegis cluster join`. The bundle of this ' +
-    'node must be among them. Compare the fingerprints with their owners first.';
+    'Checks every bundle, refuses duplicates, and writes the genesis of the cluster into this ' +
+    'home and into a file for the others, who take it with `aegis cluster join`. The bundle of ' +
+    'this node must be among them. Compare the fingerprints with their owners first.';
   static override readonly examples = [
     {
       description: 'Three nodes',
-      command:
-        '<%= config.bin %> cluster create alice.bundle bob.bundle carol.bundle --name notes --out notes.genesis',
+      command: '<%= config.bin %> cluster create a.bundle b.bundle c.bundle --name notes --out g',
     },
   ];
   static override readonly args = {

@@ -7,8 +7,8 @@ import type { ClusterShowResult } from '../../core/api/contract/cluster.ts';
 export default class ClusterShow extends BaseCommand<typeof ClusterShow, ClusterShowResult> {
   static override readonly summary = 'Show the cluster that this node belongs to.';
   static override readonly description =
-    'Reads the genesis of this home: the cluster id, the first custodians and their fingerprints. ' +
-    'No daemon is needed.';
+    'Reads the genesis of this home: the cluster id, the first custodians and their ' +
+    'fingerprints. No daemon is needed.';
   static override readonly examples = [
     { description: 'Show the cluster', command: '<%= config.bin %> cluster show' },
     {

@@ -14,10 +14,11 @@ import type { Inspection, KeyRole } from '../../core/keys/keystore.ts';
 export default class KeysExport extends BaseCommand<typeof KeysExport, KeysExportResult> {
   static override readonly summary = 'Write the keys of this node to a file.';
   static override readonly description =
-    'Without more, the public parts. With --secret the encrypted key files as they are; they open ' +
-    'with the same passphrase. With --next only the encrypted successor of the identity key, which ' +
-    'belongs somewhere else than on this machine: with --remove it is deleted here once it is ' +
-    'written there. Only --secret --unencrypted writes secrets in the clear, and asks first.';
+    'Without more, the public parts. With --secret the encrypted key files as they are; they ' +
+    'open with the same passphrase. With --next only the encrypted successor of the identity ' +
+    'key, which belongs somewhere else than on this machine: with --remove it is deleted here ' +
+    'once it is written there. Only --secret --unencrypted writes secrets in the clear, and ' +
+    'asks first.';
   static override readonly examples = [
     { description: 'The public parts', command: '<%= config.bin %> keys export' },
     {

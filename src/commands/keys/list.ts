@@ -9,9 +9,9 @@ import type { KeysListResult } from '../../core/api/contract/keys.ts';
 export default class KeysList extends BaseCommand<typeof KeysList, KeysListResult> {
   static override readonly summary = 'List the keys of this node.';
   static override readonly description =
-    'Shows who this node is and which keys lie in its home. Secrets stay encrypted; no passphrase ' +
-    'is needed. The successor of the identity key is missing here once it has been moved away, as ' +
-    'it should be.';
+    'Shows who this node is and which keys lie in its home. Secrets stay encrypted; no ' +
+    'passphrase is needed. The successor of the identity key is missing here once it has been ' +
+    'moved away, as it should be.';
   static override readonly examples = [
     { description: 'List the keys', command: '<%= config.bin %> keys list' },
     {

@@ -10,10 +10,10 @@ export default class KeysPasswd extends BaseCommand<typeof KeysPasswd, KeysPassw
   static override readonly summary = 'Change the passphrase of the keys.';
   static override readonly description =
     'Encrypts the keys anew under another passphrase. The successor of the identity key changes ' +
-    'with them when it is here under the same passphrase; with --next it changes alone. The files ' +
-    'as they were stay beside the new ones with the ending .bak, under the old passphrase. A ' +
-    'running node is not disturbed. The new passphrase comes from --new-passphrase-file or a ' +
-    'prompt, never from the environment.';
+    'with them when it is here under the same passphrase; with --next it changes alone. The ' +
+    'files as they were stay beside the new ones with the ending .bak, under the old ' +
+    'passphrase. A running node is not disturbed. The new passphrase comes from ' +
+    '--new-passphrase-file or a prompt, never from the environment.';
   static override readonly examples = [
     { description: 'With questions', command: '<%= config.bin %> keys passwd' },
     {

@@ -2,7 +2,7 @@
 import { xchacha20poly1305 } from '@noble/ciphers/chacha.js';
 import { AegisError } from '../errors.ts';
 
-export const AEAD_KEY_BYTES = 32;
+const AEAD_KEY_BYTES = 32;
 export const AEAD_NONCE_BYTES = 24;
 export const AEAD_TAG_BYTES = 16;
 

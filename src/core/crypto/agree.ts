@@ -3,7 +3,7 @@ import { createPrivateKey, createPublicKey, diffieHellman, type KeyObject } from
 import { assert } from '../assert.ts';
 import { AegisError } from '../errors.ts';
 
-export const X25519_KEY_BYTES = 32;
+const X25519_KEY_BYTES = 32;
 
 /** DER headers of RFC 8410 around 32 raw bytes. */
 const SPKI_HEADER = Buffer.from('302a300506032b656e032100', 'hex');

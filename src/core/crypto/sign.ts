@@ -7,8 +7,8 @@ import { createPrivateKey, createPublicKey, type KeyObject, sign, verify } from 
 import { assert } from '../assert.ts';
 import type { Signer } from '../ports.ts';
 
-export const ED25519_KEY_BYTES = 32;
-export const ED25519_SIGNATURE_BYTES = 64;
+const ED25519_KEY_BYTES = 32;
+const ED25519_SIGNATURE_BYTES = 64;
 
 /** DER headers of RFC 8410: SubjectPublicKeyInfo and PrivateKeyInfo around 32 raw bytes. */
 const SPKI_HEADER = Buffer.from('302a300506032b6570032100', 'hex');

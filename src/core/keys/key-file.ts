@@ -23,7 +23,7 @@ import {
 } from './material.ts';
 import { type Kdf, newKdf, Unlocker } from './unlocker.ts';
 
-export const KEY_FILE_SCHEMA = 'aegis.key/1';
+const KEY_FILE_SCHEMA = 'aegis.key/1';
 export const KEY_FILE_BYTES_MAX = 8192;
 
 export interface KeyFile {

@@ -25,7 +25,7 @@ import { fromHex, generateKey, hex, type KeyMaterial } from './material.ts';
 import { newKdf, Unlocker } from './unlocker.ts';
 
 /** The keys of a home, by the role they play there. */
-export const KEY_ROLES = ['identity', 'next', 'network'] as const;
+const KEY_ROLES = ['identity', 'next', 'network'] as const;
 export type KeyRole = (typeof KEY_ROLES)[number];
 
 const FILES: Readonly<Record<KeyRole, string>> = {
@@ -261,7 +261,7 @@ async function readInception(dir: string): Promise<OpenInception> {
   }
 }
 
-/** Files of different keystores, put together by hand, would sign for a node that does not exist. */
+/** Files of different keystores, put together by hand, would sign for a node that is none. */
 function checkBelongs(dir: string, role: KeyRole, key: string, inception: Inception): void {
   const publicKey = fromHex(key);
   const [found, expected] = {

@@ -49,7 +49,7 @@ export async function resolvePassphrase(sources: PassphraseSources): Promise<str
   const value = env['AEGIS_PASSPHRASE'];
   if (value) {
     sources.warn?.(
-      'aegis: warning: AEGIS_PASSPHRASE can be seen by other programs; prefer AEGIS_PASSPHRASE_FILE',
+      'aegis: warning: AEGIS_PASSPHRASE can be seen by others; prefer AEGIS_PASSPHRASE_FILE',
     );
     return checkPassphrase(value);
   }

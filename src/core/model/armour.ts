@@ -1,4 +1,4 @@
-/** Bytes as text between two marker lines, as PEM (RFC 7468) does it: for files, mails and chats. */
+/** Bytes as text between two marker lines, as PEM (RFC 7468) does it: for files and mails. */
 import { AegisError } from '../errors.ts';
 
 export type ArmourLabel = 'BUNDLE' | 'GENESIS';

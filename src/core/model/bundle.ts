@@ -15,9 +15,9 @@ import { checkSignature, openSigned, signRecord } from './signed.ts';
 
 export const ADDRESSES_MAX = 16;
 export const ADDRESS_BYTES_MAX = 256;
-export const STORAGE_WEIGHT_MAX = 1000;
+const STORAGE_WEIGHT_MAX = 1000;
 /** Longest signed bundle. */
-export const BUNDLE_BYTES_MAX = 8192;
+const BUNDLE_BYTES_MAX = 8192;
 
 export interface Bundle {
   /** Signed inception bytes. */
@@ -40,8 +40,8 @@ export interface OpenBundle {
 
 const NAMES = ['inception', 'addresses', 'storageWeight', 'createdAt'];
 
-/** A multiaddr by its outer form; the transports read the rest. */
-const isAddress = (text: string): boolean => /^(\/[\x21-\x2e\x30-\x7e]+)+$/.test(text);
+/** Whether a text has the outer form of a multiaddr; the transports read the rest. */
+export const isAddress = (text: string): boolean => /^(\/[\x21-\x2e\x30-\x7e]+)+$/.test(text);
 
 /** Makes signed bundle bytes. `signer` holds the identity key of the inception. */
 export function createBundle(bundle: Bundle, signer: Signer): Uint8Array {

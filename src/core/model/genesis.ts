@@ -11,7 +11,7 @@ import { decode, encode } from './cbor.ts';
 import { checkLabel, LABEL_BYTES_MAX } from './identity.ts';
 import { RecordReader } from './record.ts';
 
-export const CUSTODIANS_MAX = 256;
+const CUSTODIANS_MAX = 256;
 export const GENESIS_BYTES_MAX = 4 * 1024 * 1024;
 const BUNDLE_LIMIT_BYTES = 16_384;
 
@@ -38,9 +38,9 @@ export interface Genesis {
   readonly custodians: readonly Member[];
 }
 
-export const DEFAULT_REPLICAS = 3;
+const DEFAULT_REPLICAS = 3;
 
-export const clusterIdOf = (bytes: Uint8Array): string => `aegisc1${base32(sha256(bytes))}`;
+const clusterIdOf = (bytes: Uint8Array): string => `aegisc1${base32(sha256(bytes))}`;
 
 const memberOf = ({ nodeId, inception, bundle }: OpenBundle): Member => ({
   nodeId,

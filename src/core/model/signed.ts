@@ -19,7 +19,7 @@ export interface Signed {
 const ENVELOPE_BYTES_MAX = 128;
 
 /** The bytes under the signature: utf8("aegis/<type>/1\0") || payload. */
-export function signedMessage(type: string, payload: Uint8Array): Uint8Array {
+function signedMessage(type: string, payload: Uint8Array): Uint8Array {
   const domain = bytesOfText(`aegis/${type}/1\0`);
   const message = new Uint8Array(domain.length + payload.length);
   message.set(domain);

@@ -37,7 +37,7 @@ test('the public export holds who the node is and no secret', async () => {
   });
 });
 
-test('the encrypted export opens with the passphrase, and holds no secret in the clear', async () => {
+test('the encrypted export opens with the passphrase and shows no secret', async () => {
   await withInspection(async (keystore, _dir, secret) => {
     const document = await exportKeys(keystore, 'encrypted');
     expect(JSON.stringify(document)).not.toContain(secret);
