@@ -52,7 +52,7 @@ function runUnderOwnNode() {
 
 async function handOver(own) {
   const { spawn } = await import('node:child_process');
-  const child = spawn(own, [...process.execArgv, ...argv.slice(1)], {
+  const child = spawn(own, argv.slice(1), {
     stdio: 'inherit',
     env: { ...env, AEGIS_REEXEC: '1' },
   });

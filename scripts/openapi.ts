@@ -18,17 +18,19 @@ const inputOf = (schema: v.GenericSchema): JsonSchema => bare(schema, 'input');
 const outputOf = (schema: v.GenericSchema): JsonSchema => bare(schema, 'output');
 
 function bare(schema: v.GenericSchema, typeMode: 'input' | 'output'): JsonSchema {
-  const made: Record<string, unknown> = toJsonSchema(schema, {
-    target: 'draft-2020-12',
-    typeMode,
-    // The start of a text has no keyword of its own in JSON Schema; the description says it.
-    ignoreActions: ['starts_with', 'ends_with'],
-  });
+  const made: Record<string, unknown> = {
+    ...toJsonSchema(schema, {
+      target: 'draft-2020-12',
+      typeMode,
+      // The start of a text has no keyword of its own in JSON Schema; the description says it.
+      ignoreActions: ['starts_with', 'ends_with'],
+    }),
+  };
   delete made['$schema'];
   return made;
 }
 
-const all = (): Endpoint[] => Object.values(ENDPOINTS) as unknown as Endpoint[];
+const all = (): Endpoint[] => Object.values(ENDPOINTS);
 
 /**
  * The JSON Schema of every object that a command prints, keyed by its `schema`. Lines of streams

@@ -98,6 +98,16 @@ test('commands load nothing heavy before they know that they need it', () => {
   expect(heavy).toEqual([]);
 });
 
+test('what every command loads evaluates no built-in module that is slow', () => {
+  const slow = /^node:(crypto|https?|http2|tls|net|dns|readline|child_process|process|perf_hooks)$/;
+  const found = ['src/cli/run.ts', 'src/cli/base.ts'].flatMap((entry) =>
+    [...packagesAtStart(entry, byFile)]
+      .filter(([specifier]) => slow.test(specifier))
+      .map(([specifier, by]) => `${entry} loads ${specifier} by ${by}`),
+  );
+  expect(found).toEqual([]);
+});
+
 test('files, functions and lines stay short', () => {
   const tooLong = everything.flatMap(({ file, lines }) => {
     const wide = lines.findIndex((line) => line.length > COLUMNS_MAX);

@@ -22,45 +22,48 @@ export * as Args from '@oclif/core/args';
 export * as Flags from '@oclif/core/flags';
 `;
 
-const IDENTITY = 'export default (text) => text;';
+const IDENTITY = 'module.exports = (text) => text;';
 
-/** Module name -> what oclif needs of it. */
+/**
+ * Module name -> what oclif needs of it. CommonJS, as oclif is: it asks for some by `require` alone
+ * and for others by way of their default.
+ */
 const STUBS: Readonly<Record<string, string>> = {
   // Plugin ranges and node ranges; aegis has no plugins and its bin checks the version of Node.
-  semver: 'export const satisfies = () => true; export default { satisfies };',
+  semver: 'module.exports = { satisfies: () => true };',
   // Globs of plugin names; aegis has no plugins.
-  minimatch: 'export const minimatch = (name, pattern) => name === pattern;',
+  minimatch: 'module.exports = { minimatch: (name, pattern) => name === pattern };',
   // Finds commands when there is no manifest; the build always writes one.
   tinyglobby:
-    'export const glob = () => Promise.reject(new Error("no oclif.manifest.json: npm run build"));',
+    'exports.glob = () => Promise.reject(new Error("no oclif.manifest.json: npm run build"));',
   // Finds configuration elsewhere than in package.json.
-  lilconfig: 'export const lilconfig = () => ({ search: async () => null });',
+  lilconfig: 'exports.lilconfig = () => ({ search: async () => null });',
   // Fills templates in help and update addresses; aegis fills its own.
-  ejs: 'export default { render: (text) => text };',
+  ejs: 'module.exports = { render: (text) => text };',
   // Every file of the bundle is an ES module.
-  'get-package-type': 'export const sync = () => "module"; export default { sync };',
+  'get-package-type': 'module.exports = { sync: () => "module" };',
   // How errors and lists are drawn; aegis draws its own.
   'wrap-ansi': IDENTITY,
   'clean-stack': IDENTITY,
   'indent-string': IDENTITY,
-  wordwrap: 'export default () => (text) => text;',
-  'supports-color': 'const no = false; export { no as stdout, no as stderr }; export default {};',
-  ansis: 'export default { strip: (text) => text };',
-  'ansi-escapes': 'export default {};',
-  'string-width': 'export default (text) => text.length;',
-  'cli-spinners': 'export default { dots: {}, dots2: {}, line: {} };',
+  wordwrap: 'module.exports = () => (text) => text;',
+  'string-width': 'module.exports = (text) => text.length;',
+  'supports-color': 'module.exports = { stdout: false, stderr: false };',
+  ansis: 'module.exports = { strip: (text) => text };',
+  'ansi-escapes': 'module.exports = {};',
+  'cli-spinners': 'module.exports = { dots: {}, dots2: {}, line: {} };',
   // DEBUG=* of oclif itself.
-  debug: 'const log = () => {}; export default () => Object.assign(log, { extend: () => log });',
+  debug: 'const log = () => {}; log.extend = () => log; module.exports = () => log;',
 };
 
 /** Files of oclif itself -> what the rest of it needs of them. */
 const PARTS: readonly (readonly [id: RegExp, source: string])[] = [
   [
     /\.\/help(\/index)?$/,
-    'export class Help {} export const loadHelpClass = () => Promise.resolve(Help);',
+    'exports.Help = class {}; exports.loadHelpClass = () => Promise.resolve(exports.Help);',
   ],
   // The commands are where the manifest says.
-  [/\/ts-path$/, 'export const tsPath = async (root, path) => `${root}/${path}`;'],
+  [/\/ts-path$/, 'exports.tsPath = async (root, path) => `${root}/${path}`;'],
 ];
 
 /** Asked at every start, as a module of its own; aegis under WSL2 is aegis on Linux. */
@@ -71,7 +74,7 @@ const NO_WSL = '({ isWsl: false, powerShellPath: () => "" })';
 const COLLATION = /\b(\w+(?:\.\w+)*)\.localeCompare\((\w+(?:\.\w+)*)\)/g;
 
 /** Built-in modules that oclif may need one day, and that cost milliseconds to load now. */
-const RARE = /require\("(node:(?:child_process|readline))"\)/g;
+const RARE = /require\("(node:(?:child_process|readline|perf_hooks))"\)/g;
 
 /** One file of oclif without what a start does not need. */
 export const leanSource = (code: string): string =>

@@ -5,6 +5,12 @@
  */
 import { AegisError, EXIT } from '../core/errors.ts';
 
+/**
+ * npm, npx and the guard for old Nodes pass a signal on that the terminal has sent as well. What
+ * comes this soon after the first is the same Ctrl-C.
+ */
+const ECHO_MS = 300;
+
 /** Exit statuses by cause; a reader that has read enough is no failure. */
 const EXITS = { SIGINT: EXIT.interrupted, SIGTERM: 143, SIGPIPE: EXIT.ok } as const;
 
@@ -12,6 +18,7 @@ type Cause = keyof typeof EXITS;
 
 export class Interruption {
   #controller: AbortController | undefined;
+  #abortedAtMs = 0;
   readonly #onSigint = (): void => this.#interrupt('SIGINT');
   readonly #onSigterm = (): void => this.#interrupt('SIGTERM');
   readonly #onOutputError = (error: NodeJS.ErrnoException): void => {
@@ -36,9 +43,13 @@ export class Interruption {
 
   #interrupt(cause: Cause): void {
     const controller = this.#controller;
-    if (cause === 'SIGPIPE' && controller?.signal.aborted) return;
+    if (controller?.signal.aborted === true) {
+      const isEcho = performance.now() - this.#abortedAtMs < ECHO_MS;
+      if (isEcho || cause === 'SIGPIPE') return;
+    }
     // oxlint-disable-next-line unicorn/no-process-exit -- the person asked for the end
     if (!controller || controller.signal.aborted) process.exit(EXITS[cause]);
+    this.#abortedAtMs = performance.now();
     controller.abort(new AegisError('INTERRUPTED', 'interrupted', { details: { cause } }));
   }
 }

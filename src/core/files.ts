@@ -3,7 +3,6 @@
  * that keeps small state in files. It does not lock, does not follow links at the target (a link
  * is replaced, not written through), and knows no formats.
  */
-import { randomBytes } from 'node:crypto';
 import { constants, type Stats } from 'node:fs';
 import { lstat, open, rename, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
@@ -27,6 +26,8 @@ export async function writeFileAtomic(
   options: WriteFileOptions = {},
 ): Promise<void> {
   const mode = options.mode ?? 0o600;
+  // Every command loads this file, and the import of node:crypto would cost it 5 ms.
+  const { randomBytes } = process.getBuiltinModule('node:crypto');
   const temporary = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}.tmp`);
   try {
     await writeDurably(temporary, bytes, mode);
