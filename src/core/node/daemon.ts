@@ -126,7 +126,7 @@ class Starting {
         metrics,
         fatal: (error) => this.#die(error),
         peersChanged: () => watch?.peersChanged(),
-        pathChanged: (path) => watch?.pathChanged(path),
+        pathChanged: (path) => void watch?.pathChanged(path),
       },
     );
     this.#undo.push(() => engine.stop());

@@ -7,16 +7,14 @@ import type { CID } from 'multiformats/cid';
 import { assert } from '../assert.ts';
 import type { Settings } from '../config/settings.ts';
 import type { AegisError } from '../errors.ts';
-import { KB_PROTOCOL, Replication, type ReplicationInput } from '../kb/replication.ts';
-import { TABLES } from '../kb/replication-entries.ts';
+import { KB_PROTOCOL, type Replication } from '../kb/replication.ts';
+import type { ReplicationInput } from '../kb/replication-types.ts';
 import type { Keystore } from '../keys/keystore.ts';
-import { systemRandom } from '../keys/random.ts';
 import type { Outcome } from '../machine.ts';
 import type { Genesis, Member } from '../model/genesis.ts';
-import { Host } from '../network/host.ts';
-import { PeerBook, type PeerInput } from '../peers/book.ts';
-import { PEERS_TABLE } from '../peers/record.ts';
-import type { Hasher, Log, Metrics } from '../ports.ts';
+import type { Host } from '../network/host.ts';
+import type { PeerInput } from '../peers/book.ts';
+import type { Clock, Hasher, Log, Metrics } from '../ports.ts';
 import { ChainStore } from '../storage/chain-store.ts';
 import { ContentStore } from '../storage/content-store.ts';
 import { createHasher } from '../storage/hasher.ts';
@@ -24,7 +22,9 @@ import { systemClock } from './clock.ts';
 import { Fetcher } from './fetcher.ts';
 import { KbViews } from './kb-views.ts';
 import { KB_MACHINE, Knowledge } from './knowledge.ts';
-import { Loop } from './loop.ts';
+import { Loop, type LoopDependencies } from './loop.ts';
+import { type Machines, recoverMachines } from './machines.ts';
+import { createHost } from './network.ts';
 import { ObjectReader } from './object-reader.ts';
 import { ObjectServer } from './object-server.ts';
 import { PEERS_MACHINE, Peers } from './peers.ts';
@@ -48,9 +48,13 @@ export interface EngineDeps {
   pathChanged(path: string): void;
 }
 
-interface Stores {
+interface Parts {
   readonly chain: ChainStore;
   readonly content: ContentStore;
+  readonly hashers: readonly Hasher[];
+  readonly host: Host;
+  readonly machines: Machines;
+  readonly clock: Clock;
 }
 
 export class Engine {
@@ -77,14 +81,13 @@ export class Engine {
     );
     try {
       const hashers = await Promise.all([createHasher('blake3'), createHasher('sha2-256')]);
-      const host = await createHost(options, deps);
-      const entries = await readEntries(chain);
-      const engine = new Engine(options, deps, {
-        stores: { chain, content },
-        hashers,
-        host,
-        entries,
-      });
+      const clock = systemClock();
+      const { metrics } = deps;
+      const host = await createHost(options, { log: log.child('network'), metrics, clock });
+      const { settings, genesis, keystore } = options;
+      const machines = await recoverMachines({ settings, genesis, self: keystore.nodeId }, chain);
+      const parts = { chain, content, hashers, host, machines, clock };
+      const engine = new Engine(options, deps, parts);
       await engine.#start();
       return engine;
     } catch (error) {
@@ -93,61 +96,40 @@ export class Engine {
     }
   }
 
-  private constructor(
-    options: EngineOptions,
-    deps: EngineDeps,
-    parts: { stores: Stores; hashers: Hasher[]; host: Host; entries: Entries },
-  ) {
-    const { settings, genesis, keystore } = options;
+  private constructor(options: EngineOptions, deps: EngineDeps, parts: Parts) {
+    const { genesis, keystore } = options;
     const { log, metrics } = deps;
-    const { content, chain } = parts.stores;
-    const { host } = parts;
+    const { content, host, hashers, machines, clock } = parts;
+    const { replication, book, minReplicas } = machines;
     const self = keystore.nodeId;
-    const clock = systemClock();
     this.#options = options;
     this.#deps = deps;
-    this.#chain = chain;
+    this.#chain = parts.chain;
     this.content = content;
     this.host = host;
+    this.machine = replication;
     this.members = new Map(genesis.custodians.map((member) => [member.nodeId, member]));
     this.#loop = new Loop({}, this.#loopDeps(clock));
-    const minReplicas = Math.min(settings['kb.minReplicas'], genesis.custodians.length);
-    this.machine = Replication.recover(
-      {
-        nodeId: self,
-        members: genesis.custodians.map(placementOf),
-        replicas: genesis.replicas,
-        minReplicas,
-      },
-      { keyOf: (nodeId) => this.members.get(nodeId)?.identityKey },
-      parts.entries.kb,
-    );
-    const book = new PeerBook({ self });
-    book.recover(parts.entries.peers);
-    const byCode = (code: number) => parts.hashers.find((hasher) => hasher.code === code);
-    const fetcher = new Fetcher({
+    const byCode = (code: number) => hashers.find((hasher) => hasher.code === code);
+    this.#fetcher = new Fetcher({
       content,
       host,
       hashers: byCode,
       log: log.child('fetch'),
       metrics,
     });
-    this.#fetcher = fetcher;
-    const reader = new ObjectReader({
-      content,
-      log: log.child('content'),
-      metrics,
-      mend: (root, signal) => this.knowledge.mend(root, signal),
-    });
+    const mend = (root: CID, signal?: AbortSignal) => this.knowledge.mend(root, signal);
+    const reader = new ObjectReader({ content, log: log.child('content'), metrics, mend });
+    const { replicas } = genesis;
     this.knowledge = new Knowledge(
-      { self, minReplicas, replicas: genesis.replicas },
+      { self, minReplicas, replicas },
       {
-        machine: this.machine,
+        machine: replication,
         content,
-        fetcher,
+        fetcher: this.#fetcher,
         reader,
         identity: keystore.identity,
-        hasher: (name) => parts.hashers.find((hasher) => hasher.name === name)!,
+        hasher: (name) => hashers.find((hasher) => hasher.name === name)!,
         log: log.child('kb'),
         peers: () => host.peers().map((peer) => peer.nodeId),
         submit: (input) => this.#loop.submit(KB_MACHINE, input),
@@ -159,23 +141,24 @@ export class Engine {
       members: this.members,
       book,
       host,
-      clock,
       log: log.child('peers'),
       submit: (input) => this.#loop.submit(PEERS_MACHINE, input),
       changed: deps.peersChanged,
     });
+    const isConnected = (nodeId: string) => host.peer(nodeId) !== undefined;
+    const { members } = this;
     this.views = new KbViews({
       self,
-      machine: this.machine,
-      members: this.members,
-      replicas: genesis.replicas,
+      machine: replication,
+      members,
+      replicas,
       content,
       reader,
-      isConnected: (nodeId) => host.peer(nodeId) !== undefined,
+      isConnected,
     });
     this.#serveObjects(reader);
     const alarm = (key: string) => ({ type: 'alarm', key }) as const;
-    this.#loop.register<ReplicationInput>(KB_MACHINE, this.machine, alarm);
+    this.#loop.register<ReplicationInput>(KB_MACHINE, replication, alarm);
     this.#loop.register<PeerInput>(PEERS_MACHINE, book, alarm);
   }
 
@@ -201,16 +184,16 @@ export class Engine {
     this.peers.start(this.#options.settings['node.peers']);
   }
 
-  #loopDeps(clock: ReturnType<typeof systemClock>) {
+  #loopDeps(clock: Clock): LoopDependencies {
     const { log, metrics, fatal } = this.#deps;
     return {
       clock,
       log: log.child('loop'),
       metrics,
-      commit: (entries: Parameters<ChainStore['commit']>[0]) => this.#chain.commit(entries),
-      send: (envelope: Parameters<Host['send']>[0]) => void this.host.send(envelope),
-      tell: (machine: string, outcome: Outcome) => this.#tell(machine, outcome),
-      blocked: (error: AegisError) => {
+      commit: (entries) => this.#chain.commit(entries),
+      send: (envelope) => void this.host.send(envelope),
+      tell: (machine, outcome) => this.#tell(machine, outcome),
+      blocked: (error) => {
         log.write('error', 'the disk takes no more facts', { reason: error.message });
         this.knowledge.fail(error);
       },
@@ -267,19 +250,6 @@ export class Engine {
   }
 }
 
-interface Entries {
-  readonly kb: { table: string; key: string; value: Uint8Array }[];
-  readonly peers: { key: string; value: Uint8Array }[];
-}
-
-async function readEntries(chain: ChainStore): Promise<Entries> {
-  const tables = [TABLES.versions, TABLES.roots, TABLES.replicas];
-  const kb = await Promise.all(
-    tables.map(async (table) => (await chain.scan(table)).map((row) => ({ table, ...row }))),
-  );
-  return { kb: kb.flat(), peers: await chain.scan(PEERS_TABLE) };
-}
-
 /** Opens both; when one fails, the other is closed again. */
 async function openBoth<A extends { close(): Promise<void> }, B extends { close(): Promise<void> }>(
   first: () => Promise<A>,
@@ -293,42 +263,3 @@ async function openBoth<A extends { close(): Promise<void> }, B extends { close(
   assert(failed !== undefined, 'one of the two has failed');
   throw failed.reason;
 }
-
-async function createHost(options: EngineOptions, deps: EngineDeps): Promise<Host> {
-  const { settings, genesis, keystore, agent } = options;
-  const listen = settings['node.listen'];
-  const members = new Set(genesis.custodians.map((member) => member.nodeId));
-  const keys = new Set(genesis.custodians.map(({ networkKey }) => hex(networkKey)));
-  return await Host.create(
-    {
-      networkSeed: keystore.networkSeed(),
-      listen,
-      agent,
-      // Nodes of one machine share its loopback address, so nothing can be counted per address.
-      profile: listen.every((address) => /^\/ip(4\/127\.|6\/::1\/)/.test(address))
-        ? 'loopback'
-        : 'network',
-      limits: { maxConnections: settings['limits.connections'] },
-      hello: {
-        clusterId: genesis.clusterId,
-        inception: keystore.inceptionBytes,
-        admit: (nodeId) => members.has(nodeId),
-        expects: (networkKey) => keys.has(hex(networkKey)),
-      },
-    },
-    {
-      log: deps.log.child('network'),
-      metrics: deps.metrics,
-      clock: systemClock(),
-      random: systemRandom,
-    },
-  );
-}
-
-const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
-
-const placementOf = ({ nodeId, storageWeight, zone }: Member) => ({
-  nodeId,
-  weight: storageWeight,
-  zone,
-});

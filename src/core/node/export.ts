@@ -139,7 +139,10 @@ export class Exporter {
   #file(loaded: Loaded): ExportedFile {
     const { node } = loaded;
     if (node.kind !== 'raw' && node.kind !== 'file') {
-      throw new AegisError('UNSUPPORTED_FILE', `the object ${loaded.link.cid} is a ${node.kind}`);
+      throw new AegisError(
+        'UNSUPPORTED_FILE',
+        `the object ${loaded.link.cid.toString()} is a ${node.kind}`,
+      );
     }
     return { kind: 'file', sizeBytes: node.sizeBytes, bytes: this.#content(loaded, 0) };
   }
@@ -158,7 +161,7 @@ export class Exporter {
       if ((kind !== 'raw' && kind !== 'file') || sizeBytes !== child.link.sizeBytes) {
         throw new AegisError(
           'BAD_DATA',
-          `the object ${child.link.cid} is not the part it should be`,
+          `the object ${child.link.cid.toString()} is not the part it should be`,
         );
       }
       yield* this.#content(child, depth + 1);

@@ -6,7 +6,7 @@
  * runs; the effects of batch k leave only after commit k. The loop knows no protocol.
  */
 import { assert } from '../assert.ts';
-import { AegisError, hasCode } from '../errors.ts';
+import { type AegisError, hasCode } from '../errors.ts';
 import type { Alarm, Envelope, LogEntry, Machine, Outcome, Ready } from '../machine.ts';
 import type { Clock, Log, Metrics } from '../ports.ts';
 import type { Instant } from '../units.ts';

@@ -76,7 +76,7 @@ export class ObjectReader {
 }
 
 const damagedEverywhere = (lost: CID, cause?: unknown): AegisError =>
-  new AegisError('BAD_HASH', `the object ${lost} is damaged or missing here`, {
+  new AegisError('BAD_HASH', `the object ${lost.toString()} is damaged or missing here`, {
     hint: 'No other holder could give it now. It is tried again at the next read.',
     cause,
   });

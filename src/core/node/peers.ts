@@ -12,7 +12,7 @@ import type { Host } from '../network/host.ts';
 import type { PeerConnection } from '../network/peer-table.ts';
 import type { PeerBook, PeerInput, PeerOutcome } from '../peers/book.ts';
 import type { PeerStatus } from '../peers/target.ts';
-import type { Clock, Log } from '../ports.ts';
+import type { Log } from '../ports.ts';
 
 export const PEERS_MACHINE = 'peers';
 
@@ -21,7 +21,6 @@ export interface PeersDeps {
   readonly members: ReadonlyMap<string, Member>;
   readonly book: PeerBook;
   readonly host: Host;
-  readonly clock: Clock;
   readonly log: Log;
   submit(input: PeerInput): boolean;
   /** A peer came, went or changed its state. */

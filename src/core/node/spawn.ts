@@ -96,7 +96,7 @@ async function firstLine(
 }
 
 function readLine(line: string): Record<string, unknown> {
-  let value: { schema?: unknown; error?: Partial<ErrorBody> };
+  let value: Record<string, unknown> & { error?: Partial<ErrorBody> };
   try {
     value = JSON.parse(line) as typeof value;
   } catch (cause) {
@@ -107,5 +107,5 @@ function readLine(line: string): Record<string, unknown> {
     const hint = error.hint === undefined ? {} : { hint: error.hint };
     throw new AegisError(error.code, error.message ?? 'the daemon could not start', hint);
   }
-  return value as Record<string, unknown>;
+  return value;
 }

@@ -55,15 +55,14 @@ export class Watch {
     this.#peers = now;
   }
 
-  pathChanged(path: string): void {
+  async pathChanged(path: string): Promise<void> {
     if (!this.#deps.hub.isWatched) return;
-    void this.#deps.engine.views.entry(path).then(
-      (entry) => {
-        if (entry !== undefined) this.#deps.hub.emit(() => ({ type: 'kb', entry }));
-      },
+    try {
+      const entry = await this.#deps.engine.views.entry(path);
+      if (entry !== undefined) this.#deps.hub.emit(() => ({ type: 'kb', entry }));
+    } catch {
       // The store is closing; whoever watches learns that from the end of the stream.
-      () => {},
-    );
+    }
   }
 
   async #look(): Promise<void> {
