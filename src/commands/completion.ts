@@ -3,14 +3,9 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Args } from '@oclif/core';
 import { BaseCommand } from '../cli/base.ts';
+import type { CompletionResult } from '../core/api/contract/cli.ts';
 
 const FILES = { bash: 'aegis.bash', zsh: '_aegis', fish: 'aegis.fish' } as const;
-
-interface CompletionResult {
-  readonly schema: 'aegis.completion/1';
-  readonly shell: string;
-  readonly script: string;
-}
 
 export default class Completion extends BaseCommand<typeof Completion, CompletionResult> {
   static override readonly summary = 'Print the completion script for a shell.';
@@ -39,9 +34,8 @@ export default class Completion extends BaseCommand<typeof Completion, Completio
   };
 
   protected override async work(): Promise<CompletionResult> {
-    const { shell } = this.args;
-    const file = FILES[shell as keyof typeof FILES];
-    const script = await readFile(join(this.config.root, 'completions', file), 'utf8');
+    const shell = this.args.shell as keyof typeof FILES;
+    const script = await readFile(join(this.config.root, 'completions', FILES[shell]), 'utf8');
     return { schema: 'aegis.completion/1', shell, script };
   }
 

@@ -1,14 +1,7 @@
 /** `aegis version`: what runs here. */
 import { BaseCommand } from '../cli/base.ts';
 import { VERSION } from '../cli/version.ts';
-
-interface VersionResult {
-  readonly schema: 'aegis.version/1';
-  readonly version: string;
-  readonly node: string;
-  readonly platform: string;
-  readonly arch: string;
-}
+import type { VersionResult } from '../core/api/contract/cli.ts';
 
 export default class Version extends BaseCommand<typeof Version, VersionResult> {
   static override readonly summary = 'Print the version of aegis and of what it runs on.';

@@ -1,0 +1,102 @@
+/** The world in which the commands of one transcript run: a folder, a home, perhaps a cluster. */
+import {
+  chmodSync,
+  existsSync,
+  globSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { delimiter, dirname, join } from 'node:path';
+import { aegis, BIN, cleanEnv, type Outcome, run } from '../helpers/aegis.ts';
+import type { Setting } from './markdown.ts';
+
+/** Nodes of the cluster of a transcript; their homes are $NODE1, $NODE2. */
+const NODES = 2;
+
+export class Session {
+  readonly #dir: string;
+  readonly #work: string;
+  readonly #env: NodeJS.ProcessEnv;
+
+  private constructor(dir: string, work: string, env: NodeJS.ProcessEnv) {
+    this.#dir = dir;
+    this.#work = work;
+    this.#env = env;
+  }
+
+  static async start(setting: Setting): Promise<Session> {
+    // Short, because the path of a socket may have 107 bytes.
+    const dir = mkdtempSync(join(tmpdir(), 'aegis-'));
+    const [bin, work] = [join(dir, 'bin'), join(dir, 'work')];
+    for (const folder of [bin, work]) mkdirSync(folder);
+    symlinkSync(BIN, join(bin, 'aegis'));
+    const passphrase = join(dir, 'passphrase');
+    writeFileSync(passphrase, 'a passphrase for transcripts\n');
+    chmodSync(passphrase, 0o600);
+    const env = {
+      HOME: join(dir, 'user'),
+      PATH: [bin, dirname(process.execPath), process.env['PATH']].join(delimiter),
+      AEGIS_PASSPHRASE_FILE: passphrase,
+      AEGIS_HOME: join(dir, 'home'),
+      COLUMNS: '100',
+      LC_ALL: 'C.UTF-8',
+    };
+    const session = new Session(dir, work, env);
+    if (setting === 'cluster') await session.#startCluster();
+    return session;
+  }
+
+  /** Runs one command line; standard error comes with standard output, as on a terminal. */
+  async run(command: string): Promise<Outcome> {
+    return await run('bash', ['-c', `exec 2>&1\n${command}`], { cwd: this.#work, env: this.#env });
+  }
+
+  /** Ends the cluster, removes the folder, and returns the pids that commands left running. */
+  async end(): Promise<number[]> {
+    if (this.#env['NODE1'] !== undefined) await this.#devnet('down');
+    const left = daemonPids(this.#dir).filter((pid) => {
+      try {
+        return process.kill(pid, 'SIGKILL');
+      } catch {
+        return false;
+      }
+    });
+    rmSync(this.#dir, { recursive: true, force: true, maxRetries: 3 });
+    return left;
+  }
+
+  async #startCluster(): Promise<void> {
+    const up = await this.#devnet('up', '-n', String(NODES));
+    const { nodes } = JSON.parse(up) as { nodes: readonly { home: string }[] };
+    nodes.forEach(({ home }, i) => {
+      this.#env[`NODE${i + 1}`] = home;
+    });
+    this.#env['AEGIS_HOME'] = nodes[0]!.home;
+    const wait = ['node', 'wait', '--for', `peers=${NODES - 1}`];
+    for (const { home } of nodes) await this.#aegis('--home', home, ...wait);
+  }
+
+  async #devnet(...args: string[]): Promise<string> {
+    return await this.#aegis('devnet', ...args, '--home', join(this.#dir, 'net'), '--json');
+  }
+
+  async #aegis(...args: string[]): Promise<string> {
+    const { stdout, stderr, exit } = await aegis(args, { env: cleanEnv(this.#env) });
+    if (exit !== 0) throw new Error(`aegis ${args.join(' ')}: ${exit}: ${stdout}${stderr}`);
+    return stdout;
+  }
+}
+
+/** The daemons that have written down their pid somewhere below `dir`, if they run from there. */
+function daemonPids(dir: string): number[] {
+  return globSync('**/run/daemon.json', { cwd: dir }).flatMap((file) => {
+    const { pid } = JSON.parse(readFileSync(join(dir, file), 'utf8')) as { pid?: number };
+    if (pid === undefined || !existsSync(`/proc/${pid}/environ`)) return [];
+    return readFileSync(`/proc/${pid}/environ`, 'utf8').includes(dir) ? [pid] : [];
+  });
+}
