@@ -2,6 +2,7 @@ import { defineConfig } from 'vitest/config';
 
 /** Tests that run the built bin need it fresh; it is built once, if the sources have changed. */
 const built = { globalSetup: ['test/setup/build.ts'] };
+const report = process.env['AEGIS_TEST_REPORT'];
 /** Tests that start daemons and measure nothing, but should not fight over two cores. */
 const oneAtATime = { fileParallelism: false, maxWorkers: 1 };
 
@@ -10,6 +11,7 @@ export default defineConfig({
   test: {
     pool: 'forks',
     maxWorkers: 2,
+    reporters: report ? ['default', ['json', { outputFile: report }]] : ['default'],
     // A test that needs a colour or a terminal says so itself.
     env: { NO_COLOR: '1', AEGIS_HOME: '', CI: '1' },
     projects: [
