@@ -2,9 +2,10 @@
  * Trees as tar archives (POSIX pax): what `kb put DIR` sends and `kb get DIR` receives. Only files
  * and directories exist here; links, devices and fifos are refused. It knows no file system.
  */
-import type { Extract, Header, Pack } from 'tar-stream';
-import { AegisError, isAegisError } from '../errors.ts';
+import type { Pack } from 'tar-stream';
+import { AegisError } from '../errors.ts';
 import type { TreeEntry } from './backend.ts';
+import { readTar } from './tar-reader.ts';
 
 export interface TarLimits {
   /** @default 1 000 000 */
@@ -16,8 +17,8 @@ export const TREE_PATH_BYTES_MAX = 1024;
 const ENTRIES_MAX = 1_000_000;
 const EPOCH = new Date(0);
 
-const bad = (why: string, cause?: unknown): AegisError =>
-  new AegisError('BAD_DATA', `the tar archive is not usable: ${why}`, { cause });
+const bad = (why: string): AegisError =>
+  new AegisError('BAD_DATA', `the tar archive is not usable: ${why}`);
 
 /**
  * Refuses a path that is absolute, leaves its tree, or cannot be a file name. A directory's
@@ -39,7 +40,7 @@ export async function* packTar(
   entries: AsyncIterable<TreeEntry>,
 ): AsyncGenerator<Uint8Array, void> {
   const { pack } = await import('tar-stream');
-  const archive = pack({});
+  const archive = quiet(pack({}));
   const filling = fill(archive, entries);
   filling.catch((error: Error) => archive.destroy(error));
   try {
@@ -53,13 +54,15 @@ export async function* packTar(
 async function fill(archive: Pack, entries: AsyncIterable<TreeEntry>): Promise<void> {
   for await (const entry of entries) {
     const directory = entry.kind === 'directory';
-    const sink = archive.entry({
-      name: directory ? `${entry.path}/` : entry.path,
-      type: entry.kind,
-      size: entry.sizeBytes,
-      mode: directory ? 0o755 : 0o644,
-      mtime: EPOCH,
-    });
+    const sink = quiet(
+      archive.entry({
+        name: directory ? `${entry.path}/` : entry.path,
+        type: entry.kind,
+        size: entry.sizeBytes,
+        mode: directory ? 0o755 : 0o644,
+        mtime: EPOCH,
+      }),
+    );
     if (directory) continue;
     let left = entry.sizeBytes;
     for await (const chunk of entry.bytes) {
@@ -77,7 +80,14 @@ async function fill(archive: Pack, entries: AsyncIterable<TreeEntry>): Promise<v
 }
 
 interface Emitter {
+  on(event: string, listener: () => void): unknown;
   once(event: string, listener: () => void): unknown;
+}
+
+/** Errors reach us through the iteration; an event that nobody hears would end the process. */
+function quiet<T extends Emitter>(stream: T): T {
+  stream.on('error', () => undefined);
+  return stream;
 }
 
 function drained(
@@ -93,9 +103,8 @@ function drained(
 }
 
 /**
- * Reads a tree from the bytes of a tar. Each entry's bytes must be read, or the iteration ended,
- * before the next entry comes. The archive must end with its two empty blocks: one that was cut
- * between two files is refused.
+ * Reads a tree from the bytes of a tar. The archive must end with its two empty blocks: one that
+ * was cut between two files is refused.
  *
  * @throws {AegisError} `BAD_DATA`, `UNSUPPORTED_FILE`, `TOO_LARGE`, or what `source` throws.
  */
@@ -103,83 +112,34 @@ export async function* unpackTar(
   source: AsyncIterable<Uint8Array>,
   limits: TarLimits = {},
 ): AsyncGenerator<TreeEntry, void> {
-  const { extract } = await import('tar-stream');
-  const archive = extract({});
-  const tail = new Tail();
-  const feeding = feed(archive, source, tail);
-  feeding.catch(() => undefined);
+  const entriesMax = limits.entriesMax ?? ENTRIES_MAX;
   const seen = new Set<string>();
-  try {
-    for await (const entry of archive) {
-      const size = seen.size + 1;
-      if (size > (limits.entriesMax ?? ENTRIES_MAX)) {
-        throw new AegisError('TOO_LARGE', `the archive has more than ${size - 1} entries`);
-      }
-      const found = entryOf(entry.header, entry as AsyncIterable<Uint8Array>);
-      if (found === undefined) {
-        entry.resume();
-        continue;
-      }
-      if (seen.has(found.path)) throw bad(`${JSON.stringify(found.path)} comes twice`);
-      seen.add(found.path);
-      yield found;
+  for await (const item of readTar(source)) {
+    const name = item.name.startsWith('./') ? item.name.slice(2) : item.name;
+    // Many archivers begin with the directory itself.
+    if (item.kind === 'directory' && (name === '' || name === '.')) continue;
+    const path = checkTreePath(name);
+    if (item.kind === 'other') throw unsupported(path, item.flag);
+    if (seen.has(path)) throw bad(`${JSON.stringify(path)} comes twice`);
+    seen.add(path);
+    if (seen.size > entriesMax) {
+      throw new AegisError('TOO_LARGE', `the archive has more than ${entriesMax} entries`);
     }
-    await feeding;
-    if (!tail.ended) throw bad('it is cut short');
-  } catch (error) {
-    throw isAegisError(error) ? error : bad((error as Error).message, error);
-  } finally {
-    archive.destroy(null);
+    const sizeBytes = item.kind === 'file' ? item.sizeBytes : 0;
+    yield { path, kind: item.kind, sizeBytes, bytes: item.bytes };
   }
 }
 
-/** `undefined` for the root directory itself (`./`), which many archivers write first. */
-function entryOf(header: Header, bytes: AsyncIterable<Uint8Array>): TreeEntry | undefined {
-  const { type, size } = header;
-  const name = header.name.startsWith('./') ? header.name.slice(2) : header.name;
-  if (type === 'directory' && (name === '' || name === '.')) return undefined;
-  const path = checkTreePath(name);
-  if (type === 'directory') return { path, kind: 'directory', sizeBytes: 0, bytes: nothing() };
-  if (type === 'file' || type === 'contiguous-file') {
-    return { path, kind: 'file', sizeBytes: size, bytes };
-  }
-  throw new AegisError('UNSUPPORTED_FILE', `${JSON.stringify(path)} is a ${type}`, {
+/** Type flags of POSIX ustar. */
+const KINDS: Readonly<Record<string, string>> = {
+  1: 'a hard link',
+  2: 'a symbolic link',
+  3: 'a device',
+  4: 'a device',
+  6: 'a fifo',
+};
+
+const unsupported = (path: string, flag: string): AegisError =>
+  new AegisError('UNSUPPORTED_FILE', `${JSON.stringify(path)} is ${KINDS[flag] ?? 'no file'}`, {
     hint: 'The knowledge base stores files and directories only.',
   });
-}
-
-async function* nothing(): AsyncGenerator<Uint8Array, void> {}
-
-async function feed(
-  archive: Extract,
-  source: AsyncIterable<Uint8Array>,
-  tail: Tail,
-): Promise<void> {
-  try {
-    for await (const chunk of source) {
-      tail.push(chunk);
-      if (!archive.write(chunk)) await drained(archive, archive);
-    }
-    archive.end(null);
-  } catch (error) {
-    archive.destroy(error as Error);
-    throw error;
-  }
-}
-
-/** Whether the last 1024 bytes are zero, as POSIX wants the end of an archive. */
-class Tail {
-  #zeros = 0;
-
-  get ended(): boolean {
-    return this.#zeros >= 1024;
-  }
-
-  push(chunk: Uint8Array): void {
-    let at = chunk.byteLength;
-    const stop = Math.max(0, at - 1024);
-    while (at > stop && chunk[at - 1] === 0) at -= 1;
-    const zeros = chunk.byteLength - at;
-    this.#zeros = zeros === chunk.byteLength ? this.#zeros + zeros : zeros;
-  }
-}

@@ -133,7 +133,8 @@ export class MemoryBackend implements Backend {
     return { peer: found };
   }
 
-  async addPeer(body: Body<'peers.add'>): Promise<Result<'peers.add'>> {
+  async addPeer(body: Body<'peers.add'>, context: CallContext): Promise<Result<'peers.add'>> {
+    this.signals.push(context.signal);
     return { address: body.address, added: true };
   }
 

@@ -60,8 +60,13 @@ export class Client {
   }
 
   /** One exchange as it is; a reply with an error status is returned, not thrown. */
-  raw(options: Omit<ExchangeOptions, 'timeoutMs'> & { timeoutMs?: number }): Promise<Response> {
-    return exchange(this.#target, { ...options, timeoutMs: options.timeoutMs ?? this.#timeoutMs });
+  async raw(
+    options: Omit<ExchangeOptions, 'timeoutMs'> & { timeoutMs?: number },
+  ): Promise<Response> {
+    return await exchange(this.#target, {
+      ...options,
+      timeoutMs: options.timeoutMs ?? this.#timeoutMs,
+    });
   }
 
   /** Stores the bytes of a file, or a tar made by `packTar`, under `query.path`. */

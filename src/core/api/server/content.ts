@@ -36,32 +36,66 @@ export async function sendDownload(
   download: Download,
   deps: { limits: ServerLimits; failures: Failures },
 ): Promise<void> {
-  const source = download.kind === 'file' ? download.bytes : packTar(download.entries);
-  const chunks = source[Symbol.asyncIterator]();
-  let next = await chunks.next();
+  const chunks = new Lookahead(download);
   const id = deps.failures.nextId();
-  beginStream(response, headersOf(download, id));
   try {
-    let sent = 0;
-    while (next.done !== true) {
-      sent += next.value.byteLength;
-      if (download.kind === 'file' && sent > download.sizeBytes) throw wrongSize(download);
-      await writeChunk(response, next.value, deps.limits.idleTimeoutMs);
-      next = await chunks.next();
+    for (let chunk = await chunks.take(); chunk !== undefined; chunk = await chunks.take()) {
+      if (!response.headersSent) beginStream(response, headersOf(download, id));
+      await writeChunk(response, chunk, deps.limits.idleTimeoutMs);
     }
-    if (download.kind === 'file' && sent !== download.sizeBytes) throw wrongSize(download);
+    if (!response.headersSent) beginStream(response, headersOf(download, id));
     response.end();
   } catch (error) {
+    // The desk cuts the connection.
     deps.failures.add(id, toAegisError(error));
-    response.destroy();
     throw error;
   } finally {
-    await chunks.return?.(undefined);
+    await chunks.close();
   }
 }
 
-const wrongSize = (download: Download): AegisError =>
-  new AegisError('BAD_DATA', `the content of ${download.path} has not the size it claims`);
+/**
+ * The bytes of a download, each chunk given out when the next has come: so the last error, too,
+ * comes before the reader could take the content for complete.
+ */
+class Lookahead {
+  readonly #chunks: AsyncIterator<Uint8Array>;
+  readonly #path: string;
+  /** Known for files. */
+  readonly #sizeBytes: number | undefined;
+  #pulled = 0;
+  #held: Promise<Uint8Array | undefined> | undefined;
+
+  constructor(download: Download) {
+    const source = download.kind === 'file' ? download.bytes : packTar(download.entries);
+    this.#chunks = source[Symbol.asyncIterator]();
+    this.#path = download.path;
+    this.#sizeBytes = download.kind === 'file' ? download.sizeBytes : undefined;
+  }
+
+  async take(): Promise<Uint8Array | undefined> {
+    const chunk = await (this.#held ?? this.#pull());
+    if (chunk === undefined) return undefined;
+    const next = await this.#pull();
+    this.#held = Promise.resolve(next);
+    return chunk;
+  }
+
+  async close(): Promise<void> {
+    await this.#chunks.return?.();
+  }
+
+  async #pull(): Promise<Uint8Array | undefined> {
+    const next = await this.#chunks.next();
+    const done = next.done === true;
+    if (!done) this.#pulled += next.value.byteLength;
+    const size = this.#sizeBytes ?? this.#pulled;
+    if (this.#pulled > size || (done && this.#pulled !== size)) {
+      throw new AegisError('BAD_DATA', `the content of ${this.#path} has not the size it claims`);
+    }
+    return done ? undefined : next.value;
+  }
+}
 
 function headersOf(download: Download, id: string): Record<string, string | number> {
   return {

@@ -14,7 +14,7 @@ import { admit, Refusal } from './gate.ts';
 import { HANDLERS, type JsonCall } from './handlers.ts';
 import type { ServerLimits } from './limits.ts';
 import { parseBody, parseQuery } from './query.ts';
-import { sendError, sendJson, sendText } from './reply.ts';
+import { cutReply, sendError, sendJson, sendText } from './reply.ts';
 import { type Found, Routing } from './routing.ts';
 import type { Tokens } from './tokens.ts';
 import { Visits } from './visits.ts';
@@ -35,6 +35,8 @@ export interface Arrival {
 interface Exchange extends Arrival {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
+  /** The caller has been told to send its body, or was never going to wait. */
+  bodyComes: boolean;
 }
 
 export class Desk {
@@ -68,7 +70,8 @@ export class Desk {
   }
 
   serve(request: IncomingMessage, response: ServerResponse, arrival: Arrival): void {
-    const exchange: Exchange = { request, response, ...arrival };
+    const bodyComes = !arrival.expectsContinue;
+    const exchange: Exchange = { request, response, bodyComes, ...arrival };
     this.#metrics?.count('aegis_api_requests_total');
     // A reader that hangs up makes later writes fail; the close event is where that is handled.
     response.on('error', () => undefined);
@@ -150,28 +153,29 @@ export class Desk {
     return parseBody((ENDPOINTS[name] as unknown as Endpoint).body, body);
   }
 
-  #letBodyCome({ response, expectsContinue }: Exchange): void {
-    if (expectsContinue) response.writeContinue();
+  #letBodyCome(exchange: Exchange): void {
+    if (exchange.expectsContinue) exchange.response.writeContinue();
+    exchange.bodyComes = true;
   }
 
-  #refuse({ response, expectsContinue }: Exchange, refusal: Refusal): void {
+  #refuse({ response, bodyComes }: Exchange, refusal: Refusal): void {
     for (const [name, value] of Object.entries(refusal.headers)) response.setHeader(name, value);
-    if (expectsContinue) response.setHeader('connection', 'close');
+    if (!bodyComes) response.setHeader('connection', 'close');
     sendError(response, refusal.error, refusal.status);
   }
 
-  #fail({ response, expectsContinue }: Exchange, thrown: unknown): void {
+  #fail({ response, bodyComes }: Exchange, thrown: unknown): void {
     const error = toAegisError(thrown);
     this.#metrics?.count('aegis_api_errors_total');
     const stack = isAegisError(thrown) ? undefined : (thrown as Error | undefined)?.stack;
     const level = error.code === 'BUG' ? 'error' : 'debug';
     this.#log.write(level, 'a request failed', { code: error.code, message: error.message, stack });
     if (response.headersSent) {
-      response.destroy();
+      cutReply(response, error);
       return;
     }
-    // A body that is not read to its end leaves nothing that could follow on this connection.
-    if (expectsContinue || hasCode(error, 'STALLED', 'INTERRUPTED')) {
+    // A body that never comes leaves nothing that could follow on this connection.
+    if (!bodyComes || hasCode(error, 'STALLED', 'INTERRUPTED')) {
       response.setHeader('connection', 'close');
     }
     sendError(response, error);

@@ -7,7 +7,8 @@ type ObjectSchema = v.StrictObjectSchema<v.ObjectEntries, undefined>;
 
 /** @throws {AegisError} `BAD_REQUEST` naming the parameter. */
 export function parseQuery(schema: ObjectSchema, search: string): Record<string, unknown> {
-  const values: Record<string, unknown> = {};
+  // Without a prototype: a parameter may have any name.
+  const values = Object.create(null) as Record<string, unknown>;
   for (const [name, text] of pairs(search)) {
     if (Object.hasOwn(values, name)) {
       throw new AegisError('BAD_REQUEST', `the parameter ${name} is given twice`);

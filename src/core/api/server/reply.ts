@@ -1,9 +1,11 @@
 /** Writes replies: JSON, errors, streams with back-pressure. */
 import type { ServerResponse } from 'node:http';
-import { AegisError } from '../../errors.ts';
+import { AegisError, hasCode } from '../../errors.ts';
 import { ERROR_SCHEMA } from '../contract/errors.ts';
 import { MEDIA } from '../contract/routes.ts';
 
+/** How long the last bytes of a cut reply may take to leave. */
+const FLUSH_MS = 5000;
 /** Replies are made for one caller and must not be kept or sniffed by anything on the way. */
 const COMMON = { 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' } as const;
 
@@ -62,6 +64,20 @@ export async function writeChunk(
     );
     response.on('drain', onDrain).on('close', onClose);
   });
+}
+
+/**
+ * Ends a reply that has begun and cannot be completed. What was written still leaves, unless the
+ * reader takes nothing; the end of the body never does.
+ */
+export function cutReply(response: ServerResponse, error: AegisError): void {
+  const { socket } = response;
+  if (socket === null || hasCode(error, 'STALLED', 'INTERRUPTED')) {
+    response.destroy();
+    return;
+  }
+  socket.setTimeout(FLUSH_MS, () => socket.destroy());
+  socket.destroySoon();
 }
 
 const hungUp = (): AegisError => new AegisError('INTERRUPTED', 'the reader hung up');

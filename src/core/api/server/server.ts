@@ -3,8 +3,12 @@
  * It knows no node, only a `Backend`. It does not do TLS, compression, CORS or static files.
  */
 import type { Server as HttpServer, IncomingMessage, ServerResponse } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { AegisError } from '../../errors.ts';
 import type { Log, Metrics, Random } from '../../ports.ts';
 import type { Backend } from '../backend.ts';
+import { ERROR_SCHEMA } from '../contract/errors.ts';
+import { MEDIA } from '../contract/routes.ts';
 import { listenOnSocket, listenOnTcp, type TcpListen } from './bind.ts';
 import { Desk } from './desk.ts';
 import { hostsOf } from './gate.ts';
@@ -110,6 +114,7 @@ export class Server {
     server.on('checkExpectation', (_request, response: ServerResponse) => {
       response.writeHead(417, { connection: 'close' }).end();
     });
+    server.on('clientError', (error: NodeJS.ErrnoException, socket) => refuse(error, socket));
     server.on('upgrade', (_request, socket) => socket.destroy());
     server.on('connect', (_request, socket) => socket.destroy());
     this.#listeners.push(server);
@@ -127,6 +132,40 @@ export class Server {
   async #close(): Promise<void> {
     await Promise.all(this.#listeners.filter((each) => each.listening).map(closeListener));
   }
+}
+
+/** How long a caller that was refused may take to read why. */
+const REFUSAL_MS = 1000;
+
+/** What is not HTTP, or too much of it. The rest of what comes is drained, so the reply arrives. */
+function refuse(error: NodeJS.ErrnoException, socket: Duplex): void {
+  if (!socket.writable || error.code === 'ECONNRESET') {
+    socket.destroy();
+    return;
+  }
+  const [status, reason] = refusalOf(error);
+  const body = { schema: ERROR_SCHEMA, error: new AegisError('BAD_REQUEST', reason).toBody() };
+  const text = JSON.stringify(body);
+  const head = [
+    `HTTP/1.1 ${status}`,
+    `content-type: ${MEDIA.json}`,
+    `content-length: ${Buffer.byteLength(text)}`,
+    'connection: close',
+  ];
+  socket.end(`${head.join('\r\n')}\r\n\r\n${text}`);
+  socket.resume();
+  const timer = setTimeout(() => socket.destroy(), REFUSAL_MS);
+  socket.once('close', () => clearTimeout(timer));
+}
+
+function refusalOf(error: NodeJS.ErrnoException): [status: string, reason: string] {
+  if (error.code === 'HPE_HEADER_OVERFLOW') {
+    return ['431 Request Header Fields Too Large', 'the headers are too long'];
+  }
+  if (error.code === 'ERR_HTTP_REQUEST_TIMEOUT') {
+    return ['408 Request Timeout', 'the request did not come in time'];
+  }
+  return ['400 Bad Request', 'this is not HTTP/1.1'];
 }
 
 /** Stops accepting, closes idle connections; resolves when the last connection is gone. */
