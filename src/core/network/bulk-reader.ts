@@ -5,7 +5,7 @@
 import type { Stream } from '@libp2p/interface';
 import { AegisError, toAegisError } from '../errors.ts';
 import { MIB } from '../units.ts';
-import { openFailure } from './rpc-frame.ts';
+import { BulkDecoder } from './bulk-frame.ts';
 import { cutOff, onBytes } from './stream-io.ts';
 
 export interface BulkReaderOptions {
@@ -23,7 +23,6 @@ export interface BulkReaderDeps {
 
 const PAUSE_ABOVE_BYTES = 2 * MIB;
 const RESUME_BELOW_BYTES = MIB;
-const FAILURE_MAX_BYTES = 4096;
 
 export class BulkReader implements AsyncIterable<Uint8Array>, AsyncIterator<Uint8Array, undefined> {
   readonly #options: BulkReaderOptions;
@@ -31,13 +30,9 @@ export class BulkReader implements AsyncIterable<Uint8Array>, AsyncIterator<Uint
   readonly #stream: Stream;
   readonly #stopReading: () => void;
   #chunks: Uint8Array[] = [];
-  readonly #failureParts: Uint8Array[] = [];
+  readonly #decoder: BulkDecoder;
   #heldBytes = 0;
-  #totalBytes = 0;
-  /** `undefined` until the first byte has said how the stream goes on. */
-  #failing: boolean | undefined;
   #finished = false;
-  #sawEnd = false;
   #failure: AegisError | undefined;
   #wake: (() => void) | undefined;
   #timer: NodeJS.Timeout;
@@ -46,14 +41,14 @@ export class BulkReader implements AsyncIterable<Uint8Array>, AsyncIterator<Uint
     this.#options = options;
     this.#deps = deps;
     this.#stream = deps.stream;
+    this.#decoder = new BulkDecoder({ maxBytes: options.maxBytes });
     this.#timer = this.#arm();
     this.#stopReading = onBytes(deps.stream, (bytes) => this.#receive(bytes));
-    deps.stream.addEventListener('remoteCloseWrite', this.#onRemoteEnd);
     deps.stream.addEventListener('end', this.#onEnd);
     deps.stream.addEventListener('close', this.#onClose);
     options.signal?.addEventListener('abort', this.#onAbort, { once: true });
     if (options.signal?.aborted === true) this.#onAbort();
-    else if (deps.stream.remoteWriteStatus === 'closed') this.#onRemoteEnd();
+    else if (deps.stream.readableEnded) this.#onClose();
   }
 
   [Symbol.asyncIterator](): AsyncIterator<Uint8Array, undefined> {
@@ -87,27 +82,17 @@ export class BulkReader implements AsyncIterable<Uint8Array>, AsyncIterator<Uint
     if (bytes.byteLength === 0 || this.#finished || this.#failure !== undefined) return;
     this.#timer.refresh();
     this.#deps.onBytes(bytes.byteLength);
-    let body = bytes;
-    if (this.#failing === undefined) {
-      const status = bytes[0]!;
-      if (status > 1) {
-        return this.#fail(new AegisError('BAD_ENCODING', 'a bulk stream with a wrong status'));
-      }
-      this.#failing = status === 1;
-      body = bytes.subarray(1);
+    let pieces: Uint8Array[];
+    try {
+      pieces = this.#decoder.push(bytes);
+    } catch (error) {
+      return this.#fail(toAegisError(error));
     }
-    this.#totalBytes += body.byteLength;
-    const limit = this.#failing ? FAILURE_MAX_BYTES : this.#options.maxBytes;
-    if (this.#totalBytes > limit) {
-      return this.#fail(new AegisError('TOO_LARGE', `a bulk stream over its ${limit} bytes`));
+    for (const piece of pieces) {
+      this.#chunks.push(piece);
+      this.#heldBytes += piece.byteLength;
     }
-    if (body.byteLength === 0) return;
-    if (this.#failing) {
-      this.#failureParts.push(body);
-      return;
-    }
-    this.#chunks.push(body);
-    this.#heldBytes += body.byteLength;
+    if (this.#decoder.state === 'ended') return this.#finish();
     if (this.#heldBytes > PAUSE_ABOVE_BYTES && this.#stream.readStatus === 'readable') {
       this.#stream.pause();
       // From here on it is the consumer that is slow, not the peer.
@@ -117,6 +102,7 @@ export class BulkReader implements AsyncIterable<Uint8Array>, AsyncIterator<Uint
   }
 
   #resume(): void {
+    if (this.#finished || this.#failure !== undefined) return;
     if (this.#heldBytes > RESUME_BELOW_BYTES || this.#stream.readStatus !== 'paused') return;
     this.#timer = this.#arm();
     this.#stream.resume();
@@ -129,35 +115,18 @@ export class BulkReader implements AsyncIterable<Uint8Array>, AsyncIterator<Uint
     }, idleTimeoutMs);
   }
 
-  readonly #onRemoteEnd = (): void => {
-    this.#sawEnd = true;
-    if (this.#stream.readBufferLength === 0) this.#onEnd();
-  };
-
-  /** All that was sent has been read; without the sender's own end mark it was cut short. */
+  /** No more bytes will come; without the sender's own end mark they were cut short. */
   readonly #onEnd = (): void => {
-    if (!this.#sawEnd) return this.#fail(cutOff());
-    if (this.#failing === undefined) return this.#fail(cutOff());
-    if (this.#failing) return this.#fail(this.#remoteFailure());
-    this.#finish();
+    this.#fail(this.#decoder.state === 'failed' ? this.#decoder.failure() : cutOff());
   };
 
   readonly #onClose = (): void => {
-    if (!this.#sawEnd) this.#fail(cutOff());
-    else if (this.#stream.readBufferLength === 0) this.#onEnd();
+    if (this.#stream.readBufferLength === 0) this.#onEnd();
   };
 
   readonly #onAbort = (): void => {
     this.#fail(new AegisError('INTERRUPTED', 'the transfer was cancelled'));
   };
-
-  #remoteFailure(): AegisError {
-    try {
-      return openFailure(Buffer.concat(this.#failureParts));
-    } catch (error) {
-      return toAegisError(error);
-    }
-  }
 
   #finish(): void {
     if (this.#finished || this.#failure !== undefined) return;
@@ -175,7 +144,6 @@ export class BulkReader implements AsyncIterable<Uint8Array>, AsyncIterator<Uint
   #cleanUp(): void {
     clearTimeout(this.#timer);
     this.#stopReading();
-    this.#stream.removeEventListener('remoteCloseWrite', this.#onRemoteEnd);
     this.#stream.removeEventListener('end', this.#onEnd);
     this.#stream.removeEventListener('close', this.#onClose);
     this.#options.signal?.removeEventListener('abort', this.#onAbort);

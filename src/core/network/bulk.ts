@@ -1,28 +1,20 @@
 /**
- * `/aegis/car/1`: one request frame, then one status byte and bytes until the end of the stream.
+ * `/aegis/car/1`: one request frame, then a bulk stream back (bulk-frame.ts).
  * It moves bytes with back-pressure and notices a peer that stalls; what the bytes mean, and
  * whether they are true, is for the caller to verify.
  */
 import type { Stream } from '@libp2p/interface';
-import { AegisError, isAegisError, toAegisError } from '../errors.ts';
-import { KIB, MIB } from '../units.ts';
+import { AegisError, toAegisError } from '../errors.ts';
 import { BulkReader } from './bulk-reader.ts';
+import { type BulkOut, BulkWriter } from './bulk-writer.ts';
 import { FrameChannel } from './frame-channel.ts';
 import type { HostLimits } from './limits.ts';
-import { encodeFailure } from './rpc-frame.ts';
-import { cutOff, drained, sendTo } from './stream-io.ts';
+import { cutOff, sendTo } from './stream-io.ts';
 
 export interface BulkOptions {
   readonly signal?: AbortSignal;
   /** @default HostLimits.bulkIdleTimeoutMs */
   readonly idleTimeoutMs?: number;
-}
-
-export interface BulkOut {
-  /** Resolves when the next chunk may be written. @throws {AegisError} `STALLED` or cut. */
-  write(chunk: Uint8Array): Promise<void>;
-  /** Aborted when the other node has cancelled or is gone. */
-  readonly signal: AbortSignal;
 }
 
 /** Throws an AegisError to tell the other node why, before the first byte or after. */
@@ -33,13 +25,6 @@ export interface BulkDeps {
   onRefusal(nodeId: string, knob: keyof HostLimits): void;
 }
 
-/** Status bytes, written literally. */
-export const STATUS = { ok: 0, failure: 1 } as const;
-
-/** A writer waits when this much is on its way; below it the pipe to the peer may run dry. */
-const WRITE_AHEAD_BYTES = MIB;
-/** One write to the muxer; larger ones would keep small frames of other streams waiting. */
-const SLICE_BYTES = 256 * KIB;
 const REQUEST_PREFIX_BYTES = 4;
 
 /** Counts streams under way, each direction apart, so that neither can starve the other. */
@@ -116,11 +101,7 @@ export class Bulk {
       throw new AegisError('TOO_LARGE', `a bulk request of ${request.byteLength} bytes`);
     }
     const knob = this.#reading.full(nodeId);
-    if (knob !== undefined) {
-      throw new AegisError('BUSY', `too many bulk streams are open (${knob})`, {
-        details: { knob },
-      });
-    }
+    if (knob !== undefined) throw busy('too many bulk streams are open', knob);
     const release = this.#reading.take(nodeId);
     try {
       const stream = await open(options.signal);
@@ -146,104 +127,63 @@ export class Bulk {
 
   /** Takes over an inbound stream of a peer that has passed hello. */
   async serve(nodeId: string, stream: Stream): Promise<void> {
-    const handler = this.#handler;
     const knob = this.#writing.full(nodeId);
-    if (handler === undefined || knob !== undefined) {
-      if (knob !== undefined) this.#deps.onRefusal(nodeId, knob);
-      const message = `the other node serves no more bulk streams (${knob ?? 'none'})`;
-      return refuse(stream, new AegisError('BUSY', message));
-    }
-    const release = this.#writing.take(nodeId);
+    if (knob !== undefined) this.#deps.onRefusal(nodeId, knob);
+    const release = knob === undefined ? this.#writing.take(nodeId) : undefined;
+    const controller = new AbortController();
+    stream.addEventListener('close', () => controller.abort(cutOff()), { once: true });
+    const writer = new BulkWriter(
+      { idleMs: this.#limits.bulkIdleTimeoutMs },
+      {
+        stream,
+        signal: controller.signal,
+        onBytes: (count) => this.#deps.onTraffic(nodeId, 0, count),
+      },
+    );
     try {
-      await this.#answer(nodeId, stream, handler);
+      await this.#answer(nodeId, stream, writer, knob);
+    } catch (error) {
+      await writer.fail(error).catch((failure: unknown) => stream.abort(toAegisError(failure)));
     } finally {
-      release();
+      release?.();
+      // A reader closes its side with its request; one that has not does not keep the stream.
+      const timer = setTimeout(() => stream.abort(cutOff()), this.#limits.bulkIdleTimeoutMs);
+      if (stream.status === 'open') stream.addEventListener('close', () => clearTimeout(timer));
+      else clearTimeout(timer);
     }
   }
 
-  async #answer(nodeId: string, stream: Stream, handler: BulkHandler): Promise<void> {
+  async #answer(
+    nodeId: string,
+    stream: Stream,
+    writer: BulkWriter,
+    knob: keyof HostLimits | undefined,
+  ): Promise<void> {
     const { bulkRequestMaxBytes, bulkIdleTimeoutMs } = this.#limits;
+    const handler = this.#handler;
     const channel = new FrameChannel({ maxBytes: bulkRequestMaxBytes }, stream);
-    let request: Uint8Array;
     try {
-      request = await channel.read(AbortSignal.timeout(bulkIdleTimeoutMs));
-    } catch (error) {
-      return stream.abort(toAegisError(error));
-    }
-    const controller = new AbortController();
-    stream.addEventListener('close', () => controller.abort(cutOff()), { once: true });
-    const writer = new Writer(stream, bulkIdleTimeoutMs, controller.signal, (count) =>
-      this.#deps.onTraffic(nodeId, 0, count),
-    );
-    try {
+      const request = await channel.read(AbortSignal.timeout(bulkIdleTimeoutMs));
+      // Refused only now: an answer that comes before the request has been written may be lost
+      // in the negotiation of the stream at the other end.
+      if (knob !== undefined) throw busy('the other node serves no more bulk streams', knob);
+      if (handler === undefined) {
+        throw new AegisError('NOT_FOUND', 'the other node serves no bulk streams');
+      }
       await handler(nodeId, request, writer);
       await writer.end();
-    } catch (error) {
-      if (writer.started || stream.status !== 'open') stream.abort(toAegisError(error));
-      else await refuse(stream, error);
     } finally {
       channel.release();
     }
   }
 }
 
-class Writer implements BulkOut {
-  readonly signal: AbortSignal;
-  readonly #stream: Stream;
-  readonly #idleMs: number;
-  readonly #onBytes: (count: number) => void;
-  started = false;
-
-  constructor(
-    stream: Stream,
-    idleMs: number,
-    signal: AbortSignal,
-    onBytes: (count: number) => void,
-  ) {
-    this.#stream = stream;
-    this.#idleMs = idleMs;
-    this.signal = signal;
-    this.#onBytes = onBytes;
-  }
-
-  async write(chunk: Uint8Array): Promise<void> {
-    this.#start();
-    for (let at = 0; at < chunk.byteLength; at += SLICE_BYTES) {
-      const slice = chunk.subarray(at, at + SLICE_BYTES);
-      sendTo(this.#stream, slice);
-      this.#onBytes(slice.byteLength);
-      if (this.#stream.writeBufferLength > WRITE_AHEAD_BYTES) {
-        await drained(this.#stream, { maxBytes: WRITE_AHEAD_BYTES, idleMs: this.#idleMs });
-      }
-    }
-  }
-
-  async end(): Promise<void> {
-    this.#start();
-    await drained(this.#stream, { maxBytes: 0, idleMs: this.#idleMs });
-    await this.#stream.close({ signal: AbortSignal.timeout(this.#idleMs) });
-  }
-
-  #start(): void {
-    if (this.started) return;
-    this.started = true;
-    sendTo(this.#stream, Uint8Array.of(STATUS.ok));
-  }
-}
+const busy = (message: string, knob: string): AegisError =>
+  new AegisError('BUSY', `${message} (${knob})`, { details: { knob } });
 
 function framed(request: Uint8Array): Uint8Array {
   const frame = new Uint8Array(REQUEST_PREFIX_BYTES + request.byteLength);
   new DataView(frame.buffer).setUint32(0, request.byteLength);
   frame.set(request, REQUEST_PREFIX_BYTES);
   return frame;
-}
-
-async function refuse(stream: Stream, error: unknown): Promise<void> {
-  try {
-    const body = encodeFailure(isAegisError(error) ? error : toAegisError(error));
-    sendTo(stream, Buffer.concat([Uint8Array.of(STATUS.failure), body]));
-    await stream.close({ signal: AbortSignal.timeout(5000) });
-  } catch (failure) {
-    stream.abort(toAegisError(failure));
-  }
 }

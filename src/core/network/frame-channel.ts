@@ -16,7 +16,7 @@ interface Waiter {
 }
 
 const cut = (): AegisError =>
-  new AegisError('DIAL_FAILED', 'the other side closed the connection during the handshake');
+  new AegisError('DIAL_FAILED', 'the other side closed the connection too early');
 
 export class FrameChannel {
   readonly #stream: MessageStream;
@@ -39,7 +39,7 @@ export class FrameChannel {
   read(signal: AbortSignal): Promise<Uint8Array> {
     return new Promise<Uint8Array>((resolve, reject) => {
       const onAbort = (): void => {
-        reject(new AegisError('TIMEOUT', 'the other side did not answer the handshake in time'));
+        reject(new AegisError('TIMEOUT', 'the other side sent nothing in time'));
       };
       if (signal.aborted) return onAbort();
       signal.addEventListener('abort', onAbort, { once: true });
@@ -116,13 +116,13 @@ export class FrameChannel {
       this.#buffered = new Uint8Array(0);
       this.#failure ??= new AegisError(
         'TOO_LARGE',
-        `a handshake frame of ${length} bytes is over the limit of ${this.#maxBytes}`,
+        `a frame of ${length} bytes is over the limit of ${this.#maxBytes}`,
       );
       return undefined;
     }
     if (have.byteLength > this.#maxBytes + MAX_EARLY_BYTES) {
       this.#buffered = new Uint8Array(0);
-      this.#failure ??= new AegisError('TOO_LARGE', 'too many bytes before the handshake ended');
+      this.#failure ??= new AegisError('TOO_LARGE', 'too many bytes behind a frame');
       return undefined;
     }
     if (this.#waiter === undefined || have.byteLength < PREFIX_BYTES + length) return undefined;

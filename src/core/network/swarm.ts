@@ -89,7 +89,8 @@ export async function createSwarm(options: SwarmOptions, deps: SwarmDeps): Promi
 
 /**
  * Windows: a bulk stream must have a round trip's worth of bytes on its way, and one slow reader
- * must not make us keep more than this.
+ * must not make us keep more than this. The first is not told to the other side, so it is a part
+ * of `/aegis/hello/1`: a node with another first window would break the rules with its first bytes.
  */
 const WINDOW_BYTES = MIB;
 const WINDOW_MAX_BYTES = 4 * MIB;
