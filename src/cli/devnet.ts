@@ -6,11 +6,6 @@ import type { Devnet, DevnetOptions, DevnetStatus } from '../core/node/devnet.ts
 import { table } from './format.ts';
 import { VERSION } from './version.ts';
 
-export interface DevnetView {
-  readonly dir: string;
-  readonly nodes: readonly DevnetStatus[];
-}
-
 /** The argument that names one node. */
 export const whichNode = {
   node: Args.string({ required: true, description: 'The node: its number from 1, or its name.' }),

@@ -6,33 +6,15 @@ import { execFile } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { QuickstartResult } from '../core/api/contract/daemons.ts';
 import { AegisError, ERRORS, type ErrorBody } from '../core/errors.ts';
 import { Devnet } from '../core/node/devnet.ts';
 import { MIB } from '../core/units.ts';
 import { VERSION } from './version.ts';
 
-export interface Step {
-  readonly title: string;
-  /** The command that was run, as a user would type it; empty when none was needed. */
-  readonly command: string;
-  readonly durationMs: number;
-  readonly says: string;
-}
-
-export interface StoryNode {
-  readonly name: string;
-  readonly nodeId: string;
-  readonly pid: number;
-  readonly home: string;
-}
-
-export interface Story {
-  readonly nodes: readonly StoryNode[];
-  readonly steps: readonly Step[];
-  readonly files: number;
-  readonly sizeBytes: number;
-  readonly durationMs: number;
-}
+export type Step = QuickstartResult['steps'][number];
+/** What has happened, as `--json` prints it. */
+export type Story = Omit<QuickstartResult, 'schema' | 'kept'>;
 
 export interface StoryOptions {
   /** Everything lives below; the cluster in `data/devnet`. */

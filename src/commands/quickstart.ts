@@ -2,12 +2,8 @@
 import { Flags } from '@oclif/core';
 import { BaseCommand } from '../cli/base.ts';
 import { bytes, span } from '../cli/format.ts';
-import type { Quickstart, Step, Story } from '../cli/quickstart.ts';
-
-interface QuickstartResult extends Story {
-  readonly schema: 'aegis.quickstart/1';
-  readonly kept: string | null;
-}
+import type { Quickstart, Step } from '../cli/quickstart.ts';
+import type { QuickstartResult } from '../core/api/contract/daemons.ts';
 
 export default class QuickstartCommand extends BaseCommand<
   typeof QuickstartCommand,

@@ -1,14 +1,10 @@
 /** `aegis devnet down`: stops every node of the local cluster. */
 import { Flags } from '@oclif/core';
 import { BaseCommand, confirmFlags } from '../../cli/base.ts';
-import { type DevnetView, devnetOptions, devnetTable, openDevnet } from '../../cli/devnet.ts';
+import { devnetOptions, devnetTable, openDevnet } from '../../cli/devnet.ts';
+import type { DevnetDownResult } from '../../core/api/contract/daemons.ts';
 
-interface DownResult extends DevnetView {
-  readonly schema: 'aegis.devnet.down/1';
-  readonly removed: boolean;
-}
-
-export default class DevnetDown extends BaseCommand<typeof DevnetDown, DownResult> {
+export default class DevnetDown extends BaseCommand<typeof DevnetDown, DevnetDownResult> {
   static override readonly summary = 'Stop all nodes of the local cluster.';
   static override readonly description =
     'The nodes keep their data; `aegis devnet up` continues with it. With --remove the directory ' +
@@ -22,7 +18,7 @@ export default class DevnetDown extends BaseCommand<typeof DevnetDown, DownResul
     remove: Flags.boolean({ description: 'Delete the homes of all nodes as well.' }),
   };
 
-  protected override async work(): Promise<DownResult> {
+  protected override async work(): Promise<DevnetDownResult> {
     const devnet = await openDevnet(this.home());
     const { dir } = devnetOptions(this.home());
     if (this.flags.remove) await this.confirm(`delete ${dir} with all that its nodes store?`);
@@ -32,7 +28,7 @@ export default class DevnetDown extends BaseCommand<typeof DevnetDown, DownResul
     return { schema: 'aegis.devnet.down/1', dir, nodes, removed: this.flags.remove };
   }
 
-  protected override view({ nodes, removed, dir }: DownResult): string {
+  protected override view({ nodes, removed, dir }: DevnetDownResult): string {
     return removed ? `removed ${dir}` : devnetTable(nodes);
   }
 }

@@ -1,14 +1,9 @@
 /** `aegis devnet pause`: freezes one node. */
 import { BaseCommand } from '../../cli/base.ts';
 import { openDevnet, whichNode } from '../../cli/devnet.ts';
-import type { DevnetStatus } from '../../core/node/devnet.ts';
+import type { DevnetPauseResult } from '../../core/api/contract/daemons.ts';
 
-interface PauseResult {
-  readonly schema: 'aegis.devnet.pause/1';
-  readonly node: DevnetStatus;
-}
-
-export default class DevnetPause extends BaseCommand<typeof DevnetPause, PauseResult> {
+export default class DevnetPause extends BaseCommand<typeof DevnetPause, DevnetPauseResult> {
   static override readonly summary = 'Freeze one node of the local cluster.';
   static override readonly description =
     'Sends SIGSTOP: the node keeps its connections and answers nobody until `aegis devnet resume`.';
@@ -17,13 +12,13 @@ export default class DevnetPause extends BaseCommand<typeof DevnetPause, PauseRe
   ];
   static override readonly args = whichNode;
 
-  protected override async work(): Promise<PauseResult> {
+  protected override async work(): Promise<DevnetPauseResult> {
     const devnet = await openDevnet(this.home());
     const node = await devnet.pause(this.args.node);
     return { schema: 'aegis.devnet.pause/1', node };
   }
 
-  protected override view({ node }: PauseResult): string {
+  protected override view({ node }: DevnetPauseResult): string {
     return `${node.name} is paused`;
   }
 }

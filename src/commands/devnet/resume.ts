@@ -1,14 +1,9 @@
 /** `aegis devnet resume`: brings one node back. */
 import { BaseCommand } from '../../cli/base.ts';
 import { openDevnet, whichNode } from '../../cli/devnet.ts';
-import type { DevnetStatus } from '../../core/node/devnet.ts';
+import type { DevnetResumeResult } from '../../core/api/contract/daemons.ts';
 
-interface ResumeResult {
-  readonly schema: 'aegis.devnet.resume/1';
-  readonly node: DevnetStatus;
-}
-
-export default class DevnetResume extends BaseCommand<typeof DevnetResume, ResumeResult> {
+export default class DevnetResume extends BaseCommand<typeof DevnetResume, DevnetResumeResult> {
   static override readonly summary = 'Continue a paused node, or start a stopped one.';
   static override readonly description =
     'After `aegis devnet pause` the node goes on where it was; after `aegis devnet kill` it starts anew from its disk.';
@@ -17,13 +12,13 @@ export default class DevnetResume extends BaseCommand<typeof DevnetResume, Resum
   ];
   static override readonly args = whichNode;
 
-  protected override async work(): Promise<ResumeResult> {
+  protected override async work(): Promise<DevnetResumeResult> {
     const devnet = await openDevnet(this.home());
     const node = await devnet.resume(this.args.node);
     return { schema: 'aegis.devnet.resume/1', node };
   }
 
-  protected override view({ node }: ResumeResult): string {
+  protected override view({ node }: DevnetResumeResult): string {
     return `${node.name} runs with pid ${node.pid}`;
   }
 }

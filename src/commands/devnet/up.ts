@@ -1,14 +1,10 @@
 /** `aegis devnet up`: a cluster on this machine, one process a node. */
 import { Flags } from '@oclif/core';
 import { BaseCommand } from '../../cli/base.ts';
-import { type DevnetView, devnetOptions, devnetTable } from '../../cli/devnet.ts';
+import { devnetOptions, devnetTable } from '../../cli/devnet.ts';
+import type { DevnetUpResult } from '../../core/api/contract/daemons.ts';
 
-interface UpResult extends DevnetView {
-  readonly schema: 'aegis.devnet.up/1';
-  readonly created: boolean;
-}
-
-export default class DevnetUp extends BaseCommand<typeof DevnetUp, UpResult> {
+export default class DevnetUp extends BaseCommand<typeof DevnetUp, DevnetUpResult> {
   static override readonly summary = 'Start a cluster of several nodes on this machine.';
   static override readonly description =
     'Makes keys, homes and a genesis the first time, and starts a daemon for every node that does ' +
@@ -32,7 +28,7 @@ export default class DevnetUp extends BaseCommand<typeof DevnetUp, UpResult> {
     }),
   };
 
-  protected override async work(): Promise<UpResult> {
+  protected override async work(): Promise<DevnetUpResult> {
     const { Devnet } = await import('../../core/node/devnet.ts');
     const options = devnetOptions(this.home());
     const created = !Devnet.exists(options.dir);
@@ -44,7 +40,7 @@ export default class DevnetUp extends BaseCommand<typeof DevnetUp, UpResult> {
     return { schema: 'aegis.devnet.up/1', created, dir: options.dir, nodes };
   }
 
-  protected override view({ nodes }: UpResult): string {
+  protected override view({ nodes }: DevnetUpResult): string {
     return devnetTable(nodes);
   }
 }

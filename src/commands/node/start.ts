@@ -1,17 +1,12 @@
 /** `aegis node start`: runs the daemon, here or in the background. */
 import { Flags } from '@oclif/core';
 import { BaseCommand, passphraseFlags } from '../../cli/base.ts';
-import { facts } from '../../cli/format.ts';
+import { startDetached } from '../../cli/detach.ts';
+import { facts, safeText } from '../../cli/format.ts';
 import { VERSION } from '../../cli/version.ts';
-import type { NodeReady } from '../../core/node/daemon.ts';
+import type { NodeStartResult } from '../../core/api/contract/daemons.ts';
 
-interface StartResult extends NodeReady {
-  readonly schema: 'aegis.node.start/1';
-  readonly detached: boolean;
-  readonly dryRun: boolean;
-}
-
-export default class NodeStart extends BaseCommand<typeof NodeStart, StartResult | undefined> {
+export default class NodeStart extends BaseCommand<typeof NodeStart, NodeStartResult | undefined> {
   static override readonly summary = 'Start the node of this home.';
   static override readonly description =
     'Runs in the foreground until it is stopped with Ctrl-C, SIGTERM or `aegis node stop`, and ' +
@@ -39,55 +34,51 @@ export default class NodeStart extends BaseCommand<typeof NodeStart, StartResult
     }),
   };
 
-  protected override async work(): Promise<StartResult | undefined> {
+  protected override async work(): Promise<NodeStartResult | undefined> {
     const { flags } = this;
     const paths = this.home();
-    const { checkStart, startNode } = await import('../../core/node/daemon.ts');
+    const { checkStart, dryRun, startNode } = await import('../../core/node/daemon.ts');
     await checkStart(paths, VERSION);
     const passphrase = await this.passphrase(`the keystore in ${paths.keys}`);
     const schema = 'aegis.node.start/1';
     const options = { paths, passphrase, version: VERSION, listen: flags.listen, env: process.env };
     if (flags['dry-run']) {
-      const { dryRun } = await import('../../core/node/daemon.ts');
       return { schema, detached: false, dryRun: true, ...(await dryRun(options)) };
     }
-    if (flags.detach) return await this.#detach(passphrase);
-
+    if (flags.detach) {
+      const ready = await startDetached(this.home(), passphrase, {
+        home: flags.home,
+        listen: flags.listen ?? [],
+        timeoutMs: this.timeoutMs(),
+      });
+      this.note('Stop it: aegis node stop');
+      return { ...ready, detached: true };
+    }
     const interrupted = this.interruption();
     const node = await startNode(options);
     interrupted.addEventListener('abort', () => void node.stop());
-    const result: StartResult = { schema, detached: false, dryRun: false, ...node.ready };
-    const line = this.json ? JSON.stringify(result) : `READY ${this.view(result).trimStart()}`;
-    process.stdout.write(`${line}\n`);
+    const result: NodeStartResult = { schema, detached: false, dryRun: false, ...node.ready };
+    process.stdout.write(`${this.json ? JSON.stringify(result) : readyLine(result)}\n`);
     await node.stopped;
     return undefined;
   }
 
-  async #detach(passphrase: string): Promise<StartResult> {
-    const { spawnDaemon } = await import('../../core/node/spawn.ts');
-    const { join } = await import('node:path');
-    const { pid, ready } = await spawnDaemon({
-      bin: process.argv[1]!,
-      args: [
-        ...(this.flags.home === undefined ? [] : ['--home', this.flags.home]),
-        ...(this.flags.listen ?? []).flatMap((address) => ['--listen', address]),
-      ],
-      passphrase,
-      consoleFile: join(this.home().logs, 'console.log'),
-      timeoutMs: this.timeoutMs(30_000),
-    });
-    this.note(`Stop it: aegis node stop`);
-    return { ...(ready as unknown as StartResult), pid, detached: true };
-  }
-
-  protected override view(result: StartResult): string {
+  protected override view(result: NodeStartResult): string {
     const { name, nodeId, cluster, addresses, pid, socket } = result;
-    return facts([
-      ['node', `${name} ${nodeId}`],
-      ['cluster', `${cluster.name} ${cluster.clusterId}`],
-      ['listens', addresses.join(' ')],
-      ['socket', socket],
-      ...(result.dryRun ? [] : ([['pid', String(pid)]] as [string, string][])),
-    ]);
+    const title = result.dryRun ? 'Everything is in order; nothing was started.\n' : '';
+    return (
+      title +
+      facts([
+        ['node', `${name} ${nodeId}`],
+        ['cluster', `${cluster.name} ${cluster.clusterId}`],
+        ['listens', addresses.join(' ')],
+        ['socket', socket],
+        ...(result.dryRun ? [] : ([['pid', String(pid)]] as [string, string][])),
+      ])
+    );
   }
 }
+
+/** One line, so that a script can wait for it. */
+const readyLine = ({ name, addresses, socket, pid }: NodeStartResult): string =>
+  `READY ${safeText(name)} pid ${pid} socket ${socket} listens ${addresses.join(' ')}`;

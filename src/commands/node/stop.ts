@@ -1,12 +1,9 @@
 /** `aegis node stop`: stops the node gracefully. */
-import { setTimeout as sleep } from 'node:timers/promises';
 import { Flags } from '@oclif/core';
 import { BaseCommand } from '../../cli/base.ts';
 import type { NodeStopOutput } from '../../core/api/contract/outputs.ts';
-import { AegisError } from '../../core/errors.ts';
 
 const TIMEOUT_MS = 30_000;
-const PAUSE_MS = 50;
 
 export default class NodeStop extends BaseCommand<typeof NodeStop, NodeStopOutput> {
   static override readonly summary = 'Stop the node of this home.';
@@ -30,33 +27,13 @@ export default class NodeStop extends BaseCommand<typeof NodeStop, NodeStopOutpu
 
   protected override async work(): Promise<NodeStopOutput> {
     const client = await this.client();
-    const reply = await client.call('node.stop');
-    if (this.flags.wait) await this.#gone(reply.pid, this.timeoutMs(TIMEOUT_MS));
-    return { ...reply, stopped: this.flags.wait };
-  }
-
-  async #gone(pid: number, timeoutMs: number): Promise<void> {
-    const deadline = Date.now() + timeoutMs;
-    while (alive(pid)) {
-      if (Date.now() > deadline) {
-        throw new AegisError('TIMEOUT', `process ${pid} has not ended within ${timeoutMs} ms`, {
-          hint: 'It was told to stop; look again: aegis node status',
-        });
-      }
-      await sleep(PAUSE_MS);
-    }
+    if (!this.flags.wait) return { ...(await client.call('node.stop')), stopped: false };
+    const { stopDaemon } = await import('../../cli/stop.ts');
+    const pid = await stopDaemon(client, this.timeoutMs(TIMEOUT_MS));
+    return { schema: 'aegis.node.stop/1', stopping: true, pid, stopped: true };
   }
 
   protected override view({ pid, stopped }: NodeStopOutput): string {
     return stopped ? `stopped process ${pid}` : `stopping process ${pid}`;
-  }
-}
-
-/** Signal 0 only asks. EPERM: it lives and belongs to somebody else. */
-function alive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 }

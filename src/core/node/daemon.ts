@@ -1,6 +1,7 @@
 /**
  * One running node with its API, from lock to lock. Many nodes can live in one process.
  */
+import type { NodeStartResult } from '../api/contract/daemons.ts';
 import type { TcpListen } from '../api/server/bind.ts';
 import { Server } from '../api/server/server.ts';
 import { ensureHome } from '../config/home.ts';
@@ -18,18 +19,10 @@ import { checkStart, type Opened, openHome, type StartOptions } from './opening.
 import { notifySystemd } from './sd-notify.ts';
 import { Watch } from './watch.ts';
 
-export { checkStart } from './opening.ts';
+export { checkHome, checkStart } from './opening.ts';
 
 /** What a start, or a dry run of one, reports. */
-export interface NodeReady {
-  readonly nodeId: string;
-  readonly name: string;
-  readonly cluster: { readonly clusterId: string; readonly name: string };
-  readonly addresses: readonly string[];
-  readonly socket: string;
-  readonly pid: number;
-  readonly members: number;
-}
+export type NodeReady = Omit<NodeStartResult, 'schema' | 'detached' | 'dryRun'>;
 
 export interface RunningNode {
   readonly ready: NodeReady;
@@ -209,7 +202,7 @@ function readyOf(options: StartOptions, opened: Opened, addresses: readonly stri
     nodeId: self.nodeId,
     name: self.name,
     cluster: { clusterId: genesis.clusterId, name: genesis.name },
-    addresses,
+    addresses: [...addresses],
     socket: options.paths.socket,
     pid: process.pid,
     members: genesis.custodians.length,

@@ -26,16 +26,21 @@ export interface Opened {
 }
 
 /** Checks what needs no passphrase, so that nobody types one in vain. */
-export async function checkStart(paths: HomePaths, version: string): Promise<void> {
+export async function checkHome(paths: HomePaths, version: string): Promise<void> {
   await requireHome(paths);
   await checkFormat(paths, { aegis: version });
   checkSocketPath(paths.socket);
+  await openHome(paths, process.env);
+}
+
+/** The same for a home whose node must not run yet. @throws {AegisError} `ALREADY_RUNNING`. */
+export async function checkStart(paths: HomePaths, version: string): Promise<void> {
+  await checkHome(paths, version);
   const holder = await HomeLock.holder(paths.lock);
   if (holder !== undefined) {
     const message = `a daemon already runs for this home: process ${holder.pid}`;
     throw new AegisError('ALREADY_RUNNING', message);
   }
-  await openHome(paths, process.env);
 }
 
 /** @throws {AegisError} `BAD_CONFIG` when the home belongs to no cluster, or not to this one. */

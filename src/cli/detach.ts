@@ -1,0 +1,31 @@
+/** Puts the daemon of a home into the background: for `node start --detach` and `node restart`. */
+import { join } from 'node:path';
+import type { NodeStartResult } from '../core/api/contract/daemons.ts';
+import type { HomePaths } from '../core/config/home.ts';
+
+export interface DetachOptions {
+  /** The value of `--home`, if it was given; the environment is passed on. */
+  readonly home: string | undefined;
+  readonly listen: readonly string[];
+  readonly timeoutMs: number;
+}
+
+/** Resolves when the daemon is ready. @throws what it reported when it could not start. */
+export async function startDetached(
+  paths: HomePaths,
+  passphrase: string,
+  { home, listen, timeoutMs }: DetachOptions,
+): Promise<NodeStartResult> {
+  const { spawnDaemon } = await import('../core/node/spawn.ts');
+  const { ready } = await spawnDaemon({
+    bin: process.argv[1]!,
+    args: [
+      ...(home === undefined ? [] : ['--home', home]),
+      ...listen.flatMap((address) => ['--listen', address]),
+    ],
+    passphrase,
+    consoleFile: join(paths.logs, 'console.log'),
+    timeoutMs,
+  });
+  return ready as unknown as NodeStartResult;
+}
