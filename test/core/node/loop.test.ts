@@ -1,0 +1,223 @@
+/** The loop: order of effects, durability before words, limits, full disk, stop. */
+import * as fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { AegisError } from '../../../src/core/errors.ts';
+import {
+  type LogEntry,
+  type Machine,
+  type Ready,
+  ReadyBuilder,
+} from '../../../src/core/machine.ts';
+import { Loop, type LoopOptions } from '../../../src/core/node/loop.ts';
+import type { Clock, Log, Metrics } from '../../../src/core/ports.ts';
+import { instant } from '../../../src/core/units.ts';
+
+const quiet: Log = { write: () => {}, child: () => quiet };
+
+/** Says what it is told to: each input is one Ready. */
+class Script implements Machine<Ready> {
+  step(input: Ready): Ready {
+    return input;
+  }
+}
+
+/** A world that writes down what happens, and commits when it is told to. */
+class World {
+  readonly events: string[] = [];
+  readonly counts: string[] = [];
+  readonly alarms: { at: number; wake: () => void }[] = [];
+  readonly loop: Loop;
+  now = 1000;
+  /** What the next commits do; empty: they succeed. */
+  readonly failures: unknown[] = [];
+  #commits: (() => void)[] = [];
+  readonly #manual: boolean;
+
+  constructor(options: LoopOptions & { manual?: boolean } = {}) {
+    this.#manual = options.manual ?? false;
+    const clock: Clock = {
+      now: () => instant(this.now),
+      wakeAt: (at, wake) => {
+        const alarm = { at, wake };
+        this.alarms.push(alarm);
+        return () => void this.alarms.splice(this.alarms.indexOf(alarm), 1);
+      },
+    };
+    const metrics: Metrics = {
+      count: (name) => void this.counts.push(name),
+      gauge: () => {},
+      observe: () => {},
+    };
+    this.loop = new Loop(options, {
+      clock,
+      log: quiet,
+      metrics,
+      commit: (entries) => this.#commit(entries),
+      send: (envelope) => void this.events.push(`send ${envelope.to}`),
+      tell: (machine, outcome) => void this.events.push(`tell ${machine} ${outcome.type}`),
+      blocked: (error) => void this.events.push(`blocked ${error.code}`),
+      fatal: (error) => void this.events.push(`fatal ${String(error)}`),
+    });
+    this.loop.register('one', new Script(), (key) => ready({ outcomes: [`alarm-${key}`] }));
+  }
+
+  async #commit(entries: readonly LogEntry[]): Promise<void> {
+    const failure = this.failures.shift();
+    if (failure !== undefined) throw failure;
+    this.events.push(`write ${entries.map((entry) => entry.key).join(',')}`);
+    if (this.#manual) await new Promise<void>((resolve) => this.#commits.push(resolve));
+    this.events.push('durable');
+  }
+
+  /** Ends the commit that is under way. */
+  finishCommit(): void {
+    const [first, ...rest] = this.#commits;
+    this.#commits = rest;
+    first?.();
+  }
+
+  /** Lets everything happen that can happen without us. */
+  async settle(): Promise<void> {
+    for (let i = 0; i < 5; i += 1) await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+interface Wanted {
+  entries?: string[];
+  messages?: string[];
+  alarms?: [string, number | undefined][];
+  outcomes?: string[];
+}
+
+function ready({ entries = [], messages = [], alarms = [], outcomes = [] }: Wanted): Ready {
+  const builder = new ReadyBuilder();
+  for (const key of entries) builder.persist('table', key, Uint8Array.of(1));
+  for (const to of messages) builder.send(to, 'test', new Uint8Array());
+  for (const [key, at] of alarms) builder.alarm(key, at === undefined ? at : instant(at));
+  for (const type of outcomes) builder.tell({ type });
+  return builder.build();
+}
+
+test('a batch is durable before anything of it is shown', async () => {
+  const world = new World();
+  world.loop.submit('one', ready({ entries: ['a'], messages: ['bob'], outcomes: ['done'] }));
+  await world.settle();
+  expect(world.events).toEqual(['write a', 'durable', 'send bob', 'tell one done']);
+});
+
+test('stepping goes on during a commit; later effects wait for their turn', async () => {
+  const world = new World({ manual: true });
+  world.loop.submit('one', ready({ entries: ['a'], messages: ['first'] }));
+  await world.settle();
+  world.loop.submit('one', ready({ messages: ['second'] }));
+  world.loop.submit('one', ready({ entries: ['b'], messages: ['third'] }));
+  await world.settle();
+  expect(world.events).toEqual(['write a']);
+  world.finishCommit();
+  await world.settle();
+  expect(world.events.slice(1)).toEqual(['durable', 'send first', 'write b']);
+  world.finishCommit();
+  await world.settle();
+  expect(world.events.slice(4)).toEqual(['durable', 'send second', 'send third']);
+});
+
+test('no message leaves before the entries of its own and of earlier steps are durable', async () => {
+  const step = fc.record({ writes: fc.boolean(), sends: fc.boolean() });
+  await fc.assert(
+    fc.asyncProperty(fc.array(step, { maxLength: 20 }), async (steps) => {
+      const world = new World();
+      for (const [i, { writes, sends }] of steps.entries()) {
+        const wanted = { entries: writes ? [`${i}`] : [], messages: sends ? [`${i}`] : [] };
+        world.loop.submit('one', ready(wanted));
+        if (i % 3 === 0) await world.settle();
+      }
+      await world.loop.stop();
+      const durable = new Set<string>();
+      let written: string[] = [];
+      for (const event of world.events) {
+        const [what, keys] = event.split(' ');
+        if (what === 'write') written = keys!.split(',');
+        if (what === 'durable') for (const key of written) durable.add(key);
+        if (what !== 'send') continue;
+        for (const [i, { writes }] of steps.entries()) {
+          if (writes && i <= Number(keys)) expect(durable).toContain(`${i}`);
+        }
+      }
+      const sent = world.events.filter((event) => event.startsWith('send'));
+      expect(sent).toHaveLength(steps.filter(({ sends }) => sends).length);
+    }),
+    { numRuns: 50 },
+  );
+});
+
+test('a full queue refuses and counts', () => {
+  const world = new World({ queueLengthMax: 2 });
+  const submit = () => world.loop.submit('one', ready({}));
+  expect([submit(), submit(), submit()]).toEqual([true, true, false]);
+  expect(world.counts).toEqual(['aegis_loop_dropped_inputs_total']);
+});
+
+test('a full disk holds everything back, says so, and goes on when there is room', async () => {
+  const world = new World();
+  world.failures.push(new AegisError('DISK_FULL', 'full'));
+  world.loop.submit('one', ready({ entries: ['a'], messages: ['bob'] }));
+  await world.settle();
+  expect(world.events).toEqual(['blocked DISK_FULL']);
+  world.alarms.shift()!.wake();
+  await world.settle();
+  expect(world.events.slice(1)).toEqual(['write a', 'durable', 'send bob']);
+});
+
+test('any other failure of a commit is the end: nothing more is shown', async () => {
+  const world = new World();
+  world.failures.push(new Error('fsync failed'));
+  world.loop.submit('one', ready({ entries: ['a'], messages: ['bob'] }));
+  await world.settle();
+  expect(world.events).toEqual(['fatal Error: fsync failed']);
+  expect(world.loop.submit('one', ready({ messages: ['bob'] }))).toBe(false);
+});
+
+test('a machine that throws is the end, too', async () => {
+  const world = new World();
+  const broken: Machine<number> = {
+    step() {
+      throw new Error('broken');
+    },
+  };
+  world.loop.register('broken', broken, () => 0);
+  world.loop.submit('broken', 1);
+  await world.settle();
+  expect(world.events).toEqual(['fatal Error: broken']);
+});
+
+test('alarms are armed, replaced, cancelled, and come back as inputs', async () => {
+  const world = new World();
+  world.loop.submit('one', ready({ alarms: [['x', 2000]] }));
+  await world.settle();
+  world.loop.submit(
+    'one',
+    ready({
+      alarms: [
+        ['x', 3000],
+        ['y', 4000],
+      ],
+    }),
+  );
+  await world.settle();
+  expect(world.alarms.map(({ at }) => at)).toEqual([3000, 4000]);
+  world.loop.submit('one', ready({ alarms: [['y', undefined]] }));
+  await world.settle();
+  expect(world.alarms.map(({ at }) => at)).toEqual([3000]);
+  world.alarms[0]!.wake();
+  await world.settle();
+  expect(world.events).toEqual(['tell one alarm-x']);
+});
+
+test('stop lets out what was accepted and takes no more', async () => {
+  const world = new World();
+  world.loop.submit('one', ready({ entries: ['a'], messages: ['bob'], alarms: [['x', 9]] }));
+  await world.loop.stop();
+  expect(world.events).toEqual(['write a', 'durable', 'send bob']);
+  expect(world.alarms).toEqual([]);
+  expect(world.loop.submit('one', ready({}))).toBe(false);
+});
