@@ -1,12 +1,13 @@
 /** A real server on a real socket in a directory of its own, and clients for it. */
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client } from '../../../src/core/api/client/client.ts';
 import type { ServerLimits } from '../../../src/core/api/server/limits.ts';
 import { Server } from '../../../src/core/api/server/server.ts';
+import { resolveHome } from '../../../src/core/config/home.ts';
 import type { Log } from '../../../src/core/ports.ts';
 import { MemoryBackend } from './memory-backend.ts';
 
@@ -50,11 +51,23 @@ export function pathsIn(directory: string) {
   return { socket: at('api.sock'), readToken: at('read.token'), adminToken: at('admin.token') };
 }
 
+async function homeIn(directory: string): Promise<ReturnType<typeof pathsIn>> {
+  await mkdir(join(directory, 'run'), { mode: 0o700 });
+  const { socket, readToken, adminToken } = resolveHome({ home: directory, env: {} });
+  return { socket, readToken, adminToken };
+}
+
 export async function harness(
-  options: { limits?: Partial<ServerLimits>; tcp?: boolean; timeoutMs?: number } = {},
+  options: {
+    limits?: Partial<ServerLimits>;
+    tcp?: boolean;
+    timeoutMs?: number;
+    /** Lays the directory out as a home, for commands. */
+    home?: boolean;
+  } = {},
 ): Promise<Harness> {
   const { directory, [Symbol.asyncDispose]: clear } = await scratch();
-  const paths = pathsIn(directory);
+  const paths = options.home ? await homeIn(directory) : pathsIn(directory);
   const backend = new MemoryBackend();
   const log = new MemoryLog();
   const server = await Server.start(
