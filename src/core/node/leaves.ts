@@ -67,24 +67,38 @@ export class LeafWriter {
   }
 }
 
-/** Re-cuts a stream into chunks of exactly `sizeBytes`; the last one may be shorter. */
+/**
+ * Re-cuts a stream into chunks of exactly `sizeBytes`; the last one may be shorter. Chunks are as
+ * large as what is in them: 1,000 small files must not cost 1,000 large buffers.
+ */
 export async function* cut(
   source: AsyncIterable<Uint8Array>,
   sizeBytes: number,
 ): AsyncGenerator<Uint8Array> {
-  let buffer = Buffer.allocUnsafeSlow(sizeBytes);
+  let parts: Uint8Array[] = [];
   let filled = 0;
   for await (const bytes of source) {
     for (let from = 0; from < bytes.length; ) {
       const taken = Math.min(sizeBytes - filled, bytes.length - from);
-      buffer.set(bytes.subarray(from, from + taken), filled);
+      parts.push(bytes.subarray(from, from + taken));
       filled += taken;
       from += taken;
       if (filled < sizeBytes) continue;
-      yield new Uint8Array(buffer.buffer, 0, sizeBytes);
-      buffer = Buffer.allocUnsafeSlow(sizeBytes);
+      yield join(parts, filled);
+      parts = [];
       filled = 0;
     }
   }
-  if (filled > 0) yield new Uint8Array(buffer.buffer.slice(0, filled));
+  if (filled > 0) yield join(parts, filled);
+}
+
+/** In memory of its own, so that it can move to another thread. */
+function join(parts: readonly Uint8Array[], sizeBytes: number): Uint8Array {
+  const whole = new Uint8Array(Buffer.allocUnsafeSlow(sizeBytes).buffer);
+  let at = 0;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
+  }
+  return whole;
 }
