@@ -16,8 +16,8 @@ export default class Doctor extends BaseCommand<typeof Doctor, DoctorResult> {
   static override readonly description =
     'Looks at Node.js, the disk, the clock, the home and who can read it, the settings, the keys ' +
     '(no passphrase is needed), the databases, the daemon and its peers. Exits with 1 when ' +
-    'something is wrong; warnings alone exit with 0. With --fix it closes the home to other users ' +
-    'and removes what a killed daemon has left behind; it never deletes data.';
+    'something is wrong; warnings alone exit with 0. With --fix it closes the home to others and ' +
+    'removes what a killed daemon has left behind; it never deletes data.';
   static override readonly examples = [
     { description: 'Check everything', command: '<%= config.bin %> doctor' },
     {

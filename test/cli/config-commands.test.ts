@@ -80,7 +80,7 @@ test('validate names file, setting and expectation; the environment is checked t
     await writeFile(join(home.dir, 'config.json'), '{"log":{"level":7}}');
     await expect(home.text(ConfigValidate)).rejects.toMatchObject({
       code: 'BAD_CONFIG',
-      message: `${join(home.dir, 'config.json')}: log.level: expected one of debug, info, warn, error, found 7`,
+      message: expect.stringMatching(/config\.json: log\.level: expected one of .*, found 7$/),
     });
   }));
 

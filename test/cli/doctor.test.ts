@@ -58,7 +58,7 @@ test('a new home is healthy; what is still to do is a warning', () =>
     const text = await home.text(Doctor);
     expect(text).toMatch(/^ok {4}node-version {2}Node\.js /);
     expect(text).toMatch(
-      /\nwarn {2}cluster {8}this node belongs to no cluster yet\n {20}Found one/,
+      /\nwarn {2}cluster {7}this node belongs to no cluster yet\n {20}Found one/,
     );
   }));
 

@@ -9,7 +9,7 @@ export default class ConfigList extends BaseCommand<typeof ConfigList, ConfigLis
   static override readonly summary = 'List all settings of this home.';
   static override readonly description =
     'Shows the values that hold: an environment variable wins over the config file, which wins ' +
-    'over the default. The variable of node.storageWeight is AEGIS_NODE_STORAGE_WEIGHT, and so on.';
+    'over the default. The variable of log.level is AEGIS_LOG_LEVEL, and so on.';
   static override readonly examples = [
     { description: 'List the settings', command: '<%= config.bin %> config list' },
     {
@@ -18,7 +18,7 @@ export default class ConfigList extends BaseCommand<typeof ConfigList, ConfigLis
     },
     {
       description: 'Those that are not defaults',
-      command: `<%= config.bin %> config list --json | jq '.settings[] | select(.origin != "default")'`,
+      command: `<%= config.bin %> config list --json | jq '.settings[] | select(.source)'`,
     },
   ];
   static override readonly flags = {

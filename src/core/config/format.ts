@@ -69,7 +69,7 @@ export async function checkFormat(paths: HomePaths, options: FormatOptions): Pro
 }
 
 /** @throws {AegisError} `NO_HOME`, `BAD_CONFIG`. */
-export async function readFormat(paths: HomePaths): Promise<FormatFile> {
+async function readFormat(paths: HomePaths): Promise<FormatFile> {
   const stats = await statIfPresent(paths.format);
   if (stats === undefined) {
     throw new AegisError('NO_HOME', `there is no aegis home at ${paths.label}`);

@@ -129,7 +129,7 @@ export function directoriesOf(paths: HomePaths): string[] {
  *
  * @throws {AegisError} `BAD_CONFIG` naming the path.
  */
-export async function checkPrivate(paths: HomePaths): Promise<void> {
+async function checkPrivate(paths: HomePaths): Promise<void> {
   for (const path of directoriesOf(paths)) {
     const problem = await directoryProblem(path, path === paths.label);
     if (problem !== undefined) {

@@ -125,17 +125,29 @@ export function isAlive({ pid, startTicks }: Pick<LockHolder, 'pid' | 'startTick
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EPERM') return false;
   }
-  const ticks = startTicksOf(pid);
+  const stat = statOf(pid);
+  // A zombie waits for its parent to notice; it runs nothing and holds nothing.
+  if (stat?.state === 'Z') return false;
+  const ticks = stat?.startTicks;
   return startTicks === undefined || ticks === undefined || ticks === startTicks;
 }
 
-/** Field 22 of /proc/PID/stat (proc(5)); undefined where there is no /proc. */
-export function startTicksOf(pid: number): number | undefined {
+/** Ticks between the boot of the machine and the start of a process, where /proc tells. */
+export const startTicksOf = (pid: number): number | undefined => statOf(pid)?.startTicks;
+
+interface ProcessStat {
+  readonly state: string;
+  readonly startTicks: number | undefined;
+}
+
+/** Fields 3 and 22 of /proc/PID/stat (proc(5)); undefined where there is no /proc. */
+function statOf(pid: number): ProcessStat | undefined {
   try {
     const text = readFileSync(`/proc/${pid}/stat`, 'latin1');
     // The name of the program, in parentheses, may hold anything, so fields count from its end.
-    const ticks = Number(text.slice(text.lastIndexOf(')') + 2).split(' ')[19]);
-    return Number.isSafeInteger(ticks) ? ticks : undefined;
+    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
+    const ticks = Number(fields[19]);
+    return { state: fields[0]!, startTicks: Number.isSafeInteger(ticks) ? ticks : undefined };
   } catch {
     return undefined;
   }

@@ -65,7 +65,7 @@ function failure(id: number, error: unknown, path: string): Answer {
 }
 
 /** The memory of arrays that own theirs. */
-export function transfers(value: unknown): ArrayBuffer[] {
+function transfers(value: unknown): ArrayBuffer[] {
   const arrays = Array.isArray(value) ? value : [value];
   const buffers = new Set<ArrayBuffer>();
   for (const array of arrays) if (ownsBuffer(array)) buffers.add(array.buffer);

@@ -19,7 +19,7 @@ const SQLITE_NOTADB = 26;
 export type SqliteErrorKind = 'full' | 'damaged' | 'busy' | 'denied' | 'io' | 'other';
 
 /** The extended result code of an error thrown by `node:sqlite`; undefined for other errors. */
-export function sqliteCode(error: unknown): number | undefined {
+function sqliteCode(error: unknown): number | undefined {
   const code = (error as { errcode?: unknown } | undefined)?.errcode;
   return typeof code === 'number' ? code : undefined;
 }

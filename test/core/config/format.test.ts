@@ -33,7 +33,7 @@ test('a newer home is refused by name', async () => {
   });
 });
 
-test('an older home is migrated step by step; a step that fails is repeated next time', async () => {
+test('an older home is migrated step by step; a step that fails is run again', async () => {
   const paths = await home();
   await writeFormat(paths, { aegis });
   const ran: number[] = [];

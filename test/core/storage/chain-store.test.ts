@@ -5,7 +5,7 @@ import { openChain, scratch } from './support/stores.ts';
 
 const bytes = (...values: number[]): Uint8Array => Uint8Array.from(values);
 
-test('facts are kept by table and key, replaced, deleted, and come back after a restart', async () => {
+test('facts are kept by table and key, replaced, deleted, and survive a restart', async () => {
   const path = join(await scratch(), 'chain.db');
   const store = await openChain(path);
   await store.commit([

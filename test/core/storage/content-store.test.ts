@@ -177,7 +177,7 @@ test('roots are remembered and may change', async () => {
   expect((await store.stat()).roots).toBe(2);
 });
 
-test('a closed store says so; another process reads while it is open and when it is not', async () => {
+test('a closed store says so; another reader works with it open and closed', async () => {
   const { path, store } = await open();
   const block = randomBlock(100);
   await store.put([block], { verify: true });

@@ -27,7 +27,7 @@ async function holder(path: string) {
   return { child, ended };
 }
 
-test('a second daemon is refused, in this process and in another, and told whom to look for', async () => {
+test('a second daemon is refused, in this process and in another, with a name', async () => {
   const path = join(await scratch(), 'run', 'daemon.lock');
   const lock = await HomeLock.acquire(path);
   const refused = { code: 'ALREADY_RUNNING', exit: 73, details: { path, pid: process.pid } };

@@ -1,6 +1,6 @@
 /**
  * A process of its own that writes to both stores and says what is acknowledged, a line each:
- * `ready`, `chain KEY`, `content CID`, `refused CODE`. Run by the tests as `node writer.ts DIR MODE`.
+ * `ready`, `chain KEY`, `content CID`, `refused CODE`. Run as `node writer.ts DIR MODE`.
  *
  * - `endless` writes until it is killed.
  * - `fill` writes until the disk refuses, makes room when told `free` on stdin, and writes again.
