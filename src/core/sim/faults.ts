@@ -1,0 +1,57 @@
+/**
+ * The faults of a run, drawn from its seed before it begins. Every run turns some kinds off
+ * altogether and others up (swarm testing: Groce and others, ISSTA 2012): a mixture of everything
+ * hides what a few faults would show.
+ */
+import type { SimRandom } from './random.ts';
+
+export const FAULTS = [
+  'crash',
+  'pause',
+  'cut',
+  'loss',
+  'doubling',
+  'slow-network',
+  'slow-disk',
+  'root-damage',
+  'disk-loss',
+] as const;
+
+export type FaultKind = (typeof FAULTS)[number];
+
+export interface Fault {
+  readonly kind: FaultKind;
+  readonly atMs: number;
+  readonly forMs: number;
+  /** Index of the node it strikes, where one node is struck. */
+  readonly node: number;
+  /** In [0, 1): how bad it is. */
+  readonly force: number;
+}
+
+export interface FaultOptions {
+  readonly nodes: number;
+  readonly durationMs: number;
+  /** Faults of one kind that is on. */
+  readonly maxPerKind: number;
+}
+
+export function drawFaults(options: FaultOptions, random: SimRandom): Fault[] {
+  const { nodes, durationMs, maxPerKind } = options;
+  const faults: Fault[] = [];
+  for (const kind of FAULTS) {
+    const child = random.child(kind);
+    if (child.chance(0.4)) continue;
+    for (let i = child.between(1, maxPerKind); i > 0; i -= 1) {
+      const isLong = child.chance(0.2);
+      faults.push({
+        kind,
+        atMs: child.between(0, durationMs),
+        forMs: child.between(10, isLong ? durationMs : Math.ceil(durationMs / 10)),
+        node: child.between(0, nodes - 1),
+        force: child.fraction(),
+      });
+    }
+  }
+  return faults.toSorted((a, b) => a.atMs - b.atMs);
+}
