@@ -27,6 +27,8 @@ export class Dialing {
   /** libp2p keeps only the text of what went wrong in a handshake; the error itself waits here. */
   readonly #failures = new Map<string, AegisError>();
   readonly #stop = new AbortController();
+  /** Addresses without peer id that are being dialled on our owner's wish. */
+  readonly #wanted = new Map<string, number>();
 
   constructor(options: { limits: HostLimits }, deps: DialingDeps) {
     this.#limits = options.limits;
@@ -35,6 +37,14 @@ export class Dialing {
 
   get pending(): number {
     return this.#pending.size;
+  }
+
+  /**
+   * Whether a dial is one of ours. libp2p would also dial by itself: peers that Kademlia has
+   * tagged, and any address that a member names in an answer.
+   */
+  wants(address: Multiaddr): boolean {
+    return this.#wanted.has(withoutPeer(address));
   }
 
   stop(): void {
@@ -81,6 +91,7 @@ export class Dialing {
     const bare = withoutPeer(address);
     this.#failures.delete(bare);
     const deadline = AbortSignal.timeout(timeoutMs);
+    this.#wanted.set(bare, (this.#wanted.get(bare) ?? 0) + 1);
     try {
       const signal = AbortSignal.any([deadline, this.#stop.signal]);
       const connection = await this.#deps.dial(address, signal);
@@ -91,6 +102,9 @@ export class Dialing {
       throw this.#explain(text, bare, timeoutMs, deadline, error);
     } finally {
       this.#failures.delete(bare);
+      const left = (this.#wanted.get(bare) ?? 1) - 1;
+      if (left === 0) this.#wanted.delete(bare);
+      else this.#wanted.set(bare, left);
     }
   }
 

@@ -3,6 +3,7 @@
  * hello it is counted by peer. It opens and closes nothing itself.
  */
 import type { ConnectionGater, MultiaddrConnection } from '@libp2p/interface';
+import type { Multiaddr } from '@multiformats/multiaddr';
 import type { Clock } from '../ports.ts';
 import { SECOND } from '../units.ts';
 import { hostOf } from './addresses.ts';
@@ -15,6 +16,8 @@ export interface GateDeps {
   readonly clock: Clock;
   /** Connections that have passed hello, in all and of one peer id. */
   connections(peerId?: string): number;
+  /** Whether a dial was asked for by the owner of the host. */
+  wantsDial(address: Multiaddr): boolean;
 }
 
 const MAX_ADDRESSES = 4096;
@@ -41,9 +44,10 @@ export class Gate {
     this.#stopping = true;
   }
 
-  /** What libp2p asks at each stage of an inbound connection. */
+  /** What libp2p asks before it dials, and at each stage of an inbound connection. */
   gater(): ConnectionGater {
     return {
+      denyDialMultiaddr: (address) => !this.#deps.wantsDial(address),
       denyInboundConnection: (connection) => this.#denyStranger(connection),
       denyInboundUpgradedConnection: (peerId, connection) => {
         this.#releases.get(connection)?.();

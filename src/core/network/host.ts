@@ -98,7 +98,8 @@ export class Host implements Dialer {
       { log, clock, random, onEvent: (event) => this.#tell(event) },
     );
     const connections = (id?: string): number => this.#table.connections(id);
-    this.#gate = new Gate({ limits }, { refusals: this.#refusals, clock, connections });
+    const wantsDial = (address: Multiaddr): boolean => this.#dialing.wants(address);
+    this.#gate = new Gate({ limits }, { refusals: this.#refusals, clock, connections, wantsDial });
     this.#dialing = new Dialing(
       { limits },
       {

@@ -117,6 +117,23 @@ describe('peers', () => {
     });
   });
 
+  it('that were hung up stay away until somebody dials', async () => {
+    await using cluster = new Cluster(2);
+    const [a, b] = await cluster.pair();
+    const { nodeId } = cluster.members[1]!;
+    // Kademlia must have had the time to tag the peer, or libp2p would not dial it again anyhow.
+    await until(() => a.peer(nodeId)?.rttMs !== undefined);
+    await expect.poll(async () => (await a.findPeer(b.peerId)).length).toBeGreaterThan(0);
+    const events: string[] = [];
+    a.onPeer((event) => events.push(event.type));
+    await a.hangUp(nodeId);
+    await until(() => a.peers().length === 0 && b.peers().length === 0);
+    await expect(a.findPeer(b.peerId, { timeoutMs: 300 })).resolves.toBeDefined();
+    expect(events).toEqual(['down']);
+    await a.dial(address(b), { timeoutMs: 3000 });
+    expect(events).toEqual(['down', 'up']);
+  });
+
   it('that say nothing any more are cut', async () => {
     await using cluster = new Cluster(2);
     const limits = { heartbeatMs: 50, heartbeatTimeoutMs: 200 };
