@@ -35,7 +35,10 @@ export interface ReadOptions {
 export interface PutOptions {
   /** Refuse bytes that are not what their CID says. */
   readonly verify: boolean;
-  /** Give the memory away: the caller's arrays become empty. Saves a copy. @default false */
+  /**
+   * Give the memory away: the caller's arrays become empty, also when the call fails. Saves a copy
+   * of arrays that fill their memory (views are copied). @default false
+   */
   readonly transfer?: boolean;
 }
 
@@ -48,6 +51,8 @@ const PORTION_BYTES = 4 * MIB;
 /** Arrays below this size travel together in one piece of memory. */
 const PACK_BYTES_MAX = 64 * KIB;
 const DELETE_BATCH_LENGTH = 256;
+/** Keys of one question. */
+const KEYS_LENGTH_MAX = 4096;
 
 export class ContentStore {
   readonly #link: Link<ContentOperations>;
@@ -152,8 +157,13 @@ export class ContentStore {
   }
 
   async has(cids: readonly CID[]): Promise<boolean[]> {
-    if (cids.length === 0) return [];
-    return await this.#link.call('has', keysOf(cids));
+    const found: boolean[] = [];
+    // In portions, so that a long list does not hold up the reads and writes of others.
+    for (let at = 0; at < cids.length; at += KEYS_LENGTH_MAX) {
+      const keys = keysOf(cids.slice(at, at + KEYS_LENGTH_MAX));
+      found.push(...(await this.#link.call('has', keys)));
+    }
+    return found;
   }
 
   /** Remembers a root, or changes what is known of it. Durable when it resolves. */
@@ -190,8 +200,7 @@ export class ContentStore {
     cids: readonly CID[],
     { verify = false }: ReadOptions,
   ): Promise<(Uint8Array | undefined)[]> {
-    // One portion never needs more keys than this, even of empty objects.
-    const asked = cids.slice(0, 4096);
+    const asked = cids.slice(0, KEYS_LENGTH_MAX);
     try {
       const keys = keysOf(asked);
       return await this.#link.call('getMany', { keys, verify, bytesMax: PORTION_BYTES });

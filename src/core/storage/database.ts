@@ -106,7 +106,11 @@ export function closeDatabase(db: DatabaseSync): void {
 
 /** Leaves a note that the next open must check the whole file, whatever its size. */
 export function markSuspect(path: string): void {
-  writeFileSync(suspectMark(path), '', { mode: 0o600 });
+  try {
+    writeFileSync(suspectMark(path), '', { mode: 0o600 });
+  } catch {
+    // Without the note the damage is found again where it hurts.
+  }
 }
 
 export function integer(db: DatabaseSync, pragma: string): number {

@@ -64,8 +64,12 @@ const isFsyncFailure = (error: unknown): boolean => {
 };
 
 function diskIsFull(path: string): boolean {
-  const { bavail, bsize } = statfsSync(dirname(path));
-  return bavail * bsize < 64 * 1024;
+  try {
+    const { bavail, bsize } = statfsSync(dirname(path));
+    return bavail * bsize < 64 * 1024;
+  } catch {
+    return false;
+  }
 }
 
 /** @param path the database file, named in the message. */
