@@ -59,7 +59,7 @@ export default class NodeStart extends BaseCommand<typeof NodeStart, NodeStartRe
     interrupted.addEventListener('abort', () => void node.stop());
     const result: NodeStartResult = { schema, detached: false, dryRun: false, ...node.ready };
     process.stdout.write(`${this.json ? JSON.stringify(result) : readyLine(result)}\n`);
-    await node.stopped;
+    await node.stopped.catch(endAtOnce);
     return undefined;
   }
 
@@ -77,6 +77,14 @@ export default class NodeStart extends BaseCommand<typeof NodeStart, NodeStartRe
       ])
     );
   }
+}
+
+/** The node has lost its footing: nothing of it may go on, not even to stop tidily. */
+function endAtOnce(error: unknown): Promise<never> {
+  setImmediate(() => {
+    throw error;
+  });
+  return new Promise(() => {});
 }
 
 /** One line, so that a script can wait for it. */

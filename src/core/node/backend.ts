@@ -187,7 +187,7 @@ export class NodeBackend implements Backend {
     return this.#deps.engine.views.stat(query);
   }
 
-  async where(query: Query<'kb.where'>): Promise<Result<'kb.where'>> {
+  where(query: Query<'kb.where'>): Promise<Result<'kb.where'>> {
     return this.#deps.engine.views.where(query);
   }
 

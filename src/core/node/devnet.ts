@@ -16,7 +16,8 @@ import { writeFileAtomic } from '../files.ts';
 import { Keystore } from '../keys/keystore.ts';
 import { createBundle } from '../model/bundle.ts';
 import { createGenesis } from '../model/genesis.ts';
-import { HomeLock } from '../storage/home-lock.ts';
+import { isAlive } from '../processes.ts';
+import { HomeLock, type LockHolder } from '../storage/home-lock.ts';
 import { spawnDaemon } from './spawn.ts';
 
 export const DEVNET_NODES_MAX = 16;
@@ -109,7 +110,8 @@ export class Devnet {
   /** Starts the nodes that do not run. Resolves when all are ready. */
   async up(signal?: AbortSignal): Promise<DevnetStatus[]> {
     const stopped = (await this.status()).filter((node) => node.state === 'stopped');
-    await Promise.all(stopped.map((node) => this.#start(node, signal)));
+    const started = await Promise.allSettled(stopped.map((node) => this.#start(node, signal)));
+    for (const each of started) if (each.status === 'rejected') throw each.reason;
     return await this.status();
   }
 
@@ -117,14 +119,13 @@ export class Devnet {
   async down(): Promise<void> {
     await Promise.all(
       this.nodes.map(async (node) => {
-        const { pid, state } = await this.#state(node);
-        if (pid === null) return;
-        process.kill(pid, 'SIGTERM');
-        if (state === 'paused') process.kill(pid, 'SIGCONT');
-        if (!(await this.#gone(node, pid, 10_000))) {
-          process.kill(pid, 'SIGKILL');
-          await this.#gone(node, pid, 5000);
-        }
+        const holder = await this.#holder(node);
+        if (holder === undefined) return;
+        send(holder, 'SIGTERM');
+        if (isPaused(holder.pid)) send(holder, 'SIGCONT');
+        if (await isGone(holder, 10_000)) return;
+        send(holder, 'SIGKILL');
+        await isGone(holder, 5000);
       }),
     );
   }
@@ -140,24 +141,24 @@ export class Devnet {
 
   /** `kill -9`: what a power cut does to a process. Resolves when it is gone. */
   async kill(which: string): Promise<DevnetStatus> {
-    const { node, pid } = await this.#running(which);
-    process.kill(pid, 'SIGKILL');
-    await this.#gone(node, pid, 5000);
+    const { node, holder } = await this.#running(which);
+    send(holder, 'SIGKILL');
+    await isGone(holder, 5000);
     return this.#state(node);
   }
 
   async pause(which: string): Promise<DevnetStatus> {
-    const { node, pid } = await this.#running(which);
-    process.kill(pid, 'SIGSTOP');
+    const { node, holder } = await this.#running(which);
+    send(holder, 'SIGSTOP');
     return { ...(await this.#state(node)), state: 'paused' };
   }
 
   /** Wakes a paused node, starts a stopped one. */
   async resume(which: string): Promise<DevnetStatus> {
     const node = this.find(which);
-    const { pid } = await this.#state(node);
-    if (pid === null) await this.#start(node);
-    else process.kill(pid, 'SIGCONT');
+    const holder = await this.#holder(node);
+    if (holder === undefined) await this.#start(node);
+    else send(holder, 'SIGCONT');
     return this.#state(node);
   }
 
@@ -173,11 +174,15 @@ export class Devnet {
     return node;
   }
 
-  async #running(which: string): Promise<{ node: DevnetNode; pid: number }> {
+  async #running(which: string): Promise<{ node: DevnetNode; holder: LockHolder }> {
     const node = this.find(which);
-    const { pid } = await this.#state(node);
-    if (pid === null) throw new AegisError('CHECK_FAILED', `${node.name} does not run`);
-    return { node, pid };
+    const holder = await this.#holder(node);
+    if (holder === undefined) throw new AegisError('CHECK_FAILED', `${node.name} does not run`);
+    return { node, holder };
+  }
+
+  #holder(node: DevnetNode): Promise<LockHolder | undefined> {
+    return HomeLock.holder(this.#paths(node).lock);
   }
 
   #paths(node: DevnetNode): HomePaths {
@@ -185,7 +190,7 @@ export class Devnet {
   }
 
   async #state(node: DevnetNode): Promise<DevnetStatus> {
-    const holder = await HomeLock.holder(this.#paths(node).lock);
+    const holder = await this.#holder(node);
     if (holder === undefined) return { ...node, state: 'stopped', pid: null };
     return { ...node, state: isPaused(holder.pid) ? 'paused' : 'running', pid: holder.pid };
   }
@@ -200,15 +205,25 @@ export class Devnet {
       ...(signal === undefined ? {} : { signal }),
     });
   }
+}
 
-  async #gone(node: DevnetNode, pid: number, timeoutMs: number): Promise<boolean> {
-    const end = performance.now() + timeoutMs;
-    while (performance.now() < end) {
-      if ((await HomeLock.holder(this.#paths(node).lock))?.pid !== pid) return true;
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
-    return false;
+/** A process that has ended meanwhile needs no signal. */
+function send({ pid }: LockHolder, name: NodeJS.Signals): void {
+  try {
+    process.kill(pid, name);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
   }
+}
+
+/** Waits for the process itself: a daemon gives up its lock a moment before it ends. */
+async function isGone(holder: LockHolder, timeoutMs: number): Promise<boolean> {
+  const end = performance.now() + timeoutMs;
+  while (isAlive(holder)) {
+    if (performance.now() > end) return false;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  return true;
 }
 
 interface Made {

@@ -20,6 +20,7 @@ import { ContentStore } from '../storage/content-store.ts';
 import { createHasher } from '../storage/hasher.ts';
 import { systemClock } from './clock.ts';
 import { Fetcher } from './fetcher.ts';
+import { HolderQuery } from './holder-query.ts';
 import { KbViews } from './kb-views.ts';
 import { KB_MACHINE, Knowledge } from './knowledge.ts';
 import { Loop, type LoopDependencies } from './loop.ts';
@@ -122,7 +123,7 @@ export class Engine {
     const reader = new ObjectReader({ content, log: log.child('content'), metrics, mend });
     const { replicas } = genesis;
     this.knowledge = new Knowledge(
-      { self, minReplicas, replicas },
+      { self, minReplicas, replicas, custodians: genesis.custodians.length },
       {
         machine: replication,
         content,
@@ -145,7 +146,8 @@ export class Engine {
       submit: (input) => this.#loop.submit(PEERS_MACHINE, input),
       changed: deps.peersChanged,
     });
-    const isConnected = (nodeId: string) => host.peer(nodeId) !== undefined;
+    const holds = (root: CID) => replication.hasRoot(root);
+    const query = new HolderQuery({ host, holds, log: log.child('kb') });
     const { members } = this;
     this.views = new KbViews({
       self,
@@ -154,7 +156,8 @@ export class Engine {
       replicas,
       content,
       reader,
-      isConnected,
+      isConnected: (nodeId) => host.peer(nodeId) !== undefined,
+      askHolders: (root, nodeIds) => query.ask(root, nodeIds),
     });
     this.#serveObjects(reader);
     const alarm = (key: string) => ({ type: 'alarm', key }) as const;

@@ -16,6 +16,8 @@ export interface FetchCall {
   readonly root: CID;
   /** Node ids that may hold it, best first. */
   readonly sources: readonly string[];
+  /** Most bytes of objects that the root may have: more is refused before the disk is full. */
+  readonly maxBytes?: number;
   /** Gives up waiting; the fetch itself goes on while anybody waits. */
   readonly signal?: AbortSignal;
 }
@@ -46,12 +48,13 @@ export class Fetcher {
    * @throws {AegisError} `NOT_REACHABLE`, `TOO_LARGE`, `BAD_DATA`, `DISK_FULL`, or the reason of
    * `signal`.
    */
-  async fetch({ root, sources, signal }: FetchCall): Promise<void> {
+  async fetch(call: FetchCall): Promise<void> {
+    const { root, sources, signal } = call;
     signal?.throwIfAborted();
     const key = root.toString();
     let run = this.#running.get(key);
     if (run === undefined) {
-      run = new Run({ root, sources }, this.#deps);
+      run = new Run(call, this.#deps);
       this.#running.set(key, run);
       void run.done.catch(() => {}).finally(() => this.#running.delete(key));
     } else for (const source of sources) run.offer(source);
@@ -79,13 +82,14 @@ class Run {
   #roomy: (() => void)[] = [];
   #over = false;
 
-  constructor(call: { root: CID; sources: readonly string[] }, deps: FetcherDeps) {
+  constructor({ root, sources, maxBytes }: FetchCall, deps: FetcherDeps) {
     this.#deps = deps;
-    this.#root = call.root;
+    this.#root = root;
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.done = promise;
     this.#settle = { resolve, reject };
-    this.#fetch = new Fetch(call, { hashers: deps.hashers });
+    const bound = maxBytes === undefined ? {} : { maxBytes };
+    this.#fetch = new Fetch({ root, sources, ...bound }, { hashers: deps.hashers });
     this.#act(this.#fetch.start());
   }
 

@@ -22,6 +22,8 @@ export interface KbViewsDeps {
   readonly content: ContentStore;
   readonly reader: ObjectReader;
   isConnected(nodeId: string): boolean;
+  /** Which of the nodes say that they hold a root. */
+  askHolders(root: CID, nodeIds: readonly string[]): Promise<string[]>;
 }
 
 export class KbViews {
@@ -97,14 +99,20 @@ export class KbViews {
     };
   }
 
-  where({ path, cid }: Query<'kb.where'>): Result<'kb.where'> {
+  async where({ path, cid }: Query<'kb.where'>): Promise<Result<'kb.where'>> {
     const { machine, members } = this.#deps;
     if ((path === undefined) === (cid === undefined)) {
       throw new AegisError('BAD_REQUEST', 'name either a path or a CID');
     }
     const found = path === undefined ? undefined : resolveReference(machine.graph, path).signed;
     const root = found?.version.root ?? parseCid(cid!);
-    const { placed, confirmed } = machine.holders(root);
+    const { placed, confirmed: known } = machine.holders(root);
+    const likely = machine.sources(root).filter((nodeId) => this.#deps.isConnected(nodeId));
+    const asked = await this.#deps.askHolders(
+      root,
+      likely.filter((nodeId) => !known.includes(nodeId)),
+    );
+    const confirmed = [...known, ...asked];
     const nodeIds = [...new Set([...placed, ...confirmed])];
     const holders = nodeIds.map((nodeId): KbHolder => {
       const member = members.get(nodeId);
@@ -119,7 +127,8 @@ export class KbViews {
       };
     });
     const foundPath = found?.version.path ?? null;
-    return { path: foundPath, cid: root.toString(), replicas: this.#replicas(root), holders };
+    const replicas = { ...this.#replicas(root), confirmed: confirmed.length };
+    return { path: foundPath, cid: root.toString(), replicas, holders };
   }
 
   /** What is inside, when `prefix` names a stored directory whose content is here. */

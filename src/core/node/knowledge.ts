@@ -12,6 +12,7 @@ import { parsePath } from '../model/path.ts';
 import { createVersion, type SignedVersion } from '../model/version.ts';
 import type { Hasher, Log, Signer } from '../ports.ts';
 import type { ContentStore } from '../storage/content-store.ts';
+import { MIB } from '../units.ts';
 import { Exporter } from './export.ts';
 import type { Fetcher } from './fetcher.ts';
 import { type Imported, Importer } from './import.ts';
@@ -28,6 +29,8 @@ export interface KnowledgeOptions {
   readonly minReplicas: number;
   /** Copies that the placement asks for. */
   readonly replicas: number;
+  /** Nodes of the cluster. */
+  readonly custodians: number;
 }
 
 export interface KnowledgeDeps {
@@ -112,6 +115,7 @@ export class Knowledge {
     { signal }: CallContext,
   ): Promise<Result<'kb.put'>> {
     const path = parsePath(query.path);
+    this.#checkCopies(query);
     const deadline = AbortSignal.any([signal, timeout(query.timeoutMs)]);
     this.#checkExpected(path, query.ifVersion);
     const hasher = this.#deps.hasher(query.hash);
@@ -158,7 +162,7 @@ export class Knowledge {
   /** Makes a root complete in the own store again: called when an object of it is bad or gone. */
   async mend(root: CID, signal: AbortSignal | undefined): Promise<void> {
     this.#deps.submit({ type: 'lost', root });
-    await this.#fetch(root, this.sources(root), signal);
+    await this.#deps.fetcher.fetch({ root, sources: this.sources(root), ...withSignal(signal) });
     this.#deps.submit({ type: 'stored', root });
   }
 
@@ -229,6 +233,14 @@ export class Knowledge {
     }
   }
 
+  /** @throws {AegisError} `BAD_REQUEST` for more copies than there can ever be. */
+  #checkCopies({ replicas, wait }: Query<'kb.put'>): void {
+    const { custodians } = this.#options;
+    if (wait !== 'replicated' || replicas === undefined || replicas <= custodians) return;
+    const message = `the cluster has ${custodians} nodes and cannot keep ${replicas} copies`;
+    throw new AegisError('BAD_REQUEST', message, { hint: 'Ask for fewer: --replicas' });
+  }
+
   /** @throws {AegisError} `EXISTS` when the path shows another version than was expected. */
   #checkExpected(path: string, expected: string | undefined): void {
     if (expected === undefined) return;
@@ -245,7 +257,9 @@ export class Knowledge {
     const { root, sizeBytes } = signed.version;
     const known = await this.#deps.content.root(root);
     if (known?.complete === true) return;
-    await this.#fetch(root, this.sources(root), signal);
+    const maxBytes = objectBytesMax(sizeBytes);
+    const sources = this.sources(root);
+    await this.#deps.fetcher.fetch({ root, sources, maxBytes, signal });
     await this.#deps.content.setRoot(root, { sizeBytes, complete: true });
     this.#deps.submit({ type: 'stored', root });
   }
@@ -253,7 +267,9 @@ export class Knowledge {
   /** What the placement wants here. */
   async #replicate({ root, sizeBytes, sources }: FetchWanted): Promise<void> {
     try {
-      await this.#fetch(root, [...new Set([...sources, ...this.sources(root)])]);
+      const all = [...new Set([...sources, ...this.sources(root)])];
+      const maxBytes = objectBytesMax(sizeBytes);
+      await this.#deps.fetcher.fetch({ root, sources: all, maxBytes });
       await this.#deps.content.setRoot(root, { sizeBytes, complete: true });
       this.#deps.submit({ type: 'stored', root });
     } catch (error) {
@@ -262,10 +278,6 @@ export class Knowledge {
       this.#deps.log.write('info', 'a root could not be fetched yet', fields);
       this.#deps.submit({ type: 'fetch-failed', root });
     }
-  }
-
-  async #fetch(root: CID, sources: readonly string[], signal?: AbortSignal): Promise<void> {
-    await this.#deps.fetcher.fetch({ root, sources, ...(signal === undefined ? {} : { signal }) });
   }
 
   #holders(root: CID): readonly string[] {
@@ -282,6 +294,11 @@ export class Knowledge {
     return result;
   }
 }
+
+/** The objects of a document are its content and, at most as long again, the nodes above it. */
+const objectBytesMax = (sizeBytes: number): number => 2 * sizeBytes + 64 * MIB;
+
+const withSignal = (signal: AbortSignal | undefined) => (signal === undefined ? {} : { signal });
 
 /** Like `AbortSignal.timeout`, with an error that an operator can read. */
 function timeout(ms: number): AbortSignal {

@@ -93,14 +93,14 @@ export class Peers {
 
   async ping(
     id: string,
-    { count }: Body<'peers.ping'>,
+    { count, timeoutMs }: Body<'peers.ping'>,
     signal: AbortSignal,
   ): Promise<Result<'peers.ping'>> {
     const nodeId = this.#nodeId(id);
     const rttsMs: number[] = [];
     for (let i = 0; i < count && !signal.aborted; i += 1) {
       try {
-        rttsMs.push(round(await this.#deps.host.ping(nodeId)));
+        rttsMs.push(round(await within(timeoutMs, this.#deps.host.ping(nodeId))));
       } catch (error) {
         if (i === count - 1 && rttsMs.length === 0) throw toAegisError(error);
       }
@@ -222,6 +222,19 @@ function connectionView(status: PeerStatus, open: PeerConnection | undefined) {
     bytesIn: open?.bytesIn ?? 0,
     bytesOut: open?.bytesOut ?? 0,
   };
+}
+
+/** @throws {AegisError} `TIMEOUT`. */
+async function within<T>(timeoutMs: number, promise: Promise<T>): Promise<T> {
+  const { promise: late, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => {
+    reject(new AegisError('TIMEOUT', `no answer within ${timeoutMs} ms`));
+  }, timeoutMs);
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 const stateOf = ({ state }: PeerStatus): Peer['state'] =>

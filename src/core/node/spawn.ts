@@ -36,6 +36,7 @@ export interface StartedDaemon {
  * silent, in which case it has been ended.
  */
 export async function spawnDaemon(options: SpawnOptions): Promise<StartedDaemon> {
+  options.signal?.throwIfAborted();
   mkdirSync(dirname(options.consoleFile), { recursive: true, mode: 0o700 });
   const errors = openSync(options.consoleFile, 'a', 0o600);
   const args = [options.bin, 'node', 'start', '--json', '--passphrase-fd', '3', ...options.args];
@@ -58,9 +59,17 @@ export async function spawnDaemon(options: SpawnOptions): Promise<StartedDaemon>
     child.unref();
     return { pid: child.pid!, ready: line };
   } catch (error) {
-    if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL');
+    await end(child);
     throw error;
   }
+}
+
+/** Ends what still runs, and waits: it may be writing to a home that is about to be removed. */
+async function end(child: ChildProcess): Promise<void> {
+  if (child.pid === undefined || child.exitCode !== null || child.signalCode !== null) return;
+  const gone = new Promise((resolve) => child.once('exit', resolve));
+  child.kill('SIGKILL');
+  await gone;
 }
 
 async function firstLine(
