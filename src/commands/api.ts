@@ -7,14 +7,15 @@ import { AegisError } from '../core/errors.ts';
 export default class ApiCommand extends BaseCommand<typeof ApiCommand, undefined> {
   static override readonly summary = 'Send one request to the API of the running node.';
   static override readonly description =
-    'Prints the body of the reply as it comes. Errors of the API are errors of this command, with ' +
-    'their exit status. docs/openapi.json describes all endpoints.';
+    'Prints the body of the reply as it comes. Errors of the API are errors of this command, ' +
+    'with their exit status. docs/openapi.json describes all endpoints.';
   static override readonly examples = [
     { description: 'The state of the node', command: '<%= config.bin %> api GET /v1/node' },
     {
       description: 'Add a peer',
       command:
-        'echo \'{"address":"/ip4/10.0.0.7/tcp/4001"}\' | <%= config.bin %> api POST /v1/peers --body -',
+        'echo \'{"address":"/ip4/10.0.0.7/tcp/4001"}\' | ' +
+        '<%= config.bin %> api POST /v1/peers --body -',
     },
     { description: 'Watch every change', command: '<%= config.bin %> api GET /v1/events' },
   ];

@@ -3,7 +3,7 @@ import { constants, type Stats } from 'node:fs';
 import { open, stat } from 'node:fs/promises';
 import { basename, resolve } from 'node:path';
 import type { TreeEntry } from '../../core/api/backend.ts';
-import type { UploadSource } from '../../core/api/client/stream.ts';
+import type { UploadSource } from '../../core/api/client/upload.ts';
 import { AegisError } from '../../core/errors.ts';
 import { type Found, quoteName, unreadable, unsupported, walk } from './walk.ts';
 

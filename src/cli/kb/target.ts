@@ -59,7 +59,7 @@ async function moveFile(from: string, to: string, options: TargetOptions): Promi
   await unlink(from);
 }
 
-/** @throws {AegisError} as `writeFileTarget`, and `BAD_DATA` for a tree that does not fit itself. */
+/** @throws {AegisError} as `writeFileTarget`, and `BAD_DATA` for names that collide. */
 export async function writeTreeTarget(
   options: TargetOptions,
   entries: AsyncIterable<TreeEntry>,

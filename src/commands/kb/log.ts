@@ -38,7 +38,8 @@ export default class KbLog extends BaseCommand<typeof KbLog, Reply<'kb.log'>> {
 
   protected override view({ path, versions, heads, total }: Reply<'kb.log'>): string {
     const more = heads > 1 ? `, ${heads} heads` : '';
-    const title = `${this.paint.bold(safeText(path))}: ${total} versions${more}`;
+    const count = `${total} ${total === 1 ? 'version' : 'versions'}`;
+    const title = `${this.paint.bold(safeText(path))}: ${count}${more}`;
     return [title, ...versions.map((version) => this.#version(version))].join('\n\n');
   }
 

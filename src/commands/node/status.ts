@@ -6,7 +6,7 @@ import type { Reply } from '../../core/api/contract/endpoints.ts';
 export default class NodeStatus extends BaseCommand<typeof NodeStatus, Reply<'node.status'>> {
   static override readonly summary = 'Show what the node is doing.';
   static override readonly description =
-    'Asks the running node of this home for its state, its peers, what it keeps and what it uses. ' +
+    'Asks the running node of this home for its state, its peers, what it keeps and uses. ' +
     'Exit status 69 means that no daemon answers.';
   static override readonly examples = [
     { description: 'Show the state', command: '<%= config.bin %> node status' },

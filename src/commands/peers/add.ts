@@ -7,8 +7,8 @@ import type { Reply } from '../../core/api/contract/endpoints.ts';
 export default class PeersAdd extends BaseCommand<typeof PeersAdd, Reply<'peers.add'>> {
   static override readonly summary = 'Add the address of a peer.';
   static override readonly description =
-    'The node dials it now and again after every failure, until it is removed. Only members of the ' +
-    'cluster are talked to, whatever the address.';
+    'The node dials it now and again after every failure, until it is removed. Only members of ' +
+    'the cluster are talked to, whatever the address.';
   static override readonly examples = [
     {
       description: 'Add an address',

@@ -12,8 +12,8 @@ const ONE_TIMEOUT_MS = 5000;
 export default class PeersPing extends BaseCommand<typeof PeersPing, Reply<'peers.ping'>> {
   static override readonly summary = 'Measure round trips to a peer.';
   static override readonly description =
-    'Over the encrypted connection, so it measures what the node itself sees. Exit status 75 when ' +
-    'no answer comes. --timeout is for one round trip (5 s by default).';
+    'Over the encrypted connection, so it measures what the node itself sees. Exit status 75 ' +
+    'when no answer comes. --timeout is for one round trip (5 s by default).';
   static override readonly examples = [
     { description: 'Three round trips', command: '<%= config.bin %> peers ping bob' },
     { description: 'Ten', command: '<%= config.bin %> peers ping bob --count 10' },

@@ -13,7 +13,7 @@ export interface TarLimits {
 }
 
 /** Longest path of an entry, in bytes: as in the knowledge base. */
-export const TREE_PATH_BYTES_MAX = 1024;
+const TREE_PATH_BYTES_MAX = 1024;
 const ENTRIES_MAX = 1_000_000;
 const EPOCH = new Date(0);
 

@@ -9,7 +9,8 @@ import { ROUTES, type RouteName, WAIT_MS } from '../contract/routes.ts';
 import { type ExchangeOptions, exchange } from './exchange.ts';
 import { errorOfReply, type QueryValues, requestTarget, type Target } from './request.ts';
 import type { Response } from './response.ts';
-import type { ContentReply, RawReply, RawRequest, UploadSource } from './stream.ts';
+import type { ContentReply, RawReply, RawRequest } from './stream.ts';
+import type { UploadSource } from './upload.ts';
 
 export interface ClientOptions extends Target {
   /** For one exchange; for streams: until the first byte of the reply. @default 30 000 */
@@ -38,7 +39,11 @@ export class Client {
     this.#timeoutMs = options.timeoutMs ?? TIMEOUT_MS;
   }
 
-  /** Calls an endpoint that replies with JSON. @throws {AegisError} the daemon's, or DAEMON_UNREACHABLE. */
+  /**
+   * Calls an endpoint that replies with JSON.
+   *
+   * @throws {AegisError} the daemon's own, `DAEMON_UNREACHABLE`, `TIMEOUT`.
+   */
   async call<N extends RouteName>(name: N, options: CallOptions<N> = {}): Promise<Reply<N>> {
     const { method, path } = ROUTES[name];
     const query = options.query as QueryValues | undefined;
@@ -75,7 +80,7 @@ export class Client {
     source: UploadSource,
     options: { signal?: AbortSignal } = {},
   ): Promise<Reply<'kb.put'>> {
-    const { upload } = await import('./stream.ts');
+    const { upload } = await import('./upload.ts');
     const target = requestTarget(ROUTES['kb.put'].path, {}, query);
     const timeoutMs = this.#deadlineMs({ query: { timeoutMs: WAIT_MS.kb, ...query } });
     return await upload(this.#target, target, source, { ...options, timeoutMs });

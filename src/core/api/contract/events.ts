@@ -19,7 +19,7 @@ export const logLineSchema = v.object({
 });
 export type LogLine = v.InferOutput<typeof logLineSchema>;
 
-export const snapshotSchema = v.object({
+const snapshotSchema = v.object({
   type: v.literal('snapshot'),
   schema: v.literal('aegis.events/1'),
   time,
@@ -32,7 +32,7 @@ export const snapshotSchema = v.object({
 });
 export const KB_RECENT_MAX = 1000;
 
-export const changeSchema = v.variant('type', [
+const changeSchema = v.variant('type', [
   v.object({ type: v.literal('node'), node: nodeStatusSchema }),
   v.object({ type: v.literal('peer'), peer: peerSchema }),
   v.object({

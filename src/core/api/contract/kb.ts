@@ -43,8 +43,8 @@ const entry = {
 export const kbEntrySchema = v.object(entry);
 export type KbEntry = v.InferOutput<typeof kbEntrySchema>;
 
-export const REPLICAS_MAX = 64;
-export const MESSAGE_LENGTH_MAX = 1024;
+const REPLICAS_MAX = 64;
+const MESSAGE_LENGTH_MAX = 1024;
 export const kbPut = endpoint('kb.put', {
   query: {
     path,
@@ -52,7 +52,7 @@ export const kbPut = endpoint('kb.put', {
     wait: v.optional(v.picklist(['local', 'replicated']), 'replicated'),
     replicas: v.optional(v.pipe(count, v.minValue(1), v.maxValue(REPLICAS_MAX))),
     timeoutMs: v.optional(timeoutMs, WAIT_MS.kb),
-    /** The version that must be the shown one; refused with EXISTS otherwise. `none`: no version. */
+    /** The version that must be the shown one, or `none`; else refused with EXISTS. */
     ifVersion: v.optional(word),
     hash: v.optional(hashName, 'blake3'),
   },
@@ -78,7 +78,7 @@ export const kbGet = endpoint('kb.get', {
   },
 });
 
-export const LIST_LIMIT_MAX = 10_000;
+const LIST_LIMIT_MAX = 10_000;
 const item = v.object({ path: v.string(), cid, kind: fileKind, sizeBytes: bytes });
 export type KbItem = v.InferOutput<typeof item>;
 export const kbLs = endpoint('kb.ls', {

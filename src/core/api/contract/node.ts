@@ -4,7 +4,7 @@ import { endpoint } from './endpoint.ts';
 import { WAIT_FOR, WAIT_MS } from './routes.ts';
 import { address, bytes, count, ms, nodeId, time, timeoutMs } from './values.ts';
 
-export const nodeState = v.picklist(['starting', 'ready', 'stopping']);
+const nodeState = v.picklist(['starting', 'ready', 'stopping']);
 
 const status = {
   state: nodeState,

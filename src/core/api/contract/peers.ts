@@ -43,7 +43,7 @@ export const peersRemove = endpoint('peers.remove', {
   reply: { nodeId: v.nullable(v.string()), removed: v.array(address), disconnected: v.boolean() },
 });
 
-export const PING_COUNT_MAX = 100;
+const PING_COUNT_MAX = 100;
 export const peersPing = endpoint('peers.ping', {
   body: {
     count: v.optional(v.pipe(count, v.minValue(1), v.maxValue(PING_COUNT_MAX)), 3),

@@ -6,7 +6,7 @@
  */
 export type Scope = 'read' | 'admin';
 export type Method = 'GET' | 'POST' | 'PUT' | 'DELETE';
-/** `json`: one object; `bytes`: a file or a tar; `ndjson`: one object a line; `text`: plain text. */
+/** `json`: one object; `bytes`: a file or a tar; `ndjson`: one object a line; `text`. */
 export type ReplyKind = 'json' | 'bytes' | 'ndjson' | 'text';
 
 export interface Route {

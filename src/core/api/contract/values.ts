@@ -6,7 +6,7 @@ import * as v from 'valibot';
 
 /** Longest text that any query or path parameter may have, in UTF-16 units. */
 export const TEXT_LENGTH_MAX = 2048;
-export const TIMEOUT_MS_MAX = 24 * 60 * 60 * 1000;
+const TIMEOUT_MS_MAX = 24 * 60 * 60 * 1000;
 
 export const text = v.pipe(v.string(), v.maxLength(TEXT_LENGTH_MAX));
 export const word = v.pipe(text, v.nonEmpty());

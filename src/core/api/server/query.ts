@@ -31,7 +31,7 @@ export function parseBody(schema: ObjectSchema, body: Uint8Array): Record<string
 }
 
 /** Percent-decoding that refuses what is not UTF-8, and takes `+` literally (RFC 3986). */
-export function decodeText(text: string): string {
+function decodeText(text: string): string {
   try {
     return decodeURIComponent(text);
   } catch (cause) {

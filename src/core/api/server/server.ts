@@ -44,7 +44,9 @@ export class Server {
   #port: number | undefined;
   #stopping: Promise<void> | undefined;
 
-  /** @throws {AegisError} `ALREADY_RUNNING`, `PORT_IN_USE`, `BAD_CONFIG`, `SOCKET_PATH_TOO_LONG`. */
+  /**
+   * @throws {AegisError} `ALREADY_RUNNING`, `PORT_IN_USE`, `BAD_CONFIG`, `SOCKET_PATH_TOO_LONG`.
+   */
   static async start(options: ServerOptions, deps: ServerDeps): Promise<Server> {
     const limits = { ...SERVER_LIMITS, ...options.limits };
     // Bound first: a second daemon must not overwrite the tokens of the one that runs.

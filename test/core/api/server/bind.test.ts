@@ -23,7 +23,8 @@ it('refuses to take the place of a living daemon, and leaves its tokens alone', 
 it('takes over the socket that a killed daemon left', async () => {
   await using place = await scratch();
   const { socket, readToken } = pathsIn(place.directory);
-  const program = `require('node:net').createServer().listen(${JSON.stringify(socket)}, () => console.log('up'))`;
+  const listen = `listen(${JSON.stringify(socket)}, () => console.log('up'))`;
+  const program = `require('node:net').createServer().${listen}`;
   const child = spawn(process.execPath, ['-e', program], { stdio: ['ignore', 'pipe', 'inherit'] });
   await new Promise((up) => child.stdout.once('data', up));
   child.kill('SIGKILL');
