@@ -36,7 +36,7 @@ export interface HelloEncrypterDeps {
   place(identity: HelloIdentity, peerId: PeerId): Refusal | undefined;
   /** A peer that has passed hello, told before its connection opens. */
   onIdentity(peerId: PeerId, identity: HelloIdentity): void;
-  /** Why a handshake failed; libp2p keeps the text only. `address` is that of the raw connection. */
+  /** Why a handshake failed; libp2p keeps the text only. */
   onFailure(direction: 'inbound' | 'outbound', connection: MessageStream, error: AegisError): void;
 }
 

@@ -23,7 +23,7 @@ export interface PeerBookOptions {
   readonly minBackoffMs?: number;
   /** Longest pause. @default 30,000 */
   readonly maxBackoffMs?: number;
-  /** Connected for so long, a peer counts as reachable and its failures are forgotten. @default 10,000 */
+  /** Connected for so long, a peer's earlier failures are forgotten. @default 10,000 */
   readonly stableMs?: number;
   /** A dial of which nothing is heard is given up after this. @default 60,000 */
   readonly leaseMs?: number;

@@ -1,4 +1,4 @@
-/** One peer as the book sees it: where it may be found, how often it has been tried, and why not. */
+/** One peer as the book sees it: where it may be found, how often it was tried, and why not. */
 import type { ErrorCode } from '../errors.ts';
 import type { Instant } from '../units.ts';
 

@@ -64,7 +64,7 @@ export async function createStranger(
     connectionEncrypters: [
       (components) => new AttackEncrypter(protocol, noise()(components), attack),
     ],
-    // The window is part of `/aegis/hello/1`; another would end the connection at the first large frame.
+    // The window is part of `/aegis/hello/1`; another breaks the rules at the first large frame.
     streamMuxers: [yamux({ streamOptions: { initialStreamWindowSize: 1 << 20 } })],
     connectionMonitor: { enabled: false },
     connectionManager: { reconnectRetries: 0 },
