@@ -14,7 +14,7 @@ export default class KbGet extends BaseCommand<typeof KbGet, KbGetOutput | undef
   static override readonly description =
     'Prints a file on standard output, or writes a file or a directory to -o. What this node ' +
     'does not hold comes from the others, and every object is checked against its hash. The ' +
-    'target appears when it is complete, or not at all. A directory on -o - comes as a tar archive.';
+    'target appears when it is complete, or not at all. A directory on -o - comes as a tar.';
   static override readonly examples = [
     { description: 'Print a file', command: '<%= config.bin %> kb get notes.md' },
     { description: 'Write a directory', command: '<%= config.bin %> kb get www/site -o ./site' },

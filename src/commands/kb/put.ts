@@ -15,8 +15,8 @@ export default class KbPut extends BaseCommand<typeof KbPut, Reply<'kb.put'>> {
     'Writes a new version of a path, signed by this node. By default returns once enough nodes ' +
     'have said that their copy is durable. When they have not within --timeout (60 s), ' +
     'the version is kept and goes on being copied, the exit status is 75, and repeating the ' +
-    'same command is harmless. Links are followed inside a directory only; fifos, devices and sockets ' +
-    'are refused, and then nothing is stored.';
+    'same command is harmless. Links are followed inside a directory only; fifos, devices and ' +
+    'sockets are refused, and then nothing is stored.';
   static override readonly examples = [
     {
       description: 'Store a file under its own name',
