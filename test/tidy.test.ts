@@ -4,6 +4,7 @@
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
+import { completeLock, type Lock } from '../scripts/lockfile.ts';
 import { floorOf, importFault, PURE_FLOORS, roomOf } from './tidy/floors.ts';
 import {
   FUNCTION_LINES_MAX,
@@ -156,6 +157,14 @@ test('nothing that is committed names a machine, a registry or a secret place', 
   expect(found).toEqual([]);
   const facts = JSON.parse(readFileSync('package.json', 'utf8')) as Record<string, unknown>;
   expect(facts, 'devEngines breaks npm ci where Node is old').not.toHaveProperty('devEngines');
+});
+
+test('the lock file names the packages of every platform', () => {
+  const lock = JSON.parse(readFileSync('package-lock.json', 'utf8')) as Lock;
+  const missing = Object.keys(completeLock(lock).packages).filter(
+    (path) => !(path in lock.packages),
+  );
+  expect(missing, 'node scripts/lockfile.ts').toEqual([]);
 });
 
 test('no test is skipped, alone, or yet to be written', () => {
