@@ -54,12 +54,12 @@ export class Quickstart {
   async run(): Promise<Story> {
     const begun = performance.now();
     await this.#startAll();
-    const nodes = (await this.#devnet.status()).map(({ name, nodeId, pid, home }) => {
-      return { name, nodeId, pid: pid!, home };
-    });
     const { files, sizeBytes } = await this.#putDirectory();
     await this.#readElsewhere();
     await this.#surviveAKill();
+    const nodes = (await this.#devnet.status()).map(({ name, nodeId, pid, home }) => {
+      return { name, nodeId, pid: pid!, home };
+    });
     const durationMs = Math.round(performance.now() - begun);
     return { nodes, steps: this.#steps, files, sizeBytes, durationMs };
   }
@@ -156,13 +156,18 @@ export class Quickstart {
     const { home } = this.#devnet.nodes[node - 1]!;
     const { bin, signal } = this.#options;
     const argv = [bin, ...args, '--home', home, '--json', '--no-input'];
+    signal.throwIfAborted();
     const stdout = await new Promise<string>((resolve, reject) => {
-      execFile(process.execPath, argv, { signal, maxBuffer: MIB }, (error, out, err) => {
-        if (error === null || out.startsWith('{')) resolve(out);
-        else if (signal.aborted) reject(new AegisError('INTERRUPTED', 'interrupted'));
+      const child = execFile(process.execPath, argv, { maxBuffer: MIB }, (error, out, err) => {
+        signal.removeEventListener('abort', onAbort);
+        if (signal.aborted) reject(signal.reason as Error);
+        else if (error === null || out.startsWith('{')) resolve(out);
         else
           reject(new AegisError('BUG', `aegis ${args.join(' ')} failed: ${err || error.message}`));
       });
+      // Unlike the option `signal` of execFile, this waits until the command has tidied up.
+      const onAbort = (): void => void child.kill('SIGTERM');
+      signal.addEventListener('abort', onAbort, { once: true });
     });
     const reply = JSON.parse(stdout) as { error?: ErrorBody } & Record<string, unknown>;
     if (reply.error !== undefined && reply.error.code in ERRORS) {

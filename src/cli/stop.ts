@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from '../core/api/client/client.ts';
 import { AegisError } from '../core/errors.ts';
+import { isAlive } from '../core/processes.ts';
 
 const PAUSE_MS = 50;
 
@@ -14,21 +15,12 @@ export async function stopDaemon(client: Client, timeoutMs: number): Promise<num
 
 async function gone(pid: number, timeoutMs: number): Promise<void> {
   const deadline = Date.now() + timeoutMs;
-  while (alive(pid)) {
+  while (isAlive({ pid, startTicks: undefined })) {
     if (Date.now() > deadline) {
       throw new AegisError('TIMEOUT', `process ${pid} has not ended within ${timeoutMs} ms`, {
         hint: 'It was told to stop; look again: aegis node status',
       });
     }
     await sleep(PAUSE_MS);
-  }
-}
-
-/** Signal 0 only asks. EPERM: it lives and belongs to somebody else. */
-function alive(pid: number): boolean {
-  try {
-    return process.kill(pid, 0);
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
   }
 }

@@ -2,7 +2,7 @@
  * Some tests need a program that not every machine has. They say plainly what is left out; where
  * everything has to be there (`AEGIS_CI_REQUIRE=1`), what is missing is a failure.
  */
-import { accessSync, constants } from 'node:fs';
+import { accessSync, constants, existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
 const isExecutable = (file: string): boolean => {
@@ -15,15 +15,18 @@ const isExecutable = (file: string): boolean => {
 };
 
 /**
- * Whether a program is on the PATH. Use with `describe.skipIf(!needs('tmux', 'monitor tests'))`,
+ * Whether a program is on the PATH, or a file such as `/proc/self/stat` is there. Use with `describe.skipIf(!needs('tmux', 'monitor tests'))`,
  * which puts the skipped tests into the report.
  *
  * @throws {Error} when it is missing and `AEGIS_CI_REQUIRE=1`.
  */
 export function needs(program: string, what = 'tests'): boolean {
   const folders = (process.env['PATH'] ?? '').split(delimiter).filter(Boolean);
-  if (folders.some((folder) => isExecutable(join(folder, program)))) return true;
-  const notice = `skipped: ${what}, because ${program} is not installed`;
+  const isThere = program.startsWith('/')
+    ? existsSync(program)
+    : folders.some((folder) => isExecutable(join(folder, program)));
+  if (isThere) return true;
+  const notice = `skipped: ${what}, because ${program} is not there`;
   if (process.env['AEGIS_CI_REQUIRE'] === '1') throw new Error(notice);
   process.stderr.write(`${notice}\n`);
   return false;

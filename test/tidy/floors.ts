@@ -17,7 +17,7 @@ export const FLOORS: readonly (readonly string[])[] = [
 /** Floors whose rooms are pure. */
 export const PURE_FLOORS = 4;
 /** Root files of core that touch the world; only floors that may do so import them. */
-export const IMPURE_ROOT_FILES: readonly string[] = ['src/core/files.ts'];
+export const IMPURE_ROOT_FILES: readonly string[] = ['src/core/files.ts', 'src/core/processes.ts'];
 
 /** Rooms that only some commands may open, because they start nodes or load a great deal. */
 export const DOORS: Readonly<Record<string, RegExp>> = {

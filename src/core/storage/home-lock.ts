@@ -6,18 +6,16 @@
  * No other code of a process that holds the lock may open the lock file: closing any descriptor of
  * a file drops the process's POSIX locks on it (fcntl(2)). SQLite knows that, and takes care.
  */
-import { closeSync, constants, lstatSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, constants, lstatSync, openSync } from 'node:fs';
 import { mkdir, readFile, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { AegisError } from '../errors.ts';
 import { writeFileAtomic } from '../files.ts';
+import { isAlive, type ProcessName, startTicksOf } from '../processes.ts';
 import { explainSqlite, kindOf } from './sqlite-errors.ts';
 
-export interface LockHolder {
-  readonly pid: number;
-  /** Ticks between the boot of the machine and the start of the process, where /proc tells. */
-  readonly startTicks: number | undefined;
+export interface LockHolder extends ProcessName {
   /** RFC 3339. */
   readonly since: string;
 }
@@ -116,39 +114,4 @@ function alreadyRunning(path: string, holder: LockHolder | undefined): AegisErro
   return new AegisError('ALREADY_RUNNING', `a daemon already runs for this home: ${who}`, {
     details: { path, pid: known?.pid },
   });
-}
-
-/** Whether that very process lives: a pid alone may have been given to another since. */
-export function isAlive({ pid, startTicks }: Pick<LockHolder, 'pid' | 'startTicks'>): boolean {
-  try {
-    process.kill(pid, 0);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EPERM') return false;
-  }
-  const stat = statOf(pid);
-  // A zombie waits for its parent to notice; it runs nothing and holds nothing.
-  if (stat?.state === 'Z') return false;
-  const ticks = stat?.startTicks;
-  return startTicks === undefined || ticks === undefined || ticks === startTicks;
-}
-
-/** Ticks between the boot of the machine and the start of a process, where /proc tells. */
-export const startTicksOf = (pid: number): number | undefined => statOf(pid)?.startTicks;
-
-interface ProcessStat {
-  readonly state: string;
-  readonly startTicks: number | undefined;
-}
-
-/** Fields 3 and 22 of /proc/PID/stat (proc(5)); undefined where there is no /proc. */
-function statOf(pid: number): ProcessStat | undefined {
-  try {
-    const text = readFileSync(`/proc/${pid}/stat`, 'latin1');
-    // The name of the program, in parentheses, may hold anything, so fields count from its end.
-    const fields = text.slice(text.lastIndexOf(')') + 2).split(' ');
-    const ticks = Number(fields[19]);
-    return { state: fields[0]!, startTicks: Number.isSafeInteger(ticks) ? ticks : undefined };
-  } catch {
-    return undefined;
-  }
 }

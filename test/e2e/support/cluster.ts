@@ -48,9 +48,26 @@ export async function aegisJson<T = Record<string, unknown>>(
 ): Promise<T> {
   const run = await aegis([...args, '--json'], options);
   if (run.exit !== 0) {
-    throw new Error(`aegis ${args.join(' ')}: exit ${run.exit}: ${run.stdout} ${run.stderr}`);
+    throw new Error(
+      `aegis ${args.join(' ')}: exit ${run.exit}: ${String(run.stdout)} ${run.stderr}`,
+    );
   }
   return JSON.parse(run.stdout.toString()) as T;
+}
+
+/** Asks again until the answer is right; the question must become right without our doing. */
+export async function eventually<T>(
+  ask: () => T | Promise<T>,
+  right: (value: T) => boolean,
+  what: string,
+): Promise<T> {
+  const end = performance.now() + 30_000;
+  for (;;) {
+    const value = await ask();
+    if (right(value)) return value;
+    if (performance.now() > end) throw new Error(`never came true: ${what}`);
+    await new Promise((done) => setTimeout(done, 50));
+  }
 }
 
 export interface ClusterOptions {
@@ -107,15 +124,8 @@ export class Cluster {
     return aegisJson<T>(['--home', this.node(node).home, ...args]);
   }
 
-  /** Asks again until the answer is right; the question must become right without our doing. */
-  async until<T>(ask: () => Promise<T>, right: (value: T) => boolean, what: string): Promise<T> {
-    const end = performance.now() + 30_000;
-    for (;;) {
-      const value = await ask();
-      if (right(value)) return value;
-      if (performance.now() > end) throw new Error(`never came true: ${what}`);
-      await new Promise((done) => setTimeout(done, 50));
-    }
+  until<T>(ask: () => Promise<T>, right: (value: T) => boolean, what: string): Promise<T> {
+    return eventually(ask, right, what);
   }
 
   async stop(): Promise<void> {
