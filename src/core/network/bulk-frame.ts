@@ -9,7 +9,7 @@ import { openFailure } from './rpc-frame.ts';
 /** In place of a length; written literally. */
 export const MARK = { end: 0, failure: 0xffffffff } as const;
 
-export const PREFIX_BYTES = 4;
+const PREFIX_BYTES = 4;
 const FAILURE_MAX_BYTES = 4096;
 
 export function prefix(value: number): Uint8Array {

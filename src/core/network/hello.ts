@@ -9,9 +9,9 @@ import { AegisError, isAegisError } from '../errors.ts';
 import { decode, encode } from '../model/cbor.ts';
 import { openInception } from '../model/identity.ts';
 
-export const HELLO_VERSION = 1;
-export const RPC_VERSION = 1;
-export const CAR_VERSION = 1;
+const HELLO_VERSION = 1;
+const RPC_VERSION = 1;
+const CAR_VERSION = 1;
 
 /** What this node says of itself, and whom it lets in. */
 export interface HelloContext {

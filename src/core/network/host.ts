@@ -30,7 +30,7 @@ import type { RequestOptions } from './rpc-client.ts';
 import { type IncomingEnvelope, type RequestHandler, RpcServer } from './rpc-server.ts';
 import { createSwarm, type Swarm } from './swarm.ts';
 
-export const CAR_PROTOCOL = '/aegis/car/1';
+const CAR_PROTOCOL = '/aegis/car/1';
 
 export interface HostOptions {
   /** Ed25519 seed of the network key, 32 bytes. */

@@ -40,7 +40,7 @@ export interface SwarmDeps {
 
 export type Swarm = Libp2p<{ kad: KadDHT }>;
 
-export const KAD_PROTOCOL = '/aegis/kad/1';
+const KAD_PROTOCOL = '/aegis/kad/1';
 
 /** Longer than any pause of a healthy connection: the heartbeat decides, not the socket. */
 const SOCKET_IDLE_MS = 10 * MINUTE;

@@ -4,7 +4,7 @@ import { decode, encode } from '../model/cbor.ts';
 
 /** Table of the entries; the key is a node id, or an address whose node is not known yet. */
 export const PEERS_TABLE = 'peers';
-export const RECORD_MAX_BYTES = 8192;
+const RECORD_MAX_BYTES = 8192;
 
 const ADDRESS = /^\/(?:ip4|ip6|dns|dns4|dns6)\/[^/\s]{1,253}\/tcp\/\d{1,5}(?:\/p2p\/\w{1,128})?$/;
 

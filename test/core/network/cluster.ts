@@ -31,7 +31,7 @@ export function createMember(name: string, networkSeed: Uint8Array = randomBytes
   return { nodeId: nodeIdOf(inception), networkSeed, networkKey, inception };
 }
 
-export const realClock: Clock = {
+const realClock: Clock = {
   now: () => instant(Date.now()),
   wakeAt(at, wake) {
     const timer = setTimeout(wake, Math.max(0, at - Date.now()));
@@ -39,7 +39,7 @@ export const realClock: Clock = {
   },
 };
 
-export const realRandom: Random = { bytes: (length) => randomBytes(length) };
+const realRandom: Random = { bytes: (length) => randomBytes(length) };
 
 export const noMetrics: Metrics = {
   count: () => undefined,
