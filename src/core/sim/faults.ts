@@ -42,7 +42,7 @@ export function drawFaults(options: FaultOptions, random: SimRandom): Fault[] {
   for (const kind of FAULTS) {
     const child = random.child(kind);
     if (child.chance(0.4)) continue;
-    for (let i = child.between(1, maxPerKind); i > 0; i -= 1) {
+    for (let i = child.between(Math.min(1, maxPerKind), maxPerKind); i > 0; i -= 1) {
       const isLong = child.chance(0.2);
       faults.push({
         kind,

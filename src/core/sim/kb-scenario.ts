@@ -16,7 +16,7 @@ import {
   type ReplicationInput,
   type ReplicationOutcome,
 } from '../kb/replication.ts';
-import type { Machine, Outcome } from '../machine.ts';
+import type { Outcome } from '../machine.ts';
 import { createVersion } from '../model/version.ts';
 import { PeerBook, type PeerInput, type PeerOutcome } from '../peers/book.ts';
 import { KbChecker } from './kb-checker.ts';

@@ -25,7 +25,8 @@ export interface NodeOptions {
 export interface NodeDeps {
   readonly world: World;
   readonly disk: SimDisk;
-  readonly checkers: readonly Checker[];
+  /** Asked anew each time, since the scenario is made after the nodes. */
+  readonly checkers: () => readonly Checker[];
   readonly boot: (node: SimNode) => Tie[];
 }
 
@@ -187,14 +188,14 @@ export class SimNode {
   #release(batch: readonly { tie: Tie; ready: Ready }[]): void {
     for (const { ready } of batch) {
       for (const envelope of ready.messages) {
-        for (const checker of this.#deps.checkers) checker.onSend?.(this, envelope);
+        for (const checker of this.#deps.checkers()) checker.onSend?.(this, envelope);
         this.world.network.send(this.nodeId, envelope);
       }
     }
     for (const { tie, ready } of batch) for (const alarm of ready.alarms) this.#arm(tie, alarm);
     for (const { tie, ready } of batch) {
       for (const outcome of ready.outcomes) {
-        for (const checker of this.#deps.checkers) checker.onOutcome?.(this, tie.name, outcome);
+        for (const checker of this.#deps.checkers()) checker.onOutcome?.(this, tie.name, outcome);
         tie.tell(outcome);
       }
     }

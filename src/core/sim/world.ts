@@ -6,6 +6,7 @@
  * hardware: delays are there to make orders differ.
  */
 import { createHash } from 'node:crypto';
+import { unreachable } from '../assert.ts';
 import type { Ready } from '../machine.ts';
 import { instant, MINUTE, SECOND } from '../units.ts';
 import { SimClock } from './clock.ts';
@@ -15,7 +16,7 @@ import { identityAt } from './identity.ts';
 import { SimNetwork } from './network.ts';
 import { SimNode } from './node.ts';
 import { SimRandom } from './random.ts';
-import { type Checker, type Scenario, SimFailure } from './scenario.ts';
+import { type Scenario, SimFailure } from './scenario.ts';
 
 export interface WorldOptions {
   readonly seed: string;
@@ -144,15 +145,11 @@ export class World {
       maxQueue: MAX_QUEUE,
       isHasty: this.#options.isHasty ?? false,
     };
-    // The scenario is made after the nodes, since it needs to know them.
-    const world = this;
     return new SimNode(options, {
-      world,
+      world: this,
       disk,
-      get checkers(): readonly Checker[] {
-        return world.scenario.checkers;
-      },
-      boot: (node) => world.scenario.boot(node),
+      checkers: () => this.scenario.checkers,
+      boot: (node) => this.scenario.boot(node),
     });
   }
 
@@ -218,6 +215,8 @@ export class World {
         };
       case 'root-damage':
         return this.scenario.damage?.(node, force) === true ? () => {} : undefined;
+      default:
+        return unreachable(kind);
     }
   }
 

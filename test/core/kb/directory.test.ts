@@ -73,7 +73,7 @@ describe('buildDirectory', () => {
       const made = ours(files);
       const objects = new Objects();
       objects.put(made.objects);
-      const directory = await exporter(made.root, ipfsStore(objects) as never);
+      const directory = await exporter(made.root, ipfsStore(objects));
       const names: string[] = [];
       const { entries } = directory as { entries(): AsyncIterable<{ name: string }> };
       for await (const { name } of entries()) names.push(name);
@@ -93,7 +93,7 @@ describe('buildDirectory', () => {
         const other = buildDirectory(shuffled.map(entryOf), sha256Hasher);
         expect(one.root.toString()).toBe(other.root.toString());
         const node = parseNode(one.root, one.blocks[0]!.bytes);
-        expect(node.links.map(({ name }) => name).toSorted()).toEqual(list.toSorted());
+        expect(new Set(node.links.map(({ name }) => name))).toEqual(new Set(list));
       }),
       { numRuns: 50 },
     );

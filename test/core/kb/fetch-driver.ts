@@ -2,7 +2,7 @@
  * Runs a `Fetch` against holders in memory, one event at a time, in an order that a seed chooses.
  * Holders answer by the real `Serving`, through the real CAR; a holder may misbehave.
  */
-import { AegisError, isAegisError } from '../../../src/core/errors.ts';
+import { type AegisError, isAegisError } from '../../../src/core/errors.ts';
 import { type Block, fits } from '../../../src/core/kb/block.ts';
 import { CarDecoder } from '../../../src/core/kb/car.ts';
 import {

@@ -15,9 +15,9 @@ import {
   sha256Hasher,
 } from './helpers.ts';
 
-const holding = (made: Made): Objects => {
+const holding = (dag: Made): Objects => {
   const objects = new Objects();
-  objects.put(made.objects);
+  objects.put(dag.objects);
   return objects;
 };
 
@@ -122,7 +122,7 @@ describe('Fetch', () => {
     const holders = { a: { objects }, b: { objects }, c: { objects } };
     const store = new Objects();
     const options = { root: dag.root, segmentBytes: 4 * MIB, batchBytes: MIB };
-    const result = new Driver(options, { store, holders })!.run();
+    const result = new Driver(options, { store, holders }).run();
     expect(result?.outcome).toBe('done');
     expect(lacks(store, dag.root)).toEqual([]);
     expect(result!.received).toBe(dag.objects.length);

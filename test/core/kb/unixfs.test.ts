@@ -12,7 +12,7 @@ const profile: ImporterOptions = { profile: 'unixfs-v1-2025' };
 async function reference(content: Uint8Array): Promise<{ cid: CID; size: bigint }> {
   const store = ipfsStore(new Objects()) as unknown as WritableStorage;
   for await (const { cid, size } of importer([{ path: 'f', content }], store, profile)) {
-    return { cid, size: size! };
+    return { cid, size };
   }
   throw new Error('nothing imported');
 }
@@ -65,9 +65,10 @@ describe('FileDag', () => {
     const made = fileOf(content, blake3Hasher);
     const objects = new Objects();
     objects.put(made.objects);
-    const entry = await exporter(made.root, ipfsStore(objects) as never);
+    const entry = await exporter(made.root, ipfsStore(objects));
     const parts: Uint8Array[] = [];
-    for await (const part of entry.content()) parts.push(part as Uint8Array);
+    const { content: read } = entry as { content(): AsyncIterable<Uint8Array> };
+    for await (const part of read()) parts.push(part);
     expect(Buffer.concat(parts).equals(content)).toBe(true);
   });
 

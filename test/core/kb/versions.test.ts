@@ -43,9 +43,11 @@ const shuffled = <T>(items: readonly T[], seed: number): T[] => {
   return out;
 };
 
+const compare = (a: string, b: string): number => (a < b ? -1 : 1);
+
 const stateOf = (graph: VersionGraph): string =>
   JSON.stringify([
-    [...graph.vector()].toSorted(),
+    [...graph.vector()].map(([author, sequence]) => `${author} ${sequence}`).toSorted(compare),
     ['p0', 'p1', 'p2'].map((path) => graph.heads(path).map(({ cidText }) => cidText)),
     graph.list().map(({ path, shown, others }) => [path, shown.cidText, others]),
   ]);

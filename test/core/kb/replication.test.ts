@@ -1,0 +1,435 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { LIMITS } from '../../../src/core/kb/limits.ts';
+import { decodeMessage, encodeMessage, type KbMessage } from '../../../src/core/kb/messages.ts';
+import {
+  Replication,
+  type ReplicationInput,
+  type ReplicationOptions,
+  type ReplicationOutcome,
+} from '../../../src/core/kb/replication.ts';
+import type { LogEntry, Ready } from '../../../src/core/machine.ts';
+import type { SignedVersion } from '../../../src/core/model/version.ts';
+import { instant, MINUTE, SECOND, type Verified } from '../../../src/core/units.ts';
+import { type Author, authors, contentOf, keyOfAuthor, versionOf } from './authors.ts';
+
+const [ana, bea, cai, dan] = authors as unknown as [Author, Author, Author, Author];
+const START = 1_000_000;
+
+/** One node under test: keeps its durable entries and decodes what it sends. */
+class Node {
+  readonly id: string;
+  readonly entries = new Map<string, LogEntry>();
+  machine: Replication;
+  now = START;
+  alarms = new Map<string, number>();
+  readonly #options: ReplicationOptions;
+
+  constructor(author: Author, options: Partial<ReplicationOptions> = {}) {
+    this.id = author.nodeId;
+    const members = [ana, bea, cai, dan].map(({ nodeId }, i) => ({
+      nodeId,
+      weight: 100,
+      zone: `z${i}`,
+    }));
+    this.#options = { nodeId: this.id, members, replicas: 3, ...options };
+    this.machine = new Replication(this.#options, { keyOf: keyOfAuthor });
+  }
+
+  step(input: ReplicationInput): { sent: Sent[]; told: ReplicationOutcome[]; ready: Ready } {
+    const ready = this.machine.step(input, instant(this.now));
+    for (const entry of ready.entries) {
+      const name = `${entry.table} ${entry.key}`;
+      if (entry.value === undefined) this.entries.delete(name);
+      else this.entries.set(name, entry);
+    }
+    for (const { key, at } of ready.alarms) {
+      if (at === undefined) this.alarms.delete(key);
+      else this.alarms.set(key, at);
+    }
+    const sent = ready.messages.map(({ to, body }) => ({ to, body, message: decodeMessage(body) }));
+    return { sent, told: ready.outcomes as ReplicationOutcome[], ready };
+  }
+
+  up(...peers: Author[]): void {
+    for (const { nodeId } of peers) this.step({ type: 'peer-up', nodeId });
+  }
+
+  message(from: Author, message: KbMessage) {
+    return this.step({ type: 'message', from: from.nodeId, body: encodeMessage(message) });
+  }
+
+  /** Lets the alarm with this key ring at its time. */
+  ring(key: string) {
+    const at = this.alarms.get(key);
+    expect(at, key).toBeDefined();
+    this.now = at!;
+    this.alarms.delete(key);
+    return this.step({ type: 'alarm', key });
+  }
+
+  restart(): void {
+    const rows = [...this.entries.values()].map(({ table, key, value }) => ({
+      table,
+      key,
+      value: value!,
+    }));
+    this.machine = Replication.recover(this.#options, { keyOf: keyOfAuthor }, rows);
+    this.alarms = new Map();
+  }
+}
+
+interface Sent {
+  readonly to: string;
+  readonly body: Uint8Array;
+  readonly message: KbMessage;
+}
+
+const kinds = (sent: readonly Sent[], to: Author): string[] =>
+  sent.filter((one) => one.to === to.nodeId).map(({ message }) => message.type);
+
+/** A version by ana whose root is placed at bea, cai and dan, in this order or another. */
+function versionFor(placed: readonly Author[]): Verified<SignedVersion> {
+  const probe = new Node(ana);
+  for (let i = 0; ; i += 1) {
+    const root = contentOf(`content ${i}`);
+    const { placed: holders } = probe.machine.holders(root);
+    if (placed.every(({ nodeId }) => holders.includes(nodeId))) {
+      return versionOf(ana, { path: 'doc', sequence: 1, root });
+    }
+  }
+}
+
+const elsewhere = versionFor([bea, cai, dan]);
+const atHome = versionFor([ana, bea]);
+
+const stored = (version: SignedVersion): KbMessage => ({
+  type: 'stored',
+  versions: [version.cid],
+  isReset: false,
+});
+
+describe('a new version', () => {
+  it('is made durable, pushed to all, offered to its holders, and counted', () => {
+    const node = new Node(ana);
+    node.up(bea, cai, dan);
+    const { sent, told, ready } = node.step({ type: 'local', version: elsewhere });
+    expect(ready.entries.map(({ table }) => table).toSorted()).toEqual(['roots', 'versions']);
+    expect(told.map(({ type }) => type)).toEqual(['version-added']);
+    for (const peer of [bea, cai, dan]) expect(kinds(sent, peer)).toEqual(['versions', 'offer']);
+    const first = node.message(bea, stored(elsewhere));
+    expect(first.told).toEqual([
+      {
+        type: 'replicated',
+        version: elsewhere.cidText,
+        root: elsewhere.version.root,
+        copies: 2,
+        nodes: [ana.nodeId, bea.nodeId],
+      },
+    ]);
+    expect(node.message(bea, stored(elsewhere)).ready.entries).toEqual([]);
+    expect(node.machine.holders(elsewhere.version.root).confirmed).toHaveLength(2);
+  });
+
+  it('is offered again with growing pauses, only to who has not confirmed, for ever', () => {
+    const node = new Node(ana);
+    node.up(bea, cai);
+    node.step({ type: 'local', version: elsewhere });
+    node.message(bea, stored(elsewhere));
+    let last = node.now;
+    const pauses: number[] = [];
+    for (let i = 0; i < 12; i += 1) {
+      const { sent } = node.ring(`offer/${cai.nodeId}`);
+      expect(kinds(sent, cai)).toEqual(['offer']);
+      pauses.push(node.now - last);
+      last = node.now;
+    }
+    expect(Math.max(...pauses)).toBeLessThanOrEqual(MINUTE);
+    expect(pauses.at(-1)).toBeGreaterThanOrEqual(MINUTE / 2);
+    expect(pauses[0]).toBeLessThanOrEqual(SECOND);
+    expect(node.ring(`offer/${bea.nodeId}`).sent).toEqual([]);
+    node.message(cai, stored(elsewhere));
+    expect(node.ring(`offer/${cai.nodeId}`).sent).toEqual([]);
+    expect(node.alarms.has(`offer/${cai.nodeId}`)).toBe(false);
+  });
+
+  it('survives a restart with what was known of its copies', () => {
+    const node = new Node(ana);
+    node.up(bea);
+    node.step({ type: 'local', version: elsewhere });
+    node.message(bea, stored(elsewhere));
+    node.restart();
+    expect(node.machine.graph.shown('doc')?.cidText).toBe(elsewhere.cidText);
+    expect(node.machine.copies(elsewhere.cidText)).toEqual([ana.nodeId, bea.nodeId]);
+    const { told } = node.step({ type: 'want', version: elsewhere.cidText, copies: 2 });
+    expect(told.map(({ type }) => type)).toEqual(['replicated']);
+    node.up(cai);
+    expect(kinds(node.ring(`offer/${cai.nodeId}`).sent, cai)).toEqual(['offer']);
+  });
+
+  it('that was not replicated before a restart is told when it is', () => {
+    const node = new Node(ana);
+    node.step({ type: 'local', version: elsewhere });
+    node.restart();
+    node.up(bea);
+    const { told } = node.message(bea, stored(elsewhere));
+    expect(told.map(({ type }) => type)).toEqual(['replicated']);
+  });
+
+  it('that only holds a deletion needs no content', () => {
+    const gone = versionOf(ana, {
+      path: 'x',
+      sequence: 1,
+      deleted: true,
+      root: elsewhere.version.root,
+    });
+    const node = new Node(bea);
+    node.up(ana);
+    const { told, sent } = node.message(ana, {
+      type: 'versions',
+      versions: [gone.bytes],
+      isMore: false,
+    });
+    expect(told.map(({ type }) => type)).toEqual(['version-added']);
+    expect(kinds(sent, ana)).toEqual(['stored']);
+  });
+});
+
+describe('a holder', () => {
+  const push = (version: SignedVersion): KbMessage => ({
+    type: 'versions',
+    versions: [version.bytes],
+    isMore: false,
+  });
+
+  it('wants the content, and says so to all whom it concerns when it is durable', () => {
+    const node = new Node(bea);
+    node.up(ana, cai, dan);
+    const { told, sent } = node.message(ana, push(elsewhere));
+    expect(told.map(({ type }) => type)).toEqual(['version-added', 'fetchWanted']);
+    expect(told[1]).toMatchObject({ root: elsewhere.version.root, sizeBytes: 10 });
+    expect(told[1]).toHaveProperty('sources.0', ana.nodeId);
+    // Passed on to the others, and no copy claimed yet.
+    for (const peer of [cai, dan]) expect(kinds(sent, peer)).toEqual(['versions']);
+    const done = node.step({ type: 'stored', root: elsewhere.version.root });
+    expect(kinds(done.sent, ana)).toEqual(['stored']);
+    for (const peer of [cai, dan]) expect(kinds(done.sent, peer)).toEqual(['offer']);
+    expect(node.machine.backlog.wanted).toBe(0);
+  });
+
+  it('answers an offer when it has a copy, and not before', () => {
+    const node = new Node(bea);
+    node.up(ana);
+    node.message(ana, push(elsewhere));
+    const offer: KbMessage = { type: 'offer', versions: [elsewhere.cid] };
+    expect(node.message(ana, offer).sent).toEqual([]);
+    node.step({ type: 'stored', root: elsewhere.version.root });
+    const { sent } = node.message(ana, offer);
+    expect(sent.map(({ message }) => message)).toEqual([stored(elsewhere)]);
+  });
+
+  it('asks for versions that an offer names and that it does not know', () => {
+    const node = new Node(bea);
+    node.up(ana);
+    const { sent } = node.message(ana, { type: 'offer', versions: [elsewhere.cid] });
+    expect(kinds(sent, ana)).toEqual(['vector']);
+  });
+
+  it('tries a fetch that failed again later, and at once when a source comes up', () => {
+    const node = new Node(bea);
+    node.up(ana);
+    node.message(ana, push(elsewhere));
+    const { root } = elsewhere.version;
+    expect(node.step({ type: 'fetch-failed', root }).told).toEqual([]);
+    const again = node.ring('fetch');
+    expect(again.told.map(({ type }) => type)).toEqual(['fetchWanted']);
+    node.step({ type: 'fetch-failed', root });
+    const hastened = node.step({ type: 'peer-up', nodeId: cai.nodeId });
+    expect(hastened.told.map(({ type }) => type)).toEqual(['fetchWanted']);
+  });
+
+  it('wants nothing while no source is connected, and wants it again after a restart', () => {
+    const node = new Node(bea);
+    node.up(ana);
+    node.message(ana, push(elsewhere));
+    node.restart();
+    expect(node.step({ type: 'start' }).told).toEqual([]);
+    expect(node.step({ type: 'peer-up', nodeId: ana.nodeId }).told).toMatchObject([
+      { type: 'fetchWanted' },
+    ]);
+  });
+
+  it('fetches a few roots at a time', () => {
+    const node = new Node(bea, { maxFetches: 3 });
+    node.up(ana);
+    const versions = Array.from({ length: 40 }, (_, i) =>
+      versionOf(ana, { path: `p${i}`, sequence: i + 1, root: contentOf(`many ${i}`) }),
+    );
+    const message: KbMessage = {
+      type: 'versions',
+      versions: versions.map(({ bytes }) => bytes),
+      isMore: false,
+    };
+    const wanted = (told: readonly ReplicationOutcome[]) =>
+      told.filter((one) => one.type === 'fetchWanted');
+    let open = wanted(node.message(ana, message).told);
+    const all = open.length + node.machine.backlog.wanted - 3;
+    expect(open).toHaveLength(3);
+    let count = 0;
+    for (let next = open.shift(); next !== undefined; next = open.shift()) {
+      count += 1;
+      open = [...open, ...wanted(node.step({ type: 'stored', root: next.root }).told)];
+      expect(open.length).toBeLessThanOrEqual(3);
+    }
+    expect(count).toBe(all);
+    expect(node.machine.backlog.wanted).toBe(0);
+  });
+
+  it('that loses a root wants it again and corrects what others believe', () => {
+    const [author, holder] = [new Node(ana), new Node(bea)];
+    author.up(bea);
+    author.step({ type: 'local', version: elsewhere });
+    holder.up(ana);
+    holder.message(ana, push(elsewhere));
+    holder.step({ type: 'stored', root: elsewhere.version.root });
+    author.message(bea, stored(elsewhere));
+    holder.step({ type: 'lost', root: elsewhere.version.root });
+    expect(holder.machine.backlog.wanted).toBe(1);
+    // The author says at each of its vectors what it believes; twice the same is believed wrong.
+    author.step({ type: 'start' });
+    const answers = [1, 2].flatMap(() => {
+      const { sent } = author.ring('vector');
+      return sent.flatMap(({ message }) => holder.message(ana, message).sent);
+    });
+    expect(answers.map(({ message }) => message)).toEqual([
+      { type: 'stored', versions: [], isReset: true },
+    ]);
+    author.step({ type: 'message', from: bea.nodeId, body: answers[0]!.body });
+    expect(author.machine.copies(elsewhere.cidText)).toEqual([ana.nodeId]);
+  });
+});
+
+describe('the account', () => {
+  it('takes only the word of nodes that the version concerns', () => {
+    const node = new Node(ana);
+    node.up(bea, cai, dan);
+    node.step({ type: 'local', version: atHome });
+    const outside = [bea, cai, dan].find(
+      ({ nodeId }) => !node.machine.holders(atHome.version.root).placed.includes(nodeId),
+    )!;
+    expect(node.message(outside, stored(atHome)).told).toEqual([]);
+    expect(node.machine.copies(atHome.cidText)).toEqual([ana.nodeId]);
+  });
+
+  it('is kept for a version of another that somebody here waits for', () => {
+    // dan writes nothing and keeps nothing of it, but was asked to put the same content.
+    const version = [...Array(200).keys()]
+      .map((i) => versionOf(ana, { path: 'doc', sequence: 1, root: contentOf(`guest ${i}`) }))
+      .find(({ version: { root } }) => {
+        return !new Node(dan).machine.holders(root).placed.includes(dan.nodeId);
+      })!;
+    const node = new Node(dan);
+    node.up(ana, bea, cai);
+    node.message(ana, { type: 'versions', versions: [version.bytes], isMore: false });
+    node.step({ type: 'stored', root: version.version.root });
+    const { sent } = node.step({ type: 'want', version: version.cidText, copies: 2 });
+    expect(sent.map(({ message }) => message.type)).toContain('offer');
+    const { told } = node.message(bea, stored(version));
+    expect(told).toMatchObject([{ type: 'replicated', copies: 2 }]);
+  });
+});
+
+describe('hostile messages', () => {
+  it('with false signatures, strangers or forbidden generations are refused and named', () => {
+    const node = new Node(bea);
+    node.up(ana);
+    const forged = Uint8Array.from(elsewhere.bytes);
+    forged[forged.length - 1]! ^= 1;
+    const high = versionOf(ana, { path: 'a', sequence: 1, generation: 9 });
+    for (const bytes of [forged, high.bytes, new Uint8Array(50)]) {
+      const { told, ready } = node.message(ana, {
+        type: 'versions',
+        versions: [bytes],
+        isMore: true,
+      });
+      expect(told).toMatchObject([{ type: 'refused', from: ana.nodeId }]);
+      expect(ready.entries).toEqual([]);
+      expect(ready.messages).toEqual([]);
+    }
+  });
+
+  it('that say that there is more without bringing anything are not answered', () => {
+    const node = new Node(bea);
+    node.up(ana);
+    const page: KbMessage = { type: 'versions', versions: [elsewhere.bytes], isMore: true };
+    expect(kinds(node.message(ana, page).sent, ana)).toContain('vector');
+    expect(node.message(ana, page).sent).toEqual([]);
+  });
+
+  it('get answers of bounded number and size', () => {
+    const node = new Node(ana);
+    node.up(bea);
+    for (let i = 1; i <= 300; i += 1) {
+      node.step({ type: 'local', version: versionOf(ana, { path: `p${i}`, sequence: i }) });
+    }
+    const zero = new Uint8Array(16);
+    const questions: KbMessage[] = [
+      { type: 'vector', entries: [], held: zero, isReply: false },
+      {
+        type: 'vector',
+        entries: authors.map(({ nodeId }) => ({ author: nodeId, sequence: 299, digest: zero })),
+        held: zero,
+        isReply: false,
+      },
+      {
+        type: 'ranges',
+        author: ana.nodeId,
+        ranges: Array.from({ length: 16 }, (_, i) => ({ from: i + 1, to: i + 8, digest: zero })),
+        hops: 24,
+      },
+    ];
+    for (const question of questions) {
+      const { sent } = node.message(bea, question);
+      expect(sent.length).toBeLessThanOrEqual(8);
+      for (const { body, message } of sent) {
+        expect(body.length).toBeLessThanOrEqual(LIMITS.messageBytes);
+        if (message.type === 'versions') {
+          expect(message.versions.length).toBeLessThanOrEqual(LIMITS.messageVersions);
+        }
+      }
+    }
+  });
+
+  it('never make it throw or tell more than a refusal, whatever the bytes', () => {
+    const node = new Node(bea);
+    node.up(ana, cai);
+    const valid = [
+      encodeMessage({ type: 'versions', versions: [elsewhere.bytes], isMore: false }),
+      encodeMessage({ type: 'offer', versions: [elsewhere.cid] }),
+      node.step({ type: 'peer-up', nodeId: dan.nodeId }).sent[0]!.body,
+    ];
+    const mutated = fc
+      .tuple(fc.constantFrom(...valid), fc.array(fc.tuple(fc.nat(), fc.nat(255)), { maxLength: 3 }))
+      .map(([bytes, changes]) => {
+        const copy = Uint8Array.from(bytes);
+        for (const [at, byte] of changes) copy[at % copy.length] = byte;
+        return copy;
+      });
+    fc.assert(
+      fc.property(fc.oneof(mutated, fc.uint8Array({ maxLength: 100 })), (body) => {
+        node.step({ type: 'message', from: ana.nodeId, body });
+      }),
+      { numRuns: 1000 },
+    );
+  });
+});
+
+describe('recover', () => {
+  it('refuses a damaged entry', () => {
+    const row = { table: 'versions', key: 'x', value: new Uint8Array(9) };
+    const options = { nodeId: ana.nodeId, members: [], replicas: 3 };
+    expect(() => Replication.recover(options, { keyOf: keyOfAuthor }, [row])).toThrow(
+      expect.objectContaining({ code: 'STORE_DAMAGED' }),
+    );
+  });
+});

@@ -1,0 +1,15 @@
+import { expect, it } from 'vitest';
+import { FAULTS } from '../../src/core/sim/faults.ts';
+import { runSeeds } from './run-seeds.ts';
+
+it('the knowledge base keeps its promises under the faults of seeds 101 to 200', () => {
+  const runs = runSeeds(101, 100);
+  for (const kind of FAULTS) {
+    expect(
+      runs.some(({ report }) => report.faults[kind] > 0),
+      kind,
+    ).toBe(true);
+  }
+  expect(runs.some(({ acknowledged }) => acknowledged > 0)).toBe(true);
+  expect(runs.some(({ equivocations }) => equivocations > 0)).toBe(true);
+}, 60_000);
