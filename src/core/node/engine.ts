@@ -28,6 +28,7 @@ import { type Machines, recoverMachines } from './machines.ts';
 import { createHost } from './network.ts';
 import { ObjectReader } from './object-reader.ts';
 import { ObjectServer } from './object-server.ts';
+import { markLostFacts, OwnHistory } from './own-history.ts';
 import { PEERS_MACHINE, Peers } from './peers.ts';
 
 export interface EngineOptions {
@@ -56,6 +57,7 @@ interface Parts {
   readonly host: Host;
   readonly machines: Machines;
   readonly clock: Clock;
+  readonly lostMarker: string;
 }
 
 export class Engine {
@@ -76,6 +78,7 @@ export class Engine {
   static async start(options: EngineOptions, deps: EngineDeps): Promise<Engine> {
     const { log, fatal } = deps;
     const storage = { log: log.child('storage'), fatal };
+    const lostMarker = await markLostFacts(options.chainDb, options.contentDb);
     const [chain, content] = await openBoth(
       () => ChainStore.open(options.chainDb, storage),
       () => ContentStore.open(options.contentDb, storage),
@@ -87,7 +90,7 @@ export class Engine {
       const host = await createHost(options, { log: log.child('network'), metrics, clock });
       const { settings, genesis, keystore } = options;
       const machines = await recoverMachines({ settings, genesis, self: keystore.nodeId }, chain);
-      const parts = { chain, content, hashers, host, machines, clock };
+      const parts = { chain, content, hashers, host, machines, clock, lostMarker };
       const engine = new Engine(options, deps, parts);
       await engine.#start();
       return engine;
@@ -129,6 +132,10 @@ export class Engine {
         content,
         fetcher: this.#fetcher,
         reader,
+        history: new OwnHistory(
+          { self, quorum: quorumOf(genesis.custodians.length), marker: parts.lostMarker },
+          { host, graph: replication.graph, log: log.child('kb') },
+        ),
         identity: keystore.identity,
         hasher: (name) => hashers.find((hasher) => hasher.name === name)!,
         log: log.child('kb'),
@@ -266,3 +273,6 @@ async function openBoth<A extends { close(): Promise<void> }, B extends { close(
   assert(failed !== undefined, 'one of the two has failed');
   throw failed.reason;
 }
+
+/** n - f, with f = floor((n - 1) / 3) faulty nodes at most. */
+const quorumOf = (nodes: number): number => nodes - Math.floor((nodes - 1) / 3);

@@ -17,6 +17,7 @@ import { Exporter } from './export.ts';
 import type { Fetcher } from './fetcher.ts';
 import { type Imported, Importer } from './import.ts';
 import type { ObjectReader } from './object-reader.ts';
+import type { OwnHistory } from './own-history.ts';
 import { type Reference, resolveReference } from './reference.ts';
 import { Waiting } from './waiting.ts';
 
@@ -38,6 +39,7 @@ export interface KnowledgeDeps {
   readonly content: ContentStore;
   readonly fetcher: Fetcher;
   readonly reader: ObjectReader;
+  readonly history: OwnHistory;
   readonly identity: Signer;
   readonly hasher: (name: Hasher['name']) => Hasher;
   readonly log: Log;
@@ -179,6 +181,7 @@ export class Knowledge {
     imported: Imported,
     query: Query<'kb.put'>,
   ): Promise<{ signed: SignedVersion; created: boolean }> {
+    await this.#deps.history.check();
     this.#checkExpected(path, query.ifVersion);
     const { graph } = this.#deps.machine;
     const shown = graph.shown(path);

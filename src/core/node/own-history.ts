@@ -1,0 +1,121 @@
+/**
+ * Keeps this node from numbering two versions alike. A home that was restored from a backup, or
+ * whose facts were damaged and set aside, does not know what it has signed before; its peers do.
+ * So before the first version of each run the node listens: it asks them for its own last number.
+ */
+import { rm } from 'node:fs/promises';
+import { AegisError, toAegisError } from '../errors.ts';
+import { statIfPresent, writeFileAtomic } from '../files.ts';
+import type { VersionGraph } from '../kb/versions.ts';
+import type { Host } from '../network/host.ts';
+import type { Log } from '../ports.ts';
+
+const METHOD = 'kb/sequence';
+const TIMEOUT_MS = 3000;
+const NODE_ID_BYTES_MAX = 64;
+const SEQUENCE_BYTES = 8;
+
+export interface OwnHistoryOptions {
+  /** Node id of this node. */
+  readonly self: string;
+  /** Nodes of which one at least knows all that was acknowledged: n - f, this one among them. */
+  readonly quorum: number;
+  /** Beside the facts; there while they are known to be incomplete. */
+  readonly marker: string;
+}
+
+export interface OwnHistoryDeps {
+  readonly host: Host;
+  readonly graph: VersionGraph;
+  readonly log: Log;
+}
+
+/**
+ * Call before the facts are opened: facts that are gone while objects are there were lost.
+ * @returns the path of the marker, which stays until the history is whole again.
+ */
+export async function markLostFacts(chainDb: string, contentDb: string): Promise<string> {
+  const marker = `${chainDb}.lost`;
+  const isLost = (await statIfPresent(chainDb)) === undefined;
+  if (isLost && (await statIfPresent(contentDb)) !== undefined) {
+    await writeFileAtomic(marker, 'The facts of this node were lost; it asks its peers first.\n');
+  }
+  return marker;
+}
+
+export class OwnHistory {
+  readonly #options: OwnHistoryOptions;
+  readonly #deps: OwnHistoryDeps;
+  #isWhole = false;
+
+  constructor(options: OwnHistoryOptions, deps: OwnHistoryDeps) {
+    this.#options = options;
+    this.#deps = deps;
+    deps.host.handle(METHOD, async (_from, body) => encodeSequence(this.#last(readNodeId(body))));
+  }
+
+  /**
+   * Resolves when the next version can be numbered. Peers that do not answer are waited for only
+   * when the facts are known to be lost: otherwise a node alone could not write.
+   * @throws {AegisError} `TRY_AGAIN` while the own versions are not all back.
+   */
+  async check(): Promise<void> {
+    if (this.#isWhole) return;
+    const { self, quorum, marker } = this.#options;
+    const peers = this.#deps.host.peers().map((peer) => peer.nodeId);
+    const answers = await Promise.all(peers.map((nodeId) => this.#ask(nodeId)));
+    const known = answers.filter((sequence) => sequence !== undefined);
+    const isLost = (await statIfPresent(marker)) !== undefined;
+    if (isLost && known.length + 1 < quorum) {
+      const message = `this node lost its facts, and only ${known.length} of its peers answer`;
+      throw new AegisError('TRY_AGAIN', message, {
+        hint: `It needs ${quorum - 1} of them before it writes again. See: aegis peers`,
+      });
+    }
+    const last = this.#last(self);
+    const greatest = Math.max(0, ...known);
+    if (greatest > last) {
+      const message = `this node has ${last} of its own ${greatest} versions back from its peers`;
+      throw new AegisError('TRY_AGAIN', message, { hint: 'It is catching up; try again soon.' });
+    }
+    await rm(marker, { force: true });
+    this.#isWhole = true;
+  }
+
+  async #ask(nodeId: string): Promise<number | undefined> {
+    const body = new TextEncoder().encode(this.#options.self);
+    const options = { timeoutMs: TIMEOUT_MS, maxReplyBytes: SEQUENCE_BYTES };
+    try {
+      return decodeSequence(await this.#deps.host.request(nodeId, METHOD, body, options));
+    } catch (error) {
+      const { code, message } = toAegisError(error);
+      const fields = { peer: nodeId, code, reason: message };
+      this.#deps.log.write('info', 'a peer did not say how far it knows this node', fields);
+      return undefined;
+    }
+  }
+
+  #last(author: string): number {
+    return this.#deps.graph.nextSequence(author) - 1;
+  }
+}
+
+function readNodeId(bytes: Uint8Array): string {
+  if (bytes.length > NODE_ID_BYTES_MAX) throw new AegisError('TOO_LARGE', 'that is no node id');
+  return new TextDecoder().decode(bytes);
+}
+
+/** An unsigned number of 64 bits, most significant byte first. */
+function encodeSequence(sequence: number): Uint8Array {
+  const bytes = new Uint8Array(SEQUENCE_BYTES);
+  new DataView(bytes.buffer).setBigUint64(0, BigInt(sequence));
+  return bytes;
+}
+
+/** @throws {AegisError} `BAD_ENCODING`. */
+function decodeSequence(bytes: Uint8Array): number {
+  if (bytes.length !== SEQUENCE_BYTES) throw new AegisError('BAD_ENCODING', 'that is no number');
+  const sequence = Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0));
+  if (!Number.isSafeInteger(sequence)) throw new AegisError('BAD_ENCODING', 'a number beyond 2^53');
+  return sequence;
+}
