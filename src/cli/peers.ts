@@ -23,7 +23,7 @@ export function peersTable(peers: readonly Peer[], heading: (text: string) => st
       { title: 'OUT', cell: (peer) => bytes(peer.bytesOut), align: 'right' },
       { title: 'SINCE', cell: (peer) => peer.connectedAt && ago(peer.connectedAt) },
       { title: 'ADDRESS', cell: (peer) => peer.address },
-      { title: 'LAST ERROR', cell: (peer) => peer.lastError },
+      { title: 'LAST ERROR', cell: (peer) => (peer.state === 'connected' ? null : peer.lastError) },
     ],
     { heading },
   );

@@ -28,7 +28,7 @@ export default class KbStat extends BaseCommand<typeof KbStat, Reply<'kb.stat'>>
       ['size', `${bytes(stat.sizeBytes)} (${stat.sizeBytes} bytes)`],
       ['cid', stat.cid],
       ['hash', stat.hash],
-      ['objects', stat.objects === null ? undefined : `${stat.objects} objects`],
+      ['objects', stat.objects === null ? undefined : String(stat.objects)],
       ['version', stat.version],
       ['generation', `${stat.generation}, sequence ${stat.sequence} of its author`],
       ['parents', stat.parents.join(' ') || 'none'],
