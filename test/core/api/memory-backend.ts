@@ -20,7 +20,7 @@ type Stored =
       generation: number;
     };
 
-export const SELF = `aegis1${'a'.repeat(52)}`;
+const SELF = `aegis1${'a'.repeat(52)}`;
 export const OTHER = `aegis1${'b'.repeat(52)}`;
 const STARTED = '2026-11-20T12:00:00.000Z';
 
