@@ -41,7 +41,8 @@ export class Watch {
     if (!this.#deps.hub.isWatched) return;
     const now = new Map<string, { peer: Peer; text: string }>();
     for (const peer of this.#deps.engine.peers.list().peers) {
-      now.set(`${peer.nodeId} ${peer.address}`, { peer, text: JSON.stringify(peer) });
+      // An address changes from one connection to the next; the node stays the same.
+      now.set(peer.nodeId ?? `${peer.address}`, { peer, text: JSON.stringify(peer) });
     }
     for (const [key, { peer, text }] of now) {
       if (this.#peers.get(key)?.text === text) continue;
