@@ -14,6 +14,7 @@ import { admit, Refusal } from './gate.ts';
 import { HANDLERS, type JsonCall } from './handlers.ts';
 import type { ServerLimits } from './limits.ts';
 import { parseBody, parseQuery } from './query.ts';
+import { Rate } from './rate.ts';
 import { cutReply, sendError, sendJson, sendText } from './reply.ts';
 import { type Found, Routing } from './routing.ts';
 import type { Tokens } from './tokens.ts';
@@ -47,6 +48,7 @@ export class Desk {
   readonly #routing: Routing;
   readonly #failures: Failures;
   readonly #visits: Visits;
+  readonly #rate: Rate;
   #tokens: Tokens | undefined;
 
   constructor(options: DeskOptions, deps: { log: Log; metrics?: Metrics }) {
@@ -57,6 +59,7 @@ export class Desk {
     this.#routing = new Routing(options.limits);
     this.#failures = new Failures(options.limits.failuresKept);
     this.#visits = new Visits(options.limits);
+    this.#rate = new Rate(options.limits.requestsPerSecondMax);
   }
 
   /** Nobody is let in before there are tokens. */
@@ -80,6 +83,7 @@ export class Desk {
 
   async #serve(exchange: Exchange): Promise<void> {
     const { request, response } = exchange;
+    this.#checkRate();
     if (this.#tokens === undefined) throw new AegisError('TRY_AGAIN', 'the daemon is starting');
     const scope = admit(request, { hosts: exchange.hosts, tokens: this.#tokens });
     if (scope instanceof Refusal) return this.#refuse(exchange, scope);
@@ -96,6 +100,14 @@ export class Desk {
     const endpoint = ENDPOINTS[found.name] as unknown as Endpoint;
     const query = parseQuery(endpoint.query, found.search);
     await this.#handle(found, exchange, query, { signal, scope });
+  }
+
+  #checkRate(): void {
+    if (this.#rate.take()) return;
+    const { requestsPerSecondMax } = this.#limits;
+    throw new AegisError('BUSY', `more than ${requestsPerSecondMax} requests a second`, {
+      details: { knob: 'requestsPerSecondMax' },
+    });
   }
 
   async #handle(

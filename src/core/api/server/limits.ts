@@ -8,6 +8,8 @@ export interface ServerLimits {
   readonly bodyBytesMax: number;
   /** Requests at work, event streams not counted; more are answered with BUSY. @default 64 */
   readonly requestsMax: number;
+  /** Requests begun in a second, and at once after a pause. @default 2000 */
+  readonly requestsPerSecondMax: number;
   /** @default 32 */
   readonly eventStreamsMax: number;
   /** Open connections; more are closed at once. @default 256 */
@@ -37,6 +39,7 @@ export const SERVER_LIMITS: ServerLimits = {
   queryBytesMax: 8 * 1024,
   bodyBytesMax: 1024 * 1024,
   requestsMax: 64,
+  requestsPerSecondMax: 2000,
   eventStreamsMax: 32,
   connectionsMax: 256,
   headTimeoutMs: 10_000,

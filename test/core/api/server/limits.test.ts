@@ -85,6 +85,13 @@ it('limits requests at work, and serves again when one has ended', async () => {
   await expect.poll(() => h.reader.call('node.status').catch(() => undefined)).toBeDefined();
 });
 
+it('refuses more requests a second than allowed', async () => {
+  await using h = await harness({ limits: { requestsPerSecondMax: 1 } });
+  const asked = [1, 2, 3, 4, 5].map(() => h.reader.call('node.status').then(() => 'served'));
+  const answers = await Promise.all(asked.map((one) => one.catch((error) => error.code)));
+  expect(answers).toContain('BUSY');
+});
+
 it('limits event streams apart from requests', async () => {
   await using h = await harness({ limits: { eventStreamsMax: 1, requestsMax: 1 } });
   const first = h.reader.events();
