@@ -205,9 +205,9 @@ export class Fetch {
     if (typeof taken === 'string') return this.#drop(stream.nodeId, taken, true);
     this.#blocks += 1;
     this.#bytes += block.bytes.length;
-    this.#checkSize();
     const below = taken.links.reduce((sum, link) => sum + link.tsize, 0);
-    if (below > this.#options.segmentBytes) this.#spread(stream, below);
+    this.#checkSize(below);
+    if (below > this.#options.segmentBytes) this.#spread(stream);
     if (stream.isComplete || stream.gatheredBytes >= this.#options.batchBytes) this.#store(stream);
     if (stream.isComplete) {
       this.#actions.push({ type: 'close', stream: id });
@@ -215,25 +215,21 @@ export class Fetch {
     }
   }
 
-  #checkSize(): void {
+  /** What a node claims is checked before it is fetched; what has come, in case it lied. */
+  #checkSize(below: number): void {
     const { maxBytes, root } = this.#options;
-    if (this.#bytes > maxBytes || this.#blocks > LIMITS.rootBlocks) {
-      const what = `${this.#bytes} bytes in ${this.#blocks} objects`;
-      throw new AegisError('TOO_LARGE', `the root ${root.toString()} has more than ${what}`);
-    }
+    const bytes = Math.max(below, this.#bytes);
+    if (bytes <= maxBytes && this.#blocks <= LIMITS.rootBlocks) return;
+    const what = `${bytes} bytes or ${this.#blocks} objects, more than allowed`;
+    throw new AegisError('TOO_LARGE', `the root ${root.toString()} has ${what}`);
   }
 
   /** A node with much below it came: other holders can bring parts of that. */
-  #spread(stream: Incoming, below: number): void {
-    const { maxBytes, root, segmentBytes } = this.#options;
-    if (below > maxBytes) {
-      const what = `claims ${below} bytes, more than the ${maxBytes} allowed`;
-      throw new AegisError('TOO_LARGE', `the root ${root.toString()} ${what}`);
-    }
+  #spread(stream: Incoming): void {
     // The node goes to the store before anything below it comes from elsewhere: after a crash the
     // parts would be of no use without it.
     this.#store(stream);
-    const others = stream.split(segmentBytes);
+    const others = stream.split(this.#options.segmentBytes);
     if (others.length === 0) return;
     this.#queue = [...this.#queue, ...others].toSorted((a, b) => comparePaths(a.from, b.from));
     this.#schedule();

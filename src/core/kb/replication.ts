@@ -33,7 +33,7 @@ import type {
   ReplicationOptions,
   ReplicationOutcome,
 } from './replication-types.ts';
-import { VersionGraph } from './versions.ts';
+import { type Added, VersionGraph } from './versions.ts';
 import { Wants } from './wants.ts';
 
 export type * from './replication-types.ts';
@@ -138,7 +138,8 @@ export class Replication implements Machine<ReplicationInput> {
     const accounts = [...this.#replicas.ofRoot(root)];
     for (const account of accounts) for (const nodeId of account.confirmed) likely.add(nodeId);
     for (const { version } of accounts) likely.add(version.version.author);
-    for (const nodeId of this.#replicas.placed(root)) likely.add(nodeId);
+    const placed = accounts[0]?.placed ?? this.#replicas.placed(root);
+    for (const nodeId of placed) likely.add(nodeId);
     likely.delete(this.#options.nodeId);
     const isUp = (nodeId: string): boolean => this.#up.has(nodeId);
     return [...[...likely].filter(isUp), ...[...likely].filter((nodeId) => !isUp(nodeId))];
@@ -189,8 +190,17 @@ export class Replication implements Machine<ReplicationInput> {
   }
 
   #local(version: Verified<SignedVersion>): void {
-    assert(version.version.author === this.#options.nodeId, 'a local version is by this node');
-    const { status, added, equivocations } = this.graph.add(version);
+    const { nodeId: self } = this.#options;
+    assert(version.version.author === self, 'a local version is by this node');
+    let result: Added;
+    try {
+      result = this.graph.add(version);
+    } catch (error) {
+      if (!isAegisError(error)) throw error;
+      this.#ready.tell({ type: 'refused', from: self, error });
+      return;
+    }
+    const { status, added, equivocations } = result;
     assert(status === 'added' || status === 'known', 'a local version follows known ones');
     for (const equivocation of equivocations) {
       this.#ready.tell({ type: 'equivocation', ...equivocation });
@@ -269,8 +279,10 @@ export class Replication implements Machine<ReplicationInput> {
     if (key === VECTOR_ALARM) {
       for (const nodeId of this.#up) this.#sendVector(nodeId, false);
       this.#armVector(now);
-    } else if (key === FETCH_ALARM) this.#fetchAlarmAt = undefined;
-    else if (key.startsWith(OFFER_ALARM)) this.#offer(key.slice(OFFER_ALARM.length), now);
+    } else if (key === FETCH_ALARM) {
+      this.#fetchAlarmAt = undefined;
+      this.#wants.stir();
+    } else if (key.startsWith(OFFER_ALARM)) this.#offer(key.slice(OFFER_ALARM.length), now);
   }
 
   /** Offers again what a peer has not confirmed. */
@@ -467,6 +479,7 @@ export class Replication implements Machine<ReplicationInput> {
   }
 
   #fetch(now: Instant): void {
+    if (!this.#wants.isStirred) return;
     const isReachable = (root: CID): boolean => {
       return this.sources(root).some((nodeId) => this.#up.has(nodeId));
     };

@@ -58,6 +58,7 @@ export class VersionGraph {
   readonly #heads = new Map<string, Map<string, SignedVersion>>();
   readonly #authors = new Map<string, AuthorLog>();
   #orphans: Orphans;
+  #paths = 0;
 
   constructor(options: VersionGraphOptions = {}) {
     this.#maxVersions = options.maxVersions ?? LIMITS.versions;
@@ -79,10 +80,7 @@ export class VersionGraph {
 
   /** Paths whose shown version is not a deletion. */
   get paths(): number {
-    let count = 0;
-    for (const path of this.#heads.keys())
-      if (this.shown(path)?.version.deleted !== true) count += 1;
-    return count;
+    return this.#paths;
   }
 
   get orphans(): number {
@@ -238,14 +236,21 @@ export class VersionGraph {
     }
   }
 
+  #isListed(path: string): boolean {
+    const shown = this.shown(path);
+    return shown !== undefined && shown.version.deleted !== true;
+  }
+
   #insert(signed: Verified<SignedVersion>): Equivocation | undefined {
     const { author, path, parents, sequence } = signed.version;
     this.#versions.set(signed.cidText, signed);
+    const wasListed = this.#isListed(path);
     const heads = this.#heads.get(path) ?? new Map<string, SignedVersion>();
     this.#heads.set(path, heads);
     for (const parent of parents) heads.delete(parent.toString());
     // Parents come first, so nothing that is known can follow a version that is new.
     heads.set(signed.cidText, signed);
+    this.#paths += Number(this.#isListed(path)) - Number(wasListed);
     const log = this.#authors.get(author) ?? new AuthorLog();
     this.#authors.set(author, log);
     const versions = log.add(signed);

@@ -32,6 +32,7 @@ export class Wants {
   /** The next to look at first. */
   readonly #all = new Map<string, Want>();
   #fetching = 0;
+  #isStirred = false;
 
   constructor(options: WantsOptions) {
     this.#options = options;
@@ -41,10 +42,21 @@ export class Wants {
     return this.#all.size;
   }
 
+  /** Whether anything has happened since `take` that may let a fetch begin. */
+  get isStirred(): boolean {
+    return this.#isStirred;
+  }
+
+  /** Makes the next look worth while. */
+  stir(): void {
+    this.#isStirred = true;
+  }
+
   add(root: CID, sizeBytes: number): void {
     const key = keyOf(root);
     if (this.#all.has(key)) return;
     this.#all.set(key, { root, sizeBytes, attempt: 0, notBefore: instant(0) });
+    this.stir();
   }
 
   /** The root is here, or not wanted any more. */
@@ -54,6 +66,7 @@ export class Wants {
     if (want === undefined) return;
     if (want.notBefore === undefined) this.#fetching -= 1;
     this.#all.delete(key);
+    this.stir();
   }
 
   failed(root: CID, now: Instant): void {
@@ -63,10 +76,12 @@ export class Wants {
     want.notBefore = instant(now + backoff(name, want.attempt, this.#options));
     want.attempt += 1;
     this.#fetching -= 1;
+    this.stir();
   }
 
   /** A node has come up: what it may have is tried again soon. */
   hasten(isReachable: (root: CID) => boolean): void {
+    this.stir();
     for (const want of this.#all.values()) {
       if (want.notBefore !== undefined && isReachable(want.root)) {
         want.attempt = 0;
@@ -77,14 +92,20 @@ export class Wants {
 
   /** The wants to fetch now; they count as being fetched from here on. */
   take(now: Instant, isReachable: (root: CID) => boolean): Want[] {
+    this.#isStirred = false;
     const taken: Want[] = [];
     let looked = 0;
     for (const [key, want] of this.#all) {
-      if (this.#fetching >= this.#options.maxFetches || looked === SCAN_MAX) break;
+      if (this.#fetching >= this.#options.maxFetches) break;
+      if (looked === SCAN_MAX) {
+        // The rest is looked at in the next step.
+        this.stir();
+        break;
+      }
       if (want.notBefore === undefined) continue;
       looked += 1;
       if (want.notBefore > now || !isReachable(want.root)) {
-        // Behind the others, so that the next look begins with them.
+        // Behind the others, so that the next look begins with those.
         this.#all.delete(key);
         this.#all.set(key, want);
         if (looked >= this.#all.size) break;
