@@ -3,7 +3,7 @@
  * has lost its own invariants must stop, not guess. Anything that input can cause is an
  * `AegisError` instead.
  */
-export class AssertionError extends Error {
+class AssertionError extends Error {
   override readonly name = 'AssertionError';
 }
 

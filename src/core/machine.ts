@@ -51,8 +51,6 @@ export interface Outcome {
   readonly type: string;
 }
 
-export const NOTHING: Ready = { entries: [], messages: [], alarms: [], outcomes: [] };
-
 /** Collects what a step asks of the world. */
 export class ReadyBuilder<O extends Outcome = Outcome> {
   readonly #entries: LogEntry[] = [];

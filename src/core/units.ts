@@ -24,4 +24,3 @@ export const GIB = 1024 * MIB;
 
 export const SECOND = 1000;
 export const MINUTE = 60 * SECOND;
-export const HOUR = 60 * MINUTE;

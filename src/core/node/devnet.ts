@@ -20,8 +20,6 @@ import { isAlive } from '../processes.ts';
 import { HomeLock, type LockHolder } from '../storage/home-lock.ts';
 import { spawnDaemon } from './spawn.ts';
 
-export const DEVNET_NODES_MAX = 16;
-
 export interface DevnetNode {
   readonly name: string;
   readonly nodeId: string;
