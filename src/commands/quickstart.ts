@@ -55,7 +55,7 @@ export default class QuickstartCommand extends BaseCommand<
   }
 
   protected override view({ files, sizeBytes, durationMs, kept, nodes }: QuickstartResult): string {
-    const done = `Done in ${span(durationMs)}: ${files} files, ${bytes(sizeBytes)}, ${nodes.length} nodes.`;
+    const done = `\nDone in ${span(durationMs)}: ${files} files, ${bytes(sizeBytes)}, ${nodes.length} nodes.`;
     if (kept === null) {
       return [
         `${done} Everything is stopped and removed again.`,
