@@ -1,8 +1,9 @@
 /** A cluster of real daemons for tests, and the real `aegis` as a process against it. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { type HomePaths, resolveHome } from '../../../src/core/config/home.ts';
 import { Devnet, type DevnetNode } from '../../../src/core/node/devnet.ts';
 
 export const BIN = resolve('bin/aegis.js');
@@ -20,25 +21,38 @@ export interface RunOptions {
   readonly onSpawn?: (child: ChildProcess) => void;
 }
 
-/** Runs `aegis` and waits for its end. */
-export async function aegis(args: readonly string[], options: RunOptions = {}): Promise<Run> {
+export interface Running {
+  readonly child: ChildProcessWithoutNullStreams;
+  readonly done: Promise<Run>;
+}
+
+/** Starts `aegis`; its standard input stays open. */
+export function spawnAegis(args: readonly string[], options: RunOptions = {}): Running {
   const child = spawn(process.execPath, [BIN, ...args], {
     stdio: ['pipe', 'pipe', 'pipe'],
     env: { ...process.env, NO_COLOR: '1', ...options.env },
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
   });
-  options.onSpawn?.(child);
   const out: Buffer[] = [];
   const err: Buffer[] = [];
   child.stdout.on('data', (chunk: Buffer) => out.push(chunk));
   child.stderr.on('data', (chunk: Buffer) => err.push(chunk));
   child.stdin.on('error', () => {});
-  child.stdin.end(options.input);
-  const exit = await new Promise<number | null>((done, fail) => {
+  const done = new Promise<Run>((end, fail) => {
     child.once('error', fail);
-    child.once('close', done);
+    child.once('close', (exit) => {
+      end({ exit, stdout: Buffer.concat(out), stderr: Buffer.concat(err).toString() });
+    });
   });
-  return { exit, stdout: Buffer.concat(out), stderr: Buffer.concat(err).toString() };
+  return { child, done };
+}
+
+/** Runs `aegis` and waits for its end. */
+export function aegis(args: readonly string[], options: RunOptions = {}): Promise<Run> {
+  const { child, done } = spawnAegis(args, options);
+  options.onSpawn?.(child);
+  child.stdin.end(options.input);
+  return done;
 }
 
 /** The same with `--json`; fails unless the command exits with 0. */
@@ -65,7 +79,10 @@ export async function eventually<T>(
   for (;;) {
     const value = await ask();
     if (right(value)) return value;
-    if (performance.now() > end) throw new Error(`never came true: ${what}`);
+    if (performance.now() > end) {
+      const last = Buffer.from(JSON.stringify(value) ?? '').subarray(0, 2000);
+      throw new Error(`never came true: ${what}; the last answer was ${String(last)}`);
+    }
     await new Promise((done) => setTimeout(done, 50));
   }
 }
@@ -103,6 +120,27 @@ export class Cluster {
 
   node(number: number): DevnetNode {
     return this.devnet.nodes[number - 1]!;
+  }
+
+  home(number: number): HomePaths {
+    return resolveHome({ home: this.node(number).home, env: {} });
+  }
+
+  get passphraseFile(): string {
+    return join(this.dir, 'devnet', 'passphrase');
+  }
+
+  /** `node start --detach`, with its exit status. */
+  start(number: number, ...args: string[]): Promise<Run> {
+    const passphrase = ['--passphrase-file', this.passphraseFile];
+    return this.run(number, 'node', 'start', '--detach', ...passphrase, ...args);
+  }
+
+  /** The process of a running node. */
+  async pid(number: number): Promise<number> {
+    const { pid } = (await this.devnet.status())[number - 1]!;
+    if (pid === null) throw new Error(`node ${number} does not run`);
+    return pid;
   }
 
   /** Resolves when every running node is connected to every other running one. */
