@@ -1,0 +1,126 @@
+/** Several nodes in one process: they share nothing, find each other, and end without a trace. */
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { Client } from '../../../src/core/api/client/client.ts';
+import { writeFormat } from '../../../src/core/config/format.ts';
+import { ensureHome, type HomePaths, resolveHome } from '../../../src/core/config/home.ts';
+import { writeSettings } from '../../../src/core/config/settings.ts';
+import { writeFileAtomic } from '../../../src/core/files.ts';
+import { Keystore } from '../../../src/core/keys/keystore.ts';
+import { systemRandom } from '../../../src/core/keys/random.ts';
+import { createBundle } from '../../../src/core/model/bundle.ts';
+import { createGenesis } from '../../../src/core/model/genesis.ts';
+import { dryRun, type RunningNode, startNode } from '../../../src/core/node/daemon.ts';
+import { QUICK_KDF } from '../../helpers/keystores.ts';
+
+const PASSPHRASE = 'several nodes in one process';
+let dir: string;
+let running: RunningNode[];
+
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), 'aegis-nodes-'));
+  running = [];
+});
+afterEach(async () => {
+  await Promise.all(running.map((node) => node.stop()));
+  rmSync(dir, { recursive: true, force: true });
+});
+
+async function makeHome(name: string): Promise<{ paths: HomePaths; bundle: Uint8Array }> {
+  const paths = resolveHome({ home: join(dir, name), env: {} });
+  await ensureHome(paths);
+  const fields = { dir: paths.keys, name, zone: name, region: 'test', passphrase: PASSPHRASE };
+  const made = await Keystore.create(
+    { ...fields, createdAt: Date.now(), kdfCost: QUICK_KDF },
+    { random: systemRandom },
+  );
+  using keystore = made.keystore;
+  await writeSettings(paths, { node: { name, zone: name } });
+  await writeFormat(paths, { aegis: '0.0.0' });
+  const { inceptionBytes: inception, identity } = keystore;
+  const facts = { inception, addresses: [], storageWeight: 100, createdAt: Date.now() };
+  return { paths, bundle: createBundle(facts, identity) };
+}
+
+async function makeCluster(...names: string[]): Promise<HomePaths[]> {
+  const homes = await Promise.all(names.map(makeHome));
+  const bundles = homes.map((home) => home.bundle);
+  const genesis = createGenesis({ name: 'test', createdAt: Date.now(), bundles });
+  for (const { paths } of homes) await writeFileAtomic(paths.genesis, genesis);
+  return homes.map((home) => home.paths);
+}
+
+const optionsOf = (paths: HomePaths) => ({
+  paths,
+  passphrase: PASSPHRASE,
+  version: '0.0.0',
+  env: {},
+});
+
+async function start(paths: HomePaths): Promise<RunningNode> {
+  const node = await startNode(optionsOf(paths));
+  running.push(node);
+  return node;
+}
+
+const clientOf = (paths: HomePaths): Client =>
+  new Client({
+    socket: paths.socket,
+    token: readFileSync(paths.adminToken, 'utf8').trim(),
+    timeoutMs: 20_000,
+  });
+
+test('three nodes in one process meet, and one learns from another how to be reached', async () => {
+  const homes = await makeCluster('a', 'b', 'c');
+  const nodes = await Promise.all(homes.map(start));
+  const [a, b, c] = homes.map(clientOf);
+  for (const node of nodes.slice(1)) {
+    await a!.call('peers.add', { body: { address: node.ready.addresses[0]! } });
+  }
+  await a!.call('node.wait', { query: { for: 'peers=2' } });
+  for (const client of [a, b, c]) {
+    const status = await client!.call('node.status');
+    expect(status.state).toBe('ready');
+    expect(status.peers.connected).toBeGreaterThan(0);
+  }
+  const ids = await Promise.all([a, b, c].map((client) => client!.call('node.info')));
+  expect(new Set(ids.map((info) => info.nodeId)).size).toBe(3);
+});
+
+test('a stopped node leaves no socket, no token and no lock, and can start again', async () => {
+  const [paths] = await makeCluster('alone');
+  const first = await start(paths!);
+  await expect(startNode(optionsOf(paths!))).rejects.toMatchObject({ code: 'ALREADY_RUNNING' });
+  expect((await clientOf(paths!).call('node.status')).state).toBe('ready');
+  await first.stop();
+  await first.stopped;
+  for (const path of [paths!.socket, paths!.adminToken, paths!.readToken]) {
+    expect(existsSync(path), path).toBe(false);
+  }
+  await start(paths!);
+});
+
+test('a wrong passphrase starts nothing and leaves the home free', async () => {
+  const [paths] = await makeCluster('alone');
+  const wrong = { ...optionsOf(paths!), passphrase: 'another one entirely' };
+  await expect(startNode(wrong)).rejects.toMatchObject({ code: 'WRONG_PASSPHRASE' });
+  await start(paths!);
+});
+
+test('a dry run reports what would start and touches nothing', async () => {
+  const [paths] = await makeCluster('alone');
+  const report = await dryRun(optionsOf(paths!));
+  expect(report).toMatchObject({ name: 'alone', members: 1, cluster: { name: 'test' } });
+  expect(existsSync(paths!.chainDb)).toBe(false);
+  expect(existsSync(paths!.socket)).toBe(false);
+});
+
+test('a home without a cluster says how to get one', async () => {
+  const { paths } = await makeHome('alone');
+  await expect(startNode(optionsOf(paths))).rejects.toMatchObject({
+    code: 'BAD_CONFIG',
+    hint: expect.stringContaining('cluster create'),
+  });
+});
