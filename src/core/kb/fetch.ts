@@ -69,6 +69,7 @@ export type FetchAction =
   | { readonly type: 'close'; readonly stream: number }
   /** Check the hashes and make durable; answer with `stored` or `rejected`. */
   | { readonly type: 'store'; readonly batch: number; readonly blocks: readonly Block[] }
+  /** Told once of each. */
   | { readonly type: 'liar'; readonly nodeId: string; readonly why: string }
   /** The root and all below it are durable in the own store. */
   | { readonly type: 'done'; readonly blocks: number; readonly bytes: number }
@@ -86,6 +87,7 @@ export interface FetchProgress {
 interface Pending {
   readonly nodeId: string;
   readonly parts: readonly Missing[];
+  readonly blocks: number;
   readonly bytes: number;
 }
 
@@ -99,6 +101,7 @@ export class Fetch {
   readonly #hashers: Hashers;
   readonly #sources: Sources;
   readonly #scan: LocalScan;
+  readonly #liars = new Set<string>();
   readonly #streams = new Map<number, Incoming>();
   readonly #pending = new Map<number, Pending>();
   /** Sorted by place. */
@@ -240,7 +243,8 @@ export class Fetch {
     if (gathered === undefined) return;
     const { blocks, bytes, parts } = gathered;
     this.#serial += 1;
-    this.#pending.set(this.#serial, { nodeId: stream.nodeId, parts, bytes });
+    const { nodeId } = stream;
+    this.#pending.set(this.#serial, { nodeId, parts, blocks: blocks.length, bytes });
     this.#backlogBytes += bytes;
     this.#actions.push({ type: 'store', batch: this.#serial, blocks });
   }
@@ -251,6 +255,9 @@ export class Fetch {
     this.#pending.delete(batch);
     this.#backlogBytes -= pending.bytes;
     if (lie !== undefined) {
+      // What a liar sent does not count against the size of the root.
+      this.#bytes -= pending.bytes;
+      this.#blocks -= pending.blocks;
       this.#enqueue(pending.parts);
       return this.#drop(pending.nodeId, lie, true);
     }
@@ -271,7 +278,10 @@ export class Fetch {
 
   #drop(nodeId: string, why: string, isLie = false): void {
     this.#sources.rule(nodeId, why);
-    if (isLie) this.#actions.push({ type: 'liar', nodeId, why });
+    if (isLie && !this.#liars.has(nodeId)) {
+      this.#liars.add(nodeId);
+      this.#actions.push({ type: 'liar', nodeId, why });
+    }
     for (const [id, stream] of this.#streams) {
       if (stream.nodeId !== nodeId) continue;
       this.#actions.push({ type: 'close', stream: id });

@@ -24,7 +24,7 @@ export interface Shard {
 const BITS_PER_HASH = 64;
 
 /** The bits of a name's hash, as many as are asked for. */
-export class HashBits {
+class HashBits {
   readonly #name: Uint8Array;
   #hash: Uint8Array;
   #count = 0;
@@ -56,14 +56,6 @@ function murmur(bytes: Uint8Array): Uint8Array {
   const hash = murmur364.encode(bytes);
   assert(hash instanceof Uint8Array, 'murmur3 is synchronous');
   return hash;
-}
-
-/** The slots that lead to `name` in a directory of this fanout, from the root on. */
-export function slotAt(name: string, fanout: number, level: number): number {
-  const bits = new HashBits(name);
-  const width = Math.log2(fanout);
-  for (let i = 0; i < level; i += 1) bits.take(width);
-  return bits.take(width);
 }
 
 interface Pending {

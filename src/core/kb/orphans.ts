@@ -21,7 +21,7 @@ export class Orphans {
     return this.#all.size;
   }
 
-  /** Keeps a version that waits for `needs`; the oldest makes room, and an author's share is fixed. */
+  /** Keeps a version that waits for `needs`. The oldest makes room; an author's share is fixed. */
   add(version: Waiting, needs: string): 'orphan' | 'known' | 'dropped' {
     const { author } = version.version;
     if (this.#all.has(version.cidText)) return 'known';

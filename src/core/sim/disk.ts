@@ -1,8 +1,8 @@
 /**
  * A simulated disk. Fault model: a commit is one transaction, durable as a whole after a delay and
- * in the order of the commits; a crash loses what is not durable yet; a disk can be lost altogether,
- * and single content roots can be damaged. Durable entries never change by themselves, and a commit
- * that was reported is never lost without the disk.
+ * in the order of the commits; a crash loses what is not durable yet; a disk can be lost
+ * altogether, and single content roots can be damaged. Durable entries never change by themselves,
+ * and a commit that was reported is never lost without the disk.
  */
 import type { LogEntry } from '../machine.ts';
 import type { SimClock } from './clock.ts';

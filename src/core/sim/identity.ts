@@ -1,4 +1,4 @@
-/** Keys of simulated nodes. They follow from the seed and the place of the node; they guard nothing. */
+/** Keys of simulated nodes. They follow from the seed and the place of the node: no secrets. */
 
 import { sha256 } from '../crypto/hash.ts';
 import { signerOf } from '../crypto/sign.ts';

@@ -16,7 +16,7 @@ export interface Author {
   readonly signer: Signer;
 }
 
-export function authorOf(index: number): Author {
+function authorOf(index: number): Author {
   const seed = new Uint8Array(32).fill(index + 1);
   const publicKey = publicKeyOf(seed);
   const sign = (message: Uint8Array): Uint8Array => signEd25519(seed, message);

@@ -183,6 +183,17 @@ describe('a holder that misbehaves', () => {
     }
   });
 
+  it('cannot make a root look larger than it is', () => {
+    const maxBytes = dag.objects.reduce((sum, { bytes }) => sum + bytes.length, 0);
+    const tamper = (block: Block, i: number) =>
+      i > 5 ? { ...block, bytes: bytesOf(100, i) } : block;
+    const store = new Objects();
+    const holders = { bad: { ...good(), tamper }, worse: { ...good(), tamper }, good: good() };
+    const result = new Driver({ root: dag.root, ...small, maxBytes }, { store, holders }).run();
+    expect(result).toMatchObject({ outcome: 'done' });
+    expect(result!.liars.toSorted((a, b) => (a < b ? -1 : 1))).toEqual(['bad', 'worse']);
+  });
+
   it('a stream that is cut again and again still gets through while it brings something', () => {
     const store = new Objects();
     const tamper = (block: Block, i: number) => (i === 3 ? 'cut' : block);
