@@ -18,7 +18,7 @@ _aegis() {
       -*) continue ;;
     esac
     case "${command:+$command }$word" in
-      'api'|'cluster'|'cluster bundle'|'cluster create'|'cluster join'|'cluster show'|'completion'|'devnet'|'devnet down'|'devnet kill'|'devnet pause'|'devnet resume'|'devnet status'|'devnet up'|'init'|'kb'|'kb get'|'kb log'|'kb ls'|'kb put'|'kb stat'|'kb where'|'keygen'|'keys'|'keys export'|'keys list'|'keys passwd'|'keys show'|'monitor'|'node'|'node info'|'node logs'|'node start'|'node status'|'node stop'|'node wait'|'peers'|'peers add'|'peers find'|'peers list'|'peers ping'|'peers remove'|'peers show'|'peers why'|'quickstart'|'version') command="${command:+$command }$word" ;;
+      'api'|'cluster'|'cluster bundle'|'cluster create'|'cluster join'|'cluster show'|'completion'|'config'|'config get'|'config list'|'config path'|'config set'|'config unset'|'config validate'|'devnet'|'devnet down'|'devnet kill'|'devnet pause'|'devnet resume'|'devnet status'|'devnet up'|'doctor'|'init'|'kb'|'kb get'|'kb log'|'kb ls'|'kb put'|'kb stat'|'kb where'|'keygen'|'keys'|'keys export'|'keys list'|'keys passwd'|'keys show'|'monitor'|'node'|'node info'|'node logs'|'node restart'|'node start'|'node status'|'node stop'|'node wait'|'peers'|'peers add'|'peers find'|'peers list'|'peers ping'|'peers remove'|'peers show'|'peers why'|'quickstart'|'version') command="${command:+$command }$word" ;;
       *) break ;;
     esac
   done
@@ -43,6 +43,18 @@ _aegis() {
     'cluster show --timeout') COMPREPLY=(); return ;;
     'completion --home'|'completion -H') COMPREPLY=(); return ;;
     'completion --timeout') COMPREPLY=(); return ;;
+    'config get --home'|'config get -H') COMPREPLY=(); return ;;
+    'config get --timeout') COMPREPLY=(); return ;;
+    'config list --home'|'config list -H') COMPREPLY=(); return ;;
+    'config list --timeout') COMPREPLY=(); return ;;
+    'config path --home'|'config path -H') COMPREPLY=(); return ;;
+    'config path --timeout') COMPREPLY=(); return ;;
+    'config set --home'|'config set -H') COMPREPLY=(); return ;;
+    'config set --timeout') COMPREPLY=(); return ;;
+    'config unset --home'|'config unset -H') COMPREPLY=(); return ;;
+    'config unset --timeout') COMPREPLY=(); return ;;
+    'config validate --home'|'config validate -H') COMPREPLY=(); return ;;
+    'config validate --timeout') COMPREPLY=(); return ;;
     'devnet down --home'|'devnet down -H') COMPREPLY=(); return ;;
     'devnet down --timeout') COMPREPLY=(); return ;;
     'devnet kill --home'|'devnet kill -H') COMPREPLY=(); return ;;
@@ -56,6 +68,8 @@ _aegis() {
     'devnet up --home'|'devnet up -H') COMPREPLY=(); return ;;
     'devnet up --nodes'|'devnet up -n') COMPREPLY=(); return ;;
     'devnet up --timeout') COMPREPLY=(); return ;;
+    'doctor --home'|'doctor -H') COMPREPLY=(); return ;;
+    'doctor --timeout') COMPREPLY=(); return ;;
     'init --home'|'init -H') COMPREPLY=(); return ;;
     'init --listen') COMPREPLY=(); return ;;
     'init --name') COMPREPLY=(); return ;;
@@ -121,6 +135,10 @@ _aegis() {
     'node logs --lines'|'node logs -n') COMPREPLY=(); return ;;
     'node logs --since') COMPREPLY=(); return ;;
     'node logs --timeout') COMPREPLY=(); return ;;
+    'node restart --home'|'node restart -H') COMPREPLY=(); return ;;
+    'node restart --passphrase-fd') COMPREPLY=(); return ;;
+    'node restart --passphrase-file') COMPREPLY=(); return ;;
+    'node restart --timeout') COMPREPLY=(); return ;;
     'node start --home'|'node start -H') COMPREPLY=(); return ;;
     'node start --listen') COMPREPLY=(); return ;;
     'node start --passphrase-fd') COMPREPLY=(); return ;;
@@ -163,12 +181,19 @@ _aegis() {
       'cluster join') words='--help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
       'cluster show') words='--help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
       'completion') words='--help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
+      'config get') words='--help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
+      'config list') words='--help --home --json --no-color --no-input --quiet --show-origin --timeout --verbose' ;;
+      'config path') words='--help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
+      'config set') words='--help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
+      'config unset') words='--help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
+      'config validate') words='--help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
       'devnet down') words='--help --home --json --no-color --no-input --quiet --remove --timeout --verbose --yes' ;;
       'devnet kill') words='--help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
       'devnet pause') words='--help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
       'devnet resume') words='--help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
       'devnet status') words='--help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
       'devnet up') words='--help --home --json --no-color --no-input --nodes --quiet --timeout --verbose' ;;
+      'doctor') words='--fix --help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
       'init') words='--help --home --json --listen --name --next-passphrase-file --no-color --no-input --passphrase-fd --passphrase-file --quiet --region --storage-weight --timeout --verbose --zone' ;;
       'kb get') words='--force --help --home --json --no-color --no-input --output --quiet --timeout --verbose' ;;
       'kb log') words='--help --home --json --limit --no-color --no-input --quiet --timeout --verbose' ;;
@@ -185,6 +210,7 @@ _aegis() {
       'monitor') words='--ascii --help --home --interval --json --no-color --no-input --once --quiet --readonly --timeout --verbose' ;;
       'node info') words='--help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
       'node logs') words='--follow --help --home --json --level --lines --no-color --no-input --quiet --since --timeout --verbose' ;;
+      'node restart') words='--help --home --json --no-color --no-input --passphrase-fd --passphrase-file --quiet --timeout --verbose' ;;
       'node start') words='--detach --dry-run --help --home --json --listen --no-color --no-input --passphrase-fd --passphrase-file --quiet --timeout --verbose' ;;
       'node status') words='--help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
       'node stop') words='--help --home --json --no-color --no-input --quiet --timeout --verbose --wait' ;;
@@ -203,12 +229,13 @@ _aegis() {
     esac
   else
     case $command in
-      '') words='api cluster completion devnet init kb keygen keys monitor node peers quickstart version' ;;
+      '') words='api cluster completion config devnet doctor init kb keygen keys monitor node peers quickstart version' ;;
       'cluster') words='bundle create join show' ;;
+      'config') words='get list path set unset validate' ;;
       'devnet') words='down kill pause resume status up' ;;
       'kb') words='get log ls put stat where' ;;
       'keys') words='export list passwd show' ;;
-      'node') words='info logs start status stop wait' ;;
+      'node') words='info logs restart start status stop wait' ;;
       'peers') words='add find list ping remove show why' ;;
       'completion') words='bash zsh fish' ;;
       'keys show') words='identity next network' ;;

@@ -113,8 +113,8 @@ function mainPage(commands: readonly Command.Cached[], facts: PackageFacts): str
 
 const ABOUT =
   'runs a node of a private peer-to-peer knowledge network and talks to it. The result of a ' +
-  'command goes to standard output and nothing else does; everything else goes to standard error. ' +
-  'Wherever a file is named, - means standard input or output. With --json, the result is one object whose ' +
+  'command goes to standard output and nothing else does; everything else goes to standard ' +
+  'error. Wherever a file is named, - means standard input or output. With --json, the result is one object whose ' +
   'schema member says what it is; streams are one object a line.';
 
 const ENVIRONMENT = [

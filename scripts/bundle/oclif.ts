@@ -3,8 +3,8 @@
  * parts replaced by what they need of them. The replacements know how one version of oclif uses
  * them, so `test/bin/bundle.test.ts` fails on any other until someone has looked again.
  *
- * What aegis does not use and the bundle therefore lacks: oclif's own help, error display, spinners,
- * plugins, TypeScript loading, and the search for commands without a manifest.
+ * What aegis does not use and the bundle therefore lacks: oclif's own help, error display,
+ * spinners, plugins, TypeScript loading, and the search for commands without a manifest.
  */
 import type { Plugin } from 'rolldown';
 

@@ -21,7 +21,9 @@ export const IMPURE_ROOT_FILES: readonly string[] = ['src/core/files.ts', 'src/c
 
 /** Rooms that only some commands may open, because they start nodes or load a great deal. */
 export const DOORS: Readonly<Record<string, RegExp>> = {
-  node: /^src\/(commands\/(node\/start|quickstart|devnet\/\w+)|cli\/(devnet|quickstart))\.ts$/,
+  node: new RegExp(
+    '^src/(commands/(node/(re)?start|quickstart|devnet/\\w+)|cli/(devnet|detach|quickstart))\\.ts$',
+  ),
   sim: /^src\/commands\/sim\.ts$/,
   tui: /^src\/commands\/monitor\.ts$/,
 };

@@ -1,10 +1,10 @@
 /**
- * Expected output against what was printed. `<cid>`, `<node id>` and the like stand for one value of
- * that kind, `…` for any text within a line, and a line of only `…` for any number of lines. What a
+ * Expected output against what was printed. `<cid>`, `<node id>` and the like stand for one value
+ * of that kind, `…` for any text within a line, and a line of only `…` for any number of lines. What a
  * placeholder has matched stands for it in later commands.
  */
 
-const KINDS: Readonly<Record<string, string>> = {
+export const KINDS: Readonly<Record<string, string>> = {
   cid: 'ba[a-z2-7]{50,}',
   'node id': 'aegis1[a-z2-7]{8,}',
   'cluster id': 'aegisc1[a-z2-7]{8,}',
@@ -18,6 +18,8 @@ const KINDS: Readonly<Record<string, string>> = {
   version: '\\d+\\.\\d+\\.\\d+',
   platform: '(?:linux|darwin)-\\w+',
   path: '/\\S+',
+  key: '[0-9a-z]{56,}',
+  onion: '[a-z2-7]{56}\\.onion',
 };
 
 const PLACEHOLDER = /<([a-z][a-z ]*?)>|…/g;

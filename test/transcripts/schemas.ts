@@ -28,7 +28,7 @@ export async function contractSchemas(): Promise<Map<string, ObjectSchema>> {
   return found;
 }
 
-/** What is wrong with the JSON objects among `lines`; only those that name a schema are looked at. */
+/** What is wrong with the JSON objects among `lines`; those that name no schema are passed over. */
 export function schemaFaults(
   lines: readonly string[],
   schemas: ReadonlyMap<string, ObjectSchema>,

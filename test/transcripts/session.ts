@@ -19,12 +19,13 @@ import type { Setting } from './markdown.ts';
 const NODES = 2;
 
 export class Session {
-  readonly #dir: string;
+  /** What differs from run to run in every path. */
+  readonly dir: string;
   readonly #work: string;
   readonly #env: NodeJS.ProcessEnv;
 
   private constructor(dir: string, work: string, env: NodeJS.ProcessEnv) {
-    this.#dir = dir;
+    this.dir = dir;
     this.#work = work;
     this.#env = env;
   }
@@ -59,14 +60,14 @@ export class Session {
   /** Ends the cluster, removes the folder, and returns the pids that commands left running. */
   async end(): Promise<number[]> {
     if (this.#env['NODE1'] !== undefined) await this.#devnet('down');
-    const left = daemonPids(this.#dir).filter((pid) => {
+    const left = daemonPids(this.dir).filter((pid) => {
       try {
         return process.kill(pid, 'SIGKILL');
       } catch {
         return false;
       }
     });
-    rmSync(this.#dir, { recursive: true, force: true, maxRetries: 3 });
+    rmSync(this.dir, { recursive: true, force: true, maxRetries: 3 });
     return left;
   }
 
@@ -82,7 +83,7 @@ export class Session {
   }
 
   async #devnet(...args: string[]): Promise<string> {
-    return await this.#aegis('devnet', ...args, '--home', join(this.#dir, 'net'), '--json');
+    return await this.#aegis('devnet', ...args, '--home', join(this.dir, 'net'), '--json');
   }
 
   async #aegis(...args: string[]): Promise<string> {
