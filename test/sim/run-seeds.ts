@@ -29,7 +29,7 @@ export function runSeed(seed: string, options: Omit<WorldOptions, 'seed'> = {}):
 }
 
 /** Adds up what happened, for people to see that the faults did strike. */
-export function totals(runs: readonly Run[]): string {
+function totals(runs: readonly Run[]): string {
   const sums = new Map<string, number>();
   const add = (name: string, count: number): void => {
     sums.set(name, (sums.get(name) ?? 0) + count);
