@@ -21,9 +21,14 @@ export interface MainOptions {
 export async function main(options: MainOptions): Promise<void> {
   const view = viewOf(options.argv);
   process.once('uncaughtException', (error) => {
-    show(error, view);
+    const exit = show(error, view);
     // oxlint-disable-next-line unicorn/no-process-exit -- nothing can be trusted any more
-    process.exit(EXIT.bug);
+    process.exit(exit === EXIT.ok ? EXIT.bug : exit);
+  });
+  // Whoever was to read this has gone; the exit status still tells.
+  process.stderr.on('error', () => {});
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
   });
   const context: { command?: string; flags?: string[] } = {};
   try {

@@ -87,5 +87,8 @@ function explain(error: unknown, path: string): AegisError {
     const message = `cannot write ${path}: the disk is full`;
     return new AegisError('DISK_FULL', message, { cause: error });
   }
+  if (code === 'ENAMETOOLONG') {
+    return new AegisError('BAD_REQUEST', `${path} has a name that is too long`, { cause: error });
+  }
   return toAegisError(error);
 }

@@ -9,6 +9,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import type { TreeEntry } from '../../core/api/backend.ts';
 import { AegisError, toAegisError } from '../../core/errors.ts';
 import { statIfPresent } from '../../core/files.ts';
+import { safeText } from '../text.ts';
 
 export interface TargetOptions {
   readonly path: string;
@@ -39,8 +40,8 @@ export async function writeFileTarget(
     await fill(temporary, bytes, 'wx');
     await moveFile(temporary, path, options);
   } catch (error) {
-    await rm(temporary, { force: true });
-    throw toAegisError(error);
+    await rm(temporary, { force: true }).catch(() => {});
+    throw explain(error, options.path);
   }
 }
 
@@ -72,8 +73,8 @@ export async function writeTreeTarget(
     for await (const entry of entries) await writeEntry(temporary, entry);
     await moveDirectory(temporary, path, options);
   } catch (error) {
-    await rm(temporary, { recursive: true, force: true });
-    throw toAegisError(error);
+    await rm(temporary, { recursive: true, force: true }).catch(() => {});
+    throw explain(error, options.path);
   }
 }
 
@@ -124,6 +125,21 @@ async function writeAll(file: FileHandle, chunk: Uint8Array): Promise<void> {
     const { bytesWritten } = await file.write(chunk, at, chunk.byteLength - at);
     at += bytesWritten;
   }
+}
+
+/** What the file system says of a place that cannot be written, in plain words. */
+function explain(error: unknown, path: string): AegisError {
+  const { code } = error as NodeJS.ErrnoException;
+  const shown = safeText(path);
+  if (code === 'ENOENT' || code === 'ENOTDIR') {
+    const message = `there is no directory ${safeText(dirname(resolve(path)))}`;
+    return new AegisError('NOT_FOUND', message, { hint: 'Make it first: mkdir -p', cause: error });
+  }
+  if (code === 'ENAMETOOLONG' || code === 'ELOOP') {
+    const why = code === 'ELOOP' ? 'its links lead in a circle' : 'its name is too long';
+    return new AegisError('BAD_REQUEST', `cannot write ${shown}: ${why}`, { cause: error });
+  }
+  return toAegisError(error);
 }
 
 const besides = (path: string): string =>
