@@ -216,7 +216,8 @@ function references(pages: readonly string[]): string {
 
 function flagMacro(flag: Flag): string {
   const names = [...(flag.char === undefined ? [] : [`Fl ${flag.char}`]), `Fl \\-${flag.name}`];
-  const value = flag.type === 'option' ? ` Ns = Ns Ar ${word(valueName(flag).slice(1, -1))}` : '';
+  const value =
+    flag.type === 'option' ? ` Ns = Ns Ar ${word(valueName(flag).replace(/[<>]/g, ''))}` : '';
   return `${names.join(' , ')}${value}`;
 }
 

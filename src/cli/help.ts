@@ -124,7 +124,8 @@ export const argName = (arg: Arg): string => arg.name.toUpperCase();
 export function valueName(flag: Flag): string {
   if (flag.type !== 'option') return '';
   const value = Array.isArray(flag.helpValue) ? flag.helpValue[0] : flag.helpValue;
-  return `<${(value ?? flag.options?.join('|') ?? flag.name).replace(/^<|>$/g, '')}>`;
+  const name = value ?? flag.options?.join('|') ?? flag.name;
+  return name.includes('<') ? name : `<${name}>`;
 }
 
 /** The prose of a flag or argument with its choices, default and variable. */
@@ -155,7 +156,8 @@ function examplesOf(command: Command.Cached, style: HelpStyle): string {
       typeof example === 'string' ? { description: '', command: example } : example,
     )
     .map(({ description, command: line }) => {
-      const title = description === '' ? '' : `  ${fillTemplate(description)}:\n`;
+      const title =
+        description === '' ? '' : `  ${fillTemplate(description).replace(/[.:]$/, '')}:\n`;
       return `${title}    ${style.paint.dim('$')} ${fillTemplate(line, command.id)}`;
     })
     .join('\n');

@@ -7,6 +7,8 @@ import { pageName } from '../../scripts/man.ts';
 import type { Manifest } from '../../scripts/manifest.ts';
 import { coloursFor } from '../../src/cli/colour.ts';
 import { commandHelp, fillTemplate } from '../../src/cli/help.ts';
+import { ROUTES } from '../../src/core/api/contract/routes.ts';
+import { SETTING_KEYS } from '../../src/core/config/settings.ts';
 import { needs } from '../helpers/needs.ts';
 
 const manifest = JSON.parse(readFileSync('oclif.manifest.json', 'utf8')) as Manifest;
@@ -72,6 +74,10 @@ describe.each(commands.map((command) => [words(command.id), command] as const))(
       const pattern = new RegExp(`^\\s*\\$ (.*\\| *)?${name}( |$)`, 'm');
       const shown = transcripts.filter((file) => pattern.test(readFileSync(file, 'utf8')));
       expect(shown, `a console block with $ ${name}`).not.toEqual([]);
+      // The harness holds what such a block prints to its schema.
+      const asJson = new RegExp(`^\\s*\\$ .*aegis .*${name.slice('aegis '.length)}.*--json`, 'm');
+      const json = transcripts.filter((file) => asJson.test(readFileSync(file, 'utf8')));
+      expect(json, `a console block with $ ${name} --json`).not.toEqual([]);
     });
   },
 );
@@ -86,6 +92,16 @@ describe('man pages', () => {
         .map(([, name, section]) => `${page}: ${name}(${section})`),
     );
     expect(missing).toEqual([]);
+  });
+
+  test('the page of the API names every endpoint, that of the settings every setting', () => {
+    const api = readFileSync('man/aegis-api.7', 'utf8');
+    const endpoints = Object.values(ROUTES).map(
+      ({ method, path }) => `.It Cm ${method} Pa ${path.replace(/:(\w+)/, '$1')}\n`,
+    );
+    expect(endpoints.filter((line) => !api.includes(line))).toEqual([]);
+    const config = readFileSync('man/aegis-config.5', 'utf8');
+    expect(SETTING_KEYS.filter((key) => !config.includes(`.It Cm ${key}\n`))).toEqual([]);
   });
 
   test.skipIf(!needs('mandoc', 'the lint of man pages'))('mandoc has nothing to say', () => {
