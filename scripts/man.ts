@@ -114,8 +114,8 @@ function mainPage(commands: readonly Command.Cached[], facts: PackageFacts): str
 const ABOUT =
   'runs a node of a private peer-to-peer knowledge network and talks to it. The result of a ' +
   'command goes to standard output and nothing else does; everything else goes to standard ' +
-  'error. Wherever a file is named, - means standard input or output. With --json, the result is one object whose ' +
-  'schema member says what it is; streams are one object a line.';
+  'error. Wherever a file is named, - means standard input or output. With --json, the result ' +
+  'is one object whose schema member says what it is; streams are one object a line.';
 
 const ENVIRONMENT = [
   ['AEGIS_HOME', 'The home to use when --home is not given.'],
@@ -151,9 +151,9 @@ const EXIT_STATUS = [
 ] as const;
 
 const ERROR_OBJECT =
-  'With --json, an error is an object on standard output: its schema is aegis.error/1 and its error ' +
-  'member has code, message, hint, exit and retryable. An unknown code must be taken for a failure. ' +
-  'The codes, by exit status, are:';
+  'With --json, an error is an object on standard output: its schema is aegis.error/1 and its ' +
+  'error member has code, message, hint, exit and retryable. An unknown code must be taken for a ' +
+  'failure. The codes, by exit status, are:';
 
 function errorList(): string[] {
   const statuses = [...new Set(Object.values(ERRORS).map(({ exit }) => exit))].toSorted(

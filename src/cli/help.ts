@@ -105,7 +105,7 @@ export function commandHelp(command: Command.Cached, style: HelpStyle): string {
 }
 
 /** `aegis kb put FILE [flags]`, with what is required spelled out. */
-export function usageLine(command: Command.Cached): string {
+function usageLine(command: Command.Cached): string {
   const required = Object.values(command.flags)
     .filter((flag) => flag.required && !flag.hidden)
     .map((flag) => `--${flag.name}${flag.type === 'option' ? ` ${valueName(flag)}` : ''}`);

@@ -131,7 +131,7 @@ export class Quickstart {
     this.#options.tell(step);
   }
 
-  /** Repeats a question until the answer is right: other nodes learn of a version a moment later. */
+  /** Repeats a question until the answer is right: others learn of a version a moment later. */
   async #until(
     node: number,
     right: (reply: Record<string, unknown> | undefined) => boolean,

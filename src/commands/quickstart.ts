@@ -11,8 +11,8 @@ export default class QuickstartCommand extends BaseCommand<
 > {
   static override readonly summary = 'Run a cluster of four nodes and share documents in it.';
   static override readonly description =
-    'Starts four daemons on this machine in a temporary home, puts a directory on one node, reads ' +
-    'it on another and compares every byte, kills a node and brings it back. Then it stops ' +
+    'Starts four daemons on this machine in a temporary home, puts a directory on one node, ' +
+    'reads it on another and compares every byte, kills a node and brings it back. Then it stops ' +
     'everything and removes the temporary home, also after Ctrl-C. Nothing leaves this machine.';
   static override readonly examples = [
     { description: 'See it work', command: '<%= config.bin %> quickstart' },
@@ -55,7 +55,8 @@ export default class QuickstartCommand extends BaseCommand<
   }
 
   protected override view({ files, sizeBytes, durationMs, kept, nodes }: QuickstartResult): string {
-    const done = `\nDone in ${span(durationMs)}: ${files} files, ${bytes(sizeBytes)}, ${nodes.length} nodes.`;
+    const what = `${files} files, ${bytes(sizeBytes)}, ${nodes.length} nodes`;
+    const done = `\nDone in ${span(durationMs)}: ${what}.`;
     if (kept === null) {
       return [
         `${done} Everything is stopped and removed again.`,

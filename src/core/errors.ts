@@ -33,7 +33,7 @@ interface ErrorKind {
 const kind = (exit: number, http: number, retryable: boolean, hint?: string): ErrorKind =>
   hint === undefined ? { exit, http, retryable } : { exit, http, retryable, hint };
 
-/** Every code: exit status, HTTP status, retryable, general hint. `docs/errors.md` is made from it. */
+/** Every code: exit status, HTTP status, retryable, hint. `docs/errors.md` is made from it. */
 export const ERRORS = {
   // The answer is no (1)
   CHECK_FAILED: kind(EXIT.no, 409, false),

@@ -86,7 +86,8 @@ test.skipIf(!needs('zsh', 'the installation in zsh'))(
   'zsh finds the function by itself',
   async () => {
     const script =
-      'fpath=($PWD/completions $fpath); autoload -Uz compinit; compinit -D -u; print $_comps[aegis]';
+      'fpath=($PWD/completions $fpath); autoload -Uz compinit; compinit -D -u; ' +
+      'print $_comps[aegis]';
     const { stdout } = await run('zsh', ['-f', '-c', script], {});
     expect(stdout).toBe('_aegis\n');
   },

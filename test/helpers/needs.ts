@@ -15,8 +15,8 @@ const isExecutable = (file: string): boolean => {
 };
 
 /**
- * Whether a program is on the PATH, or a file such as `/proc/self/stat` is there. Use with `describe.skipIf(!needs('tmux', 'monitor tests'))`,
- * which puts the skipped tests into the report.
+ * Whether a program is on the PATH, or a file such as `/proc/self/stat` is there. Use it with
+ * `describe.skipIf(!needs('tmux', 'monitor tests'))`, which puts what is skipped into the report.
  *
  * @throws {Error} when it is missing and `AEGIS_CI_REQUIRE=1`.
  */

@@ -4,7 +4,7 @@
  * Rooms by floor, from the ground up. A room imports lower floors and the root files of core. The
  * ground floor has a step: the nouns of model/ hash and verify with crypto/.
  */
-export const FLOORS: readonly (readonly string[])[] = [
+const FLOORS: readonly (readonly string[])[] = [
   ['crypto'],
   ['model'],
   ['consensus'],
@@ -17,10 +17,10 @@ export const FLOORS: readonly (readonly string[])[] = [
 /** Floors whose rooms are pure. */
 export const PURE_FLOORS = 4;
 /** Root files of core that touch the world; only floors that may do so import them. */
-export const IMPURE_ROOT_FILES: readonly string[] = ['src/core/files.ts', 'src/core/processes.ts'];
+const IMPURE_ROOT_FILES: readonly string[] = ['src/core/files.ts', 'src/core/processes.ts'];
 
 /** Rooms that only some commands may open, because they start nodes or load a great deal. */
-export const DOORS: Readonly<Record<string, RegExp>> = {
+const DOORS: Readonly<Record<string, RegExp>> = {
   node: new RegExp(
     '^src/(commands/(node/(re)?start|quickstart|devnet/\\w+)|cli/(devnet|detach|quickstart))\\.ts$',
   ),

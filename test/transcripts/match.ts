@@ -1,7 +1,7 @@
 /**
  * Expected output against what was printed. `<cid>`, `<node id>` and the like stand for one value
- * of that kind, `…` for any text within a line, and a line of only `…` for any number of lines. What a
- * placeholder has matched stands for it in later commands.
+ * of that kind, `…` for any text within a line, and a line of only `…` for any number of lines.
+ * What a placeholder has matched stands for it in later commands.
  */
 
 export const KINDS: Readonly<Record<string, string>> = {

@@ -6,7 +6,8 @@ import type { DevnetKillResult } from '../../core/api/contract/daemons.ts';
 export default class DevnetKill extends BaseCommand<typeof DevnetKill, DevnetKillResult> {
   static override readonly summary = 'End one node of the local cluster at once.';
   static override readonly description =
-    'Sends SIGKILL: the node has no chance to tidy up, as in a power cut. Bring it back with `aegis devnet resume`.';
+    'Sends SIGKILL: the node has no chance to tidy up, as in a power cut. Bring it back with ' +
+    '`aegis devnet resume`.';
   static override readonly examples = [
     { description: 'Kill the second node', command: '<%= config.bin %> devnet kill 2' },
   ];

@@ -6,7 +6,8 @@ import type { DevnetResumeResult } from '../../core/api/contract/daemons.ts';
 export default class DevnetResume extends BaseCommand<typeof DevnetResume, DevnetResumeResult> {
   static override readonly summary = 'Continue a paused node, or start a stopped one.';
   static override readonly description =
-    'After `aegis devnet pause` the node goes on where it was; after `aegis devnet kill` it starts anew from its disk.';
+    'After `aegis devnet pause` the node goes on where it was; after `aegis devnet kill` it ' +
+    'starts anew from its disk.';
   static override readonly examples = [
     { description: 'Bring the second node back', command: '<%= config.bin %> devnet resume 2' },
   ];

@@ -7,9 +7,9 @@ import type { DevnetUpResult } from '../../core/api/contract/daemons.ts';
 export default class DevnetUp extends BaseCommand<typeof DevnetUp, DevnetUpResult> {
   static override readonly summary = 'Start a cluster of several nodes on this machine.';
   static override readonly description =
-    'Makes keys, homes and a genesis the first time, and starts a daemon for every node that does ' +
-    'not run. All nodes listen on 127.0.0.1 only. It is for trying things out: the passphrase of ' +
-    'all nodes lies in a file beside them.';
+    'Makes keys, homes and a genesis the first time, and starts a daemon for every node that ' +
+    'does not run. All nodes listen on 127.0.0.1 only. It is for trying things out: the passphrase ' +
+    'of all nodes lies in a file beside them.';
   static override readonly examples = [
     { description: 'Four nodes', command: '<%= config.bin %> devnet up' },
     {

@@ -1,4 +1,4 @@
-/** How the knowledge base looks to an operator: the answers of `kb ls`, `log`, `stat` and `where`. */
+/** How the knowledge base looks to an operator: the answers of `kb ls`, `log`, `stat`, `where`. */
 import { CID } from 'multiformats/cid';
 import type { Query, Result } from '../api/contract/endpoints.ts';
 import type { KbEntry, KbHolder, KbItem, KbLogEntry } from '../api/contract/kb.ts';

@@ -121,7 +121,7 @@ test('stepping goes on during a commit; later effects wait for their turn', asyn
   expect(world.events.slice(4)).toEqual(['durable', 'send second', 'send third']);
 });
 
-test('no message leaves before the entries of its own and of earlier steps are durable', async () => {
+test('no message leaves before the entries of its own and earlier steps are durable', async () => {
   const step = fc.record({ writes: fc.boolean(), sends: fc.boolean() });
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 20 }), async (steps) => {
@@ -150,11 +150,48 @@ test('no message leaves before the entries of its own and of earlier steps are d
   );
 });
 
-test('a full queue refuses and counts', () => {
-  const world = new World({ queueLengthMax: 2 });
-  const submit = () => world.loop.submit('one', ready({}));
-  expect([submit(), submit(), submit()]).toEqual([true, true, false]);
-  expect(world.counts).toEqual(['aegis_loop_dropped_inputs_total']);
+test('what others make many of is refused beyond a number and a size, and counted', async () => {
+  const world = new World({ queueLengthMax: 2, queueBytesMax: 10 });
+  const offer = (sizeBytes: number) => world.loop.offer('one', ready({}), sizeBytes);
+  expect([offer(6), offer(5), offer(4), offer(0)]).toEqual([true, false, true, false]);
+  expect(world.counts).toEqual(Array(2).fill('aegis_loop_dropped_inputs_total'));
+  await world.settle();
+  expect(offer(10)).toBe(true);
+});
+
+test('what the node itself has to say is never refused, however much others say', async () => {
+  const world = new World({ queueLengthMax: 2, batchLengthMax: 3 });
+  while (world.loop.offer('one', ready({}), 1));
+  for (let i = 0; i < 10; i += 1) world.loop.submit('one', ready({ outcomes: [`${i}`] }));
+  await world.settle();
+  expect(world.events).toHaveLength(10);
+});
+
+test('while the disk is full, what comes waits in the queue and nowhere else', async () => {
+  const world = new World({ queueLengthMax: 5, uncommittedLengthMax: 3, batchLengthMax: 1 });
+  for (let i = 0; i < 9; i += 1) world.failures.push(new AegisError('DISK_FULL', 'full'));
+  const offered: boolean[] = [];
+  for (let i = 0; i < 12; i += 1) {
+    offered.push(world.loop.offer('one', ready({ entries: [`${i}`] }), 1));
+    await world.settle();
+  }
+  expect(offered.filter((taken) => taken)).toHaveLength(1 + 3 + 5);
+  world.failures.length = 0;
+  world.alarms.shift()!.wake();
+  for (let i = 0; i < 10; i += 1) await world.settle();
+  const written = world.events.filter((event) => event.startsWith('write'));
+  expect(written.join().match(/\d+/g)).toEqual(['0', '1', '2', '3', '4', '5', '6', '7', '8']);
+});
+
+test('stop ends on a full disk, too; what is not durable is not shown', async () => {
+  const world = new World();
+  for (let i = 0; i < 9; i += 1) world.failures.push(new AegisError('DISK_FULL', 'full'));
+  world.loop.submit('one', ready({ entries: ['a'], messages: ['bob'] }));
+  await world.settle();
+  world.loop.submit('one', ready({ entries: ['b'], messages: ['bob'] }));
+  await world.loop.stop();
+  expect(new Set(world.events)).toEqual(new Set(['blocked DISK_FULL']));
+  expect(world.alarms).toEqual([]);
 });
 
 test('a full disk holds everything back, says so, and goes on when there is room', async () => {
