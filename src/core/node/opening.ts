@@ -76,7 +76,7 @@ async function readGenesis(paths: HomePaths): Promise<Genesis> {
   } catch (error) {
     const why = toAegisError(error).message;
     throw new AegisError('BAD_CONFIG', `the genesis at ${paths.genesis} is damaged: ${why}`, {
-      hint: 'Get it again from another member and join with: aegis cluster join GENESIS',
+      hint: 'Move it away, get it from another member, and: aegis cluster join GENESIS',
       cause: error,
     });
   }

@@ -1,0 +1,151 @@
+/** Holds the documentation to the sources: files, commands, flags, errors and settings in it. */
+import { existsSync, globSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { SETTING_KEYS } from '../src/core/config/settings.ts';
+import { ERRORS } from '../src/core/errors.ts';
+import { parseTranscript } from './transcripts/markdown.ts';
+import { matches } from './transcripts/match.ts';
+
+interface Manifest {
+  readonly commands: Readonly<Record<string, Command>>;
+}
+interface Command {
+  readonly flags: Readonly<Record<string, Flag>>;
+}
+interface Flag {
+  readonly type: 'boolean' | 'option';
+  readonly char?: string;
+}
+
+const PAGES = ['README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', ...globSync('docs/*.md')].toSorted();
+const read = (file: string): string => readFileSync(file, 'utf8');
+const pages = PAGES.map((file) => ({ file, text: read(file) }));
+const { commands } = JSON.parse(read('oclif.manifest.json')) as Manifest;
+
+/** Cells of the rows of the tables of a page whose first cell is code. */
+const rowsOf = (file: string): string[][] =>
+  read(file)
+    .split('\n')
+    .filter((line) => line.startsWith('| `'))
+    .map((line) =>
+      line
+        .slice(1, -1)
+        .split('|')
+        .map((cell) => cell.trim()),
+    );
+
+/** Code between backticks, and lines of code blocks from `aegis` on. */
+function commandLines(text: string): string[] {
+  const found: string[] = [];
+  let block: string | undefined;
+  for (const line of text.split('\n')) {
+    const fence = /^ *```(\w*)/.exec(line);
+    if (fence !== null) block = block === undefined ? fence[1] : undefined;
+    else if (block === undefined) {
+      for (const [, code] of line.matchAll(/`([^`]+)`/g)) {
+        if (/^aegis( |$)/.test(code!)) found.push(code!);
+      }
+    } else if (block !== 'console' || line.startsWith('$ ')) {
+      for (const [, code] of line.matchAll(/(?:^|\$ |[|;&(] *)(aegis .*?)(?=[|;&)#]|$)/g)) {
+        found.push(code!.trim());
+      }
+    }
+  }
+  return found;
+}
+
+/** What is wrong with a command line, if anything. */
+function commandFault(line: string): string | undefined {
+  const words = line
+    .split(/ [|;&] ?/)[0]!
+    .split(/\s+/)
+    .slice(1);
+  const id: string[] = [];
+  const flags: string[] = [];
+  const isTopic = (name: string): boolean =>
+    Object.keys(commands).some((command) => command === name || command.startsWith(`${name}:`));
+  for (let i = 0; i < words.length; i += 1) {
+    const word = words[i]!;
+    if (word.startsWith('-') && word !== '-') {
+      flags.push(word);
+      // The only flag with a value that stands before the command.
+      if (id.length === 0 && /^(--home|-H)$/.test(word)) i += 1;
+    } else if (isTopic([...id, word].join(':'))) id.push(word);
+    else break;
+  }
+  flags.push(...words.filter((word) => word.startsWith('-') && word !== '-'));
+  const [first = ''] = words;
+  if (/^(help|--version|--help)$/.test(first)) return undefined;
+  if (id.length === 0) return first === '' ? undefined : 'no such command';
+  const command = commands[id.join(':')];
+  if (command === undefined) return words.length === id.length ? undefined : 'no such command';
+  const known = Object.entries(command.flags).flatMap(([name, { char }]) => [
+    `--${name}`,
+    ...(char === undefined ? [] : [`-${char}`]),
+  ]);
+  const unknown = flags.find((flag) => flag !== '--help' && !known.includes(flag.split('=')[0]!));
+  return unknown === undefined ? undefined : `no flag ${unknown}`;
+}
+
+describe('what the documentation names', () => {
+  test.each(pages)('exists: files in $file', ({ file, text }) => {
+    const named = text.matchAll(/`((?:test|src|docs|deploy|scripts|bin|man)\/[\w./-]+)`/g);
+    const paths = [...named].map(([, path]) => path!);
+    const links = text.matchAll(/\]\((?!https?:)([^)#]+)\)/g);
+    const targets = [...links].map(([, target]) => join(dirname(file), target!));
+    expect([...paths, ...targets].filter((path) => !existsSync(path))).toEqual([]);
+  });
+
+  test.each(pages)('exists: commands in $file', ({ text }) => {
+    const faults = commandLines(text).map((line) => [line, commandFault(line)]);
+    expect(faults.filter(([, fault]) => fault !== undefined)).toEqual([]);
+  });
+
+  test('the check of commands finds what is wrong', () => {
+    expect(commandLines('`aegis kb` ```\n```sh\nx=1; aegis kb ls | head\n```')).toEqual([
+      'aegis kb',
+      'aegis kb ls',
+    ]);
+    expect(commandFault('aegis kb put notes.md --wait local -m why')).toBeUndefined();
+    expect(commandFault('aegis --home a kb put notes.md --moon')).toBe('no flag --moon');
+    expect(commandFault('aegis kb moon')).toBe('no such command');
+    expect(commandFault('aegis moon')).toBe('no such command');
+  });
+});
+
+test('docs/errors.md is the table of errors', () => {
+  const unquoted = (cell: string | undefined): string => (cell ?? '').replaceAll('`', '');
+  const rows = rowsOf('docs/errors.md').map(([code, exit, http, retry, meaning, hint]) => {
+    expect(meaning, code).toMatch(/\w/);
+    return [unquoted(code), Number(exit), Number(http), retry === 'yes', hint];
+  });
+  const table = Object.entries(ERRORS).map(([code, kind]) => [
+    code,
+    kind.exit,
+    kind.http,
+    kind.retryable,
+    'hint' in kind ? kind.hint : '',
+  ]);
+  expect(rows).toEqual(table);
+});
+
+test('docs/formats.md names every setting', () => {
+  const text = read('docs/formats.md');
+  expect(SETTING_KEYS.filter((key) => !text.includes(`\`${key}\``))).toEqual([]);
+});
+
+test('every promise of docs/guarantees.md names a test', () => {
+  const [promised] = read('docs/guarantees.md').split('## Not promised');
+  const rows = promised!.split('\n').filter((line) => /^\| (?!promise|---)/.test(line));
+  expect(rows.length).toBeGreaterThan(20);
+  expect(rows.filter((row) => !/`test\/[^`]+` \|$|`test\/[^`]+`,? .*\|$/.test(row))).toEqual([]);
+});
+
+test('the account of the quickstart in the README is that of its transcript', () => {
+  const shown = /```text\n(Making keys[\s\S]*?)\n```/.exec(read('README.md'))?.[1]?.split('\n');
+  const { steps } = parseTranscript(read('test/transcripts/quickstart.md'));
+  const step = steps.find(({ command }) => command === 'aegis quickstart');
+  const end = step!.output.findIndex((line) => line.startsWith('Done in'));
+  expect(matches(step!.output.slice(0, end + 1), shown!, new Map())).toBe(true);
+});
