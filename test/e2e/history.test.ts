@@ -53,6 +53,7 @@ test('lost facts come back from the peers before anything new is written', async
       (found) => found.versions.length === 4,
       `node ${node} knows four versions`,
     );
-    expect(log.versions.map((version) => version.sequence).sort()).toEqual([1, 2, 3, 4]);
+    const numbers = log.versions.map((version) => version.sequence);
+    expect(numbers.toSorted((a, b) => a - b)).toEqual([1, 2, 3, 4]);
   }
 });

@@ -8,8 +8,8 @@ export default class DevnetUp extends BaseCommand<typeof DevnetUp, DevnetUpResul
   static override readonly summary = 'Start a cluster of several nodes on this machine.';
   static override readonly description =
     'Makes keys, homes and a genesis the first time, and starts a daemon for every node that ' +
-    'does not run. All nodes listen on 127.0.0.1 only. It is for trying things out: the passphrase ' +
-    'of all nodes lies in a file beside them.';
+    'does not run. All nodes listen on 127.0.0.1 only. It is for trying things out: the ' +
+    'passphrase of all nodes lies in a file beside them.';
   static override readonly examples = [
     { description: 'Four nodes', command: '<%= config.bin %> devnet up' },
     {
