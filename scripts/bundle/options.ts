@@ -36,6 +36,8 @@ export const INPUT: InputOptions = {
   // Native code cannot be bundled; Ink asks for its developer tools only where they are wanted.
   external: ['@napi-rs/blake-hash', 'react-devtools-core'],
   plugins: [leanOclif()],
+  // A dynamic import can be there for another reader of the same module.
+  checks: { ineffectiveDynamicImport: false },
   transform: { define: { 'process.env.NODE_ENV': '"production"' } },
 };
 

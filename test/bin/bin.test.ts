@@ -12,18 +12,21 @@ const dir = mkdtempSync(join(tmpdir(), 'aegis-bin-'));
 afterAll(() => rmSync(dir, { recursive: true }));
 const env = { AEGIS_HOME: join(dir, 'home') };
 
-/** Makes any Node.js believe that it is an old one. */
-const FAKE_OLD = `data:text/javascript,${encodeURIComponent(
-  "const versions = { ...process.versions, node: '20.19.0' };" +
-    "Object.defineProperty(process, 'versions', { value: versions });",
-)}`;
+/** A module that makes any Node.js believe something else of itself. */
+const pretend = (name: string, value: string): string =>
+  `data:text/javascript,${encodeURIComponent(
+    `Object.defineProperty(process, '${name}', { value: ${value} });`,
+  )}`;
+const pretendVersion = (version: string): string =>
+  pretend('versions', `{ ...process.versions, node: '${version}' }`);
 /** Node.js 20 as a Debian machine has it, where there is one. */
 const systemNodes = ['/usr/bin/node', '/usr/local/bin/node']
   .filter((node) => existsSync(node))
   .filter((node) => /^v(1\d|2[0-3])\./.test(spawnSync(node, ['-v'], { encoding: 'utf8' }).stdout))
   .slice(0, 1);
 const oldNodes = [
-  ['a pretended old Node', [process.execPath, '--import', FAKE_OLD]],
+  ['a pretended Node 20', [process.execPath, '--import', pretendVersion('20.19.0')]],
+  ['a pretended Node 24.6', [process.execPath, '--import', pretendVersion('24.6.1')]],
   ...systemNodes.map((node) => [node, [node]] as const),
 ] as const;
 
@@ -58,6 +61,19 @@ describe.each(oldNodes)('under %s', (_, [node, ...flags]) => {
     const asJson = await old(['version', '--json'], { AEGIS_REEXEC: '1' });
     expect(JSON.parse(asJson.stdout)).toMatchObject({ error: { code: 'NODE_TOO_OLD', exit: 69 } });
   });
+});
+
+test('on Windows the bin names WSL2', async () => {
+  const windows = pretend('platform', "'win32'");
+  const { stderr, exit } = await run(process.execPath, ['--import', windows, BIN], { env });
+  expect(exit).toBe(69);
+  expect(stderr).toContain('aegis: hint: On Windows, install and run it inside WSL2.');
+});
+
+test('bin/dev.js runs the sources', async () => {
+  const dev = (...args: string[]) => run(process.execPath, ['bin/dev.js', ...args], { env });
+  expect((await dev('version')).stdout).toBe((await aegis(['version'])).stdout);
+  expect((await dev('node', 'statuz')).stderr).toContain('Did you mean: aegis node status');
 });
 
 describe('exit statuses', () => {
