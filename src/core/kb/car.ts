@@ -1,7 +1,7 @@
 /**
  * CARv1 (ipld.io/specs/transport/car/carv1): a header with roots, then objects, each with its
- * length before it. A push parser that copies only objects that came in several chunks; it does
- * not check that bytes fit their CID.
+ * length before it. A push parser that holds no more than one object; it does not check that bytes
+ * fit their CID.
  */
 import { CID } from 'multiformats/cid';
 import { AegisError, isAegisError } from '../errors.ts';
@@ -10,6 +10,9 @@ import type { Block } from './block.ts';
 import { LIMITS } from './limits.ts';
 
 const CID_BYTES_MAX = 128;
+/** 2^35 bytes are more than any limit. */
+const LENGTH_BYTES_MAX = 5;
+const NOTHING = new Uint8Array(0);
 
 function varint(value: number): Uint8Array {
   const out: number[] = [];
@@ -40,15 +43,23 @@ export interface CarOptions {
 }
 
 /**
- * Objects that come out may share memory with the chunks that went in: who keeps them longer than
- * the chunks copies them.
+ * Large objects are put together as their pieces come, in memory of their own, so that the pieces
+ * need not be kept and the object can be given away whole. An object that came in one piece shares
+ * the memory of that piece: who keeps it longer copies it.
  */
 export class CarDecoder {
   readonly #maxBlockBytes: number;
-  readonly #chunks: Uint8Array[] = [];
-  #have = 0;
+  #state: 'length' | 'header' | 'cid' | 'bytes' = 'length';
   #roots: readonly CID[] | undefined;
   #failed: AegisError | undefined;
+  /** Bytes of the length that have come. */
+  #lengthBytes = 0;
+  /** What is left of the frame, without what `#part` holds. */
+  #left = 0;
+  /** The header, the beginning of a frame or an object, as far as it has come. */
+  #part: Uint8Array = NOTHING;
+  #filled = 0;
+  #cid: CID | undefined;
 
   constructor(options: CarOptions = {}) {
     this.#maxBlockBytes = options.maxBlockBytes ?? LIMITS.blockBytes;
@@ -65,17 +76,17 @@ export class CarDecoder {
    */
   push(chunk: Uint8Array): Block[] {
     if (this.#failed !== undefined) throw this.#failed;
-    if (chunk.length > 0) this.#chunks.push(chunk);
-    this.#have += chunk.length;
     const blocks: Block[] = [];
     try {
-      for (let frame = this.#frame(); frame !== undefined; frame = this.#frame()) {
-        if (this.#roots === undefined) this.#roots = readHeader(frame);
-        else blocks.push(readBlock(frame, this.#maxBlockBytes));
+      for (let rest = chunk; rest.length > 0; ) {
+        if (this.#state === 'length') rest = this.#takeLength(rest);
+        else if (this.#state === 'header') rest = this.#takeHeader(rest);
+        else if (this.#state === 'cid') rest = this.#takeCid(rest, blocks);
+        else rest = this.#takeBytes(rest, blocks);
       }
     } catch (error) {
       this.#failed = isAegisError(error) ? error : bad('unreadable', error);
-      this.#chunks.length = 0;
+      this.#part = NOTHING;
       throw this.#failed;
     }
     return blocks;
@@ -84,62 +95,93 @@ export class CarDecoder {
   /** @throws {AegisError} `BAD_ENCODING` when the stream ended inside a frame. */
   end(): void {
     if (this.#failed !== undefined) throw this.#failed;
-    if (this.#have > 0 || this.#roots === undefined) throw bad('cut short');
+    const isInside = this.#state !== 'length' || this.#lengthBytes > 0;
+    if (isInside || this.#roots === undefined) throw bad('cut short');
   }
 
-  #frame(): Uint8Array | undefined {
+  #takeLength(rest: Uint8Array): Uint8Array {
+    for (let i = 0; i < rest.length; i += 1) {
+      const byte = rest[i]!;
+      this.#left += (byte & 127) * 128 ** this.#lengthBytes;
+      this.#lengthBytes += 1;
+      if (byte < 128) {
+        this.#open();
+        return rest.subarray(i + 1);
+      }
+      if (this.#lengthBytes === LENGTH_BYTES_MAX) throw bad('a length without end');
+    }
+    return NOTHING;
+  }
+
+  #open(): void {
     const isHeader = this.#roots === undefined;
     const limit = isHeader ? LIMITS.carHeaderBytes : this.#maxBlockBytes + CID_BYTES_MAX;
-    const head = this.#peekLength();
-    if (head === undefined) return undefined;
-    if (head.length > limit) {
-      throw new AegisError('TOO_LARGE', `a CAR frame of ${head.length} bytes, more than ${limit}`);
+    const length = this.#left;
+    if (length > limit) {
+      throw new AegisError('TOO_LARGE', `a CAR frame of ${length} bytes, more than ${limit}`);
     }
-    if (head.length === 0) throw bad('an empty frame');
-    if (this.#have < head.size + head.length) return undefined;
-    this.#take(head.size);
-    return this.#take(head.length);
+    if (length === 0) throw bad('an empty frame');
+    this.#lengthBytes = 0;
+    this.#filled = 0;
+    this.#state = isHeader ? 'header' : 'cid';
+    this.#part = new Uint8Array(isHeader ? length : Math.min(length, CID_BYTES_MAX));
   }
 
-  /** The length that stands next, and the bytes that it takes itself. */
-  #peekLength(): { length: number; size: number } | undefined {
-    let length = 0;
-    let scale = 1;
-    let size = 0;
-    for (const chunk of this.#chunks) {
-      for (let i = 0; i < chunk.length; i += 1) {
-        const byte = chunk[i]!;
-        length += (byte & 127) * scale;
-        scale *= 128;
-        size += 1;
-        if (byte < 128) return { length, size };
-        if (size === 5) throw bad('a length without end');
-      }
-    }
-    return undefined;
+  #takeHeader(rest: Uint8Array): Uint8Array {
+    const after = this.#fill(rest);
+    if (this.#filled < this.#part.length) return after;
+    this.#roots = readHeader(this.#part);
+    this.#close();
+    return after;
   }
 
-  #take(count: number): Uint8Array {
-    this.#have -= count;
-    const first = this.#chunks[0]!;
-    if (first.length >= count) {
-      if (first.length === count) this.#chunks.shift();
-      else this.#chunks[0] = first.subarray(count);
-      return first.subarray(0, count);
+  /** Waits for as many bytes as a CID can have: how many it has stands in its first ones. */
+  #takeCid(rest: Uint8Array, blocks: Block[]): Uint8Array {
+    const after = this.#fill(rest);
+    if (this.#filled < this.#part.length) return after;
+    const { cid, bytes: begin } = readCid(this.#part);
+    const length = this.#left + begin.length;
+    if (length > this.#maxBlockBytes) {
+      throw new AegisError('TOO_LARGE', `an object of ${length} bytes in a CAR`);
     }
-    const out = new Uint8Array(count);
-    let filled = 0;
-    let used = 0;
-    while (filled < count) {
-      const chunk = this.#chunks[used]!;
-      const part = Math.min(chunk.length, count - filled);
-      out.set(chunk.subarray(0, part), filled);
-      filled += part;
-      if (part === chunk.length) used += 1;
-      else this.#chunks[used] = chunk.subarray(part);
+    const isWhole = after.length >= this.#left;
+    const before = rest.length - after.length;
+    if (isWhole && before >= begin.length) {
+      const from = before - begin.length;
+      blocks.push({ cid, bytes: rest.subarray(from, from + length) });
+      const next = after.subarray(this.#left);
+      this.#close();
+      return next;
     }
-    this.#chunks.splice(0, used);
-    return out;
+    this.#cid = cid;
+    this.#part = new Uint8Array(Buffer.allocUnsafeSlow(length).buffer);
+    this.#part.set(begin);
+    this.#filled = begin.length;
+    this.#state = 'bytes';
+    return isWhole ? this.#takeBytes(after, blocks) : after;
+  }
+
+  #takeBytes(rest: Uint8Array, blocks: Block[]): Uint8Array {
+    const after = this.#fill(rest);
+    if (this.#filled < this.#part.length) return after;
+    blocks.push({ cid: this.#cid!, bytes: this.#part });
+    this.#close();
+    return after;
+  }
+
+  #fill(rest: Uint8Array): Uint8Array {
+    const piece = rest.subarray(0, this.#part.length - this.#filled);
+    this.#part.set(piece, this.#filled);
+    this.#filled += piece.length;
+    this.#left -= piece.length;
+    return rest.subarray(piece.length);
+  }
+
+  #close(): void {
+    this.#state = 'length';
+    this.#left = 0;
+    this.#cid = undefined;
+    this.#part = NOTHING;
   }
 }
 
@@ -159,16 +201,11 @@ function readHeader(frame: Uint8Array): readonly CID[] {
   });
 }
 
-function readBlock(frame: Uint8Array, maxBlockBytes: number): Block {
-  let cid: CID;
-  let bytes: Uint8Array;
+function readCid(begin: Uint8Array): { cid: CID; bytes: Uint8Array } {
   try {
-    [cid, bytes] = CID.decodeFirst(frame);
+    const [cid, bytes] = CID.decodeFirst(begin);
+    return { cid, bytes };
   } catch (error) {
     throw bad('a frame without a CID', error);
   }
-  if (bytes.length > maxBlockBytes) {
-    throw new AegisError('TOO_LARGE', `an object of ${bytes.length} bytes in a CAR`);
-  }
-  return { cid, bytes };
 }

@@ -6,6 +6,7 @@
 import { createCipheriv, createDecipheriv, createSecretKey, type KeyObject } from 'node:crypto';
 import type { ICryptoInterface } from '@libp2p/noise';
 import { defaultCrypto } from '@libp2p/noise/crypto';
+import { release } from './release.ts';
 
 /** Below this the WebAssembly cipher of @libp2p/noise is faster than a call into OpenSSL. */
 const NATIVE_ABOVE_BYTES = 1200;
@@ -53,6 +54,8 @@ export function noiseCrypto(): ICryptoInterface {
     // `dst` is the ciphertext without its tag, in one piece: @libp2p/noise has made the copy.
     const opened = decipher.update(dst);
     decipher.final();
+    // A copy was made for this call only; where none was needed `dst` is a view, and stays.
+    release(dst);
     return opened;
   };
 

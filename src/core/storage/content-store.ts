@@ -13,6 +13,7 @@ import { Link, type StoreDependencies } from './link.ts';
 import { packKeys, unpackKeys } from './multihash.ts';
 import type { ContentOperations, RootRow, Totals } from './protocol.ts';
 import { ownsBuffer } from './service.ts';
+import { YoungMemory } from './young-memory.ts';
 
 export interface Block {
   readonly cid: CID;
@@ -57,6 +58,7 @@ const KEYS_LENGTH_MAX = 4096;
 export class ContentStore {
   readonly #link: Link<ContentOperations>;
   readonly #gate = new ByteGate();
+  readonly #young = new YoungMemory();
 
   private constructor(link: Link<ContentOperations>) {
     this.#link = link;
@@ -85,8 +87,10 @@ export class ContentStore {
     if (blocks.length === 0) return;
     const keys = keysOf(blocks.map(({ cid }) => cid));
     const bytes = blocks.map((block) => block.bytes);
+    const sizeBytes = sum(bytes);
+    this.#young.passed(sizeBytes);
     try {
-      await this.#gate.pass(sum(bytes), () => {
+      await this.#gate.pass(sizeBytes, () => {
         const { arrays, transfer } = pack(bytes, options.transfer ?? false);
         const args = { keys, blobs: arrays, verify: options.verify };
         return this.#link.call('put', args, transfer);
@@ -102,7 +106,9 @@ export class ContentStore {
   /** Hashes and stores chunks of a file as raw leaves. Takes their memory; durable at the end. */
   async addLeaves(chunks: Uint8Array[], hash: 'blake3' | 'sha2-256'): Promise<CID[]> {
     if (chunks.length === 0) return [];
-    const keys = await this.#gate.pass(sum(chunks), () => {
+    const sizeBytes = sum(chunks);
+    this.#young.passed(sizeBytes);
+    const keys = await this.#gate.pass(sizeBytes, () => {
       const { arrays, transfer } = pack(chunks, true);
       return this.#link.call('addLeaves', { chunks: arrays, hash }, transfer);
     });
@@ -203,7 +209,9 @@ export class ContentStore {
     const asked = cids.slice(0, KEYS_LENGTH_MAX);
     try {
       const keys = keysOf(asked);
-      return await this.#link.call('getMany', { keys, verify, bytesMax: PORTION_BYTES });
+      const found = await this.#link.call('getMany', { keys, verify, bytesMax: PORTION_BYTES });
+      this.#young.passed(sum(found));
+      return found;
     } catch (error) {
       throw named(error, asked);
     }
