@@ -65,7 +65,7 @@ function hintOf(error: AegisError, view: ErrorView): string | undefined {
 }
 
 function toOperatingError(thrown: unknown, view: ErrorView): AegisError {
-  if (thrown instanceof AegisError) return thrown;
+  if (thrown instanceof AegisError) return withoutWrapping(thrown);
   if (thrown instanceof Error) {
     // A prompt that was left with Ctrl-C, or an operation whose signal was aborted.
     if (thrown.name === 'ExitPromptError' || thrown.name === 'AbortError') {
@@ -75,6 +75,16 @@ function toOperatingError(thrown: unknown, view: ErrorView): AegisError {
     if ((thrown as ParseFacts).oclif !== undefined) return usageError(thrown, view);
   }
   return toAegisError(thrown);
+}
+
+/** oclif writes around the message of an error that a flag's own parser throws. */
+function withoutWrapping(error: AegisError): AegisError {
+  const [, flag, why] =
+    /^Parsing (--\S+) \n\t(.*)\nSee more help with --help$/s.exec(error.message) ?? [];
+  if (flag === undefined) return error;
+  const { code, hint, details } = error;
+  const options = { details, cause: error, ...(hint === undefined ? {} : { hint }) };
+  return new AegisError(code, `${flag}: ${why}`, options);
 }
 
 /** Gives oclif's complaints about flags and arguments the voice of aegis. */

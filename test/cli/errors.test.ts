@@ -78,6 +78,12 @@ test('complaints of the parser get the same voice', () => {
     'aegis: error: missing required flag name',
   );
   expect(presentError(parseError('x'), view).exit).toBe(2);
+  const own = 'Parsing --timeout \n\tsoon is not a length of time\nSee more help with --help';
+  expect(of(new AegisError('USAGE', own, { hint: 'Write it as 30s.' }))).toEqual([
+    'aegis: error: --timeout: soon is not a length of time',
+    'aegis: hint: Write it as 30s.',
+    '',
+  ]);
 });
 
 test('colour is for terminals, unless it is forced', () => {
