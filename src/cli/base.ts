@@ -138,7 +138,7 @@ export abstract class BaseCommand<
     });
   }
 
-  /** Asks before something is destroyed. @throws CONFIRMATION_REQUIRED, INTERRUPTED on "no". */
+  /** Asks before something is destroyed. @throws CONFIRMATION_REQUIRED, CHECK_FAILED on "no". */
   protected async confirm(question: string): Promise<void> {
     if ((this.flags as { yes?: boolean }).yes) return;
     if (!mayAsk(this.#global['no-input'])) {
