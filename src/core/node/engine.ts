@@ -18,6 +18,7 @@ import type { Clock, Hasher, Log, Metrics } from '../ports.ts';
 import { ChainStore } from '../storage/chain-store.ts';
 import { ContentStore } from '../storage/content-store.ts';
 import { createHasher } from '../storage/hasher.ts';
+import { KIB } from '../units.ts';
 import { systemClock } from './clock.ts';
 import { Fetcher } from './fetcher.ts';
 import { HolderQuery } from './holder-query.ts';
@@ -49,6 +50,9 @@ export interface EngineDeps {
   peersChanged(): void;
   pathChanged(path: string): void;
 }
+
+/** What a peer tells of its addresses, at most about. */
+const OFFER_BYTES = 8 * KIB;
 
 interface Parts {
   readonly chain: ChainStore;
@@ -92,7 +96,12 @@ export class Engine {
       const machines = await recoverMachines({ settings, genesis, self: keystore.nodeId }, chain);
       const parts = { chain, content, hashers, host, machines, clock, lostMarker };
       const engine = new Engine(options, deps, parts);
-      await engine.#start();
+      try {
+        await engine.#start();
+      } catch (error) {
+        await engine.#halt();
+        throw error;
+      }
       return engine;
     } catch (error) {
       await Promise.all([chain.close(), content.close()]);
@@ -132,15 +141,12 @@ export class Engine {
         content,
         fetcher: this.#fetcher,
         reader,
-        history: new OwnHistory(
-          { self, quorum: quorumOf(genesis.custodians.length), marker: parts.lostMarker },
-          { host, graph: replication.graph, log: log.child('kb') },
-        ),
+        history: historyOf(options, parts, log.child('kb')),
         identity: keystore.identity,
         hasher: (name) => hashers.find((hasher) => hasher.name === name)!,
         log: log.child('kb'),
         peers: () => host.peers().map((peer) => peer.nodeId),
-        submit: (input) => this.#loop.submit(KB_MACHINE, input),
+        submit: (input) => void this.#loop.submit(KB_MACHINE, input),
         changed: deps.pathChanged,
       },
     );
@@ -150,7 +156,8 @@ export class Engine {
       book,
       host,
       log: log.child('peers'),
-      submit: (input) => this.#loop.submit(PEERS_MACHINE, input),
+      submit: (input) => void this.#loop.submit(PEERS_MACHINE, input),
+      offer: (input) => void this.#loop.offer(PEERS_MACHINE, input, OFFER_BYTES),
       changed: deps.peersChanged,
     });
     const holds = (root: CID) => replication.hasRoot(root);
@@ -174,10 +181,15 @@ export class Engine {
 
   /** Ends everything in order. Safe to call once. */
   async stop(): Promise<void> {
+    await this.#halt();
+    await Promise.all([this.#chain.close(), this.content.close()]);
+  }
+
+  /** Everything but the stores. */
+  async #halt(): Promise<void> {
     this.#fetcher.stop();
     await this.host.stop();
     await this.#loop.stop();
-    await Promise.all([this.#chain.close(), this.content.close()]);
   }
 
   /** Ends waits with an error: nothing that they wait for will come any more. */
@@ -188,9 +200,10 @@ export class Engine {
   async #start(): Promise<void> {
     const { host } = this;
     this.#listen();
-    await host.start();
+    // Before anybody can ask: nothing that is gone may be called durable.
     await this.#reportLostRoots();
     this.#loop.submit(KB_MACHINE, { type: 'start' });
+    await host.start();
     this.peers.start(this.#options.settings['node.peers']);
   }
 
@@ -218,7 +231,8 @@ export class Engine {
 
   #listen(): void {
     this.host.onEnvelope(({ from, protocol, body }) => {
-      if (protocol === KB_PROTOCOL) this.#loop.submit(KB_MACHINE, { type: 'message', from, body });
+      if (protocol !== KB_PROTOCOL) return;
+      this.#loop.offer(KB_MACHINE, { type: 'message', from, body }, body.byteLength);
     });
     this.host.onPeer(({ type, nodeId }) => {
       this.#loop.submit(KB_MACHINE, { type: type === 'up' ? 'peer-up' : 'peer-down', nodeId });
@@ -258,6 +272,14 @@ export class Engine {
       this.#loop.submit(KB_MACHINE, { type: 'lost', root });
     }
   }
+}
+
+function historyOf({ genesis, keystore }: EngineOptions, parts: Parts, log: Log): OwnHistory {
+  const { host, machines, lostMarker: marker } = parts;
+  const identityKey = keystore.identity.publicKey;
+  const quorum = quorumOf(genesis.custodians.length);
+  const options = { self: keystore.nodeId, identityKey, quorum, marker };
+  return new OwnHistory(options, { host, graph: machines.replication.graph, log });
 }
 
 /** Opens both; when one fails, the other is closed again. */

@@ -102,17 +102,16 @@ class Run {
   }
 
   async wait(signal: AbortSignal | undefined): Promise<void> {
-    if (signal === undefined) return this.done;
     this.#waiting += 1;
     const { promise, reject } = Promise.withResolvers<never>();
-    const onAbort = () => reject(signal.reason);
-    signal.addEventListener('abort', onAbort, { once: true });
+    const onAbort = () => reject(signal?.reason);
+    signal?.addEventListener('abort', onAbort, { once: true });
     try {
       await Promise.race([this.done, promise]);
     } finally {
-      signal.removeEventListener('abort', onAbort);
+      signal?.removeEventListener('abort', onAbort);
       this.#waiting -= 1;
-      if (signal.aborted && this.#waiting === 0) this.cancel(signal.reason);
+      if (signal?.aborted === true && this.#waiting === 0) this.cancel(signal.reason);
     }
   }
 
@@ -165,8 +164,18 @@ class Run {
 
   async #look({ nodes, leaves }: Action<'look'>): Promise<void> {
     const { content } = this.#deps;
-    const [found, present] = await Promise.all([content.getMany(nodes), content.has(leaves)]);
+    const [found, present] = await Promise.all([this.#sound(nodes), content.has(leaves)]);
     this.#step({ type: 'looked', nodes: found, leaves: present });
+  }
+
+  /** A damaged node would lead astray; it is set aside by the store, and so it comes again. */
+  async #sound(nodes: readonly CID[]): Promise<(Uint8Array | undefined)[]> {
+    try {
+      return await this.#deps.content.getMany(nodes, { verify: true });
+    } catch (error) {
+      if (!hasCode(error, 'BAD_HASH')) throw error;
+      return await this.#sound(nodes);
+    }
   }
 
   /** Reads one stream to its end and reports what comes. */

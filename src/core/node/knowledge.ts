@@ -6,6 +6,7 @@ import type { CID } from 'multiformats/cid';
 import type { CallContext, Download, Upload } from '../api/backend.ts';
 import type { Query, Result } from '../api/contract/endpoints.ts';
 import { AegisError, hasCode, toAegisError } from '../errors.ts';
+import { LIMITS } from '../kb/limits.ts';
 import type { Replication, ReplicationInput, ReplicationOutcome } from '../kb/replication.ts';
 import type { Outcome } from '../machine.ts';
 import { parsePath } from '../model/path.ts';
@@ -45,8 +46,7 @@ export interface KnowledgeDeps {
   readonly log: Log;
   /** Node ids that are connected now. */
   peers(): readonly string[];
-  /** False when the machine has too much to do. */
-  submit(input: ReplicationInput): boolean;
+  submit(input: ReplicationInput): void;
   /** What is shown under a path has changed. */
   changed(path: string): void;
 }
@@ -66,6 +66,8 @@ export class Knowledge {
   readonly #never = new AbortController().signal;
   /** Versions of this node are made one after another: each has the next sequence number. */
   #lastWrite: Promise<unknown> = Promise.resolve();
+  /** The version that was given to the machine last. */
+  #lastLocal: SignedVersion | undefined;
 
   constructor(options: KnowledgeOptions, deps: KnowledgeDeps) {
     this.#options = options;
@@ -78,6 +80,7 @@ export class Knowledge {
     switch (decided.type) {
       case 'version-added':
         this.#added.tell(decided.version.cidText, decided.version);
+        if (decided.version.cidText === this.#lastLocal?.cidText) this.#lastLocal = undefined;
         this.#deps.changed(decided.version.version.path);
         return;
       case 'fetchWanted':
@@ -99,6 +102,11 @@ export class Knowledge {
       }
       case 'refused': {
         const { from, error } = decided;
+        // Own versions are made one at a time, so it is the one that waits.
+        if (from === this.#options.self) {
+          this.#lastLocal = undefined;
+          this.#added.fail(error);
+        }
         const fields = { from, code: error.code, reason: error.message };
         this.#deps.log.write('warn', 'refused a message of a peer', fields);
       }
@@ -188,8 +196,10 @@ export class Knowledge {
     if (shown?.version.root.equals(imported.root) && shown.version.deleted !== true) {
       // The same content again changes nothing, so that repeating a command is harmless.
       this.#deps.submit({ type: 'stored', root: imported.root });
+      await this.#waitUntilDurable(shown);
       return { signed: shown, created: false };
     }
+    this.#checkLast();
     const { root, sizeBytes } = imported;
     const { self } = this.#options;
     const signed = createVersion(
@@ -209,11 +219,25 @@ export class Knowledge {
     );
     // Waits even for a caller that has gone: the next version needs to know that this one is in.
     const added = this.#added.wait(signed.cidText, () => true, this.#never);
-    if (!this.#deps.submit({ type: 'local', version: signed })) {
-      this.#added.fail(new AegisError('BUSY', 'the node has too much to do'));
-    }
+    this.#lastLocal = signed;
+    this.#deps.submit({ type: 'local', version: signed });
     await added;
     return { signed, created: true };
+  }
+
+  /** The graph knows a version a little before the disk does. */
+  async #waitUntilDurable(signed: SignedVersion): Promise<void> {
+    const durable = this.#replicated.wait(signed.cidText, () => true, this.#never);
+    // Answered once the facts before it are durable: one copy is here.
+    this.#deps.submit({ type: 'want', version: signed.cidText, copies: 1 });
+    await durable;
+  }
+
+  /** Two versions must not be numbered alike. @throws {AegisError} `TRY_AGAIN`. */
+  #checkLast(): void {
+    const last = this.#lastLocal;
+    if (last === undefined || this.#deps.machine.graph.get(last.cidText) !== undefined) return;
+    throw new AegisError('TRY_AGAIN', 'an earlier version still waits to be written');
   }
 
   async #waitForCopies(
@@ -299,7 +323,8 @@ export class Knowledge {
 }
 
 /** The objects of a document are its content and, at most as long again, the nodes above it. */
-const objectBytesMax = (sizeBytes: number): number => 2 * sizeBytes + 64 * MIB;
+const objectBytesMax = (sizeBytes: number): number =>
+  Math.min(2 * sizeBytes + 64 * MIB, LIMITS.rootBytes);
 
 const withSignal = (signal: AbortSignal | undefined) => (signal === undefined ? {} : { signal });
 

@@ -9,11 +9,15 @@ import { assert } from '../assert.ts';
 import { type AegisError, hasCode } from '../errors.ts';
 import type { Alarm, Envelope, LogEntry, Machine, Outcome, Ready } from '../machine.ts';
 import type { Clock, Log, Metrics } from '../ports.ts';
-import type { Instant } from '../units.ts';
+import { type Instant, MIB } from '../units.ts';
 
 export interface LoopOptions {
-  /** Inputs waiting per machine before `submit` refuses. @default 4096 */
+  /** Inputs waiting per machine before `offer` refuses. @default 4096 */
   readonly queueLengthMax?: number;
+  /** The same in bytes, as `offer` was told. @default 32 MiB */
+  readonly queueBytesMax?: number;
+  /** Steps that may wait for the disk before no more are taken. @default 4096 */
+  readonly uncommittedLengthMax?: number;
   /** Inputs stepped in one turn, so that I/O gets its share of the thread. @default 256 */
   readonly batchLengthMax?: number;
   /** Pause before a commit that met a full disk is tried again. @default 1000 */
@@ -34,11 +38,17 @@ export interface LoopDependencies {
   fatal(error: unknown): void;
 }
 
+interface Waiting {
+  readonly input: unknown;
+  readonly sizeBytes: number;
+}
+
 interface Room {
   readonly name: string;
   readonly machine: Machine<unknown>;
   readonly alarmInput: (key: string) => unknown;
-  readonly queue: unknown[];
+  readonly queue: Waiting[];
+  queueBytes: number;
   readonly alarms: Map<string, () => void>;
 }
 
@@ -54,11 +64,15 @@ export class Loop {
   #uncommitted: Batch[] = [];
   #turn: NodeJS.Immediate | undefined;
   #committing: Promise<void> | undefined;
+  readonly #stopping = Promise.withResolvers<void>();
+  #isStopping = false;
   #stopped = false;
 
   constructor(options: LoopOptions, dependencies: LoopDependencies) {
     this.#options = {
       queueLengthMax: 4096,
+      queueBytesMax: 32 * MIB,
+      uncommittedLengthMax: 4096,
       batchLengthMax: 256,
       fullDiskRetryMs: 1000,
       ...options,
@@ -69,26 +83,40 @@ export class Loop {
   /** @param alarmInput makes the input that tells the machine that an alarm of its own is due. */
   register<I>(name: string, machine: Machine<I>, alarmInput: (key: string) => I): void {
     assert(!this.#rooms.has(name), `machine ${name} is registered twice`);
-    const room = { name, machine: machine as Machine<unknown>, alarmInput, queue: [] };
-    this.#rooms.set(name, { ...room, alarms: new Map() });
+    const empty = { queue: [], queueBytes: 0, alarms: new Map() };
+    this.#rooms.set(name, { name, machine, alarmInput, ...empty });
   }
 
-  /** Queues an input. Returns false, and counts it, when the queue of that machine is full. */
+  /**
+   * Queues an input of this node itself. It is never dropped, or a machine would wait for ever for
+   * the answer to what it asked; whoever makes such inputs bounds them.
+   * @returns false once the loop has stopped.
+   */
   submit(name: string, input: unknown): boolean {
-    const room = this.#rooms.get(name);
-    assert(room !== undefined, `no machine ${name}`);
-    if (this.#stopped) return false;
-    if (room.queue.length >= this.#options.queueLengthMax) {
-      this.#deps.metrics.count('aegis_loop_dropped_inputs_total');
-      return false;
-    }
-    room.queue.push(input);
-    this.#turn ??= setImmediate(() => this.#runTurn());
-    return true;
+    return this.#push(this.#room(name), { input, sizeBytes: 0 });
   }
 
-  /** Steps what is queued, commits it, lets its effects out, and takes no more input. */
+  /**
+   * Queues an input that others can make many of, and that may get lost.
+   * @returns false, and counts it, when too much waits for that machine.
+   */
+  offer(name: string, input: unknown, sizeBytes: number): boolean {
+    const room = this.#room(name);
+    const { queueLengthMax, queueBytesMax } = this.#options;
+    if (room.queue.length < queueLengthMax && room.queueBytes + sizeBytes <= queueBytesMax) {
+      return this.#push(room, { input, sizeBytes });
+    }
+    this.#deps.metrics.count('aegis_loop_dropped_inputs_total');
+    return false;
+  }
+
+  /**
+   * Steps what is queued, commits it, lets its effects out, and takes no more input. What a full
+   * disk does not take has been shown to nobody, and is given up.
+   */
   async stop(): Promise<void> {
+    this.#isStopping = true;
+    this.#stopping.resolve();
     while (this.#turn !== undefined || this.#committing !== undefined) {
       if (this.#turn !== undefined) {
         clearImmediate(this.#turn);
@@ -103,14 +131,36 @@ export class Loop {
     }
   }
 
+  #room(name: string): Room {
+    const room = this.#rooms.get(name);
+    assert(room !== undefined, `no machine ${name}`);
+    return room;
+  }
+
+  #push(room: Room, waiting: Waiting): boolean {
+    if (this.#stopped) return false;
+    room.queue.push(waiting);
+    room.queueBytes += waiting.sizeBytes;
+    this.#wake();
+    return true;
+  }
+
+  /** While the disk takes nothing, what comes waits in the queues, which are bounded. */
+  #wake(): void {
+    if (this.#stopped || this.#uncommitted.length >= this.#options.uncommittedLengthMax) return;
+    this.#turn ??= setImmediate(() => this.#runTurn());
+  }
+
   #runTurn(): void {
     this.#turn = undefined;
     const now = this.#deps.clock.now();
     let more = false;
     try {
       for (const room of this.#rooms.values()) {
-        const inputs = room.queue.splice(0, this.#options.batchLengthMax);
-        for (const input of inputs) this.#accept(room, room.machine.step(input, now));
+        for (const { input, sizeBytes } of room.queue.splice(0, this.#options.batchLengthMax)) {
+          room.queueBytes -= sizeBytes;
+          this.#accept(room, room.machine.step(input, now));
+        }
         more ||= room.queue.length > 0;
       }
     } catch (error) {
@@ -118,7 +168,7 @@ export class Loop {
       this.#deps.fatal(error);
       return;
     }
-    if (more) this.#turn = setImmediate(() => this.#runTurn());
+    if (more) this.#wake();
     this.#flush();
   }
 
@@ -129,14 +179,16 @@ export class Loop {
   }
 
   #flush(): void {
-    if (this.#committing !== undefined || this.#uncommitted.length === 0) return;
+    if (this.#stopped || this.#committing !== undefined || this.#uncommitted.length === 0) return;
     if (this.#uncommitted.every((batch) => batch.ready.entries.length === 0)) {
       this.#release(this.#take());
       return;
     }
     this.#committing = this.#commit(this.#take()).finally(() => {
       this.#committing = undefined;
-      if (!this.#stopped) this.#flush();
+      if (this.#stopped) return;
+      this.#flush();
+      if ([...this.#rooms.values()].some((room) => room.queue.length > 0)) this.#wake();
     });
   }
 
@@ -149,29 +201,41 @@ export class Loop {
   async #commit(batches: Batch[]): Promise<void> {
     const entries = batches.flatMap((batch) => batch.ready.entries);
     try {
-      await this.#commitThroughFullDisk(entries);
-      this.#release(batches);
+      if (await this.#commitThroughFullDisk(entries)) this.#release(batches);
     } catch (error) {
       this.#stopped = true;
       this.#deps.fatal(error);
     }
   }
 
-  /** A full disk rolls the transaction back cleanly, so the same entries may be tried again. */
-  async #commitThroughFullDisk(entries: readonly LogEntry[]): Promise<void> {
+  /**
+   * A full disk rolls the transaction back cleanly, so the same entries may be tried again.
+   * @returns false when the loop stops first: nothing may be committed behind a gap.
+   */
+  async #commitThroughFullDisk(entries: readonly LogEntry[]): Promise<boolean> {
     for (;;) {
       try {
         await this.#deps.commit(entries);
-        return;
+        return true;
       } catch (error) {
-        if (!hasCode(error, 'DISK_FULL') || this.#stopped) throw error;
+        if (!hasCode(error, 'DISK_FULL')) throw error;
         this.#deps.blocked(error);
       }
-      const { clock } = this.#deps;
-      await new Promise<void>((resolve) => {
-        clock.wakeAt((clock.now() + this.#options.fullDiskRetryMs) as Instant, resolve);
-      });
+      if (!this.#isStopping) await this.#pause();
+      if (!this.#isStopping) continue;
+      this.#stopped = true;
+      return false;
     }
+  }
+
+  /** Until the disk is tried again, or the loop stops. */
+  async #pause(): Promise<void> {
+    const { clock } = this.#deps;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const at = (clock.now() + this.#options.fullDiskRetryMs) as Instant;
+    const cancel = clock.wakeAt(at, resolve);
+    await Promise.race([promise, this.#stopping.promise]);
+    cancel();
   }
 
   #release(batches: readonly Batch[]): void {
@@ -188,10 +252,7 @@ export class Loop {
     if (alarm.at === undefined || this.#stopped) return;
     const cancel = this.#deps.clock.wakeAt(alarm.at, () => {
       room.alarms.delete(alarm.key);
-      // A dropped alarm would be lost for ever, so a full queue makes it wait.
-      if (!this.submit(room.name, room.alarmInput(alarm.key)) && !this.#stopped) {
-        this.#arm(room, { key: alarm.key, at: (this.#deps.clock.now() + 100) as Instant });
-      }
+      this.submit(room.name, room.alarmInput(alarm.key));
     });
     room.alarms.set(alarm.key, cancel);
   }

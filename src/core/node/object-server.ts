@@ -35,6 +35,8 @@ export class ObjectServer {
     const wanted = decodeFetchRequest(request);
     const serving = new Serving(wanted);
     let next = this.#read(serving);
+    // The reader may be gone already, and then nobody awaits this.
+    next?.catch(() => {});
     while (next !== undefined && !out.signal.aborted) {
       const found = await next;
       const chunks = serving.give(found);

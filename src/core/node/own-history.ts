@@ -1,23 +1,25 @@
 /**
  * Keeps this node from numbering two versions alike. A home that was restored from a backup, or
  * whose facts were damaged and set aside, does not know what it has signed before; its peers do.
- * So before the first version of each run the node listens: it asks them for its own last number.
+ * So before the first version of each run the node listens: it asks them for its own last version.
+ * A number alone would be an easy lie, and would keep this node from ever writing again.
  */
 import { rm } from 'node:fs/promises';
 import { AegisError, toAegisError } from '../errors.ts';
 import { statIfPresent, writeFileAtomic } from '../files.ts';
 import type { VersionGraph } from '../kb/versions.ts';
+import { openVersion, VERSION_BYTES_MAX } from '../model/version.ts';
 import type { Host } from '../network/host.ts';
 import type { Log } from '../ports.ts';
 
-const METHOD = 'kb/sequence';
+const METHOD = 'kb/last';
 const TIMEOUT_MS = 3000;
 const NODE_ID_BYTES_MAX = 64;
-const SEQUENCE_BYTES = 8;
 
 export interface OwnHistoryOptions {
   /** Node id of this node. */
   readonly self: string;
+  readonly identityKey: Uint8Array;
   /** Nodes of which one at least knows all that was acknowledged: n - f, this one among them. */
   readonly quorum: number;
   /** Beside the facts; there while they are known to be incomplete. */
@@ -51,7 +53,7 @@ export class OwnHistory {
   constructor(options: OwnHistoryOptions, deps: OwnHistoryDeps) {
     this.#options = options;
     this.#deps = deps;
-    deps.host.handle(METHOD, async (_from, body) => encodeSequence(this.#last(readNodeId(body))));
+    deps.host.handle(METHOD, async (_from, body) => this.#lastBytes(readNodeId(body)));
   }
 
   /**
@@ -62,6 +64,7 @@ export class OwnHistory {
   async check(): Promise<void> {
     if (this.#isWhole) return;
     const { self, quorum, marker } = this.#options;
+    const { graph } = this.#deps;
     const peers = this.#deps.host.peers().map((peer) => peer.nodeId);
     const answers = await Promise.all(peers.map((nodeId) => this.#ask(nodeId)));
     const known = answers.filter((sequence) => sequence !== undefined);
@@ -72,7 +75,7 @@ export class OwnHistory {
         hint: `It needs ${quorum - 1} of them before it writes again. See: aegis peers`,
       });
     }
-    const last = this.#last(self);
+    const last = graph.nextSequence(self) - 1;
     const greatest = Math.max(0, ...known);
     if (greatest > last) {
       const message = `this node has ${last} of its own ${greatest} versions back from its peers`;
@@ -82,11 +85,16 @@ export class OwnHistory {
     this.#isWhole = true;
   }
 
+  /** How far a peer knows this node. What it cannot prove does not count as an answer. */
   async #ask(nodeId: string): Promise<number | undefined> {
-    const body = new TextEncoder().encode(this.#options.self);
-    const options = { timeoutMs: TIMEOUT_MS, maxReplyBytes: SEQUENCE_BYTES };
+    const { self, identityKey } = this.#options;
+    const body = new TextEncoder().encode(self);
+    const options = { timeoutMs: TIMEOUT_MS, maxReplyBytes: VERSION_BYTES_MAX };
     try {
-      return decodeSequence(await this.#deps.host.request(nodeId, METHOD, body, options));
+      const reply = await this.#deps.host.request(nodeId, METHOD, body, options);
+      if (reply.length === 0) return 0;
+      const keyOf = (author: string) => (author === self ? identityKey : undefined);
+      return openVersion(reply, keyOf).version.sequence;
     } catch (error) {
       const { code, message } = toAegisError(error);
       const fields = { peer: nodeId, code, reason: message };
@@ -95,27 +103,15 @@ export class OwnHistory {
     }
   }
 
-  #last(author: string): number {
-    return this.#deps.graph.nextSequence(author) - 1;
+  /** The signed bytes of the last version of an author; none when there is none. */
+  #lastBytes(author: string): Uint8Array {
+    const log = this.#deps.graph.author(author);
+    const [last] = log.between(log.sequence, log.sequence);
+    return last?.bytes ?? new Uint8Array();
   }
 }
 
 function readNodeId(bytes: Uint8Array): string {
   if (bytes.length > NODE_ID_BYTES_MAX) throw new AegisError('TOO_LARGE', 'that is no node id');
   return new TextDecoder().decode(bytes);
-}
-
-/** An unsigned number of 64 bits, most significant byte first. */
-function encodeSequence(sequence: number): Uint8Array {
-  const bytes = new Uint8Array(SEQUENCE_BYTES);
-  new DataView(bytes.buffer).setBigUint64(0, BigInt(sequence));
-  return bytes;
-}
-
-/** @throws {AegisError} `BAD_ENCODING`. */
-function decodeSequence(bytes: Uint8Array): number {
-  if (bytes.length !== SEQUENCE_BYTES) throw new AegisError('BAD_ENCODING', 'that is no number');
-  const sequence = Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0));
-  if (!Number.isSafeInteger(sequence)) throw new AegisError('BAD_ENCODING', 'a number beyond 2^53');
-  return sequence;
 }
