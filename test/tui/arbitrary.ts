@@ -35,7 +35,7 @@ const anyEntry = fc
     sizeBytes: figure,
     heads: fc.nat(3),
     time: fc.oneof(fc.nat(100_000).map(isoBefore), name),
-    replicas: fc.record({ wanted: fc.nat(3), confirmed: fc.nat(3) }),
+    replicas: fc.record({ wanted: fc.nat(3), confirmed: fc.option(fc.nat(3)) }),
   })
   .map(entry);
 

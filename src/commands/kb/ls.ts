@@ -65,7 +65,10 @@ export default class KbLs extends BaseCommand<typeof KbLs, Reply<'kb.ls'>> {
         { title: 'SIZE', cell: (entry) => bytes(entry.sizeBytes), align: 'right' },
         { title: 'AGE', cell: (entry) => ago(entry.time) },
         { title: 'AUTHOR', cell: (entry) => entry.authorName ?? entry.author.slice(0, 14) },
-        { title: 'COPIES', cell: ({ replicas }) => `${replicas.confirmed}/${replicas.wanted}` },
+        {
+          title: 'COPIES',
+          cell: ({ replicas }) => `${replicas.confirmed ?? '?'}/${replicas.wanted}`,
+        },
         { title: 'HEADS', cell: (entry) => entry.heads, align: 'right' },
         { title: 'HERE', cell: (entry) => (entry.local ? 'yes' : 'no') },
       ],

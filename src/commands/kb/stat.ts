@@ -36,8 +36,13 @@ export default class KbStat extends BaseCommand<typeof KbStat, Reply<'kb.stat'>>
       ['time', `${stat.time} (${ago(stat.time)})`],
       ['message', stat.message === null ? undefined : safeText(stat.message)],
       ['heads', stat.heads === 1 ? '1' : this.paint.yellow(`${stat.heads} (see aegis kb log)`)],
-      ['copies', `${stat.replicas.confirmed} durable, ${stat.replicas.wanted} wanted`],
+      ['copies', copiesText(stat.replicas)],
       ['held here', stat.local ? 'yes' : 'no'],
     ]);
   }
 }
+
+const copiesText = ({ wanted, confirmed }: Reply<'kb.stat'>['replicas']): string =>
+  confirmed === null
+    ? `${wanted} wanted; the holders do not report to this node: aegis kb where`
+    : `${confirmed} durable, ${wanted} wanted`;

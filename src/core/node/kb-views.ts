@@ -7,7 +7,7 @@ import { BLAKE3 } from '../kb/block.ts';
 import type { Replication } from '../kb/replication.ts';
 import type { Member } from '../model/genesis.ts';
 import { parsePath } from '../model/path.ts';
-import type { SignedVersion } from '../model/version.ts';
+import type { SignedVersion, Version } from '../model/version.ts';
 import type { ContentStore } from '../storage/content-store.ts';
 import { Exporter } from './export.ts';
 import type { ObjectReader } from './object-reader.ts';
@@ -169,7 +169,7 @@ export class KbViews {
       authorName: members.get(version.author)?.name ?? null,
       time: new Date(version.time).toISOString(),
       heads: machine.graph.heads(version.path).length,
-      replicas: this.#replicas(version.root),
+      replicas: this.#reported(version),
       local: local?.complete === true,
     };
   }
@@ -192,6 +192,13 @@ export class KbViews {
       head: heads.has(cidText),
       shown: cidText === shown,
     };
+  }
+
+  /** Holders report to the author and to the placed nodes; others do not know of their copies. */
+  #reported({ root, author }: Version): KbEntry['replicas'] {
+    const { self, machine } = this.#deps;
+    const isTold = author === self || machine.holders(root).placed.includes(self);
+    return isTold ? this.#replicas(root) : { ...this.#replicas(root), confirmed: null };
   }
 
   #replicas(root: CID): { wanted: number; confirmed: number } {

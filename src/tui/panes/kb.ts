@@ -8,10 +8,13 @@ import { facts } from './facts.ts';
 
 const author = (entry: KbEntry): string => entry.authorName ?? entry.author;
 
-const copies = ({ replicas }: KbEntry): string => `${replicas.confirmed}/${replicas.wanted}`;
+const copies = ({ replicas }: KbEntry): string => `${replicas.confirmed ?? '?'}/${replicas.wanted}`;
 
-const copiesTone = ({ replicas }: KbEntry): Tone =>
-  replicas.confirmed >= replicas.wanted ? 'good' : replicas.confirmed > 1 ? 'warn' : 'bad';
+function copiesTone({ replicas: { wanted, confirmed } }: KbEntry): Tone {
+  if (confirmed === null) return 'faint';
+  if (confirmed >= wanted) return 'good';
+  return confirmed > 1 ? 'warn' : 'bad';
+}
 
 const known: readonly Column<KbEntry>[] = [
   {
@@ -40,7 +43,8 @@ const known: readonly Column<KbEntry>[] = [
     drop: 0,
     cell: copies,
     tone: copiesTone,
-    value: ({ replicas }) => replicas.confirmed - replicas.wanted,
+    // Those that nobody told this node about are no worry of its operator.
+    value: ({ replicas }) => (replicas.confirmed ?? replicas.wanted) - replicas.wanted,
   },
 ];
 

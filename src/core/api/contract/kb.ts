@@ -21,6 +21,8 @@ import {
 /** A path of the knowledge base; `model/path.ts` holds the exact rules. */
 const path = word;
 const replicas = v.object({ wanted: count, confirmed: count });
+/** `null`: the version does not concern this node, so its holders report to others. */
+const reported = v.object({ wanted: count, confirmed: v.nullable(count) });
 
 const entry = {
   path: v.string(),
@@ -36,7 +38,7 @@ const entry = {
   time,
   /** More than one: the path has versions that do not know of each other. */
   heads: count,
-  replicas,
+  replicas: reported,
   /** Whether this node holds the whole content. */
   local: v.boolean(),
 };
