@@ -11,11 +11,14 @@ interface Manifest {
   readonly commands: Readonly<Record<string, Command>>;
 }
 interface Command {
+  readonly id: string;
   readonly flags: Readonly<Record<string, Flag>>;
+  readonly examples: readonly (string | { readonly command: string })[];
 }
 interface Flag {
-  readonly type: 'boolean' | 'option';
   readonly char?: string;
+  /** `--no-name` turns it off. */
+  readonly allowNo?: boolean;
 }
 
 const PAGES = ['README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', ...globSync('docs/*.md')].toSorted();
@@ -79,9 +82,13 @@ function commandFault(line: string): string | undefined {
   if (/^(help|--version|--help)$/.test(first)) return undefined;
   if (id.length === 0) return first === '' ? undefined : 'no such command';
   const command = commands[id.join(':')];
-  if (command === undefined) return words.length === id.length ? undefined : 'no such command';
-  const known = Object.entries(command.flags).flatMap(([name, { char }]) => [
+  if (command === undefined) {
+    const rest = words.filter((word) => !id.includes(word) && word !== '--help');
+    return rest.length === 0 ? undefined : 'no such command';
+  }
+  const known = Object.entries(command.flags).flatMap(([name, { char, allowNo }]) => [
     `--${name}`,
+    ...(allowNo === true ? [`--no-${name}`] : []),
     ...(char === undefined ? [] : [`-${char}`]),
   ]);
   const unknown = flags.find((flag) => flag !== '--help' && !known.includes(flag.split('=')[0]!));
@@ -99,6 +106,34 @@ describe('what the documentation names', () => {
 
   test.each(pages)('exists: commands in $file', ({ text }) => {
     const faults = commandLines(text).map((line) => [line, commandFault(line)]);
+    expect(faults.filter(([, fault]) => fault !== undefined)).toEqual([]);
+  });
+
+  test('exists: commands in the examples of commands', () => {
+    const lines = Object.values(commands).flatMap(({ id, examples }) =>
+      examples.flatMap((example) => {
+        const text = typeof example === 'string' ? example : example.command;
+        const command = text
+          .replaceAll('<%= config.bin %>', 'aegis')
+          .replaceAll('<%= command.id %>', id.replaceAll(':', ' '));
+        return commandLines(`\`\`\`sh\n${command}\n\`\`\``);
+      }),
+    );
+    expect(lines.length).toBeGreaterThan(Object.keys(commands).length);
+    const faults = lines.map((line) => [line, commandFault(line)]);
+    expect(faults.filter(([, fault]) => fault !== undefined)).toEqual([]);
+  });
+
+  test('exists: commands in hints and notes of the sources', () => {
+    const topics = new Set(Object.keys(commands).map((id) => id.split(':')[0]!));
+    const pattern = /\baegis ([a-z]+)((?: (?:--)?[a-z][a-z-]*| [A-Z]+)*)/g;
+    const lines = globSync('src/**/*.{ts,tsx}').flatMap((file) =>
+      [...read(file).matchAll(pattern)]
+        .filter(([, first]) => topics.has(first!))
+        .map(([line]) => line),
+    );
+    expect(lines.length).toBeGreaterThan(50);
+    const faults = [...new Set(lines)].map((line) => [line, commandFault(line)]);
     expect(faults.filter(([, fault]) => fault !== undefined)).toEqual([]);
   });
 
