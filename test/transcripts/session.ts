@@ -95,7 +95,7 @@ export class Session {
 
 /** The daemons that have written down their pid somewhere below `dir`, if they run from there. */
 function daemonPids(dir: string): number[] {
-  return globSync('**/run/daemon.json', { cwd: dir }).flatMap((file) => {
+  return globSync('**/run/daemon.lock.json', { cwd: dir }).flatMap((file) => {
     const { pid } = JSON.parse(readFileSync(join(dir, file), 'utf8')) as { pid?: number };
     if (pid === undefined || !existsSync(`/proc/${pid}/environ`)) return [];
     return readFileSync(`/proc/${pid}/environ`, 'utf8').includes(dir) ? [pid] : [];

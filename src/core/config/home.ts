@@ -26,7 +26,6 @@ export interface HomePaths {
   readonly socket: string;
   readonly readToken: string;
   readonly adminToken: string;
-  readonly daemonInfo: string;
 }
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -98,7 +97,6 @@ function layOut({ config, keys, data, state, run }: Roots): HomePaths {
     socket: join(run, 'api.sock'),
     readToken: join(run, 'read.token'),
     adminToken: join(run, 'admin.token'),
-    daemonInfo: join(run, 'daemon.json'),
   };
 }
 

@@ -36,7 +36,6 @@ test('--home wins over AEGIS_HOME, and holds everything', () => {
     socket: '/h/run/api.sock',
     readToken: '/h/run/read.token',
     adminToken: '/h/run/admin.token',
-    daemonInfo: '/h/run/daemon.json',
   });
   expect(resolveHome({ env: { AEGIS_HOME: '/other' } }).label).toBe('/other');
   expect(resolveHome({ home: 'here', env: {} }).keys).toBe(join(process.cwd(), 'here', 'keys'));
