@@ -1,0 +1,85 @@
+/** Real daemons for the bench, in a directory that goes away. */
+import { readFileSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { VERSION } from '../../src/cli/version.ts';
+import { Client } from '../../src/core/api/client/client.ts';
+import { resolveHome } from '../../src/core/config/home.ts';
+import { Devnet } from '../../src/core/node/devnet.ts';
+import { BIN, until } from './processes.ts';
+
+export interface BenchNode {
+  readonly home: string;
+  readonly pid: number;
+  readonly client: Client;
+}
+
+export interface ClusterOptions {
+  readonly size: number;
+  /** Share of the replicas, node by node. */
+  readonly storageWeights?: readonly number[];
+}
+
+export interface BenchCluster {
+  readonly dir: string;
+  readonly nodes: readonly BenchNode[];
+  /** From each start of a daemon to its READY, one after the other. */
+  readonly startMs: readonly number[];
+}
+
+/** Starts a cluster, waits until everybody knows everybody, and stops it after `use`. */
+export async function withCluster<T>(
+  options: ClusterOptions,
+  use: (cluster: BenchCluster) => Promise<T>,
+): Promise<T> {
+  return await withDirectory(async (dir) => {
+    const devnet = await Devnet.create({ dir: join(dir, 'net'), bin: BIN, version: VERSION }, options);
+    try {
+      const startMs: number[] = [];
+      for (const { name } of devnet.nodes) {
+        const from = performance.now();
+        await devnet.resume(name);
+        startMs.push(performance.now() - from);
+      }
+      const nodes = (await devnet.status()).map(({ home, pid }) => ({
+        home,
+        pid: pid!,
+        client: clientOf(home),
+      }));
+      for (const node of nodes) await connected(node, options.size - 1);
+      return await use({ dir, nodes, startMs });
+    } finally {
+      await devnet.down();
+    }
+  });
+}
+
+export async function withDirectory<T>(use: (dir: string) => Promise<T>): Promise<T> {
+  const dir = await mkdtemp(join(tmpdir(), 'aegis-bench-'));
+  try {
+    return await use(dir);
+  } finally {
+    await rm(dir, { recursive: true, force: true });
+  }
+}
+
+/** Resolves when a node has learnt of a version. */
+export async function knows({ client }: BenchNode, path: string): Promise<void> {
+  await until(`the version of ${path}`, async () => {
+    const { entries } = await client.call('kb.ls', { query: { prefix: '', recursive: true } });
+    return entries.some((entry) => entry.path === path) ? true : undefined;
+  });
+}
+
+function clientOf(home: string): Client {
+  const { socket, adminToken } = resolveHome({ home, env: {} });
+  return new Client({ socket, token: readFileSync(adminToken, 'utf8').trim(), timeoutMs: 60_000 });
+}
+
+async function connected({ client }: BenchNode, peers: number): Promise<void> {
+  await until(`${peers} connected peers`, async () => {
+    const status = await client.call('node.status');
+    return status.peers.connected === peers ? true : undefined;
+  });
+}
