@@ -3,8 +3,8 @@
  * temporary name beside their place and renamed when they are complete.
  */
 import { randomBytes } from 'node:crypto';
-import { constants } from 'node:fs';
-import { type FileHandle, link, mkdir, open, rename, rm, unlink } from 'node:fs/promises';
+import { closeSync, constants, mkdirSync, openSync, writeSync } from 'node:fs';
+import { link, mkdir, open, rename, rm, unlink } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import type { TreeEntry } from '../../core/api/backend.ts';
 import { AegisError, toAegisError } from '../../core/errors.ts';
@@ -34,10 +34,10 @@ export async function writeFileTarget(
   const there = await statIfPresent(path);
   if (there?.isDirectory()) throw exists(options.path);
   // A device or a fifo is written to, never replaced.
-  if (there?.isCharacterDevice() || there?.isFIFO()) return await fill(path, bytes, 'w');
+  if (there?.isCharacterDevice() || there?.isFIFO()) return await pour(path, bytes);
   const temporary = besides(path);
   try {
-    await fill(temporary, bytes, 'wx');
+    await fill(temporary, bytes);
     await moveFile(temporary, path, options);
   } catch (error) {
     await rm(temporary, { force: true }).catch(() => {});
@@ -70,7 +70,8 @@ export async function writeTreeTarget(
   const temporary = besides(path);
   try {
     await mkdir(temporary);
-    for await (const entry of entries) await writeEntry(temporary, entry);
+    const made = new Set<string>();
+    for await (const entry of entries) await writeEntry(temporary, entry, made);
     await moveDirectory(temporary, path, options);
   } catch (error) {
     await rm(temporary, { recursive: true, force: true }).catch(() => {});
@@ -79,21 +80,23 @@ export async function writeTreeTarget(
 }
 
 /** The path has been checked by `unpackTar`, and every parent is a directory made here. */
-async function writeEntry(root: string, entry: TreeEntry): Promise<void> {
+async function writeEntry(root: string, entry: TreeEntry, made: Set<string>): Promise<void> {
   const path = join(root, entry.path);
   try {
-    if (entry.kind === 'directory') {
-      await mkdir(path, { recursive: true });
-      return;
-    }
-    await mkdir(dirname(path), { recursive: true });
-    await fill(path, entry.bytes, 'wx');
+    makeDirectory(entry.kind === 'directory' ? path : dirname(path), made);
+    if (entry.kind === 'file') await fill(path, entry.bytes);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code !== 'EEXIST' && code !== 'ENOTDIR' && code !== 'ENAMETOOLONG') throw error;
     const name = JSON.stringify(entry.path);
     throw new AegisError('BAD_DATA', `${name} cannot be a file here: ${code}`, { cause: error });
   }
+}
+
+function makeDirectory(path: string, made: Set<string>): void {
+  if (made.has(path)) return;
+  mkdirSync(path, { recursive: true });
+  made.add(path);
 }
 
 async function moveDirectory(from: string, to: string, options: TargetOptions): Promise<void> {
@@ -106,24 +109,35 @@ async function moveDirectory(from: string, to: string, options: TargetOptions): 
   await rm(old, { recursive: true, force: true });
 }
 
-async function fill(
-  path: string,
-  bytes: AsyncIterable<Uint8Array>,
-  flag: 'w' | 'wx',
-): Promise<void> {
-  const exclusive = constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
-  const file = await open(path, constants.O_WRONLY | (flag === 'wx' ? exclusive : 0), 0o666);
+/**
+ * Makes a file. The calls wait: for a thousand small files, handing each call to another thread
+ * took several times as long as the calls themselves.
+ */
+async function fill(path: string, bytes: AsyncIterable<Uint8Array>): Promise<void> {
+  const { O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } = constants;
+  const file = openSync(path, O_CREAT | O_EXCL | O_NOFOLLOW | O_WRONLY, 0o666);
   try {
-    for await (const chunk of bytes) await writeAll(file, chunk);
+    for await (const chunk of bytes) {
+      for (let at = 0; at < chunk.byteLength; ) {
+        at += writeSync(file, chunk, at, chunk.byteLength - at);
+      }
+    }
   } finally {
-    await file.close();
+    closeSync(file);
   }
 }
 
-async function writeAll(file: FileHandle, chunk: Uint8Array): Promise<void> {
-  for (let at = 0; at < chunk.byteLength; ) {
-    const { bytesWritten } = await file.write(chunk, at, chunk.byteLength - at);
-    at += bytesWritten;
+/** Writes to a device or a fifo: it may keep its writers waiting, and Ctrl-C must work then. */
+async function pour(path: string, bytes: AsyncIterable<Uint8Array>): Promise<void> {
+  const file = await open(path, constants.O_WRONLY);
+  try {
+    for await (const chunk of bytes) {
+      for (let at = 0; at < chunk.byteLength; ) {
+        at += (await file.write(chunk, at, chunk.byteLength - at)).bytesWritten;
+      }
+    }
+  } finally {
+    await file.close();
   }
 }
 

@@ -2,8 +2,8 @@
  * Lists a directory for upload, before a byte of it is read: what cannot be stored is refused here
  * and by name. Names are read as bytes, because a file system has names that are not UTF-8.
  */
-import type { Stats } from 'node:fs';
-import { lstat, readdir, realpath, stat } from 'node:fs/promises';
+import { lstatSync, type Stats } from 'node:fs';
+import { readdir, realpath, stat } from 'node:fs/promises';
 import { AegisError, hasCode, toAegisError } from '../../core/errors.ts';
 
 export interface WalkLimits {
@@ -85,7 +85,7 @@ class Walker {
 
   async #entry(absolute: Buffer, path: string, trail: readonly Buffer[]): Promise<void> {
     try {
-      const own = await lstat(absolute);
+      const own = lstatSync(absolute);
       const real = own.isSymbolicLink() ? await this.#resolve(absolute, path) : absolute;
       const stats = own.isSymbolicLink() ? await stat(real) : own;
       if (stats.isFile()) {
