@@ -14,6 +14,8 @@ type Message<T extends KbMessage['type']> = Extract<KbMessage, { type: T }>;
 const PAGE_BYTES = LIMITS.messageBytes - 64 * KIB;
 /** A range of this many sequences is sent, not cut further. */
 const RANGE_SEND = 8;
+/** Pages in answer to one message: what does not fit is a matter of the next vector. */
+const PAGES_MAX = 4;
 /** Authors whose differences are followed up in answer to one vector. */
 const DIFFERENCES_MAX = 4;
 
@@ -72,11 +74,8 @@ export function answerRanges(graph: VersionGraph, message: Message<'ranges'>): K
   const short = differs.filter(({ from, to }) => to - from < RANGE_SEND);
   const long = differs.find(({ from, to }) => to - from >= RANGE_SEND);
   const answers: KbMessage[] = [];
-  const versions = short
-    .flatMap(({ from, to }) => [...log.between(from, to)])
-    .map(({ bytes }) => bytes);
-  for (let i = 0; i < versions.length; i += LIMITS.messageVersions) {
-    const page = versions.slice(i, i + LIMITS.messageVersions);
+  const versions = short.flatMap(({ from, to }) => [...log.between(from, to)]);
+  for (const page of pagesOf(versions.map(({ bytes }) => bytes)).slice(0, PAGES_MAX)) {
     answers.push({ type: 'versions', versions: page, isMore: false });
   }
   if (hops === 0) return answers;
@@ -86,6 +85,22 @@ export function answerRanges(graph: VersionGraph, message: Message<'ranges'>): K
     answers.push({ type: 'ranges', author, ranges: cut(long, log), hops: hops - 1 });
   }
   return answers;
+}
+
+function pagesOf(versions: readonly Uint8Array[]): Uint8Array[][] {
+  const pages: Uint8Array[][] = [];
+  let pageBytes = 0;
+  for (const bytes of versions) {
+    const page = pages.at(-1);
+    const isFull =
+      page === undefined ||
+      page.length === LIMITS.messageVersions ||
+      pageBytes + bytes.length > PAGE_BYTES;
+    if (isFull) pages.push([bytes]);
+    else page.push(bytes);
+    pageBytes = isFull ? bytes.length : pageBytes + bytes.length;
+  }
+  return pages;
 }
 
 function cut(

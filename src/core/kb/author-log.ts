@@ -39,12 +39,24 @@ const CHECKPOINT = 256;
 export class AuthorLog {
   /** Sequence 1 stands at index 0. */
   readonly #at: SignedVersion[][] = [];
+  #count = 0;
+  #sizeBytes = 0;
   /** The digest of the first `CHECKPOINT * i` sequences, as far as it has been asked for. */
   #checkpoints: Uint8Array[] = [new Uint8Array(DIGEST_BYTES)];
 
   /** The greatest sequence; 0 when there is none. */
   get sequence(): number {
     return this.#at.length;
+  }
+
+  /** Versions of all sequences. */
+  get count(): number {
+    return this.#count;
+  }
+
+  /** Bytes of all versions, signed. */
+  get sizeBytes(): number {
+    return this.#sizeBytes;
   }
 
   /** Whether the version of this sequence could be added now. */
@@ -56,8 +68,10 @@ export class AuthorLog {
   add(version: SignedVersion): readonly SignedVersion[] {
     const index = version.version.sequence - 1;
     assert(index <= this.#at.length, 'a version is added after the one before it');
-    const all = [...(this.#at[index] ?? []), version];
-    this.#at[index] = all.toSorted((a, b) => (a.cidText < b.cidText ? -1 : 1));
+    const others = this.#at[index] ?? [];
+    this.#at[index] = others.toSpliced(placeOf(others, version), 0, version);
+    this.#count += 1;
+    this.#sizeBytes += version.bytes.length;
     this.#checkpoints = this.#checkpoints.slice(0, Math.floor(index / CHECKPOINT) + 1);
     return this.#at[index];
   }
@@ -95,4 +109,16 @@ export class AuthorLog {
     for (const version of this.between(from, to)) digest.toggle(memberOf(version));
     return digest;
   }
+}
+
+/** By bisection: an author may have signed very many versions of one sequence. */
+function placeOf(sorted: readonly SignedVersion[], { cidText }: SignedVersion): number {
+  let from = 0;
+  let to = sorted.length;
+  while (from < to) {
+    const middle = (from + to) >>> 1;
+    if (sorted[middle]!.cidText < cidText) from = middle + 1;
+    else to = middle;
+  }
+  return from;
 }

@@ -48,8 +48,10 @@ export const LIMITS = {
   /** Versions that wait for a parent: in all, and of one author. */
   orphans: 4096,
   orphansPerAuthor: 512,
-  /** Versions kept. */
+  /** Versions kept: in all, and of one author, which may also not have more than so many bytes. */
   versions: 1_000_000,
+  versionsPerAuthor: 250_000,
+  versionBytesPerAuthor: 128 * MIB,
 } as const;
 
 /** Leaves of a file, and links of a node above them (profile `unixfs-v1-2025`, IPIP-499). */

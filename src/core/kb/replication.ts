@@ -233,7 +233,8 @@ export class Replication implements Machine<ReplicationInput> {
   }
 
   #want({ version }: Account): void {
-    this.#wants.add(version.version.root, version.version.sizeBytes);
+    const { root, sizeBytes, author } = version.version;
+    this.#wants.add(root, sizeBytes, author);
   }
 
   #stored(root: CID): void {

@@ -13,6 +13,10 @@ import { Orphans } from './orphans.ts';
 export interface VersionGraphOptions {
   /** @default 1,000,000 */
   readonly maxVersions?: number;
+  /** @default 250,000 */
+  readonly maxVersionsPerAuthor?: number;
+  /** @default 128 MiB */
+  readonly maxBytesPerAuthor?: number;
   /** @default 4,096 */
   readonly maxOrphans?: number;
   /** @default 512 */
@@ -50,18 +54,37 @@ const compareShown = (a: SignedVersion, b: SignedVersion): number =>
   a.version.time - b.version.time ||
   Number(a.cidText > b.cidText) - Number(a.cidText < b.cidText);
 
+/** The heads of one path. */
+interface Heads {
+  readonly all: Map<string, SignedVersion>;
+  /** The greatest of them. Kept, since a path may have very many. */
+  shown: SignedVersion | undefined;
+}
+
+const greatestOf = (versions: Iterable<SignedVersion>): SignedVersion | undefined => {
+  let greatest: SignedVersion | undefined;
+  for (const version of versions) {
+    if (greatest === undefined || compareShown(version, greatest) > 0) greatest = version;
+  }
+  return greatest;
+};
+
 const sequenceKey = (author: string, sequence: number): string => `${author}/${sequence}`;
 
 export class VersionGraph {
-  readonly #maxVersions: number;
+  readonly #limits: { readonly all: number; readonly one: number; readonly oneBytes: number };
   readonly #versions = new Map<string, SignedVersion>();
-  readonly #heads = new Map<string, Map<string, SignedVersion>>();
+  readonly #heads = new Map<string, Heads>();
   readonly #authors = new Map<string, AuthorLog>();
   #orphans: Orphans;
   #paths = 0;
 
   constructor(options: VersionGraphOptions = {}) {
-    this.#maxVersions = options.maxVersions ?? LIMITS.versions;
+    this.#limits = {
+      all: options.maxVersions ?? LIMITS.versions,
+      one: options.maxVersionsPerAuthor ?? LIMITS.versionsPerAuthor,
+      oneBytes: options.maxBytesPerAuthor ?? LIMITS.versionBytesPerAuthor,
+    };
     this.#orphans = orphansFor(options);
   }
 
@@ -125,13 +148,15 @@ export class VersionGraph {
 
   /** The head that readers see; it may be a deletion. */
   shown(path: string): SignedVersion | undefined {
-    return this.heads(path)[0];
+    return this.#heads.get(path)?.shown;
   }
 
   /** The versions of a path that no other follows, the shown one first. */
   heads(path: string): SignedVersion[] {
     const heads = this.#heads.get(path);
-    return heads === undefined ? [] : [...heads.values()].toSorted((a, b) => compareShown(b, a));
+    return heads === undefined
+      ? []
+      : [...heads.all.values()].toSorted((a, b) => compareShown(b, a));
   }
 
   /** All versions of a path, the greatest first. */
@@ -149,11 +174,10 @@ export class VersionGraph {
   /** Paths that begin with `prefix` and are not deleted, in the order of their bytes. */
   list(prefix = ''): ListEntry[] {
     const entries: ListEntry[] = [];
-    for (const path of this.#heads.keys()) {
+    for (const [path, { shown, all }] of this.#heads) {
       if (!path.startsWith(prefix)) continue;
-      const [shown, ...others] = this.heads(path);
       if (shown === undefined || shown.version.deleted === true) continue;
-      entries.push({ path, shown, others: others.length });
+      entries.push({ path, shown, others: all.size - 1 });
     }
     return entries.toSorted((a, b) => Buffer.compare(Buffer.from(a.path), Buffer.from(b.path)));
   }
@@ -195,8 +219,11 @@ export class VersionGraph {
         const size = next.reduce((sum, version) => sum + version.bytes.length, 0);
         const isFull = versions.length + next.length > maxCount || bytes + size > maxBytes;
         if (isFull && versions.length > 0) return { versions, isMore: true };
-        versions.push(...next.slice(0, maxCount));
-        bytes += size;
+        for (const version of next.slice(0, maxCount)) {
+          bytes += version.bytes.length;
+          // An equivocator may have signed more than fits; digests tell of the rest.
+          if (bytes <= maxBytes || versions.length === 0) versions.push(version);
+        }
         reached.set(author, sequence);
         isProgress = true;
       }
@@ -219,9 +246,7 @@ export class VersionGraph {
   }
 
   #check({ cidText, version }: SignedVersion): void {
-    if (this.#versions.size >= this.#maxVersions) {
-      throw new AegisError('BUSY', `this node keeps no more than ${this.#maxVersions} versions`);
-    }
+    this.#checkRoom(version.author);
     let greatest = 0;
     for (const cid of version.parents) {
       const parent = this.#versions.get(cid.toString())!.version;
@@ -236,6 +261,17 @@ export class VersionGraph {
     }
   }
 
+  #checkRoom(author: string): void {
+    const { all, one, oneBytes } = this.#limits;
+    if (this.#versions.size >= all) {
+      throw new AegisError('BUSY', `this node keeps no more than ${all} versions`);
+    }
+    const log = this.#authors.get(author);
+    if (log === undefined || (log.count < one && log.sizeBytes < oneBytes)) return;
+    const most = `${one} versions and ${oneBytes} bytes of them`;
+    throw new AegisError('BUSY', `this node keeps no more than ${most} by ${author}`);
+  }
+
   #isListed(path: string): boolean {
     const shown = this.shown(path);
     return shown !== undefined && shown.version.deleted !== true;
@@ -245,11 +281,15 @@ export class VersionGraph {
     const { author, path, parents, sequence } = signed.version;
     this.#versions.set(signed.cidText, signed);
     const wasListed = this.#isListed(path);
-    const heads = this.#heads.get(path) ?? new Map<string, SignedVersion>();
+    const heads: Heads = this.#heads.get(path) ?? { all: new Map(), shown: undefined };
     this.#heads.set(path, heads);
-    for (const parent of parents) heads.delete(parent.toString());
+    for (const parent of parents) heads.all.delete(parent.toString());
     // Parents come first, so nothing that is known can follow a version that is new.
-    heads.set(signed.cidText, signed);
+    heads.all.set(signed.cidText, signed);
+    const { shown } = heads;
+    if (shown === undefined || !heads.all.has(shown.cidText)) {
+      heads.shown = greatestOf(heads.all.values());
+    } else if (compareShown(signed, shown) > 0) heads.shown = signed;
     this.#paths += Number(this.#isListed(path)) - Number(wasListed);
     const log = this.#authors.get(author) ?? new AuthorLog();
     this.#authors.set(author, log);

@@ -260,7 +260,8 @@ describe('a holder', () => {
   });
 
   it('fetches a few roots at a time', () => {
-    const node = new Node(bea, { maxFetches: 3 });
+    // One author has three quarters of the places.
+    const node = new Node(bea, { maxFetches: 4 });
     node.up(ana);
     const versions = Array.from({ length: 40 }, (_, i) =>
       versionOf(ana, { path: `p${i}`, sequence: i + 1, root: contentOf(`many ${i}`) }),
@@ -433,3 +434,47 @@ describe('recover', () => {
     );
   });
 });
+
+describe('an author that signs very many versions of one sequence', () => {
+  const flood = Array.from({ length: 300 }, (_, i) =>
+    versionOf(bea, { path: 'flood', sequence: 1, time: i, message: 'x'.repeat(4000) }),
+  );
+  const full = (): Node => {
+    const node = new Node(ana);
+    for (const { bytes } of flood) {
+      node.message(bea, { type: 'versions', versions: [bytes], isMore: false });
+    }
+    return node;
+  };
+  const bytesOf = (sent: readonly Sent[]): number =>
+    sent.reduce((sum, { body }) => sum + body.length, 0);
+
+  it('makes no message that others refuse as too long', () => {
+    const node = full();
+    node.message(cai, { type: 'versions', versions: [elsewhereBy(cai).bytes], isMore: false });
+    node.up(dan);
+    const empty = {
+      type: 'vector',
+      entries: [],
+      held: new Uint8Array(16),
+      isReply: false,
+    } as const;
+    const { sent } = node.message(dan, empty);
+    // `step` has decoded all of them with the limits of the receiver.
+    expect(kinds(sent, dan)).toContain('versions');
+    for (const { body } of sent) expect(body.length).toBeLessThanOrEqual(LIMITS.messageBytes);
+  });
+
+  it('does not turn a short question into a flood of answers', () => {
+    const node = full();
+    const { sent } = node.message(dan, {
+      type: 'ranges',
+      author: bea.nodeId,
+      ranges: Array.from({ length: 16 }, () => ({ from: 1, to: 1, digest: new Uint8Array(16) })),
+      hops: 3,
+    });
+    expect(bytesOf(sent)).toBeLessThan(5 * LIMITS.messageBytes);
+  });
+});
+
+const elsewhereBy = (author: Author) => versionOf(author, { path: 'good', sequence: 1 });

@@ -180,3 +180,35 @@ describe('VersionGraph', () => {
     expect(() => graph.add(versionOf(bea, { path: 'a', sequence: 1 }))).toThrow(busy);
   });
 });
+
+describe('what one author can do', () => {
+  it('is bounded in number and bytes; others still have room', () => {
+    const graph = new VersionGraph({ maxVersionsPerAuthor: 3, maxBytesPerAuthor: 1e6 });
+    for (let i = 1; i <= 3; i += 1) graph.add(versionOf(ana, { path: 'a', sequence: i }));
+    const more = versionOf(ana, { path: 'a', sequence: 4 });
+    expect(() => graph.add(more)).toThrow(expect.objectContaining({ code: 'BUSY' }));
+    expect(graph.add(versionOf(bea, { path: 'b', sequence: 1 })).status).toBe('added');
+    const small = new VersionGraph({ maxBytesPerAuthor: more.bytes.length + 1 });
+    small.add(versionOf(ana, { path: 'a', sequence: 1 }));
+    small.add(versionOf(ana, { path: 'a', sequence: 2 }));
+    const third = versionOf(ana, { path: 'a', sequence: 3 });
+    expect(() => small.add(third)).toThrow(expect.objectContaining({ code: 'BUSY' }));
+  });
+
+  it('does not slow down a path: the shown head is right among thousands', () => {
+    const graph = new VersionGraph();
+    const all: Signed[] = [];
+    for (let i = 1; i <= 600; i += 1) {
+      const version = versionOf(ana, { path: 'a', sequence: i, time: (i * 7919) % 601 });
+      all.push(version);
+      graph.add(version);
+      if (i % 100 === 0) expect(graph.shown('a')).toBe(graph.heads('a')[0]);
+    }
+    // Whoever follows the shown head with a smaller generation gives way to the next one.
+    const [first, second] = graph.heads('a') as [Signed, Signed];
+    const parents = [first.cid];
+    graph.add(versionOf(bea, { path: 'a', sequence: 1, parents, generation: 1, time: 0 }));
+    expect(graph.shown('a')).toBe(second);
+    expect(graph.list().map(({ others }) => others)).toEqual([599]);
+  });
+});
