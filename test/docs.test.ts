@@ -2,8 +2,11 @@
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { SERVER_LIMITS } from '../src/core/api/server/limits.ts';
 import { SETTING_KEYS } from '../src/core/config/settings.ts';
 import { ERRORS } from '../src/core/errors.ts';
+import { LIMITS } from '../src/core/kb/limits.ts';
+import { limitsOf } from '../src/core/network/limits.ts';
 import { parseTranscript } from './transcripts/markdown.ts';
 import { matches } from './transcripts/match.ts';
 
@@ -168,6 +171,18 @@ test('docs/errors.md is the table of errors', () => {
 test('docs/formats.md names every setting', () => {
   const text = read('docs/formats.md');
   expect(SETTING_KEYS.filter((key) => !text.includes(`\`${key}\``))).toEqual([]);
+});
+
+test('docs/formats.md has every limit of the tables in the sources', () => {
+  const [, section] = read('docs/formats.md').split('## Every limit');
+  const shown = section!.split('\n').filter((line) => line.startsWith('| `'));
+  const tables = [LIMITS, limitsOf('network'), SERVER_LIMITS];
+  const wanted = tables.flatMap((table) =>
+    Object.entries(table).map(
+      ([name, value]) => `| \`${name}\` | ${Number(value).toLocaleString('en-GB')} |`,
+    ),
+  );
+  expect(shown).toEqual(wanted);
 });
 
 test('every promise of docs/guarantees.md names a test', () => {
