@@ -90,7 +90,9 @@ export class Peers {
     if (key === null) throw notFound(id);
     this.#deps.submit({ type: 'remove', nodeId: key });
     const disconnected = peer.state === 'connected';
-    return { nodeId: peer.nodeId, removed: [...(status?.addresses ?? [])], disconnected };
+    // Addresses of a peer that was removed before are still known, and dialled no more.
+    const removed = status === undefined || status.state === 'removed' ? [] : status.addresses;
+    return { nodeId: peer.nodeId, removed: [...removed], disconnected };
   }
 
   async ping(
