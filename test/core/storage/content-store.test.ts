@@ -133,6 +133,23 @@ test('a flipped bit is refused by a verified read, set aside, and healed by a pu
   db.close();
 });
 
+test('a put of what has rotted unseen is true: the sound bytes are stored', async () => {
+  const { path, store } = await open();
+  const [block, leaf] = [randomBlock(100 * KIB), randomBlock(300)];
+  await store.put([block, leaf], { verify: true });
+  const before = await store.stat();
+  await store.close();
+  const db = new DatabaseSync(path);
+  db.exec('UPDATE objects SET bytes = zeroblob(length(bytes) - 1)');
+  db.close();
+  const again = await openContent(path);
+  await again.put([block], { verify: true });
+  await again.addLeaves([leaf.bytes.slice()], 'blake3');
+  const found = await again.getMany([block.cid, leaf.cid], { verify: true });
+  expect(found).toEqual([block.bytes, leaf.bytes]);
+  expect((await again.stat()).objects).toBe(before.objects);
+});
+
 test('a stream keeps order, shows gaps, and may be left early', async () => {
   const { store } = await open();
   const blocks = Array.from({ length: 24 }, () => randomBlock(700 * KIB));
