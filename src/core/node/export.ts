@@ -109,11 +109,15 @@ export class Exporter {
   /** All entries of a directory, through its shards, sorted by name. */
   async #links(loaded: Loaded): Promise<(Link & { name: string })[]> {
     const all: (Link & { name: string })[] = [];
+    const seen = new Set<string>();
     const collect = async ({ node }: Loaded, depth: number): Promise<void> => {
       const inner: Link[] = [];
       for (const link of node.links) {
-        if (link.name === undefined) inner.push(link);
+        if (link.name === undefined) inner.push(checkShard(link, seen));
         else all.push({ ...link, name: link.name });
+      }
+      if (all.length > LIMITS.directoryEntries) {
+        throw new AegisError('TOO_LARGE', `more than ${LIMITS.directoryEntries} names`);
       }
       if (inner.length > 0) this.#checkDepth(depth);
       for await (const shard of this.#load(inner)) await collect(shard, depth + 1);
@@ -195,6 +199,17 @@ export class Exporter {
       return { link, bytes, node: parseNode(link.cid, bytes) };
     });
   }
+}
+
+/**
+ * Names stand in one place of a sharded directory only, so no two shards are equal. Without this
+ * check a few objects could claim more names than any memory holds.
+ */
+function checkShard(link: Link, seen: Set<string>): Link {
+  const name = link.cid.toString();
+  if (seen.has(name)) throw new AegisError('BAD_DATA', `the shard ${name} stands in two places`);
+  seen.add(name);
+  return link;
 }
 
 function batchesOf(links: readonly Link[]): Link[][] {

@@ -3,9 +3,12 @@ import { randomBytes } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { encode } from '@ipld/dag-pb';
 import * as fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { TreeEntry } from '../../../src/core/api/backend.ts';
+import { blockOf, DAG_PB } from '../../../src/core/kb/block.ts';
+import { MURMUR3, UNIXFS_TYPE } from '../../../src/core/kb/unixfs-data.ts';
 import { Exporter } from '../../../src/core/node/export.ts';
 import { Importer } from '../../../src/core/node/import.ts';
 import type { Log } from '../../../src/core/ports.ts';
@@ -138,4 +141,22 @@ test('equal content is one object, and counts once', async () => {
   ]);
   const { root } = await (await importer()).directory(entries(files));
   expect(await exporter().countObjects(root)).toBe(2);
+});
+
+test('a few shards that claim endless names are refused, not followed', async () => {
+  const hasher = await createHasher('blake3');
+  const fanout = Uint8Array.of(0x30, 0x80, 0x02);
+  const data = Uint8Array.of(0x08, UNIXFS_TYPE.hamt, 0x28, MURMUR3, ...fanout);
+  let below = blockOf(DAG_PB, encode({ Data: data, Links: [] }), hasher);
+  await content.put([below], { verify: true });
+  for (let level = 0; level < 8; level += 1) {
+    const links = Array.from({ length: 256 }, (_, i) => ({
+      Hash: below.cid,
+      Name: i.toString(16).toUpperCase().padStart(2, '0'),
+      Tsize: 1,
+    }));
+    below = blockOf(DAG_PB, encode({ Data: data, Links: links }), hasher);
+    await content.put([below], { verify: true });
+  }
+  await expect(readTree(below.cid)).rejects.toMatchObject({ code: 'BAD_DATA' });
 });
