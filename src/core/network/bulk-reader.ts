@@ -4,7 +4,7 @@
  */
 import type { Stream } from '@libp2p/interface';
 import { AegisError, toAegisError } from '../errors.ts';
-import { MIB } from '../units.ts';
+import { KIB, MIB } from '../units.ts';
 import { BulkDecoder } from './bulk-frame.ts';
 import { cutOff, onBytes } from './stream-io.ts';
 
@@ -21,6 +21,8 @@ export interface BulkReaderDeps {
   onEnd(): void;
 }
 
+/** Fewer bytes than this in one idle time count as none: a drip would hold a stream for ever. */
+const PROGRESS_BYTES = 64 * KIB;
 const PAUSE_ABOVE_BYTES = 2 * MIB;
 const RESUME_BELOW_BYTES = MIB;
 
@@ -32,6 +34,7 @@ export class BulkReader implements AsyncIterable<Uint8Array>, AsyncIterator<Uint
   #chunks: Uint8Array[] = [];
   readonly #decoder: BulkDecoder;
   #heldBytes = 0;
+  #progressBytes = 0;
   #finished = false;
   #failure: AegisError | undefined;
   #wake: (() => void) | undefined;
@@ -80,7 +83,11 @@ export class BulkReader implements AsyncIterable<Uint8Array>, AsyncIterator<Uint
 
   #receive(bytes: Uint8Array): void {
     if (bytes.byteLength === 0 || this.#finished || this.#failure !== undefined) return;
-    this.#timer.refresh();
+    this.#progressBytes += bytes.byteLength;
+    if (this.#progressBytes >= PROGRESS_BYTES) {
+      this.#progressBytes = 0;
+      this.#timer.refresh();
+    }
     this.#deps.onBytes(bytes.byteLength);
     let pieces: Uint8Array[];
     try {
@@ -110,8 +117,10 @@ export class BulkReader implements AsyncIterable<Uint8Array>, AsyncIterator<Uint
 
   #arm(): NodeJS.Timeout {
     const { idleTimeoutMs } = this.#options;
+    this.#progressBytes = 0;
     return setTimeout(() => {
-      this.#fail(new AegisError('STALLED', `the other node sent no byte for ${idleTimeoutMs} ms`));
+      const what = `the other node sent next to nothing for ${idleTimeoutMs} ms`;
+      this.#fail(new AegisError('STALLED', what));
     }, idleTimeoutMs);
   }
 

@@ -21,7 +21,12 @@ const cut = (): AegisError =>
 export class FrameChannel {
   readonly #stream: MessageStream;
   readonly #maxBytes: number;
+  /** What has come, in pieces: joined only when it may hold a whole frame. */
+  #pieces: Uint8Array[] = [];
+  #piecesBytes = 0;
   #buffered: Uint8Array = new Uint8Array(0);
+  /** Bytes without which another look is useless. */
+  #neededBytes = PREFIX_BYTES;
   #waiter: Waiter | undefined;
   #failure: AegisError | undefined;
 
@@ -70,7 +75,7 @@ export class FrameChannel {
     this.#stream.removeEventListener('message', this.#onMessage);
     this.#stream.removeEventListener('close', this.#onClose);
     this.#stream.removeEventListener('remoteCloseWrite', this.#onEnd);
-    const rest = this.#buffered;
+    const rest = this.#join();
     this.#buffered = new Uint8Array(0);
     if (rest.byteLength > 0 && this.#stream.status === 'open') this.#stream.unshift(rest);
   }
@@ -78,11 +83,9 @@ export class FrameChannel {
   readonly #onMessage = (event: StreamMessageEvent): void => {
     const data = event.data.subarray();
     if (this.#failure !== undefined) return;
-    const joined = new Uint8Array(this.#buffered.byteLength + data.byteLength);
-    joined.set(this.#buffered);
-    joined.set(data, this.#buffered.byteLength);
-    this.#buffered = joined;
-    this.#settle();
+    this.#pieces.push(data);
+    this.#piecesBytes += data.byteLength;
+    if (this.#buffered.byteLength + this.#piecesBytes >= this.#neededBytes) this.#settle();
   };
 
   readonly #onClose = (_event: StreamCloseEvent): void => this.#fail(cut());
@@ -107,9 +110,24 @@ export class FrameChannel {
     }
   }
 
+  #join(): Uint8Array {
+    if (this.#pieces.length === 0) return this.#buffered;
+    const joined = new Uint8Array(this.#buffered.byteLength + this.#piecesBytes);
+    let at = 0;
+    for (const piece of [this.#buffered, ...this.#pieces]) {
+      joined.set(piece, at);
+      at += piece.byteLength;
+    }
+    this.#buffered = joined;
+    this.#pieces = [];
+    this.#piecesBytes = 0;
+    return joined;
+  }
+
   /** A whole frame, only when somebody waits for it. */
   #take(): Uint8Array | undefined {
-    const have = this.#buffered;
+    const have = this.#join();
+    this.#neededBytes = PREFIX_BYTES;
     if (have.byteLength < PREFIX_BYTES) return undefined;
     const length = new DataView(have.buffer, have.byteOffset, PREFIX_BYTES).getUint32(0);
     if (length > this.#maxBytes && this.#waiter !== undefined) {
@@ -125,7 +143,14 @@ export class FrameChannel {
       this.#failure ??= new AegisError('TOO_LARGE', 'too many bytes behind a frame');
       return undefined;
     }
-    if (this.#waiter === undefined || have.byteLength < PREFIX_BYTES + length) return undefined;
+    if (this.#waiter === undefined) {
+      this.#neededBytes = this.#maxBytes + MAX_EARLY_BYTES + 1;
+      return undefined;
+    }
+    if (have.byteLength < PREFIX_BYTES + length) {
+      this.#neededBytes = PREFIX_BYTES + length;
+      return undefined;
+    }
     this.#buffered = have.subarray(PREFIX_BYTES + length);
     return have.slice(PREFIX_BYTES, PREFIX_BYTES + length);
   }

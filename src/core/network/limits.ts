@@ -52,7 +52,7 @@ export interface HostLimits {
   readonly bulkPerPeer: number;
   /** Bulk streams in all, each direction. @default 64 */
   readonly bulkTotal: number;
-  /** A bulk stream that moves no byte for this long is cut. @default 30,000 */
+  /** A bulk stream that moves no more than a drip for this long is cut. @default 30,000 */
   readonly bulkIdleTimeoutMs: number;
   /** How often a peer is measured. @default 10,000 */
   readonly heartbeatMs: number;

@@ -52,6 +52,8 @@ export class RpcClient {
   #opening: Promise<Session> | undefined;
   #nextId = 1;
   #inFlight = 0;
+  /** Envelopes that wait for the stream to open. */
+  #unopenedBytes = 0;
   readonly #waiting: (() => void)[] = [];
   #closed: AegisError | undefined;
 
@@ -110,10 +112,17 @@ export class RpcClient {
     const frame = encodeEnvelope(protocol, body);
     const session = this.#session;
     if (session !== undefined) return this.#post(session, frame);
-    void this.#connect().then(
-      (opened) => this.#post(opened, frame),
-      () => false,
-    );
+    // A peer that opens no stream gets no more of our memory than one that does not read.
+    if (this.#unopenedBytes > this.#limits.rpcBufferBytes) return false;
+    this.#unopenedBytes += frame.byteLength;
+    void this.#connect()
+      .then(
+        (opened) => this.#post(opened, frame),
+        () => false,
+      )
+      .finally(() => {
+        this.#unopenedBytes -= frame.byteLength;
+      });
     return true;
   }
 
