@@ -10,7 +10,7 @@ import { Fetch, type FetchAction, type FetchEvent } from '../kb/fetch.ts';
 import type { Host } from '../network/host.ts';
 import type { Log, Metrics } from '../ports.ts';
 import type { ContentStore } from '../storage/content-store.ts';
-import { MIB } from '../units.ts';
+import { MIB, MINUTE } from '../units.ts';
 
 export interface FetchCall {
   readonly root: CID;
@@ -30,14 +30,23 @@ export interface FetcherDeps {
   readonly metrics: Metrics;
 }
 
+interface RunDeps extends FetcherDeps {
+  /** This holder has cost time for nothing. */
+  suspect(nodeId: string): void;
+}
+
 type Action<T extends FetchAction['type']> = Extract<FetchAction, { type: T }>;
 
 /** What may wait for the disk before no more is read from the network. */
 const BACKLOG_BYTES_MAX = 24 * MIB;
+/** So long a holder that stalled or lied is asked after the others: each stall costs a timeout. */
+const SUSPECT_MS = 5 * MINUTE;
 
 export class Fetcher {
   readonly #deps: FetcherDeps;
   readonly #running = new Map<string, Run>();
+  /** Until when, by the monotonic clock. */
+  readonly #suspects = new Map<string, number>();
 
   constructor(deps: FetcherDeps) {
     this.#deps = deps;
@@ -54,7 +63,12 @@ export class Fetcher {
     const key = root.toString();
     let run = this.#running.get(key);
     if (run === undefined) {
-      run = new Run(call, this.#deps);
+      const trusted = sources.filter((nodeId) => !this.#isSuspect(nodeId));
+      const suspects = sources.filter((nodeId) => this.#isSuspect(nodeId));
+      const suspect = (nodeId: string) => {
+        this.#suspects.set(nodeId, performance.now() + SUSPECT_MS);
+      };
+      run = new Run({ ...call, sources: [...trusted, ...suspects] }, { ...this.#deps, suspect });
       this.#running.set(key, run);
       void run.done.catch(() => {}).finally(() => this.#running.delete(key));
     } else for (const source of sources) run.offer(source);
@@ -66,6 +80,10 @@ export class Fetcher {
     for (const run of this.#running.values()) run.lose(nodeId);
   }
 
+  #isSuspect(nodeId: string): boolean {
+    return (this.#suspects.get(nodeId) ?? 0) > performance.now();
+  }
+
   stop(): void {
     for (const run of this.#running.values()) run.cancel(new AegisError('STOPPING', 'stopping'));
   }
@@ -73,7 +91,7 @@ export class Fetcher {
 
 class Run {
   readonly done: Promise<void>;
-  readonly #deps: FetcherDeps;
+  readonly #deps: RunDeps;
   readonly #fetch: Fetch;
   readonly #root: CID;
   readonly #settle: { resolve: () => void; reject: (error: unknown) => void };
@@ -82,7 +100,7 @@ class Run {
   #roomy: (() => void)[] = [];
   #over = false;
 
-  constructor({ root, sources, maxBytes }: FetchCall, deps: FetcherDeps) {
+  constructor({ root, sources, maxBytes }: FetchCall, deps: RunDeps) {
     this.#deps = deps;
     this.#root = root;
     const { promise, resolve, reject } = Promise.withResolvers<void>();
@@ -194,8 +212,12 @@ class Run {
       car.end();
       this.#step({ type: 'end', stream });
     } catch (error) {
-      if (hasCode(error, 'STALLED')) this.#step({ type: 'stalled', stream });
-      else this.#step({ type: 'end', stream, why: toAegisError(error).message });
+      if (hasCode(error, 'STALLED')) this.#stalled(stream, nodeId);
+      else {
+        const { message } = toAegisError(error);
+        if (hasCode(error, 'BAD_ENCODING', 'TOO_LARGE')) this.#accuse({ nodeId, why: message });
+        this.#step({ type: 'end', stream, why: message });
+      }
     } finally {
       this.#streams.delete(stream);
     }
@@ -212,8 +234,17 @@ class Run {
     }
   }
 
-  #accuse({ nodeId, why }: Action<'liar'>): void {
+  #stalled(stream: number, nodeId: string): void {
     const { log, metrics } = this.#deps;
+    this.#deps.suspect(nodeId);
+    metrics.count('aegis_fetch_stalls_total');
+    log.write('warn', 'a holder stalled', { holder: nodeId, root: this.#root.toString() });
+    this.#step({ type: 'stalled', stream });
+  }
+
+  #accuse({ nodeId, why }: Pick<Action<'liar'>, 'nodeId' | 'why'>): void {
+    const { log, metrics } = this.#deps;
+    this.#deps.suspect(nodeId);
     metrics.count('aegis_fetch_liars_total');
     log.write('warn', 'a holder sent false objects', {
       holder: nodeId,

@@ -162,7 +162,7 @@ export class Cluster {
     return aegisJson<T>(['--home', this.node(node).home, ...args]);
   }
 
-  until<T>(ask: () => Promise<T>, right: (value: T) => boolean, what: string): Promise<T> {
+  until<T>(ask: () => T | Promise<T>, right: (value: T) => boolean, what: string): Promise<T> {
     return eventually(ask, right, what);
   }
 
