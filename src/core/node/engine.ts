@@ -52,7 +52,7 @@ export interface EngineDeps {
 }
 
 /** What a peer tells of its addresses, at most about. */
-const OFFER_BYTES = 8 * KIB;
+const LEARNED_BYTES = 8 * KIB;
 
 interface Parts {
   readonly chain: ChainStore;
@@ -157,7 +157,9 @@ export class Engine {
       host,
       log: log.child('peers'),
       submit: (input) => void this.#loop.submit(PEERS_MACHINE, input),
-      offer: (input) => void this.#loop.offer(PEERS_MACHINE, input, OFFER_BYTES),
+      learned: (input) => {
+        this.#loop.offer(PEERS_MACHINE, input, { from: input.nodeId, sizeBytes: LEARNED_BYTES });
+      },
       changed: deps.peersChanged,
     });
     const holds = (root: CID) => replication.hasRoot(root);
@@ -232,7 +234,8 @@ export class Engine {
   #listen(): void {
     this.host.onEnvelope(({ from, protocol, body }) => {
       if (protocol !== KB_PROTOCOL) return;
-      this.#loop.offer(KB_MACHINE, { type: 'message', from, body }, body.byteLength);
+      const { byteLength: sizeBytes } = body;
+      this.#loop.offer(KB_MACHINE, { type: 'message', from, body }, { from, sizeBytes });
     });
     this.host.onPeer(({ type, nodeId }) => {
       this.#loop.submit(KB_MACHINE, { type: type === 'up' ? 'peer-up' : 'peer-down', nodeId });

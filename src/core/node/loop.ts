@@ -12,12 +12,14 @@ import type { Clock, Log, Metrics } from '../ports.ts';
 import { type Instant, MIB } from '../units.ts';
 
 export interface LoopOptions {
-  /** Inputs waiting per machine before `offer` refuses. @default 4096 */
+  /** Inputs of one origin waiting per machine before `offer` refuses. @default 1024 */
   readonly queueLengthMax?: number;
-  /** The same in bytes, as `offer` was told. @default 32 MiB */
+  /** The same in bytes, as `offer` was told. @default 8 MiB */
   readonly queueBytesMax?: number;
-  /** Steps that may wait for the disk before no more are taken. @default 4096 */
+  /** Steps that may wait to be let out before no more are taken. @default 4096 */
   readonly uncommittedLengthMax?: number;
+  /** The same in bytes of messages and entries. @default 32 MiB */
+  readonly uncommittedBytesMax?: number;
   /** Inputs stepped in one turn, so that I/O gets its share of the thread. @default 256 */
   readonly batchLengthMax?: number;
   /** Pause before a commit that met a full disk is tried again. @default 1000 */
@@ -38,9 +40,18 @@ export interface LoopDependencies {
   fatal(error: unknown): void;
 }
 
+/** Who has offered an input, and how much waits. */
+interface Load {
+  readonly from: string;
+  count: number;
+  bytes: number;
+}
+
 interface Waiting {
   readonly input: unknown;
   readonly sizeBytes: number;
+  /** Undefined for inputs of this node itself. */
+  readonly load: Load | undefined;
 }
 
 interface Room {
@@ -48,7 +59,7 @@ interface Room {
   readonly machine: Machine<unknown>;
   readonly alarmInput: (key: string) => unknown;
   readonly queue: Waiting[];
-  queueBytes: number;
+  readonly loads: Map<string, Load>;
   readonly alarms: Map<string, () => void>;
 }
 
@@ -62,6 +73,7 @@ export class Loop {
   readonly #deps: LoopDependencies;
   readonly #rooms = new Map<string, Room>();
   #uncommitted: Batch[] = [];
+  #uncommittedBytes = 0;
   #turn: NodeJS.Immediate | undefined;
   #committing: Promise<void> | undefined;
   readonly #stopping = Promise.withResolvers<void>();
@@ -70,9 +82,10 @@ export class Loop {
 
   constructor(options: LoopOptions, dependencies: LoopDependencies) {
     this.#options = {
-      queueLengthMax: 4096,
-      queueBytesMax: 32 * MIB,
+      queueLengthMax: 1024,
+      queueBytesMax: 8 * MIB,
       uncommittedLengthMax: 4096,
+      uncommittedBytesMax: 32 * MIB,
       batchLengthMax: 256,
       fullDiskRetryMs: 1000,
       ...options,
@@ -83,7 +96,7 @@ export class Loop {
   /** @param alarmInput makes the input that tells the machine that an alarm of its own is due. */
   register<I>(name: string, machine: Machine<I>, alarmInput: (key: string) => I): void {
     assert(!this.#rooms.has(name), `machine ${name} is registered twice`);
-    const empty = { queue: [], queueBytes: 0, alarms: new Map() };
+    const empty = { queue: [], loads: new Map(), alarms: new Map() };
     this.#rooms.set(name, { name, machine, alarmInput, ...empty });
   }
 
@@ -93,18 +106,21 @@ export class Loop {
    * @returns false once the loop has stopped.
    */
   submit(name: string, input: unknown): boolean {
-    return this.#push(this.#room(name), { input, sizeBytes: 0 });
+    return this.#push(this.#room(name), { input, sizeBytes: 0, load: undefined });
   }
 
   /**
-   * Queues an input that others can make many of, and that may get lost.
-   * @returns false, and counts it, when too much waits for that machine.
+   * Queues an input that others can make many of, and that may get lost. Each origin has a share
+   * of its own, so that one that floods drowns only itself.
+   * @returns false, and counts it, when too much of `from` waits for that machine.
    */
-  offer(name: string, input: unknown, sizeBytes: number): boolean {
+  offer(name: string, input: unknown, origin: { from: string; sizeBytes: number }): boolean {
     const room = this.#room(name);
+    const { from, sizeBytes } = origin;
     const { queueLengthMax, queueBytesMax } = this.#options;
-    if (room.queue.length < queueLengthMax && room.queueBytes + sizeBytes <= queueBytesMax) {
-      return this.#push(room, { input, sizeBytes });
+    const load = room.loads.get(from) ?? { from, count: 0, bytes: 0 };
+    if (load.count < queueLengthMax && load.bytes + sizeBytes <= queueBytesMax) {
+      return this.#push(room, { input, sizeBytes, load });
     }
     this.#deps.metrics.count('aegis_loop_dropped_inputs_total');
     return false;
@@ -140,14 +156,27 @@ export class Loop {
   #push(room: Room, waiting: Waiting): boolean {
     if (this.#stopped) return false;
     room.queue.push(waiting);
-    room.queueBytes += waiting.sizeBytes;
+    const { load, sizeBytes } = waiting;
+    if (load !== undefined) {
+      load.count += 1;
+      load.bytes += sizeBytes;
+      room.loads.set(load.from, load);
+    }
     this.#wake();
     return true;
   }
 
-  /** While the disk takes nothing, what comes waits in the queues, which are bounded. */
+  /** While too much waits for the disk, what comes waits in the queues, which are bounded. */
+  get #isFull(): boolean {
+    const { uncommittedLengthMax, uncommittedBytesMax } = this.#options;
+    return (
+      this.#uncommitted.length >= uncommittedLengthMax ||
+      this.#uncommittedBytes >= uncommittedBytesMax
+    );
+  }
+
   #wake(): void {
-    if (this.#stopped || this.#uncommitted.length >= this.#options.uncommittedLengthMax) return;
+    if (this.#stopped || this.#isFull) return;
     this.#turn ??= setImmediate(() => this.#runTurn());
   }
 
@@ -157,10 +186,7 @@ export class Loop {
     let more = false;
     try {
       for (const room of this.#rooms.values()) {
-        for (const { input, sizeBytes } of room.queue.splice(0, this.#options.batchLengthMax)) {
-          room.queueBytes -= sizeBytes;
-          this.#accept(room, room.machine.step(input, now));
-        }
+        this.#stepSome(room, now);
         more ||= room.queue.length > 0;
       }
     } catch (error) {
@@ -168,14 +194,32 @@ export class Loop {
       this.#deps.fatal(error);
       return;
     }
-    if (more) this.#wake();
     this.#flush();
+    if (more) this.#wake();
+  }
+
+  #stepSome(room: Room, now: Instant): void {
+    const { batchLengthMax } = this.#options;
+    let taken = 0;
+    for (const { input, load, sizeBytes } of room.queue.slice(0, batchLengthMax)) {
+      if (this.#isFull) break;
+      taken += 1;
+      if (load !== undefined) {
+        load.count -= 1;
+        load.bytes -= sizeBytes;
+        if (load.count === 0) room.loads.delete(load.from);
+      }
+      this.#accept(room, room.machine.step(input, now));
+    }
+    room.queue.splice(0, taken);
   }
 
   #accept(room: Room, ready: Ready): void {
     const { entries, messages, alarms, outcomes } = ready;
     if (entries.length + messages.length + alarms.length + outcomes.length === 0) return;
     this.#uncommitted.push({ room, ready });
+    for (const { body } of messages) this.#uncommittedBytes += body.byteLength;
+    for (const { value } of entries) this.#uncommittedBytes += value?.byteLength ?? 0;
   }
 
   #flush(): void {
@@ -195,6 +239,7 @@ export class Loop {
   #take(): Batch[] {
     const batches = this.#uncommitted;
     this.#uncommitted = [];
+    this.#uncommittedBytes = 0;
     return batches;
   }
 

@@ -23,8 +23,8 @@ export interface PeersDeps {
   readonly host: Host;
   readonly log: Log;
   submit(input: PeerInput): void;
-  /** For what peers make many of: may be dropped. */
-  offer(input: PeerInput): void;
+  /** What peers say of themselves; may be dropped. */
+  learned(input: Extract<PeerInput, { type: 'learned' }>): void;
   /** A peer came, went or changed its state. */
   changed(): void;
 }
@@ -41,12 +41,12 @@ export class Peers {
 
   /** Starts to dial. The host must be running. */
   start(extra: readonly string[]): void {
-    const { host, members, submit, offer } = this.#deps;
+    const { host, members, submit, learned } = this.#deps;
     host.onPeer(({ type, nodeId }) => {
       submit({ type, nodeId });
       this.#deps.changed();
     });
-    host.onAddresses(({ nodeId, addresses }) => offer({ type: 'learned', nodeId, addresses }));
+    host.onAddresses(({ nodeId, addresses }) => learned({ type: 'learned', nodeId, addresses }));
     for (const { nodeId, addresses } of members.values()) {
       submit({ type: 'member', nodeId, addresses });
     }

@@ -152,8 +152,11 @@ test('no message leaves before the entries of its own and earlier steps are dura
 
 test('what others make many of is refused beyond a number and a size, and counted', async () => {
   const world = new World({ queueLengthMax: 2, queueBytesMax: 10 });
-  const offer = (sizeBytes: number) => world.loop.offer('one', ready({}), sizeBytes);
+  const offer = (sizeBytes: number, from = 'eve') =>
+    world.loop.offer('one', ready({}), { from, sizeBytes });
   expect([offer(6), offer(5), offer(4), offer(0)]).toEqual([true, false, true, false]);
+  // One that floods drowns only itself.
+  expect(offer(10, 'bob')).toBe(true);
   expect(world.counts).toEqual(Array(2).fill('aegis_loop_dropped_inputs_total'));
   await world.settle();
   expect(offer(10)).toBe(true);
@@ -161,7 +164,7 @@ test('what others make many of is refused beyond a number and a size, and counte
 
 test('what the node itself has to say is never refused, however much others say', async () => {
   const world = new World({ queueLengthMax: 2, batchLengthMax: 3 });
-  while (world.loop.offer('one', ready({}), 1));
+  while (world.loop.offer('one', ready({}), { from: 'eve', sizeBytes: 1 }));
   for (let i = 0; i < 10; i += 1) world.loop.submit('one', ready({ outcomes: [`${i}`] }));
   await world.settle();
   expect(world.events).toHaveLength(10);
@@ -172,7 +175,8 @@ test('while the disk is full, what comes waits in the queue and nowhere else', a
   for (let i = 0; i < 9; i += 1) world.failures.push(new AegisError('DISK_FULL', 'full'));
   const offered: boolean[] = [];
   for (let i = 0; i < 12; i += 1) {
-    offered.push(world.loop.offer('one', ready({ entries: [`${i}`] }), 1));
+    const origin = { from: 'eve', sizeBytes: 1 };
+    offered.push(world.loop.offer('one', ready({ entries: [`${i}`] }), origin));
     await world.settle();
   }
   expect(offered.filter((taken) => taken)).toHaveLength(1 + 3 + 5);
@@ -181,6 +185,19 @@ test('while the disk is full, what comes waits in the queue and nowhere else', a
   for (let i = 0; i < 10; i += 1) await world.settle();
   const written = world.events.filter((event) => event.startsWith('write'));
   expect(written.join().match(/\d+/g)).toEqual(['0', '1', '2', '3', '4', '5', '6', '7', '8']);
+});
+
+test('what one turn says is bounded in bytes; the rest of the inputs waits', async () => {
+  const world = new World({ uncommittedBytesMax: 5, manual: true });
+  for (let i = 0; i < 12; i += 1) world.loop.submit('one', ready({ entries: [`${i}`] }));
+  await world.settle();
+  expect(world.events).toEqual(['write 0,1,2,3,4']);
+  for (let i = 0; i < 3; i += 1) {
+    world.finishCommit();
+    await world.settle();
+  }
+  const written = world.events.filter((event) => event.startsWith('write'));
+  expect(written).toEqual(['write 0,1,2,3,4', 'write 5,6,7,8,9', 'write 10,11']);
 });
 
 test('stop ends on a full disk, too; what is not durable is not shown', async () => {
