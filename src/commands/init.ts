@@ -23,9 +23,9 @@ export default class Init extends BaseCommand<typeof Init, InitResult> {
   static override readonly summary = 'Make the keys and the configuration of a new node.';
   static override readonly description =
     'Makes the identity key, its committed successor and the network key, all encrypted under a ' +
-    'passphrase, and writes them with a configuration into the home. The name, zone and region ' +
+    'passphrase, and writes them with the settings into the home. The name, zone and region ' +
     'become part of the identity and cannot be changed later. Nothing is ever overwritten. ' +
-    'The successor alone can rotate the identity: move it to another place with ' +
+    'The successor alone can ever take the place of the identity: move it elsewhere with ' +
     '`aegis keys export --next --remove`.';
   static override readonly examples = [
     { description: 'Make a node', command: '<%= config.bin %> init --name alice --zone berlin' },
@@ -83,7 +83,7 @@ export default class Init extends BaseCommand<typeof Init, InitResult> {
     const { ensureHome } = await import('../core/config/home.ts');
     await ensureHome(paths);
     // Settings first: they are checked as they are written, and a home without keys is no loss.
-    await this.#writeSettings(names);
+    await this.#writeSettings();
     using keystore = await this.#keystore(names);
     const { writeFormat } = await import('../core/config/format.ts');
     await writeFormat(paths, { aegis: VERSION });
@@ -123,12 +123,11 @@ export default class Init extends BaseCommand<typeof Init, InitResult> {
     };
   }
 
-  async #writeSettings(names: Names): Promise<void> {
+  async #writeSettings(): Promise<void> {
     const { listen, 'storage-weight': storageWeight } = this.flags;
     const { writeSettings } = await import('../core/config/settings.ts');
     await writeSettings(this.home(), {
       node: {
-        ...names,
         ...(listen === undefined ? {} : { listen }),
         ...(storageWeight === undefined ? {} : { storageWeight }),
       },

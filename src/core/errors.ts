@@ -76,7 +76,6 @@ export const ERRORS = {
   // Try again (75)
   TRY_AGAIN: kind(EXIT.tryAgain, 503, true),
   TIMEOUT: kind(EXIT.tryAgain, 504, true),
-  NO_PEERS: kind(EXIT.tryAgain, 503, true, 'See who is connected: aegis peers'),
   UNDER_REPLICATED: kind(
     EXIT.tryAgain,
     503,

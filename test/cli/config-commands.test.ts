@@ -43,8 +43,8 @@ test('a setting is set, read, listed with its origin, and unset', () =>
     expect(unset).toMatchObject({ removed: true, value: 'info' });
     const again = await home.json(ConfigUnset, config.configUnsetResult, 'log.level');
     expect(again.removed).toBe(false);
-    expect(await home.text(ConfigUnset, 'node.zone')).toBe('node.zone = no value\n');
-    expect(JSON.parse(await readFile(file, 'utf8'))).toEqual({ node: { name: 'a' } });
+    expect(await home.text(ConfigUnset, 'api.listen')).toBe('api.listen = no value\n');
+    expect(JSON.parse(await readFile(file, 'utf8'))).toEqual({ node: { storageWeight: 100 } });
   }));
 
 test('lists are written with commas and read one a line', () =>
@@ -62,7 +62,7 @@ test('what is no setting, or no value of it, is a mistake of usage', () =>
       code: 'USAGE',
       message: expect.stringContaining('expected one of debug, info, warn, error, found "loud"'),
     });
-    const none = home.text(ConfigGet, 'node.zone');
+    const none = home.text(ConfigGet, 'api.listen');
     await expect(none).rejects.toMatchObject({ code: 'NOT_FOUND', exit: 66 });
   }));
 

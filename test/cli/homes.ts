@@ -64,7 +64,9 @@ export class TestHome {
       { random: systemRandom },
     );
     keystore.close();
-    await writeSettings(paths, { node: { name, ...(listen ? { listen: [listen] } : {}) } });
+    await writeSettings(paths, {
+      node: { storageWeight: 100, ...(listen ? { listen: [listen] } : {}) },
+    });
     await writeFormat(paths, { aegis: '0.1.0' });
     return nodeId;
   }

@@ -16,11 +16,6 @@ const integer = (min: number, max: number) =>
       `expected a whole number from ${min} to ${max}`,
     ),
   );
-const label = (what: string) =>
-  v.pipe(
-    v.string(`expected ${what}`),
-    v.regex(/^[\p{L}\p{N}][\p{L}\p{N} ._-]{0,63}$/u, `expected ${what}: 1 to 64 letters or digits`),
-  );
 const addresses = v.pipe(
   v.array(
     v.pipe(
@@ -37,9 +32,6 @@ const SCHEMAS = {
   'node.listen': addresses,
   'node.peers': addresses,
   'node.storageWeight': integer(0, 1000),
-  'node.name': label('a name'),
-  'node.zone': label('a zone'),
-  'node.region': label('a region'),
   'log.level': v.picklist(LEVELS, `expected one of ${LEVELS.join(', ')}`),
   'log.maxSizeBytes': integer(64 * KIB, GIB),
   'log.files': integer(1, 100),

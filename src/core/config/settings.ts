@@ -16,11 +16,6 @@ export interface Settings {
   readonly 'node.peers': readonly string[];
   /** Share of the objects that this node keeps, 0 to 1000; 0 keeps none. @default 100 */
   readonly 'node.storageWeight': number;
-  /** Name of this node, for people. Set by `aegis init`. */
-  readonly 'node.name': string | undefined;
-  /** Failure domain. Set by `aegis init`. */
-  readonly 'node.zone': string | undefined;
-  readonly 'node.region': string | undefined;
   /** Least level that is logged. @default 'info' */
   readonly 'log.level': 'debug' | 'info' | 'warn' | 'error';
   /** Size at which the log file is rotated. @default 10 MiB */
@@ -38,7 +33,7 @@ export interface Settings {
 export type SettingKey = keyof Settings;
 export type Origin = 'flag' | 'environment' | 'config' | 'default';
 
-/** Changes by section and name, e.g. `{node: {zone: 'a'}}`; undefined removes a value. */
+/** Changes by section and name, e.g. `{log: {files: 3}}`; undefined removes a value. */
 export type SettingChanges = Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 
 export interface LoadedSettings {
@@ -50,9 +45,6 @@ export const DEFAULT_SETTINGS: Settings = {
   'node.listen': ['/ip4/127.0.0.1/tcp/0'],
   'node.peers': [],
   'node.storageWeight': 100,
-  'node.name': undefined,
-  'node.zone': undefined,
-  'node.region': undefined,
   'log.level': 'info',
   'log.maxSizeBytes': 10 * MIB,
   'log.files': 5,

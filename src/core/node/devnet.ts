@@ -244,7 +244,7 @@ async function makeHome(
   const fields = { dir: paths.keys, name, zone, region: 'local', passphrase };
   const createdAt = Date.now();
   await Keystore.create({ ...fields, createdAt }, { random: { bytes: (n) => randomBytes(n) } });
-  await writeSettings(paths, { node: { name, zone, listen: [address], storageWeight } });
+  await writeSettings(paths, { node: { listen: [address], storageWeight } });
   await writeFormat(paths, { aegis: version });
   const keystore = await Keystore.open({ dir: paths.keys, passphrase });
   try {

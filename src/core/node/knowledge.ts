@@ -11,9 +11,9 @@ import type { Replication, ReplicationInput, ReplicationOutcome } from '../kb/re
 import type { Outcome } from '../machine.ts';
 import { parsePath } from '../model/path.ts';
 import { createVersion, type SignedVersion } from '../model/version.ts';
-import type { Hasher, Log, Signer } from '../ports.ts';
+import type { Hasher, Log, LogLevel, Signer } from '../ports.ts';
 import type { ContentStore } from '../storage/content-store.ts';
-import { MIB } from '../units.ts';
+import { MIB, SECOND } from '../units.ts';
 import { Exporter } from './export.ts';
 import type { Fetcher } from './fetcher.ts';
 import { type Imported, Importer } from './import.ts';
@@ -51,6 +51,8 @@ export interface KnowledgeDeps {
   changed(path: string): void;
 }
 
+const QUIET_MS = 10 * SECOND;
+
 type FetchWanted = Extract<ReplicationOutcome, { type: 'fetchWanted' }>;
 
 interface Copies {
@@ -66,6 +68,8 @@ export class Knowledge {
   readonly #never = new AbortController().signal;
   /** Versions of this node are made one after another: each has the next sequence number. */
   #lastWrite: Promise<unknown> = Promise.resolve();
+  /** By member and fault, both few. */
+  readonly #complaints = new Map<string, { until: number; unsaid: number }>();
   /** The version that was given to the machine last. */
   #lastLocal: SignedVersion | undefined;
 
@@ -94,10 +98,8 @@ export class Knowledge {
       }
       case 'equivocation': {
         const { author, sequence } = decided;
-        this.#deps.log.write('error', 'a node has signed two versions as one', {
-          author,
-          sequence,
-        });
+        const fields = { author, sequence };
+        this.#complain('error', 'a node has signed two versions as one', author, fields);
         return;
       }
       case 'refused': {
@@ -108,9 +110,22 @@ export class Knowledge {
           this.#added.fail(error);
         }
         const fields = { from, code: error.code, reason: error.message };
-        this.#deps.log.write('warn', 'refused a message of a peer', fields);
+        this.#complain('warn', 'refused a message of a peer', `${from} ${error.code}`, fields);
       }
     }
+  }
+
+  /** A flood of faults must not become a flood of lines that drives out all others. */
+  #complain(level: LogLevel, message: string, key: string, fields: Record<string, unknown>): void {
+    const now = performance.now();
+    const last = this.#complaints.get(key) ?? { until: 0, unsaid: 0 };
+    this.#complaints.set(key, last);
+    if (now < last.until) {
+      last.unsaid += 1;
+      return;
+    }
+    this.#deps.log.write(level, message, { ...fields, repeated: last.unsaid });
+    this.#complaints.set(key, { until: now + QUIET_MS, unsaid: 0 });
   }
 
   /** Ends all waits: the disk takes nothing now, or the node stops. What is queued stays queued. */
@@ -134,6 +149,7 @@ export class Knowledge {
       upload.kind === 'file'
         ? await importer.file(upload.bytes)
         : await importer.directory(upload.entries);
+    this.#checkPlaced(query, imported.root);
     await this.#deps.content.setRoot(imported.root, { ...imported, complete: true });
     const { signed, created } = await this.#inTurn(() =>
       this.#write(path, upload.kind, imported, query),
@@ -265,6 +281,16 @@ export class Knowledge {
     const { custodians } = this.#options;
     if (wait !== 'replicated' || replicas === undefined || replicas <= custodians) return;
     const message = `the cluster has ${custodians} nodes and cannot keep ${replicas} copies`;
+    throw new AegisError('BAD_REQUEST', message, { hint: 'Ask for fewer: --replicas' });
+  }
+
+  /** Only its author and the placed keep a root. @throws {AegisError} `BAD_REQUEST`. */
+  #checkPlaced({ replicas, wait }: Query<'kb.put'>, root: CID): void {
+    if (wait !== 'replicated' || replicas === undefined) return;
+    const { placed } = this.#deps.machine.holders(root);
+    const most = new Set([this.#options.self, ...placed]).size;
+    if (replicas <= most) return;
+    const message = `${most} nodes keep this document, so ${replicas} copies will never be`;
     throw new AegisError('BAD_REQUEST', message, { hint: 'Ask for fewer: --replicas' });
   }
 

@@ -61,7 +61,7 @@ test.each([
   [{ node: { listen: ['localhost:1'] } }, 'node.listen: expected a multiaddr'],
   [{ node: { storageWeight: 1001 } }, 'node.storageWeight: expected a whole number from 0 to 1000'],
   [{ node: { storageWeight: 1.5 } }, 'found 1.5'],
-  [{ node: { name: '' } }, 'node.name: expected a name'],
+  [{ api: { listen: 'here' } }, 'api.listen: expected host:port'],
   [{ log: { level: 'loud' } }, 'expected one of debug, info, warn, error, found "loud"'],
   [{ log: { colour: 1 } }, 'log.colour: there is no such setting'],
   [{ log: 3 }, 'log: there is no such setting'],
@@ -97,19 +97,24 @@ test('no config file makes anything else than settings or BAD_CONFIG', async () 
 
 test('writing changes what is asked and nothing else, privately and in one piece', async () => {
   const paths = await configFile();
-  await writeSettings(paths, { node: { name: 'alice', zone: 'a' }, log: { level: 'warn' } });
   await writeSettings(paths, {
-    node: { zone: undefined, storageWeight: 5 },
+    kb: { minReplicas: 3 },
+    node: { storageWeight: 9 },
+    log: { level: 'warn' },
+  });
+  await writeSettings(paths, {
+    node: { storageWeight: 5 },
     log: { level: undefined },
   });
   expect(JSON.parse(await readFile(paths.config, 'utf8'))).toEqual({
-    node: { name: 'alice', storageWeight: 5 },
+    kb: { minReplicas: 3 },
+    node: { storageWeight: 5 },
   });
   expect((await stat(paths.config)).mode & 0o777).toBe(0o600);
   expect(await readdir(paths.dir)).toEqual(['config.json']);
-  const bad = writeSettings(paths, { node: { name: 'bob', storageWeight: -1 } });
+  const bad = writeSettings(paths, { kb: { minReplicas: 4 }, node: { storageWeight: -1 } });
   await expect(bad).rejects.toMatchObject({ code: 'BAD_CONFIG' });
-  expect((await loadSettings(paths, {})).settings['node.name']).toBe('alice');
+  expect((await loadSettings(paths, {})).settings['kb.minReplicas']).toBe(3);
 });
 
 test('writing does not paper over a mistake that stands in the file', async () => {
@@ -120,7 +125,7 @@ test('writing does not paper over a mistake that stands in the file', async () =
 
 test('text from people becomes a value of the right type', () => {
   expect(parseSetting('log.files', '12', 'x')).toBe(12);
-  expect(parseSetting('node.name', '12', 'x')).toBe('12');
+  expect(parseSetting('api.listen', '[::1]:80', 'x')).toBe('[::1]:80');
   expect(parseSetting('node.peers', '', 'x')).toEqual([]);
   expect(checkSetting('api.listen', '[::1]:80', 'x')).toBe('[::1]:80');
   expect(() => parseSetting('log.files', '1e1', 'x')).toThrow('whole number');

@@ -6,7 +6,6 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { Client } from '../../../src/core/api/client/client.ts';
 import { writeFormat } from '../../../src/core/config/format.ts';
 import { ensureHome, type HomePaths, resolveHome } from '../../../src/core/config/home.ts';
-import { writeSettings } from '../../../src/core/config/settings.ts';
 import { writeFileAtomic } from '../../../src/core/files.ts';
 import { Keystore } from '../../../src/core/keys/keystore.ts';
 import { systemRandom } from '../../../src/core/keys/random.ts';
@@ -37,7 +36,6 @@ async function makeHome(name: string): Promise<{ paths: HomePaths; bundle: Uint8
     { random: systemRandom },
   );
   using keystore = made.keystore;
-  await writeSettings(paths, { node: { name, zone: name } });
   await writeFormat(paths, { aegis: '0.0.0' });
   const { inceptionBytes: inception, identity } = keystore;
   const facts = { inception, addresses: [], storageWeight: 100, createdAt: Date.now() };

@@ -81,7 +81,7 @@ class Node {
       },
     );
     this.knowledge = new Knowledge(
-      { self, minReplicas: 1, replicas: 1, custodians: 1 },
+      { self, minReplicas: 1, replicas: 1, custodians: 4 },
       {
         machine: this.machine,
         content,
@@ -107,9 +107,9 @@ class Node {
     this.written.push(...entries);
   }
 
-  put(path: string, bytes: Uint8Array) {
+  put(path: string, bytes: Uint8Array, more: object = {}) {
     const upload = { kind: 'file' as const, bytes: stream(bytes) };
-    const query = { path, hash: 'blake3', wait: 'local', timeoutMs: 5000 };
+    const query = { path, hash: 'blake3', wait: 'local', timeoutMs: 5000, ...more };
     const { signal } = new AbortController();
     return this.knowledge.put(query as unknown as Parameters<Knowledge['put']>[0], upload, {
       signal,
@@ -174,4 +174,12 @@ test('a node that lacks a version of its own does not write until it has it back
   await expect(node.put('a', randomBytes(10))).rejects.toMatchObject({ code: 'TRY_AGAIN' });
   node.machine.graph.add(own);
   await expect(node.put('a', randomBytes(10))).resolves.toMatchObject({ created: true });
+});
+
+test('a wait for copies that can never be is refused at once', async () => {
+  node = await Node.make(content);
+  const two = { wait: 'replicated', replicas: 2 };
+  await expect(node.put('a', randomBytes(10), two)).rejects.toMatchObject({ code: 'BAD_REQUEST' });
+  const one = { wait: 'replicated', replicas: 1 };
+  await expect(node.put('a', randomBytes(10), one)).resolves.toMatchObject({ created: true });
 });
