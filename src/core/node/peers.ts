@@ -208,8 +208,9 @@ export class Peers {
       zone: member?.zone ?? null,
       peerId: member === undefined ? null : peerIdOf(member.networkKey),
       state: open !== undefined ? 'connected' : stateOf(status),
-      attempts: status.attempts,
-      lastError: status.lastError?.message ?? null,
+      // What failed before this connection is no news any more.
+      attempts: open === undefined ? status.attempts : 0,
+      lastError: open === undefined ? (status.lastError?.message ?? null) : null,
       nextDialAt: status.nextDialAt === undefined ? null : timeText(status.nextDialAt),
       ...connectionView(status, open),
     };
