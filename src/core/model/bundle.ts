@@ -61,7 +61,7 @@ export function openBundle(bytes: Uint8Array): Verified<OpenBundle> {
     inception: record.bytes('inception', { maxBytes: INCEPTION_BYTES_MAX }),
     addresses: record.texts('addresses', ADDRESSES_MAX, { maxBytes: ADDRESS_BYTES_MAX }),
     storageWeight: record.integer('storageWeight', 0, STORAGE_WEIGHT_MAX),
-    createdAt: record.integer('createdAt', 0),
+    createdAt: record.time('createdAt'),
   };
   if (!bundle.addresses.every(isAddress)) {
     throw new AegisError('BAD_ENCODING', 'the bundle has an address that is not a multiaddr', {

@@ -130,7 +130,7 @@ export function openGenesis(bytes: Uint8Array): Genesis {
   return {
     clusterId: clusterIdOf(bytes),
     name: checkLabel('cluster name', record.text('name', { maxBytes: LABEL_BYTES_MAX })),
-    createdAt: record.integer('createdAt', 0),
+    createdAt: record.time('createdAt'),
     replicas: record.integer('replicas', 1, 16),
     custodians,
   };

@@ -119,7 +119,7 @@ export function openInception(bytes: Uint8Array): Verified<OpenInception> {
     name: checkLabel('name', record.text('name', { maxBytes: LABEL_BYTES_MAX })),
     zone: checkLabel('zone', record.text('zone', { maxBytes: LABEL_BYTES_MAX })),
     region: checkLabel('region', record.text('region', { maxBytes: LABEL_BYTES_MAX })),
-    createdAt: record.integer('createdAt', 0),
+    createdAt: record.time('createdAt'),
   };
   checkSignature('inception', signed, inception.identityKey);
   return verified({ inception, nodeId: nodeIdOf(bytes), bytes });

@@ -12,6 +12,9 @@ const utf8 = new TextEncoder();
 
 export const bytesOfText = (text: string): Uint8Array => utf8.encode(text);
 
+/** 9999-12-31T23:59:59.999Z. Later times cannot be written for people, or not at all. */
+export const TIME_MAX = 253_402_300_799_999;
+
 /** A decoded map with a `type` and `v: 1`, read field by field. */
 export class RecordReader {
   readonly #what: string;
@@ -58,6 +61,11 @@ export class RecordReader {
       throw this.#bad(`"${name}" is not an integer from ${min} to ${max}`);
     }
     return value as number;
+  }
+
+  /** Milliseconds since the Unix epoch, of a year that RFC 3339 can write. */
+  time(name: string): number {
+    return this.integer(name, 0, TIME_MAX);
   }
 
   flag(name: string): boolean {

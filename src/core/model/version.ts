@@ -117,7 +117,7 @@ function readVersion(value: unknown): Version {
     parents: checkParents(record.cids('parents', PARENTS_MAX)),
     generation: record.integer('generation', 1),
     sequence: record.integer('sequence', 1),
-    time: record.integer('time', 0),
+    time: record.time('time'),
     author,
     ...(message === undefined ? {} : { message }),
     ...(deleted === undefined ? {} : { deleted }),
