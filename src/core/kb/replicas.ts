@@ -39,6 +39,8 @@ export class Replicas {
   readonly #roots = new Set<string>();
   /** By node: what is stored here and has to be offered to it. */
   readonly #unconfirmed = new Map<string, Map<string, Account>>();
+  /** By node: the accounts in which it is confirmed. */
+  readonly #confirmedBy = new Map<string, Set<Account>>();
   /** By node: the copies that it is believed to have. */
   readonly #believed = new Map<string, SetDigest>();
   /** By node: the copies here that concern it. */
@@ -93,10 +95,6 @@ export class Replicas {
     return this.#accounts.get(cidText);
   }
 
-  accounts(): IterableIterator<Account> {
-    return this.#accounts.values();
-  }
-
   /** The accounts of the versions of a root. */
   ofRoot(root: CID): Iterable<Account> {
     return this.#byRoot.get(keyOf(root)) ?? [];
@@ -127,11 +125,23 @@ export class Replicas {
   setConfirmed(account: Account, nodeId: string, isCopy: boolean): boolean {
     if (!account.concerned.has(nodeId) || nodeId === this.#options.nodeId) return false;
     if (account.confirmed.has(nodeId) === isCopy) return false;
-    if (isCopy) account.confirmed.add(nodeId);
-    else account.confirmed.delete(nodeId);
+    const all = this.#confirmedBy.get(nodeId) ?? new Set();
+    this.#confirmedBy.set(nodeId, all);
+    if (isCopy) {
+      account.confirmed.add(nodeId);
+      all.add(account);
+    } else {
+      account.confirmed.delete(nodeId);
+      all.delete(account);
+    }
     if (!account.isGuest) digestOf(this.#believed, nodeId).toggle(memberOf(account.version));
     this.#setUnconfirmed(account, nodeId, !isCopy && this.isStored(account.version));
     return true;
+  }
+
+  /** The accounts in which a node is confirmed. */
+  confirmedBy(nodeId: string): Account[] {
+    return [...(this.#confirmedBy.get(nodeId) ?? [])];
   }
 
   /** The nodes with a copy, this one among them. */

@@ -421,7 +421,7 @@ export class Replication implements Machine<ReplicationInput> {
   #confirmed(from: string, versions: readonly CID[], isReset: boolean): void {
     const named = new Set(versions.map(String));
     if (isReset) {
-      for (const account of this.#replicas.accounts()) {
+      for (const account of this.#replicas.confirmedBy(from)) {
         if (account.isGuest || named.has(account.version.cidText)) continue;
         this.#setConfirmed(account, from, false);
       }

@@ -159,6 +159,11 @@ export class VersionGraph {
       : [...heads.all.values()].toSorted((a, b) => compareShown(b, a));
   }
 
+  /** How many heads a path has. */
+  headCount(path: string): number {
+    return this.#heads.get(path)?.all.size ?? 0;
+  }
+
   /** All versions of a path, the greatest first. */
   log(path: string): SignedVersion[] {
     const seen = new Map<string, SignedVersion>();

@@ -168,7 +168,7 @@ export class KbViews {
       author: version.author,
       authorName: members.get(version.author)?.name ?? null,
       time: new Date(version.time).toISOString(),
-      heads: machine.graph.heads(version.path).length,
+      heads: machine.graph.headCount(version.path),
       replicas: this.#reported(version),
       local: local?.complete === true,
     };
