@@ -54,6 +54,8 @@ export interface EngineDeps {
 /** What a peer tells of its addresses, at most about. */
 const LEARNED_BYTES = 8 * KIB;
 
+const originOf = (from: string) => ({ from, sizeBytes: LEARNED_BYTES });
+
 interface Parts {
   readonly chain: ChainStore;
   readonly content: ContentStore;
@@ -157,9 +159,7 @@ export class Engine {
       host,
       log: log.child('peers'),
       submit: (input) => void this.#loop.submit(PEERS_MACHINE, input),
-      learned: (input) => {
-        this.#loop.offer(PEERS_MACHINE, input, { from: input.nodeId, sizeBytes: LEARNED_BYTES });
-      },
+      learned: (input) => void this.#loop.offer(PEERS_MACHINE, input, originOf(input.nodeId)),
       changed: deps.peersChanged,
     });
     const holds = (root: CID) => replication.hasRoot(root);
