@@ -50,10 +50,10 @@ export function contentRows(db: DatabaseSync) {
         const blob = blobs[index] ?? new Uint8Array();
         if (insert.run(key, blob).changes === 0) {
           bytes += heal(key, blob);
-          continue;
+        } else {
+          objects += 1;
+          bytes += blob.length;
         }
-        objects += 1;
-        bytes += blob.length;
       }
       if (objects > 0 || bytes !== 0) count.run(objects, bytes);
     },
