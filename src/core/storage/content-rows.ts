@@ -48,12 +48,9 @@ export function contentRows(db: DatabaseSync) {
       let bytes = 0;
       for (const [index, key] of keys.entries()) {
         const blob = blobs[index] ?? new Uint8Array();
-        if (insert.run(key, blob).changes === 0) {
-          bytes += heal(key, blob);
-        } else {
-          objects += 1;
-          bytes += blob.length;
-        }
+        const isNew = insert.run(key, blob).changes !== 0;
+        objects += Number(isNew);
+        bytes += isNew ? blob.length : heal(key, blob);
       }
       if (objects > 0 || bytes !== 0) count.run(objects, bytes);
     },
