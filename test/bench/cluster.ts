@@ -34,7 +34,8 @@ export async function withCluster<T>(
   use: (cluster: BenchCluster) => Promise<T>,
 ): Promise<T> {
   return await withDirectory(async (dir) => {
-    const devnet = await Devnet.create({ dir: join(dir, 'net'), bin: BIN, version: VERSION }, options);
+    const where = { dir: join(dir, 'net'), bin: BIN, version: VERSION };
+    const devnet = await Devnet.create(where, options);
     try {
       const startMs: number[] = [];
       for (const { name } of devnet.nodes) {

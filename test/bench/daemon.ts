@@ -29,7 +29,8 @@ export async function daemon(): Promise<Figure[]> {
 
 export async function monitor(): Promise<Figure[]> {
   return await withCluster({ size: 5 }, async ({ nodes: [node] }) => {
-    const command = `stty rows 40 cols 120; exec "$AEGIS_NODE" "$AEGIS_BIN" monitor --interval 500ms`;
+    const inside = 'exec "$AEGIS_NODE" "$AEGIS_BIN" monitor --interval 500ms';
+    const command = `stty rows 40 cols 120; ${inside}`;
     const script = spawn('script', ['-qfc', command, '/dev/null'], {
       // A pipe that stays open: script ends when its input does.
       stdio: ['pipe', 'ignore', 'inherit'],
@@ -46,7 +47,7 @@ export async function monitor(): Promise<Figure[]> {
       await pause(5000);
       const percents: number[] = [];
       for (let i = 0; i < 3; i += 1) percents.push(await corePercent(pid, MONITOR_MS / 3));
-      script.stdin!.write('q');
+      script.stdin.write('q');
       return [
         {
           name: 'monitor at 2 Hz with 4 peers',

@@ -51,8 +51,7 @@ export function table(figures: readonly Figure[]): string {
 
 function rowOf(figure: Figure): string[] {
   const { name, goal, samples, unit } = figure;
-  const wanted =
-    goal === undefined ? '-' : 'most' in goal ? `<= ${goal.most}` : `>= ${goal.least}`;
+  const wanted = goal === undefined ? '-' : 'most' in goal ? `<= ${goal.most}` : `>= ${goal.least}`;
   const { min, median: middle, max } = summaryOf(samples);
   const verdict = goal === undefined ? '' : isReached(figure) ? 'ok' : 'MISSED';
   return [name, wanted, text(middle), text(min), text(max), `${samples.length}`, unit, verdict];

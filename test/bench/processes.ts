@@ -26,7 +26,8 @@ export interface Usage {
  */
 export async function timed(args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Usage> {
   const script = 'TIMEFORMAT="%R %U %S"; time "$@" >&3 3>&- 2>&4 4>&-';
-  const { stderr } = await run('bash', ['-c', `{ ${script}; } 3>/dev/null 4>/dev/null`, '-', ...args], {
+  const quiet = `{ ${script}; } 3>/dev/null 4>/dev/null`;
+  const { stderr } = await run('bash', ['-c', quiet, '-', ...args], {
     env: { ...process.env, NO_COLOR: '1', LC_ALL: 'C', ...env },
   });
   const [wall, user, system] = stderr.trim().split(/\s+/).map(Number);

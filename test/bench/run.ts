@@ -1,6 +1,6 @@
 /**
- * `npm run bench`: the goals of aegis in figures, measured from outside on real daemons. Ends with 1
- * when one is missed. `npm run bench -- transfer monitor` runs these parts only. Never a part of
+ * `npm run bench`: the goals of aegis in figures, measured from outside on real daemons. Ends with
+ * 1 when one is missed. `npm run bench -- transfer monitor` runs these parts only. Never a part of
  * `npm test`: what other programs do at the same time shows in every figure but the ratios.
  */
 import { build, isFresh } from '../../scripts/build.ts';

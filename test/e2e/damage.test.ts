@@ -296,7 +296,7 @@ describe('a damaged database', () => {
     await wholeAgain(3);
   });
 
-  test('chain.db with a broken header: versions come back, and old numbers are not used again', async () => {
+  test('chain.db with a broken header: versions come back, old numbers stay used', async () => {
     const { chainDb } = cluster.home(3);
     expect((await put(3, 'by-node-3', Buffer.from('first'))).exit).toBe(0);
     await stop(3);

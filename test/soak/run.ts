@@ -34,7 +34,7 @@ async function rssMib(cluster: Cluster): Promise<number[]> {
   });
 }
 
-/** One document in, read on another node, and now and then a daemon that dies. Node 1 never does. */
+/** One document in, read on another node; now and then a daemon dies. Node 1 never does. */
 async function round(cluster: Cluster, prng: Prng): Promise<number> {
   const bytes = prng.bytes(prng.logUniformSizes(1, FILE_BYTES_MAX, FILE_BYTES_MAX)[0]!);
   const path = `soak-${prng.int(1, PATHS)}`;
