@@ -45,7 +45,7 @@ export async function spawnDaemon(options: SpawnOptions): Promise<StartedDaemon>
     child = spawn(process.execPath, args, {
       detached: true,
       stdio: ['ignore', 'pipe', errors, 'pipe'],
-      env: options.env ?? process.env,
+      env: withoutPassphrase(options.env ?? process.env),
     });
   } finally {
     closeSync(errors);
@@ -62,6 +62,12 @@ export async function spawnDaemon(options: SpawnOptions): Promise<StartedDaemon>
     await end(child);
     throw error;
   }
+}
+
+/** A daemon lives long, and every process of its user can read its environment. */
+function withoutPassphrase(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  const kept = Object.entries(env).filter(([name]) => !name.startsWith('AEGIS_PASSPHRASE'));
+  return Object.fromEntries(kept);
 }
 
 /** Ends what still runs, and waits: it may be writing to a home that is about to be removed. */
