@@ -36,7 +36,7 @@ export function chainService(
   fatal: (error: unknown) => void,
 ): Service<ChainOperations> {
   const db = openDatabase(path, CHAIN_SPEC, options);
-  const group = new GroupCommit({ checkpointBytes: 4 * MIB }, { db, fatal });
+  const group = new GroupCommit({ checkpointBytes: 4 * MIB, logBytesMax: 16 * MIB }, { db, fatal });
   const put = db.prepare(
     'INSERT INTO entries VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET value = excluded.value',
   );

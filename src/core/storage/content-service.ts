@@ -55,6 +55,7 @@ export function contentService(
       setRoot: (root) => write(() => rows.setRoot(root.cid, root.complete, root.sizeBytes)),
       delete: (keys) => write(() => rows.delete(unpackKeys(keys))),
       getMany: async ({ keys: packed, verify, bytesMax }) => {
+        group.touch();
         const keys = unpackKeys(packed);
         const { found, damaged } = reader.getMany(keys, verify, bytesMax);
         if (damaged === undefined) return found;

@@ -2,6 +2,9 @@
  * Many writes, one sync. Writes that arrive together share a transaction and are acknowledged
  * together, after it is durable. If one of them meets a full disk, none of the group is written
  * and each is told. Knows no tables; runs in a storage worker.
+ *
+ * What is committed is durable in the log. Moving it into the database writes it a second time, so
+ * that waits for a pause, unless the log grows too long.
  */
 import type { DatabaseSync } from 'node:sqlite';
 import { MIB } from '../units.ts';
@@ -13,8 +16,12 @@ export interface GroupCommitOptions {
   readonly bytesMax?: number;
   /** So is a group that has been open for so long. @default 50 */
   readonly waitMsMax?: number;
-  /** Committed bytes after which the log moves into the database. @default 16 MiB */
+  /** Committed bytes that move into the database in the next pause. @default 16 MiB */
   readonly checkpointBytes?: number;
+  /** How long nothing is asked of the store in a pause. @default 100 */
+  readonly pauseMs?: number;
+  /** Committed bytes that wait for no pause. @default 512 MiB */
+  readonly logBytesMax?: number;
 }
 
 interface Waiting {
@@ -31,13 +38,21 @@ export class GroupCommit {
   #openedAt = 0;
   #scheduled = false;
   #logBytes = 0;
+  #pause: NodeJS.Timeout | undefined;
 
   /** @param dependencies.fatal hears of failed checkpoints and rollbacks: nobody waits for them. */
   constructor(
     options: GroupCommitOptions,
     dependencies: { db: DatabaseSync; fatal: (error: unknown) => void },
   ) {
-    this.#options = { bytesMax: 16 * MIB, waitMsMax: 50, checkpointBytes: 16 * MIB, ...options };
+    this.#options = {
+      bytesMax: 16 * MIB,
+      waitMsMax: 50,
+      checkpointBytes: 16 * MIB,
+      pauseMs: 100,
+      logBytesMax: 512 * MIB,
+      ...options,
+    };
     this.#db = dependencies.db;
     this.#fatal = dependencies.fatal;
   }
@@ -49,7 +64,7 @@ export class GroupCommit {
     this.#waiting.push({ resolve, reject });
     this.#groupBytes += sizeBytes;
     try {
-      if (!this.#db.isTransaction) this.#db.exec('BEGIN IMMEDIATE');
+      if (!this.#db.isTransaction) this.#begin();
       write();
     } catch (error) {
       this.#abandon(error);
@@ -80,14 +95,28 @@ export class GroupCommit {
     }
     this.#logBytes += this.#groupBytes;
     for (const { resolve } of this.#take()) resolve();
+    this.touch();
+  }
+
+  /** Says that the store is in use: a pause begins anew. */
+  touch(): void {
     if (this.#logBytes < this.#options.checkpointBytes) return;
-    this.#logBytes = 0;
-    // Later, so that the acknowledgements leave first.
-    setImmediate(() => this.#checkpoint());
+    if (this.#pause !== undefined) this.#pause.refresh();
+    else this.#pause = setTimeout(() => this.#checkpoint(), this.#options.pauseMs).unref();
+  }
+
+  #begin(): void {
+    // Here and not after a commit, so that its acknowledgements have left.
+    if (this.#logBytes >= this.#options.logBytesMax) this.#checkpoint();
+    this.#db.exec('BEGIN IMMEDIATE');
   }
 
   #checkpoint(): void {
-    if (!this.#db.isOpen || this.#db.isTransaction) return;
+    clearTimeout(this.#pause);
+    this.#pause = undefined;
+    if (!this.#db.isOpen) return;
+    if (this.#db.isTransaction) return this.touch();
+    this.#logBytes = 0;
     try {
       checkpoint(this.#db, 'PASSIVE');
     } catch (error) {
