@@ -311,7 +311,7 @@ describe('a damaged database', () => {
     }
   });
 
-  test('chain.db lost while nobody else is there: nothing is written until others are', async () => {
+  test('chain.db lost while alone: nothing is written until others are there', async () => {
     const { chainDb } = cluster.home(3);
     await Promise.all([1, 2, 3].map(stop));
     smash(chainDb, 0, GARBAGE);
