@@ -153,7 +153,7 @@ class Starting {
     watch.peersChanged();
     const ready = readyOf(this.#options, this.#opened, engine.host.addresses());
     this.#log.write('info', 'the node is ready', { startMs: Date.now() - startedAt });
-    notifySystemd(env, '--ready', `--status=${ready.addresses.join(' ')}`);
+    notifySystemd(env, 'READY=1', `STATUS=${ready.addresses.join(' ')}`);
     return { ready, stop: () => this.stop(), stopped: this.#stopped.promise };
   }
 
@@ -164,7 +164,7 @@ class Starting {
 
   async #stop(): Promise<void> {
     this.#state = 'stopping';
-    notifySystemd(this.#options.env, '--stopping');
+    notifySystemd(this.#options.env, 'STOPPING=1');
     this.#log.write('info', 'the node stops');
     await this.#takeApart();
     await this.#log.close();

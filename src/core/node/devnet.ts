@@ -148,6 +148,8 @@ export class Devnet {
   async pause(which: string): Promise<DevnetStatus> {
     const { node, holder } = await this.#running(which);
     send(holder, 'SIGSTOP');
+    // On a busy machine its threads go on for a moment; without /proc nobody can tell.
+    await until(() => isPaused(holder.pid), 1000);
     return { ...(await this.#state(node)), state: 'paused' };
   }
 
@@ -215,9 +217,13 @@ function send({ pid }: LockHolder, name: NodeJS.Signals): void {
 }
 
 /** Waits for the process itself: a daemon gives up its lock a moment before it ends. */
-async function isGone(holder: LockHolder, timeoutMs: number): Promise<boolean> {
+const isGone = (holder: LockHolder, timeoutMs: number): Promise<boolean> =>
+  until(() => !isAlive(holder), timeoutMs);
+
+/** @returns whether it came true in time. */
+async function until(isTrue: () => boolean, timeoutMs: number): Promise<boolean> {
   const end = performance.now() + timeoutMs;
-  while (isAlive(holder)) {
+  while (!isTrue()) {
     if (performance.now() > end) return false;
     await new Promise((resolve) => setTimeout(resolve, 20));
   }

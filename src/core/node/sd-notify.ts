@@ -1,7 +1,8 @@
 /**
  * Tells systemd how the daemon is (sd_notify(3)): `READY=1`, `STOPPING=1`, `STATUS=...`.
  * Node has no Unix datagram sockets, so the message goes through systemd-notify(1); without
- * NOTIFY_SOCKET nothing happens.
+ * NOTIFY_SOCKET nothing happens. Assignments work with every version of it; options like
+ * `--stopping` came late.
  */
 import { spawn } from 'node:child_process';
 
