@@ -8,7 +8,7 @@ import { BIN, timed } from './processes.ts';
 
 const FILES = 1000;
 const FILE_BYTES = 4096;
-const ROUNDS = 5;
+const ROUNDS = 4;
 
 /** Waits as a user would by default: `put` returns when the files are durable on several nodes. */
 export async function directory(): Promise<Figure[]> {

@@ -1,13 +1,15 @@
 /**
  * The baseline of the transfer: the same bytes between two plain processes over loopback TCP.
- * `serve BYTES CHUNK` sends from memory to whoever connects; `read PORT` discards and says how long
- * it took from the call of connect to the last byte. As fast as Node does it without tricks.
+ * `serve BYTES CHUNK` sends from memory to whoever connects. `read PORT` is given each chunk and
+ * lets it go; it says how long that took from the call of connect to the last byte. `discard PORT`
+ * has the kernel write over one buffer again and again: as fast as Node gets, but nobody ever has
+ * the bytes.
  */
 import { connect, createServer, type Socket } from 'node:net';
 
 const [mode, ...numbers] = process.argv.slice(2);
 if (mode === 'serve') serve(Number(numbers[0]), Number(numbers[1]));
-else read(Number(numbers[0]));
+else read(Number(numbers[0]), mode === 'discard');
 
 function serve(totalBytes: number, chunkBytes: number): void {
   const chunk = Buffer.alloc(chunkBytes, 7);
@@ -37,10 +39,9 @@ function send(socket: Socket, chunk: Buffer, totalBytes: number): void {
   more();
 }
 
-function read(port: number): void {
+function read(port: number, intoOneBuffer: boolean): void {
   let bytes = 0;
   const from = performance.now();
-  // One buffer for all that comes: nothing is kept, so nothing needs memory of its own.
   const onread = {
     buffer: Buffer.alloc(256 * 1024),
     callback: (count: number): boolean => {
@@ -48,7 +49,8 @@ function read(port: number): void {
       return true;
     },
   };
-  const socket = connect({ port, host: '127.0.0.1', onread });
+  const socket = connect({ port, host: '127.0.0.1', ...(intoOneBuffer && { onread }) });
+  if (!intoOneBuffer) socket.on('data', (chunk) => (bytes += chunk.length));
   socket.on('end', () => {
     process.stdout.write(`${JSON.stringify({ bytes, ms: performance.now() - from })}\n`);
   });
