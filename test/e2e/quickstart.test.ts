@@ -160,7 +160,6 @@ const controlC = (child: ChildProcess): boolean => process.kill(-child.pid!, 'SI
 
 test.each([
   ['while the daemons start', 'Making keys'],
-  ['while a directory goes in', 'Four nodes'],
   ['while it is read elsewhere', 'A directory goes in'],
 ])('Ctrl-C %s leaves nothing', async (_when, said) => {
   const tmp = temporary();

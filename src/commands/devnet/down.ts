@@ -1,4 +1,5 @@
 /** `aegis devnet down`: stops every node of the local cluster. */
+import { dirname } from 'node:path';
 import { Flags } from '@oclif/core';
 import { BaseCommand, confirmFlags } from '../../cli/base.ts';
 import { devnetOptions, devnetTable, openDevnet } from '../../cli/devnet.ts';
@@ -24,8 +25,22 @@ export default class DevnetDown extends BaseCommand<typeof DevnetDown, DevnetDow
     if (this.flags.remove) await this.confirm(`delete ${dir} with all that its nodes store?`);
     await devnet.down();
     const nodes = await devnet.status();
-    if (this.flags.remove) devnet.remove();
+    if (this.flags.remove) {
+      devnet.remove();
+      await this.#removeEmptyHome();
+    }
     return { schema: 'aegis.devnet.down/1', dir, nodes, removed: this.flags.remove };
+  }
+
+  /** A home that was made for the devnet alone goes with it; one with anything else in it stays. */
+  async #removeEmptyHome(): Promise<void> {
+    const { label, data } = this.home();
+    if (dirname(data) !== label) return;
+    const { rmdir } = await import('node:fs/promises');
+    for (const path of [data, label]) {
+      const error = await rmdir(path).catch((reason: NodeJS.ErrnoException) => reason);
+      if (error !== undefined) return;
+    }
   }
 
   protected override view({ nodes, removed, dir }: DevnetDownResult): string {

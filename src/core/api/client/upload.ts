@@ -26,6 +26,9 @@ export async function upload(
     'content-type': MEDIA[source.kind],
     // The daemon can refuse before anything is sent.
     expect: '100-continue',
+    // A daemon that closed right after a refusal would meet our body with a reset, and the reset
+    // could overtake the refusal.
+    connection: 'keep-alive',
     ...(size !== undefined && { 'content-length': String(size) }),
   });
   const failure = feed(request, source.bytes, size, options.timeoutMs);
