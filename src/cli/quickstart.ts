@@ -50,6 +50,11 @@ export class Quickstart {
     return new Quickstart(options, devnet);
   }
 
+  /** What goes in and what comes out, inside the devnet so that it is removed with it. */
+  get #documents(): string {
+    return join(this.#options.home, 'data', 'devnet', 'documents');
+  }
+
   /** @throws {AegisError} what went wrong, from the command that found it. */
   async run(): Promise<Story> {
     const begun = performance.now();
@@ -80,7 +85,7 @@ export class Quickstart {
   }
 
   async #putDirectory(): Promise<{ files: number; sizeBytes: number }> {
-    const dir = join(this.#options.home, 'library');
+    const dir = join(this.#documents, 'library');
     const sizes = await makeLibrary(dir);
     const command = 'aegis --home node1 kb put library';
     await this.#step('A directory goes in on node 1', command, async () => {
@@ -96,22 +101,22 @@ export class Quickstart {
     await this.#step('The same directory comes out on node 4', command, async () => {
       const stat = await this.#until(4, (entry) => entry !== undefined, 'kb', 'stat', 'library');
       if (stat['local'] !== false) throw new AegisError('BUG', 'node 4 held the content before');
-      const copy = join(this.#options.home, 'copy');
+      const copy = join(this.#documents, 'copy');
       await this.#aegis(4, 'kb', 'get', 'library', '-o', copy);
-      await sameFiles(join(this.#options.home, 'library'), copy);
+      await sameFiles(join(this.#documents, 'library'), copy);
       return 'node 4 held none of it, fetched it from the others, and every byte is the same';
     });
   }
 
   async #surviveAKill(): Promise<void> {
-    const note = join(this.#options.home, 'note.md');
+    const note = join(this.#documents, 'note.md');
     await writeFile(note, `# Written while node 2 was dead\n\n${new Date().toISOString()}\n`);
     const killed = 'aegis devnet kill 2; aegis --home node1 kb put note.md';
     await this.#step('Node 2 is killed; the others go on', killed, async () => {
       await this.#devnet.kill('node2');
       await this.#aegis(1, 'kb', 'put', note, '--path', 'note.md');
       await this.#until(4, (entry) => entry !== undefined, 'kb', 'stat', 'note.md');
-      const copy = join(this.#options.home, 'note-from-4.md');
+      const copy = join(this.#documents, 'note-from-4.md');
       await this.#aegis(4, 'kb', 'get', 'note.md', '-o', copy);
       if (!(await readFile(copy)).equals(await readFile(note))) throw differs('note.md');
       return 'a note was written on node 1 and read on node 4 meanwhile';
