@@ -5,9 +5,9 @@
  * bundles, agree on a genesis, start daemons. Nothing is shared between the nodes but the genesis.
  */
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, rmdirSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { basename, dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { writeFormat } from '../config/format.ts';
 import { ensureHome, type HomePaths, resolveHome } from '../config/home.ts';
 import { writeSettings } from '../config/settings.ts';
@@ -128,12 +128,9 @@ export class Devnet {
     );
   }
 
-  /** Removes the directory of a devnet that is down, and the home around it if that is empty. */
+  /** Removes the directory of a devnet that is down. */
   remove(): void {
-    const { dir } = this.#options;
-    rmSync(dir, { recursive: true, force: true });
-    const data = dirname(dir);
-    if (basename(data) === 'data' && removeEmpty(data)) removeEmpty(dirname(data));
+    rmSync(this.#options.dir, { recursive: true, force: true });
   }
 
   status(): Promise<DevnetStatus[]> {
@@ -266,16 +263,6 @@ async function makeHome(
     };
   } finally {
     keystore.close();
-  }
-}
-
-/** @returns whether it was empty and is gone. */
-function removeEmpty(dir: string): boolean {
-  try {
-    rmdirSync(dir);
-    return true;
-  } catch {
-    return false;
   }
 }
 
