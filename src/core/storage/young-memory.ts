@@ -34,5 +34,7 @@ function collector(): Collect {
   setFlagsFromString('--expose-gc');
   const found: unknown = runInNewContext('globalThis.gc');
   setFlagsFromString('--no-expose-gc');
+  // So little is alive that waking helpers takes longer than the work: 2.3 ms a look against 1.4.
+  setFlagsFromString('--no-parallel-scavenge');
   return typeof found === 'function' ? (found as Collect) : () => {};
 }
