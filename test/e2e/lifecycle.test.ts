@@ -65,7 +65,7 @@ describe('in the foreground', () => {
     expect([existsSync(socket), existsSync(`${lock}.json`)]).toEqual([false, false]);
   });
 
-  test('with --json the line is one object; a Ctrl-C twice at once, as through npm, is one', async () => {
+  test('with --json the line is one object; two Ctrl-C at once, as of npm, are one', async () => {
     const { child, done, line } = await foreground('--json');
     expect(JSON.parse(line)).toMatchObject({ schema: 'aegis.node.start/1', pid: child.pid });
     child.kill('SIGINT');
