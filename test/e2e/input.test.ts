@@ -20,7 +20,8 @@ import {
 import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { MIB } from '../../src/core/units.ts';
+import { upload } from '../../src/core/api/client/upload.ts';
+import { KIB, MIB } from '../../src/core/units.ts';
 import { needs } from '../helpers/needs.ts';
 import { aegis, BIN, Cluster, type Run, spawnAegis } from './support/cluster.ts';
 
@@ -158,6 +159,23 @@ describe('what cannot be stored is refused by name, and nothing of it is stored'
       expectRefusal(await kb(1, 'get', path, '-o', join(scratch(), 'out')), 2);
     }
   });
+});
+
+test('a refusal in the middle of an upload arrives, whoever is quicker', async () => {
+  const { socket, adminToken } = cluster.home(1);
+  const at = { socket, token: readFileSync(adminToken, 'utf8').trim() };
+  const target = '/v1/kb/versions?path=..%2Fup&wait=local&timeoutMs=5000';
+  async function* body(pieces: number) {
+    for (let i = 0; i < pieces; i += 1) yield Buffer.alloc(64 * KIB);
+  }
+  const ends = new Set<unknown>();
+  for (let i = 0; i < 100; i += 1) {
+    const pieces = 1 + (i % 4) * 5;
+    const source = { kind: 'file', bytes: body(pieces), sizeBytes: pieces * 64 * KIB } as const;
+    const sent = upload(at, target, source, { timeoutMs: 5000 });
+    ends.add(await sent.catch((error: { code: string }) => error.code));
+  }
+  expect([...ends]).toEqual(['BAD_REQUEST']);
 });
 
 /** Runs `aegis` as somebody who may not read what the mode forbids. */
