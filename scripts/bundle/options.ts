@@ -34,7 +34,7 @@ export const INPUT: InputOptions = {
     ...Object.fromEntries(commands.map((file) => [file.slice('src/'.length, -'.ts'.length), file])),
   },
   // Native code cannot be bundled; Ink asks for its developer tools only where they are wanted.
-  external: ['@napi-rs/blake-hash', 'react-devtools-core'],
+  external: ['@chainsafe/blst', '@napi-rs/blake-hash', 'react-devtools-core'],
   plugins: [leanOclif()],
   // A dynamic import can be there for another reader of the same module.
   checks: { ineffectiveDynamicImport: false },
