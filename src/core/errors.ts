@@ -82,6 +82,12 @@ export const ERRORS = {
     true,
     'The version is kept and will be copied when peers answer; repeating the command is harmless.',
   ),
+  NOT_FINAL: kind(
+    EXIT.tryAgain,
+    503,
+    true,
+    'It is queued and durable here; repeating the command is harmless.',
+  ),
   NOT_REACHABLE: kind(EXIT.tryAgain, 503, true),
   DIAL_FAILED: kind(EXIT.tryAgain, 502, true),
   STALLED: kind(EXIT.tryAgain, 504, true),

@@ -2,6 +2,8 @@
  * What the server asks of the node behind it. `node/` implements this; the server knows nothing
  * else of a node. Every method may throw an AegisError, which becomes the reply.
  */
+
+import type { ConsensusStatus, Explanation } from './contract/consensus.ts';
 import type { Body, Query, Result } from './contract/endpoints.ts';
 import type { Change, Snapshot } from './contract/events.ts';
 import type { Scope } from './contract/routes.ts';
@@ -36,15 +38,20 @@ interface DownloadFacts {
   /** CID of the signed version. */
   readonly version: string;
   readonly sizeBytes: number;
+  readonly final: boolean;
+  /** At which the version became final; `null` when it is not, or not known any more. */
+  readonly height: number | null;
 }
 
 /** What is downloaded. An iteration that throws cuts the reply; the error stays askable. */
 export type Download = DownloadFacts & Upload;
 
 export interface WaitFor {
-  readonly condition: 'ready' | 'peers';
-  /** Connected peers wanted; 0 with `ready`. */
+  readonly condition: 'ready' | 'peers' | 'height';
+  /** Connected peers wanted; 0 unless `peers`. */
   readonly peers: number;
+  /** The final height wanted; 0 unless `height`. */
+  readonly height: number;
   readonly timeoutMs: number;
 }
 
@@ -75,6 +82,44 @@ export interface Backend {
   ): Promise<Result<'peers.find'>>;
   whyPeer(id: string): Promise<Result<'peers.why'>>;
 
+  /** Replaces the set of nodes that this one keeps no connection with; volatile. */
+  isolatePeers(body: Body<'peers.isolate'>, context: CallContext): Promise<Result<'peers.isolate'>>;
+
+  /** The server adds `why`. @throws {AegisError} `NOT_FOUND` without a cluster; so do all below. */
+  consensus(): Promise<ConsensusStatus>;
+  blocks(query: Query<'consensus.blocks'>): Promise<Result<'consensus.blocks'>>;
+  /** @throws {AegisError} `NOT_FOUND` for a height that is not final here. */
+  block(height: number): Promise<Result<'consensus.block'>>;
+  validators(): Promise<Result<'consensus.validators'>>;
+  /** The server adds `verdict`. @throws {AegisError} `NOT_FOUND` above the height that is open. */
+  explainBlock(height: number): Promise<Explanation>;
+  evidence(): Promise<Result<'consensus.evidence'>>;
+
+  /**
+   * Signs and queues all of them or none. Repeating what is pending or final gives the same ids
+   * and changes nothing. With `wait: 'final'` resolves when all are decided or the time is up:
+   * that some are pending still is a result, not an error.
+   *
+   * @throws {AegisError} `BUSY` when the queue has no room; `BAD_REQUEST`, `TOO_LARGE`, `DENIED`.
+   */
+  submitIntents(
+    body: Body<'intents.submit'>,
+    context: CallContext,
+  ): Promise<Result<'intents.submit'>>;
+  intents(query: Query<'intents.list'>): Promise<Result<'intents.list'>>;
+  /** @throws {AegisError} `NOT_FOUND`, also for one that is not remembered any more. */
+  intent(id: string): Promise<Result<'intents.show'>>;
+  /** Puts an intent without changes in its place. @throws {AegisError} `NOT_FOUND`, `DENIED`. */
+  cancelIntent(
+    id: string,
+    query: Query<'intents.cancel'>,
+    context: CallContext,
+  ): Promise<Result<'intents.cancel'>>;
+
+  /**
+   * @throws {AegisError} `EXISTS` when `ifVersion` does not hold, `UNDER_REPLICATED` and
+   * `NOT_FINAL` when the wait is over before the version is where it should be; it stays queued.
+   */
   put(query: Query<'kb.put'>, upload: Upload, context: CallContext): Promise<Result<'kb.put'>>;
   /** Resolves once the root and its size are known; the bytes may still have to be fetched. */
   get(query: Query<'kb.get'>, context: CallContext): Promise<Download>;

@@ -1,7 +1,9 @@
 /** All endpoints by name. Only the server, the generators and the tests import this at run time. */
 import type * as v from 'valibot';
+import * as consensus from './consensus.ts';
 import * as errors from './errors.ts';
 import * as events from './events.ts';
+import * as intents from './intents.ts';
 import * as kb from './kb.ts';
 import * as node from './node.ts';
 import * as peers from './peers.ts';
@@ -20,6 +22,17 @@ export const ENDPOINTS = {
   'peers.ping': peers.peersPing,
   'peers.find': peers.peersFind,
   'peers.why': peers.peersWhy,
+  'peers.isolate': peers.peersIsolate,
+  'consensus.status': consensus.consensusStatus,
+  'consensus.blocks': consensus.consensusBlocks,
+  'consensus.block': consensus.consensusBlock,
+  'consensus.validators': consensus.consensusValidators,
+  'consensus.explain': consensus.consensusExplain,
+  'consensus.evidence': consensus.consensusEvidence,
+  'intents.submit': intents.intentsSubmit,
+  'intents.list': intents.intentsList,
+  'intents.show': intents.intentsShow,
+  'intents.cancel': intents.intentsCancel,
   'kb.put': kb.kbPut,
   'kb.get': kb.kbGet,
   'kb.ls': kb.kbLs,

@@ -4,6 +4,7 @@
  * one key may be merged and a reader may miss none but the last.
  */
 import * as v from 'valibot';
+import { blockSummarySchema, consensusStatusSchema } from './consensus.ts';
 import { endpoint } from './endpoint.ts';
 import { kbEntrySchema } from './kb.ts';
 import { nodeStatusSchema } from './node.ts';
@@ -27,10 +28,15 @@ const snapshotSchema = v.object({
   peers: v.array(peerSchema),
   /** The newest entries first, at most `KB_RECENT_MAX`. */
   kb: v.array(kbEntrySchema),
+  /** `null` until the node belongs to a cluster. */
+  consensus: v.nullable(consensusStatusSchema),
+  /** The highest last, at most `BLOCKS_RECENT_MAX`. */
+  blocks: v.array(blockSummarySchema),
   /** The newest last. */
   log: v.array(logLineSchema),
 });
 export const KB_RECENT_MAX = 1000;
+export const BLOCKS_RECENT_MAX = 100;
 
 const changeSchema = v.variant('type', [
   v.object({ type: v.literal('node'), node: nodeStatusSchema }),
@@ -41,6 +47,10 @@ const changeSchema = v.variant('type', [
     address: v.nullable(v.string()),
   }),
   v.object({ type: v.literal('kb'), entry: kbEntrySchema }),
+  /** A new height, view or phase, or another custodian heard. */
+  v.object({ type: v.literal('consensus'), consensus: consensusStatusSchema }),
+  /** Each block that becomes final, in order. */
+  v.object({ type: v.literal('block'), block: blockSummarySchema }),
   v.object({ type: v.literal('log'), line: logLineSchema }),
 ]);
 

@@ -9,6 +9,7 @@ import {
   bytes,
   cid,
   count,
+  digest,
   fileKind,
   hashName,
   nodeId,
@@ -21,6 +22,13 @@ import {
 /** A path of the knowledge base; `model/path.ts` holds the exact rules. */
 const path = word;
 const replicas = v.object({ wanted: count, confirmed: count });
+/** Of a version. */
+const agreed = {
+  /** Whether the custodians have agreed on it. */
+  final: v.boolean(),
+  /** At which they did; `null` when they have not, or when this node does not know any more. */
+  height: v.nullable(count),
+};
 /** `null`: the version does not concern this node, so its holders report to others. */
 const reported = v.object({ wanted: count, confirmed: v.nullable(count) });
 
@@ -32,6 +40,7 @@ const entry = {
   version: cid,
   kind: fileKind,
   sizeBytes: bytes,
+  ...agreed,
   generation: count,
   author: nodeId,
   authorName: v.nullable(v.string()),
@@ -46,12 +55,13 @@ export const kbEntrySchema = v.object(entry);
 export type KbEntry = v.InferOutput<typeof kbEntrySchema>;
 
 const REPLICAS_MAX = 64;
+const PUT_WAITS = ['local', 'replicated', 'final'] as const;
 const MESSAGE_LENGTH_MAX = 1024;
 export const kbPut = endpoint('kb.put', {
   query: {
     path,
     message: v.optional(v.pipe(v.string(), v.maxLength(MESSAGE_LENGTH_MAX))),
-    wait: v.optional(v.picklist(['local', 'replicated']), 'replicated'),
+    wait: v.optional(v.picklist(PUT_WAITS), 'final'),
     replicas: v.optional(v.pipe(count, v.minValue(1), v.maxValue(REPLICAS_MAX))),
     timeoutMs: v.optional(timeoutMs, WAIT_MS.kb),
     /** The version that must be the shown one, or `none`; else refused with EXISTS. */
@@ -68,7 +78,11 @@ export const kbPut = endpoint('kb.put', {
     replicas: v.object({ wanted: count, confirmed: count, nodes: v.array(nodeId) }),
     /** `false`: the path already showed exactly this content, and no version was written. */
     created: v.boolean(),
-    wait: v.picklist(['local', 'replicated']),
+    wait: v.picklist(PUT_WAITS),
+    /** At which the version became final; `null`: not yet. */
+    height: v.nullable(count),
+    /** The intent by which it does; `null` when none was needed. */
+    intent: v.nullable(digest),
   },
 });
 
@@ -77,6 +91,10 @@ export const kbGet = endpoint('kb.get', {
     /** `PATH`, or `PATH@VERSION` with the CID of a version or at least 8 characters of its end. */
     path,
     timeoutMs: v.optional(timeoutMs, WAIT_MS.kb),
+    /** First asks a quorum, so that no write that had been final before is missed. */
+    linearizable: v.optional(v.boolean(), false),
+    /** Also what is not final yet. Not together with `linearizable`. */
+    provisional: v.optional(v.boolean(), false),
   },
 });
 
@@ -107,6 +125,7 @@ const logEntry = v.object({
   version: cid,
   cid,
   kind: v.nullable(fileKind),
+  ...agreed,
   sizeBytes: bytes,
   generation: count,
   author: nodeId,

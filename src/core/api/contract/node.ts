@@ -28,6 +28,19 @@ const status = {
     sizeBytes: bytes,
     underReplicated: count,
   }),
+  /** `null` until the node belongs to a cluster. */
+  chain: v.nullable(
+    v.object({
+      /** The last final one; 0 before the first. */
+      height: count,
+      lastFinalAt: v.nullable(time),
+      /** Heights that others hold final and this node does not yet. */
+      behind: count,
+      isVoting: v.boolean(),
+      /** Own intents that are not decided. */
+      pending: count,
+    }),
+  ),
   resources: v.object({
     rssBytes: bytes,
     heapBytes: bytes,
@@ -63,13 +76,21 @@ export const nodeInfo = endpoint('node.info', {
     storageWeight: count,
     replicasWanted: count,
     members: count,
+    /** `null` until the node belongs to a cluster. */
+    role: v.nullable(v.picklist(['custodian', 'agent'])),
+    custodians: count,
+    /** Votes that make a block final. */
+    quorum: count,
     agent: v.string(),
   },
 });
 
 export const nodeWait = endpoint('node.wait', {
   query: {
-    for: v.optional(v.pipe(v.string(), v.regex(WAIT_FOR, 'must be ready or peers=N')), 'ready'),
+    for: v.optional(
+      v.pipe(v.string(), v.regex(WAIT_FOR, 'must be ready, peers=N or height=N')),
+      'ready',
+    ),
     timeoutMs: v.optional(timeoutMs, WAIT_MS.nodeWait),
   },
   reply: { for: v.string(), waitedMs: ms },

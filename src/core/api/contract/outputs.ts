@@ -21,6 +21,9 @@ export const kbGetOutput = v.object({
   version: cid,
   kind: fileKind,
   sizeBytes: bytes,
+  final: v.boolean(),
+  /** At which it became final; `null` when it is not, or not known. */
+  height: v.nullable(count),
   /** Where it was written. */
   output: v.string(),
 });

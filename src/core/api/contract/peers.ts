@@ -2,7 +2,7 @@
 import * as v from 'valibot';
 import { endpoint } from './endpoint.ts';
 import { WAIT_MS } from './routes.ts';
-import { address, bytes, count, ms, time, timeoutMs, word } from './values.ts';
+import { address, bytes, count, ms, nodeId, time, timeoutMs, word } from './values.ts';
 
 const peer = {
   /** `null` for an added address at which nobody has answered yet. */
@@ -63,6 +63,16 @@ export const peersPing = endpoint('peers.ping', {
 export const peersFind = endpoint('peers.find', {
   query: { timeoutMs: v.optional(timeoutMs, WAIT_MS.find) },
   reply: { nodeId: v.nullable(v.string()), peerId: v.string(), addresses: v.array(address) },
+});
+
+const ISOLATED_MAX = 256;
+export const peersIsolate = endpoint('peers.isolate', {
+  body: { nodeIds: v.pipe(v.array(nodeId), v.maxLength(ISOLATED_MAX)) },
+  reply: {
+    nodeIds: v.array(nodeId),
+    /** Connections that were closed for it. */
+    disconnected: count,
+  },
 });
 
 export const peersWhy = endpoint('peers.why', {

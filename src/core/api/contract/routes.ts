@@ -55,6 +55,45 @@ export const ROUTES = {
   }),
   'peers.find': route('GET', '/v1/peers/find/:id', 'read', 'Looks up the addresses of a peer.'),
   'peers.why': route('GET', '/v1/peers/:id/why', 'read', 'Why a peer is or is not connected.'),
+  'peers.isolate': route(
+    'PUT',
+    '/v1/peers/isolated',
+    'admin',
+    'Cuts this node off from exactly these nodes until it is called again or restarts.',
+    { body: 'json' },
+  ),
+  'consensus.status': route(
+    'GET',
+    '/v1/consensus',
+    'read',
+    'What is being agreed on, and why not.',
+  ),
+  'consensus.blocks': route('GET', '/v1/consensus/blocks', 'read', 'Final blocks, newest first.'),
+  'consensus.block': route('GET', '/v1/consensus/blocks/:id', 'read', 'The block at a height.'),
+  'consensus.validators': route(
+    'GET',
+    '/v1/consensus/validators',
+    'read',
+    'The custodians and how they vote.',
+  ),
+  'consensus.explain': route(
+    'GET',
+    '/v1/consensus/blocks/:id/explanation',
+    'read',
+    'How the block at a height became final.',
+  ),
+  'consensus.evidence': route(
+    'GET',
+    '/v1/consensus/evidence',
+    'read',
+    'Proofs that a custodian broke the rules.',
+  ),
+  'intents.submit': route('POST', '/v1/intents', 'admin', 'Signs intents and has them decided.', {
+    body: 'json',
+  }),
+  'intents.list': route('GET', '/v1/intents', 'read', 'Pending and recent intents of this node.'),
+  'intents.show': route('GET', '/v1/intents/:id', 'read', 'One intent and what became of it.'),
+  'intents.cancel': route('DELETE', '/v1/intents/:id', 'admin', 'Tries to take an intent back.'),
   'kb.put': route('PUT', '/v1/kb/versions', 'admin', 'Stores a file or a directory.', {
     body: 'stream',
   }),
@@ -80,10 +119,18 @@ export const ROUTES = {
 export type RouteName = keyof typeof ROUTES;
 
 /** How long a call waits in the daemon unless it says otherwise. */
-export const WAIT_MS = { nodeWait: 30_000, kb: 60_000, ping: 5000, find: 10_000 } as const;
+export const WAIT_MS = {
+  nodeWait: 30_000,
+  kb: 60_000,
+  intents: 60_000,
+  ping: 5000,
+  find: 10_000,
+} as const;
 
-/** What `node.wait` waits for: `ready`, or a number of connected peers as in `peers=3`. */
-export const WAIT_FOR: RegExp = /^(?:ready|peers=(?:0|[1-9]\d{0,3}))$/;
+/** `ready`; a number of connected peers as in `peers=3`; a final height as in `height=12`. */
+export const WAIT_FOR: RegExp = /^(?:ready|peers=(?:0|[1-9]\d{0,3})|height=(?:0|[1-9]\d{0,11}))$/;
+/** How a height is written in a path. */
+export const HEIGHT: RegExp = /^(?:0|[1-9]\d{0,11})$/;
 
 /** Header names that belong to the contract. */
 export const HEADER = {
@@ -92,6 +139,10 @@ export const HEADER = {
   path: 'x-aegis-path',
   kind: 'x-aegis-kind',
   sizeBytes: 'x-aegis-size-bytes',
+  /** `true` or `false`. */
+  final: 'x-aegis-final',
+  /** Absent where it is not known. */
+  height: 'x-aegis-height',
   request: 'x-aegis-request',
 } as const;
 

@@ -25,5 +25,11 @@ export const timeoutMs = v.pipe(
 export const nodeId = v.pipe(v.string(), v.startsWith('aegis1'), v.description('node id'));
 export const cid = v.pipe(v.string(), v.nonEmpty(), v.description('CID, version 1, base32'));
 export const address = v.pipe(v.string(), v.startsWith('/'), v.description('multiaddr'));
+/** A SHA-256, also the id of an intent. */
+export const digest = v.pipe(
+  v.string(),
+  v.regex(/^[0-9a-f]{64}$/),
+  v.description('SHA-256, lower-case hexadecimal'),
+);
 export const hashName = v.picklist(['blake3', 'sha2-256']);
 export const fileKind = v.picklist(['file', 'directory']);
