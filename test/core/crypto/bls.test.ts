@@ -2,15 +2,23 @@ import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import {
   aggregateBls,
+  aggregateVerify,
   blsPublicKeyOf,
   blsSecretOf,
+  fastAggregateVerify,
+  openBlsKey,
   provePossession,
   signBls,
   verifyBls,
-  verifyBlsAggregate,
   verifyPossession,
 } from '../../../src/core/crypto/bls.ts';
 import { hasCode } from '../../../src/core/errors.ts';
+import {
+  oracleAggregate,
+  oraclePublicKeyOf,
+  oracleSign,
+  oracleVerify,
+} from '../../helpers/bls-oracle.ts';
 import { fromHex, toHex } from '../../helpers/vectors.ts';
 
 const keyOf = (fill: number): { secret: Uint8Array; publicKey: Uint8Array } => {
@@ -57,17 +65,67 @@ test('a signature is no proof of possession, and a proof is no signature', () =>
   expect(verifyPossession(keyOf(4).publicKey, proof)).toBe(false);
 });
 
-test('an aggregate fits when every signer is there', () => {
+test('an aggregate over many messages fits when every signer is there', () => {
   const keys = [keyOf(5), keyOf(6), keyOf(7)];
   const messages = keys.map((_, index) => Buffer.from(`vote ${index}`));
   const signatures = keys.map(({ secret }, index) => signBls(secret, messages[index]!));
   const publicKeys = keys.map(({ publicKey }) => publicKey);
   const aggregate = aggregateBls(signatures);
-  expect(verifyBlsAggregate(publicKeys, messages, aggregate)).toBe(true);
-  expect(verifyBlsAggregate(publicKeys, messages.toReversed(), aggregate)).toBe(false);
-  expect(verifyBlsAggregate(publicKeys, messages, aggregateBls(signatures.slice(1)))).toBe(false);
-  expect(verifyBlsAggregate(publicKeys.slice(1), messages, aggregate)).toBe(false);
-  expect(verifyBlsAggregate([], [], aggregate)).toBe(false);
+  expect(aggregateVerify(publicKeys, messages, aggregate)).toBe(true);
+  expect(aggregateVerify(publicKeys, messages.toReversed(), aggregate)).toBe(false);
+  expect(aggregateVerify(publicKeys, messages, aggregateBls(signatures.slice(1)))).toBe(false);
+  expect(aggregateVerify(publicKeys.slice(1), messages, aggregate)).toBe(false);
+  expect(aggregateVerify(publicKeys, messages.slice(1), aggregate)).toBe(false);
+  expect(aggregateVerify([], [], aggregate)).toBe(false);
+});
+
+test('an aggregate over one message fits when every signer is there, once', () => {
+  const keys = [keyOf(5), keyOf(6), keyOf(7)];
+  const publicKeys = keys.map(({ publicKey }) => publicKey);
+  const [first, ...rest] = publicKeys as [Uint8Array, ...Uint8Array[]];
+  const aggregate = aggregateBls(keys.map(({ secret }) => signBls(secret, message)));
+  expect(fastAggregateVerify(publicKeys, message, aggregate)).toBe(true);
+  expect(aggregateVerify(publicKeys, [message, message, message], aggregate)).toBe(true);
+  expect(fastAggregateVerify(publicKeys, Buffer.from('a veto'), aggregate)).toBe(false);
+  expect(fastAggregateVerify(rest, message, aggregate)).toBe(false);
+  expect(fastAggregateVerify([first, ...publicKeys], message, aggregate)).toBe(false);
+  expect(fastAggregateVerify([], message, aggregate)).toBe(false);
+  const opened = publicKeys.map((key) => openBlsKey(key)!);
+  expect(fastAggregateVerify(opened, message, aggregate)).toBe(true);
+  expect(fastAggregateVerify(opened.slice(1), message, aggregate)).toBe(false);
+});
+
+test('keys that cancel each other out verify nothing', () => {
+  const { publicKey, secret } = keyOf(8);
+  // The sign of a compressed point is one bit of its first byte.
+  const negative = publicKey.with(0, publicKey[0]! ^ 0x20);
+  const signature = signBls(secret, message);
+  const identity = new Uint8Array(96).with(0, 0xc0);
+  expect(openBlsKey(negative)).toBeDefined();
+  for (const forged of [identity, signature]) {
+    expect(fastAggregateVerify([publicKey, negative], message, forged)).toBe(false);
+    expect(aggregateVerify([publicKey, negative], [message, message], forged)).toBe(false);
+  }
+  expect(verifyPossession(negative, provePossession(secret))).toBe(false);
+});
+
+test('the oracle makes the same keys, signatures, aggregates and verdicts', () => {
+  const seeds = fc.uint8Array({ minLength: 32, maxLength: 40 });
+  fc.assert(
+    fc.property(seeds, seeds, fc.uint8Array(), fc.boolean(), (one, other, text, isHonest) => {
+      const secrets = [blsSecretOf(one), blsSecretOf(other)];
+      const keys = secrets.map(blsPublicKeyOf);
+      const signatures = secrets.map((secret) => signBls(secret, text));
+      const signature = aggregateBls(isHonest ? signatures : signatures.slice(1));
+      expect(keys).toEqual(secrets.map(oraclePublicKeyOf));
+      expect(signatures).toEqual(secrets.map((secret) => oracleSign(secret, text)));
+      expect(aggregateBls(signatures)).toEqual(oracleAggregate(signatures));
+      const verdict = fastAggregateVerify(keys, text, signature);
+      expect(verdict).toBe(isHonest);
+      expect(oracleVerify(keys, [text, text], signature)).toBe(verdict);
+    }),
+    { numRuns: 5 },
+  );
 });
 
 test('malformed signatures to aggregate are BAD_SIGNATURE', () => {
@@ -84,7 +142,7 @@ test('hostile bytes are false and nothing else', () => {
   const whole = (length: number) => fc.uint8Array({ minLength: length, maxLength: length });
   fc.assert(
     fc.property(whole(48), whole(96), (key, sig) => {
-      return !verifyBls(key, message, sig) && !verifyBlsAggregate([key], [message], sig);
+      return !verifyBls(key, message, sig) && !aggregateVerify([key], [message], sig);
     }),
     { numRuns: 20 },
   );
