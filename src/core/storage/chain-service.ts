@@ -8,6 +8,13 @@ import { closeDatabase, type DatabaseSpec, type OpenOptions, openDatabase } from
 import { GroupCommit } from './group-commit.ts';
 import type { ChainOperations, TableRow } from './protocol.ts';
 import type { Service } from './service.ts';
+import { type StandingOptions, StandingRecord } from './standing.ts';
+
+/**
+ * The entry that counts the transactions of the file. Its name puts it beside the rows of each
+ * vote, on a page that is written anyway.
+ */
+const SEQUENCE = { table: 'consensus/sequence', key: '' };
 
 export const CHAIN_SPEC: DatabaseSpec = {
   // 'aegC' in ASCII.
@@ -15,7 +22,8 @@ export const CHAIN_SPEC: DatabaseSpec = {
   schemaVersion: 1,
   pageSizeBytes: 4 * KIB,
   incrementalVacuum: false,
-  cacheSizeBytes: 2 * MIB,
+  // A block of 500 intents touches a page for each: with 2 MiB they were written twice (7 ms, not 3).
+  cacheSizeBytes: 16 * MIB,
   schema: `
     CREATE TABLE entries (
       room TEXT NOT NULL,
@@ -32,17 +40,37 @@ export const CHAIN_SPEC: DatabaseSpec = {
 
 export function chainService(
   path: string,
-  options: OpenOptions,
+  options: OpenOptions & StandingOptions,
   fatal: (error: unknown) => void,
 ): Service<ChainOperations> {
+  const standing = new StandingRecord(path, options);
   const db = openDatabase(path, CHAIN_SPEC, options);
-  const group = new GroupCommit({ checkpointBytes: 4 * MIB, logBytesMax: 16 * MIB }, { db, fatal });
   const put = db.prepare(
     'INSERT INTO entries VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET value = excluded.value',
   );
   const remove = db.prepare('DELETE FROM entries WHERE room = ? AND key = ?');
   const one = db.prepare('SELECT value FROM entries WHERE room = ? AND key = ?');
   const all = db.prepare('SELECT key, value FROM entries WHERE room = ? ORDER BY key');
+  const between = db.prepare(
+    'SELECT key, value FROM entries WHERE room = ? AND key >= ? AND key < ? ORDER BY key LIMIT ?',
+  );
+  const read = (table: string, key: string) =>
+    one.get(table, key)?.['value'] as Uint8Array | undefined;
+  const found = read(SEQUENCE.table, SEQUENCE.key);
+  let sequence = found === undefined ? 0n : Buffer.from(found).readBigUInt64BE();
+  standing.open(found === undefined ? undefined : sequence);
+  const group = new GroupCommit(
+    { checkpointBytes: 4 * MIB, logBytesMax: 16 * MIB },
+    {
+      db,
+      fatal,
+      seal: () => put.run(SEQUENCE.table, SEQUENCE.key, numberBytes(sequence + 1n)),
+      sealed: () => {
+        sequence += 1n;
+        standing.advance(sequence);
+      },
+    },
+  );
   return {
     handlers: {
       commit: async (entries) => {
@@ -58,17 +86,40 @@ export function chainService(
       // What is read must be durable: nobody may act on a fact that a crash can take back.
       get: ({ table, key }) => {
         group.commit();
-        return one.get(table, key)?.['value'] as Uint8Array | undefined;
+        return read(table, key);
+      },
+      getMany: ({ table, keys }) => {
+        group.commit();
+        return keys.map((key) => read(table, key));
       },
       scan: (table) => {
         group.commit();
         return all.all(table) as unknown as TableRow[];
+      },
+      range: ({ table, from, to, limit }) => {
+        group.commit();
+        return between.all(table, from, to, limit) as unknown as TableRow[];
+      },
+      standing: () => standing.report,
+      settle: () => {
+        group.commit();
+        standing.settle(sequence);
+        return undefined;
       },
       close: () => {
         group.commit();
         return undefined;
       },
     },
-    close: () => closeDatabase(db),
+    close: () => {
+      closeDatabase(db);
+      standing.close();
+    },
   };
+}
+
+function numberBytes(value: bigint): Uint8Array {
+  const bytes = Buffer.alloc(8);
+  bytes.writeBigUInt64BE(value);
+  return bytes;
 }

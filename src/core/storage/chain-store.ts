@@ -6,7 +6,8 @@
 import type { LogEntry } from '../machine.ts';
 import type { OpenOptions } from './database.ts';
 import { Link, type StoreDependencies } from './link.ts';
-import type { ChainOperations, TableRow } from './protocol.ts';
+import type { ChainOperations, RangeQuery, TableRow } from './protocol.ts';
+import type { StandingOptions, StandingReport } from './standing.ts';
 
 export class ChainStore {
   readonly #link: Link<ChainOperations>;
@@ -19,7 +20,7 @@ export class ChainStore {
   static async open(
     path: string,
     dependencies: StoreDependencies,
-    options: OpenOptions = {},
+    options: OpenOptions & StandingOptions = {},
   ): Promise<ChainStore> {
     return new ChainStore(await Link.open('chain', path, dependencies, options));
   }
@@ -42,6 +43,26 @@ export class ChainStore {
 
   async get(table: string, key: string): Promise<Uint8Array | undefined> {
     return await this.#link.call('get', { table, key });
+  }
+
+  /** The values of many keys, in their order. */
+  async getMany(table: string, keys: readonly string[]): Promise<(Uint8Array | undefined)[]> {
+    return await this.#link.call('getMany', { table, keys });
+  }
+
+  /** The first `limit` rows of the keys from `from` and before `to`, in the order of `scan`. */
+  async range(query: RangeQuery): Promise<TableRow[]> {
+    return await this.#link.call('range', query);
+  }
+
+  /** D3: whether the file still held all that had been durable in it when it was opened. */
+  async standing(): Promise<StandingReport> {
+    return await this.#link.call('standing', undefined);
+  }
+
+  /** D4: the doubt is over. Until then each open finds it again. */
+  async settle(): Promise<void> {
+    await this.#link.call('settle', undefined);
   }
 
   async close(): Promise<void> {

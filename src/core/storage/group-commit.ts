@@ -24,6 +24,16 @@ export interface GroupCommitOptions {
   readonly logBytesMax?: number;
 }
 
+export interface GroupCommitDeps {
+  readonly db: DatabaseSync;
+  /** Hears of failed checkpoints and rollbacks: nobody waits for them. */
+  fatal(error: unknown): void;
+  /** Writes the last entry of each group. */
+  seal?(): void;
+  /** The group is durable, and nobody has heard of it yet. */
+  sealed?(): void;
+}
+
 interface Waiting {
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
@@ -32,7 +42,7 @@ interface Waiting {
 export class GroupCommit {
   readonly #options: Required<GroupCommitOptions>;
   readonly #db: DatabaseSync;
-  readonly #fatal: (error: unknown) => void;
+  readonly #deps: GroupCommitDeps;
   #waiting: Waiting[] = [];
   #groupBytes = 0;
   #openedAt = 0;
@@ -40,11 +50,7 @@ export class GroupCommit {
   #logBytes = 0;
   #pause: NodeJS.Timeout | undefined;
 
-  /** @param dependencies.fatal hears of failed checkpoints and rollbacks: nobody waits for them. */
-  constructor(
-    options: GroupCommitOptions,
-    dependencies: { db: DatabaseSync; fatal: (error: unknown) => void },
-  ) {
+  constructor(options: GroupCommitOptions, dependencies: GroupCommitDeps) {
     this.#options = {
       bytesMax: 16 * MIB,
       waitMsMax: 50,
@@ -54,7 +60,7 @@ export class GroupCommit {
       ...options,
     };
     this.#db = dependencies.db;
-    this.#fatal = dependencies.fatal;
+    this.#deps = dependencies;
   }
 
   /** Runs `write` in the open group at once; resolves when the group is durable. */
@@ -88,11 +94,13 @@ export class GroupCommit {
   commit(): void {
     if (this.#waiting.length === 0) return;
     try {
+      this.#deps.seal?.();
       this.#db.exec('COMMIT');
     } catch (error) {
       this.#abandon(error);
       return;
     }
+    this.#deps.sealed?.();
     this.#logBytes += this.#groupBytes;
     for (const { resolve } of this.#take()) resolve();
     this.touch();
@@ -121,7 +129,7 @@ export class GroupCommit {
       checkpoint(this.#db, 'PASSIVE');
     } catch (error) {
       // On a full disk the log stays as it is, whole, and the next checkpoint tries again.
-      if (kindOf(error) !== 'full' && kindOf(error) !== 'busy') this.#fatal(error);
+      if (kindOf(error) !== 'full' && kindOf(error) !== 'busy') this.#deps.fatal(error);
     }
   }
 
@@ -130,7 +138,7 @@ export class GroupCommit {
     try {
       if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
     } catch (rollbackError) {
-      this.#fatal(rollbackError);
+      this.#deps.fatal(rollbackError);
     }
     for (const { reject } of waiting) reject(error);
   }

@@ -6,7 +6,6 @@
 import { Worker } from 'node:worker_threads';
 import { AegisError } from '../errors.ts';
 import type { Log } from '../ports.ts';
-import type { OpenOptions } from './database.ts';
 import {
   type Answer,
   type Failure,
@@ -62,7 +61,7 @@ export class Link<O> {
     kind: WorkerKind,
     path: string,
     dependencies: StoreDependencies,
-    options: OpenOptions = {},
+    options: WorkerStart['options'] = {},
   ): Promise<Link<O>> {
     const link = new Link<O>({ kind, path, options }, dependencies);
     const ready = new Promise<void>((resolve, reject) => {

@@ -5,6 +5,7 @@
 import type { ErrorBody } from '../errors.ts';
 import type { LogEntry } from '../machine.ts';
 import type { OpenOptions } from './database.ts';
+import type { StandingOptions, StandingReport } from './standing.ts';
 
 export type WorkerKind = 'chain' | 'content';
 
@@ -12,7 +13,7 @@ export type WorkerKind = 'chain' | 'content';
 export interface WorkerStart {
   readonly kind: WorkerKind;
   readonly path: string;
-  readonly options: OpenOptions;
+  readonly options: OpenOptions & StandingOptions;
 }
 
 /** Arguments and result of each question. */
@@ -24,7 +25,20 @@ export interface ChainOperations {
   commit: { args: readonly LogEntry[]; result: undefined };
   scan: { args: string; result: TableRow[] };
   get: { args: { table: string; key: string }; result: Uint8Array | undefined };
+  getMany: { args: { table: string; keys: readonly string[] }; result: (Uint8Array | undefined)[] };
+  range: { args: RangeQuery; result: TableRow[] };
+  standing: { args: undefined; result: StandingReport };
+  settle: { args: undefined; result: undefined };
   close: { args: undefined; result: undefined };
+}
+
+export interface RangeQuery {
+  readonly table: string;
+  /** The first key. */
+  readonly from: string;
+  /** The key before which it ends. */
+  readonly to: string;
+  readonly limit: number;
 }
 
 export interface TableRow {

@@ -65,3 +65,17 @@ test('the store is a map, whatever is written at once', async () => {
     { numRuns: 40 },
   );
 });
+
+test('ranges and many keys are read in one question', async () => {
+  const store = await openChain(join(await scratch(), 'chain.db'));
+  const keys = ['01', '02', '03', '04', '05'];
+  await store.commit(keys.map((key) => ({ table: 't', key, value: bytes(Number(key)) })));
+  await store.commit([{ table: 'u', key: '03', value: bytes(9) }]);
+  const range = async (from: string, to: string, limit: number) =>
+    (await store.range({ table: 't', from, to, limit })).map(({ key }) => key);
+  expect(await range('02', '05', 10)).toEqual(['02', '03', '04']);
+  expect(await range('02', '05', 2)).toEqual(['02', '03']);
+  expect(await range('05', '02', 10)).toEqual([]);
+  expect(await range('', '9', 1)).toEqual(['01']);
+  expect(await store.getMany('t', ['04', 'none', '01'])).toEqual([bytes(4), undefined, bytes(1)]);
+});

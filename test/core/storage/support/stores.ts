@@ -11,6 +11,7 @@ import { ChainStore } from '../../../../src/core/storage/chain-store.ts';
 import { type Block, ContentStore } from '../../../../src/core/storage/content-store.ts';
 import type { OpenOptions } from '../../../../src/core/storage/database.ts';
 import { createHashers, multihashOf } from '../../../../src/core/storage/multihash.ts';
+import type { StandingOptions } from '../../../../src/core/storage/standing.ts';
 
 const hashers = await createHashers();
 
@@ -29,7 +30,10 @@ export async function openContent(path: string, options: OpenOptions = {}): Prom
   return store;
 }
 
-export async function openChain(path: string, options: OpenOptions = {}): Promise<ChainStore> {
+export async function openChain(
+  path: string,
+  options: OpenOptions & StandingOptions = {},
+): Promise<ChainStore> {
   const store = await ChainStore.open(path, { log: silentLog }, options);
   onTestFinished(() => store.close());
   return store;
