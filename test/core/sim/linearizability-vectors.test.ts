@@ -24,7 +24,7 @@ const register: Model<string, Input, Output> = {
   key: (state) => state,
 };
 
-const LINE = /^INFO {2}jepsen\.util - (\d+)\t:(invoke|ok|fail|info)\t:(read|write|cas)\t(.*)$/;
+const LINE = /^INFO\s+jepsen\.util - (\d+)\s+:(invoke|ok|fail|info)\s+:(read|write|cas)\s+(.*)$/;
 
 function inputOf(type: string, value: string): Input {
   if (type === 'read') return { type };
