@@ -125,6 +125,8 @@ it('leaves nothing when the content breaks off', async () => {
     cid: 'b',
     version: 'b',
     kind: 'file',
+    final: true,
+    height: 3,
     sizeBytes: 400_000,
     bytes: (async function* () {
       for (let part = 0; part < 3; part += 1) yield Buffer.alloc(100_000);

@@ -10,6 +10,7 @@ import type {
 import type { Body, Query, Result } from '../../../src/core/api/contract/endpoints.ts';
 import type { Change, Snapshot } from '../../../src/core/api/contract/events.ts';
 import { AegisError } from '../../../src/core/errors.ts';
+import { MemoryChain } from './memory-chain.ts';
 
 type Stored =
   | { kind: 'file'; bytes: Buffer; message: string | null; generation: number }
@@ -49,6 +50,8 @@ export class MemoryBackend implements Backend {
   readonly stored = new Map<string, Stored>();
   readonly listeners = new Set<(change: Change) => void>();
   readonly known = [peer()];
+  readonly chain = new MemoryChain();
+  isolated: readonly string[] = [];
   /** Signals of the calls that came, by method. */
   readonly signals: AbortSignal[] = [];
   stopped = 0;
@@ -80,6 +83,13 @@ export class MemoryBackend implements Backend {
         sizeBytes: 1536,
         underReplicated: 0,
       },
+      chain: {
+        height: this.chain.height,
+        lastFinalAt: null,
+        behind: 0,
+        isVoting: true,
+        pending: 0,
+      },
       resources: { rssBytes: 104_857_600, heapBytes: 20_000_000, cpuPercent: 1.5, loopLagMsP99: 2 },
     };
   }
@@ -106,6 +116,9 @@ export class MemoryBackend implements Backend {
       storageWeight: 100,
       replicasWanted: 3,
       members: 2,
+      role: 'custodian',
+      custodians: 4,
+      quorum: 3,
       agent: 'aegis/0.1.0',
     };
   }
@@ -165,6 +178,55 @@ export class MemoryBackend implements Backend {
     return { ...(await this.peer(id)), reasons: ['It is connected.'] };
   }
 
+  async isolatePeers(body: Body<'peers.isolate'>): Promise<Result<'peers.isolate'>> {
+    this.isolated = body.nodeIds;
+    return { nodeIds: body.nodeIds, disconnected: body.nodeIds.length };
+  }
+
+  async consensus() {
+    return this.chain.consensus();
+  }
+
+  async blocks(query: Query<'consensus.blocks'>): Promise<Result<'consensus.blocks'>> {
+    return this.chain.list(query);
+  }
+
+  async block(height: number): Promise<Result<'consensus.block'>> {
+    return this.chain.block(height);
+  }
+
+  async validators(): Promise<Result<'consensus.validators'>> {
+    return this.chain.validators();
+  }
+
+  async explainBlock(height: number) {
+    return this.chain.explain(height);
+  }
+
+  async evidence(): Promise<Result<'consensus.evidence'>> {
+    return this.chain.evidence();
+  }
+
+  async submitIntents(
+    body: Body<'intents.submit'>,
+    context: CallContext,
+  ): Promise<Result<'intents.submit'>> {
+    this.signals.push(context.signal);
+    return this.chain.submit(body);
+  }
+
+  async intents(query: Query<'intents.list'>): Promise<Result<'intents.list'>> {
+    return this.chain.intentList(query);
+  }
+
+  async intent(id: string): Promise<Result<'intents.show'>> {
+    return this.chain.intent(id);
+  }
+
+  async cancelIntent(id: string): Promise<Result<'intents.cancel'>> {
+    return this.chain.cancel(id);
+  }
+
   async put(
     query: Query<'kb.put'>,
     upload: Upload,
@@ -197,6 +259,8 @@ export class MemoryBackend implements Backend {
       replicas: { wanted: query.replicas ?? 2, confirmed: 2, nodes: [SELF, OTHER] },
       created: true,
       wait: query.wait,
+      height: query.wait === 'final' ? 1 : null,
+      intent: null,
     };
   }
 
@@ -205,8 +269,8 @@ export class MemoryBackend implements Backend {
     if (this.onGet !== undefined) return await this.onGet(query, context);
     const found = this.stored.get(query.path);
     if (found === undefined) throw new AegisError('NOT_FOUND', `nothing at ${query.path}`);
-    const { cid, version, sizeBytes } = this.entry(query.path);
-    const facts = { path: query.path, cid, version, sizeBytes };
+    const { cid, version, sizeBytes, final, height } = this.entry(query.path);
+    const facts = { path: query.path, cid, version, sizeBytes, final, height };
     if (found.kind === 'file') return { ...facts, kind: 'file', bytes: chunks(found.bytes) };
     const entries = found.files.map((file) => ({
       path: file.path,
@@ -241,6 +305,8 @@ export class MemoryBackend implements Backend {
         time: STARTED,
         message: this.stored.get(query.path)?.message ?? null,
         deleted: false,
+        final: true,
+        height: 1,
         parents: [],
         head: true,
         shown: true,
@@ -282,7 +348,18 @@ export class MemoryBackend implements Backend {
   async snapshot(): Promise<Omit<Snapshot, 'type' | 'schema'>> {
     await this.onSnapshot();
     const kb = [...this.stored.keys()].map((path) => this.entry(path));
-    return { time: STARTED, node: await this.status(), peers: this.known, kb, log: [] };
+    return {
+      time: STARTED,
+      node: await this.status(),
+      peers: this.known,
+      kb,
+      ...this.#chainState(),
+      log: [],
+    };
+  }
+
+  #chainState() {
+    return { consensus: this.chain.consensus(), blocks: this.chain.summaries() };
   }
 
   subscribe(listener: (change: Change) => void): () => void {
@@ -305,6 +382,8 @@ export class MemoryBackend implements Backend {
       version: `v${found.generation}`,
       kind: found.kind,
       sizeBytes: bytes.length,
+      final: true,
+      height: 1,
       generation: found.generation,
       author: SELF,
       authorName: 'alice',

@@ -18,6 +18,8 @@ export interface ContentReply {
   readonly cid: string;
   readonly version: string;
   readonly sizeBytes: number;
+  readonly final: boolean;
+  readonly height: number | null;
   /** The file, or a tar for `unpackTar`. Throws when the stream is cut. */
   readonly bytes: AsyncIterable<Uint8Array>;
   /** Hangs up. To be called unless `bytes` is read. */
@@ -45,6 +47,8 @@ export async function download(
     cid: header(HEADER.cid),
     version: header(HEADER.version),
     sizeBytes: Number(header(HEADER.sizeBytes)),
+    final: header(HEADER.final) === 'true',
+    height: header(HEADER.height) === '' ? null : Number(header(HEADER.height)),
     bytes: whole(reply, options, () => whyCut(at, header(HEADER.request), options.timeoutMs)),
     cancel: () => request.destroy(),
   };

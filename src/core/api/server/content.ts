@@ -106,6 +106,8 @@ function headersOf(download: Download, id: string): Record<string, string | numb
     // Header values are ASCII; a path may be anything.
     [HEADER.path]: encodeURIComponent(download.path),
     [HEADER.sizeBytes]: download.sizeBytes,
+    [HEADER.final]: String(download.final),
+    ...(download.height !== null && { [HEADER.height]: download.height }),
     [HEADER.request]: id,
     ...(download.kind === 'file' && { 'content-length': download.sizeBytes }),
   };

@@ -78,6 +78,10 @@ function keyOf(change: Exclude<Change, { type: 'log' }>): string {
       return `peer:${change.nodeId ?? change.address}`;
     case 'kb':
       return `kb:${change.entry.path}`;
+    case 'consensus':
+      return 'consensus';
+    case 'block':
+      return `block:${change.block.height}`;
     default:
       return unreachable(change);
   }

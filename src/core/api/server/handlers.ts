@@ -2,7 +2,9 @@
 import { AegisError } from '../../errors.ts';
 import type { Backend, CallContext, WaitFor } from '../backend.ts';
 import type { Body, Query, Result } from '../contract/endpoints.ts';
-import type { RouteName } from '../contract/routes.ts';
+import { HEIGHT, type RouteName } from '../contract/routes.ts';
+import { verdictOf } from './verdict.ts';
+import { whyOf } from './why.ts';
 
 export interface JsonCall<N extends RouteName> {
   readonly backend: Backend;
@@ -30,6 +32,18 @@ export const HANDLERS: Handlers = {
   'peers.ping': ({ backend, id, body, context }) => backend.pingPeer(id, body, context),
   'peers.find': ({ backend, id, query, context }) => backend.findPeer(id, query, context),
   'peers.why': ({ backend, id }) => backend.whyPeer(id),
+  'peers.isolate': ({ backend, body, context }) => backend.isolatePeers(body, context),
+  'consensus.status': consensusStatus,
+  'consensus.blocks': ({ backend, query }) => backend.blocks(query),
+  'consensus.block': ({ backend, id }) => backend.block(heightOf(id)),
+  'consensus.validators': ({ backend }) => backend.validators(),
+  'consensus.explain': explain,
+  'consensus.evidence': ({ backend }) => backend.evidence(),
+  'intents.submit': ({ backend, body, context }) => backend.submitIntents(body, context),
+  'intents.list': ({ backend, query }) => backend.intents(query),
+  'intents.show': ({ backend, id }) => backend.intent(intentId(id)),
+  'intents.cancel': ({ backend, id, query, context }) =>
+    backend.cancelIntent(intentId(id), query, context),
   'kb.ls': ({ backend, query }) => backend.list(query),
   'kb.log': ({ backend, query }) => backend.log(query),
   'kb.stat': ({ backend, query }) => backend.stat(query),
@@ -38,10 +52,11 @@ export const HANDLERS: Handlers = {
 
 async function waitFor(call: JsonCall<'node.wait'>): Promise<Result<'node.wait'>> {
   const { query, backend, context } = call;
-  const count = /^peers=(\d+)$/.exec(query.for)?.[1];
+  const [name, number = '0'] = query.for.split('=');
   const wanted: WaitFor = {
-    condition: count === undefined ? 'ready' : 'peers',
-    peers: Number(count ?? 0),
+    condition: name as WaitFor['condition'],
+    peers: name === 'peers' ? Number(number) : 0,
+    height: name === 'height' ? Number(number) : 0,
     timeoutMs: query.timeoutMs,
   };
   const begun = performance.now();
@@ -53,6 +68,30 @@ async function stop({ backend }: JsonCall<'node.stop'>): Promise<Result<'node.st
   const { pid } = await backend.status();
   backend.stop();
   return { stopping: true, pid };
+}
+
+async function consensusStatus({
+  backend,
+}: JsonCall<'consensus.status'>): Promise<Result<'consensus.status'>> {
+  const status = await backend.consensus();
+  return { ...status, why: whyOf(status, Date.now()) };
+}
+
+async function explain(call: JsonCall<'consensus.explain'>): Promise<Result<'consensus.explain'>> {
+  const explanation = await call.backend.explainBlock(heightOf(call.id));
+  return { ...explanation, verdict: verdictOf(explanation) };
+}
+
+function heightOf(text: string): number {
+  if (HEIGHT.test(text)) return Number(text);
+  throw new AegisError('BAD_REQUEST', `not a height: ${JSON.stringify(text)}`);
+}
+
+function intentId(text: string): string {
+  if (/^[0-9a-f]{8,64}$/.test(text)) return text;
+  throw new AegisError('BAD_REQUEST', `not the id of an intent: ${JSON.stringify(text)}`, {
+    hint: 'It has 64 hexadecimal digits; the first 8 are enough for one that this node knows.',
+  });
 }
 
 function where({ backend, query }: JsonCall<'kb.where'>): Promise<Result<'kb.where'>> {

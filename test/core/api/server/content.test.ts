@@ -6,7 +6,7 @@ import { harness } from '../harness.ts';
 import { chunks, collect, iterate } from '../memory-backend.ts';
 import { ask, head, wire } from '../wire.ts';
 
-const FACTS = { path: 'a', cid: 'bcid', version: 'bversion' };
+const FACTS = { path: 'a', cid: 'bcid', version: 'bversion', final: true, height: null };
 
 /** In three chunks, so that the reply has begun when it breaks. */
 async function* breaking(sizeBytes: number, error: Error) {

@@ -6,6 +6,11 @@ import { ENDPOINTS } from '../../../../src/core/api/contract/endpoints.ts';
 import { ROUTES, type RouteName } from '../../../../src/core/api/contract/routes.ts';
 import { harness } from '../harness.ts';
 import { chunks, collect, OTHER } from '../memory-backend.ts';
+import { hex } from '../memory-chain.ts';
+
+const CHANGE = { path: 'a', version: 'b', parents: [], generation: 1, deleted: false };
+/** As the memory backend makes it from the changes, defaults filled in. */
+const ID = hex(JSON.stringify([CHANGE]));
 
 const CALLS: Partial<Record<RouteName, CallOptions>> = {
   'node.status': {},
@@ -19,6 +24,17 @@ const CALLS: Partial<Record<RouteName, CallOptions>> = {
   'peers.ping': { params: { id: 'bob' }, body: { count: 2 } },
   'peers.find': { params: { id: 'bob' } },
   'peers.why': { params: { id: 'bob' } },
+  'peers.isolate': { body: { nodeIds: [OTHER] } },
+  'intents.submit': { body: { intents: [{ changes: [{ path: 'a', version: 'b' }] }] } },
+  'intents.list': { query: { status: 'final', limit: 5 } },
+  'intents.show': { params: { id: ID } },
+  'intents.cancel': { params: { id: ID.slice(0, 8) }, query: { timeoutMs: 100 } },
+  'consensus.status': {},
+  'consensus.blocks': { query: { from: 1, limit: 1 } },
+  'consensus.block': { params: { id: '1' } },
+  'consensus.validators': {},
+  'consensus.explain': { params: { id: '1' } },
+  'consensus.evidence': {},
   'kb.ls': { query: { prefix: 'notes', recursive: true } },
   'kb.log': { query: { path: 'notes/a.md' } },
   'kb.stat': { query: { path: 'notes/a.md' } },
@@ -30,6 +46,8 @@ it('answers every JSON endpoint as declared', async () => {
   const source = { kind: 'file' as const, bytes: chunks(Buffer.from('hello')) };
   const put = await h.client.put({ path: 'notes/a.md', message: 'ä é' }, source);
   expect(v.is(ENDPOINTS['kb.put'].reply, put)).toBe(true);
+  h.backend.chain.status = { evidence: 1 };
+  await h.client.call('intents.submit', { body: { intents: [{ changes: [CHANGE] }] } });
   for (const name of Object.keys(ROUTES) as RouteName[]) {
     const options = CALLS[name];
     if (options === undefined) {
@@ -48,10 +66,12 @@ it('hands the query on with defaults and types', async () => {
   const seen: unknown[] = [];
   h.backend.onWait = async (wanted) => void seen.push(wanted);
   await h.reader.call('node.wait', { query: { for: 'peers=3' } });
+  await h.reader.call('node.wait', { query: { for: 'height=12' } });
   await h.reader.call('node.wait', { query: { timeoutMs: 7 } });
   expect(seen).toEqual([
-    { condition: 'peers', peers: 3, timeoutMs: 30_000 },
-    { condition: 'ready', peers: 0, timeoutMs: 7 },
+    { condition: 'peers', peers: 3, height: 0, timeoutMs: 30_000 },
+    { condition: 'height', peers: 0, height: 12, timeoutMs: 30_000 },
+    { condition: 'ready', peers: 0, height: 0, timeoutMs: 7 },
   ]);
 });
 
@@ -62,6 +82,7 @@ it('stores and returns a file and its facts', async () => {
   await h.client.put({ path }, { kind: 'file', bytes: chunks(bytes), sizeBytes: bytes.length });
   const content = await h.reader.content({ path });
   expect(content).toMatchObject({ kind: 'file', path, sizeBytes: 300_000, version: 'v1' });
+  expect(content).toMatchObject({ final: true, height: 1 });
   expect(await collect(content.bytes)).toEqual(bytes);
 });
 
