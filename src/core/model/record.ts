@@ -15,29 +15,42 @@ export const bytesOfText = (text: string): Uint8Array => utf8.encode(text);
 /** 9999-12-31T23:59:59.999Z. Later times cannot be written for people, or not at all. */
 export const TIME_MAX = 253_402_300_799_999;
 
-/** A decoded map with a `type` and `v: 1`, read field by field. */
+/** A decoded map with a `type` and a version `v`, read field by field. */
 export class RecordReader {
   readonly #what: string;
   readonly #fields: Readonly<Record<string, unknown>>;
 
   /**
    * @param names every name that may occur, besides `v` and `type`.
+   * @param version `null` for a map inside a record, which has neither version nor type.
    * @throws {AegisError} `BAD_ENCODING` for another type, version or name.
    */
-  constructor(value: unknown, type: string, names: readonly string[]) {
+  constructor(value: unknown, type: string, names: readonly string[], version: number | null = 1) {
     this.#what = type;
     const isObject = typeof value === 'object' && value !== null && !Array.isArray(value);
     if (!isObject || value instanceof Uint8Array || CID.asCID(value) !== null) {
       throw this.#bad('is not a map');
     }
     this.#fields = value as Readonly<Record<string, unknown>>;
-    if (this.#get('type') !== type) throw this.#bad(`is not of the type "${type}"`);
-    if (this.#get('v') !== 1) throw this.#bad('has a version that this aegis does not know');
+    if (version !== null) this.#checkKind(type, version);
     for (const name of Object.keys(value)) {
-      if (name !== 'v' && name !== 'type' && !names.includes(name)) {
+      const isKind = version !== null && (name === 'v' || name === 'type');
+      if (!isKind && !names.includes(name)) {
         throw this.#bad('has a field that this aegis does not know');
       }
     }
+  }
+
+  #checkKind(type: string, version: number): void {
+    if (this.#get('type') !== type) throw this.#bad(`is not of the type "${type}"`);
+    const found = this.#get('v');
+    if (found === version) return;
+    if (Number.isSafeInteger(found) && (found as number) > 0 && (found as number) < version) {
+      throw new AegisError('BAD_ENCODING', `the ${type} was made by an older aegis`, {
+        hint: `This aegis reads version ${version} of it. Make it again with this aegis.`,
+      });
+    }
+    throw this.#bad('has a version that this aegis does not know');
   }
 
   has(name: string): boolean {
@@ -78,6 +91,12 @@ export class RecordReader {
     return this.#cid(name, this.#get(name));
   }
 
+  /** `null` stands for itself. */
+  cidOrNull(name: string): CID | null {
+    const value = this.#get(name);
+    return value === null ? null : this.#cid(name, value);
+  }
+
   cids(name: string, maxItems: number): CID[] {
     return this.#list(name, maxItems).map((item) => this.#cid(name, item));
   }
@@ -92,6 +111,11 @@ export class RecordReader {
       this.#checkLength(name, item, { maxBytes });
       return item;
     });
+  }
+
+  /** The items, undecoded: for maps inside a record. */
+  list(name: string, maxItems: number): readonly unknown[] {
+    return this.#list(name, maxItems);
   }
 
   #get(name: string): unknown {

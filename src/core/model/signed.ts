@@ -16,10 +16,10 @@ export interface Signed {
 }
 
 /** What the envelope adds to its payload, at most. */
-const ENVELOPE_BYTES_MAX = 128;
+export const ENVELOPE_BYTES_MAX = 128;
 
 /** The bytes under the signature: utf8("aegis/<type>/1\0") || payload. */
-function signedMessage(type: string, payload: Uint8Array): Uint8Array {
+export function signedMessage(type: string, payload: Uint8Array): Uint8Array {
   const domain = bytesOfText(`aegis/${type}/1\0`);
   const message = new Uint8Array(domain.length + payload.length);
   message.set(domain);
@@ -29,7 +29,7 @@ function signedMessage(type: string, payload: Uint8Array): Uint8Array {
 
 /** Signs a record; returns the encoded `Signed`. */
 export function signRecord(
-  record: { readonly v: 1; readonly type: string } & Readonly<Record<string, unknown>>,
+  record: { readonly v: number; readonly type: string } & Readonly<Record<string, unknown>>,
   signer: Signer,
 ): Uint8Array {
   const payload = encode(record);

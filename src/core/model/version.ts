@@ -76,7 +76,7 @@ const badVersion = (why: string): AegisError =>
 
 /** Makes a signed version. `signer` holds the identity key of `fields.author`. */
 export function createVersion(fields: Version, signer: Signer): Verified<SignedVersion> {
-  const parents = fields.parents.toSorted((a, b) => (a.toString() < b.toString() ? -1 : 1));
+  const parents = sortParents(fields.parents);
   const bytes = signRecord({ v: 1, type: 'version', ...fields, parents }, signer);
   return openVersion(bytes, () => signer.publicKey);
 }
@@ -114,7 +114,7 @@ function readVersion(value: unknown): Version {
     path: parsePath(record.text('path', { maxBytes: PATH_BYTES_MAX })),
     root: checkRoot(record.cid('root')),
     sizeBytes: record.integer('sizeBytes', 0),
-    parents: checkParents(record.cids('parents', PARENTS_MAX)),
+    parents: checkParents(record.cids('parents', PARENTS_MAX), badVersion),
     generation: record.integer('generation', 1),
     sequence: record.integer('sequence', 1),
     time: record.time('time'),
@@ -133,15 +133,23 @@ function checkRoot(root: CID): CID {
   return root;
 }
 
-function checkParents(parents: CID[]): CID[] {
+/** Whether a CID has the form of those that versions have. Says nothing about its existence. */
+export function isVersionCid(cid: CID): boolean {
+  const { code, size } = cid.multihash;
+  return cid.version === 1 && cid.code === DAG_CBOR && code === BLAKE3 && size === 32;
+}
+
+/** In the order in which parents are written. */
+export const sortParents = (parents: readonly CID[]): CID[] =>
+  parents.toSorted((a, b) => (a.toString() < b.toString() ? -1 : 1));
+
+/** @throws {AegisError} what `bad` makes, when `parents` could be written in another way. */
+export function checkParents(parents: CID[], bad: (why: string) => AegisError): CID[] {
   let before = '';
   for (const parent of parents) {
-    const { code, size } = parent.multihash;
-    if (parent.version !== 1 || parent.code !== DAG_CBOR || code !== BLAKE3 || size !== 32) {
-      throw badVersion('has a parent that is not the CID of a version');
-    }
+    if (!isVersionCid(parent)) throw bad('has a parent that is not the CID of a version');
     const text = parent.toString();
-    if (text <= before) throw badVersion('has parents out of order or twice');
+    if (text <= before) throw bad('has parents out of order or twice');
     before = text;
   }
   return parents;

@@ -1,0 +1,140 @@
+/**
+ * An intent: what a member asks the cluster to do, signed by its identity key. It moves refs, all
+ * of its changes or none. Here stands only whether the bytes are one; whether the changes apply is
+ * for `chain/` to say. It names the cluster, so that it fits no other one.
+ */
+import type { CID } from 'multiformats/cid';
+import { sha256 } from '../crypto/hash.ts';
+import { AegisError } from '../errors.ts';
+import type { Signer } from '../ports.ts';
+import { type Verified, verified } from '../units.ts';
+import { decode, encode } from './cbor.ts';
+import { isNodeId } from './identity.ts';
+import { PATH_BYTES_MAX, parsePath } from './path.ts';
+import { RecordReader } from './record.ts';
+import { openSigned, signedMessage, signRecord } from './signed.ts';
+import { checkParents, isVersionCid, PARENTS_MAX, sortParents } from './version.ts';
+
+/** Longest signed intent. */
+export const INTENT_BYTES_MAX = 64 * 1024;
+export const CHANGES_MAX = 256;
+
+/** One ref moves to one version. */
+export interface Change {
+  readonly path: string;
+  /** The new head. */
+  readonly version: CID;
+  /** The versions that it follows, which are heads no more, in the order of their text. */
+  readonly parents: readonly CID[];
+  /** That of the version. */
+  readonly generation: number;
+  readonly deleted?: boolean;
+  /** Compare-and-swap: the one head that must be there, or null when none may be. */
+  readonly expected?: CID | null;
+}
+
+export interface Intent {
+  /** Node id. */
+  readonly author: string;
+  /** Counts what the author asked for: 1, 2, 3, ..., each next one exactly one more. */
+  readonly sequence: number;
+  /** Milliseconds since the Unix epoch, by the author's clock. */
+  readonly time: number;
+  /** At most 256. None: the sequence is used up and nothing happens. */
+  readonly changes: readonly Change[];
+}
+
+export interface SignedIntent {
+  /** The same for the same request of the same author, whatever its sequence and time (hex). */
+  readonly id: string;
+  readonly intent: Intent;
+  /** The signed bytes, as they travel. */
+  readonly bytes: Uint8Array;
+  /** SHA-256 of the bytes (hex). */
+  readonly digest: string;
+}
+
+/** What has to be verified before the intent counts. The key is that of the author. */
+export interface SignatureCheck {
+  readonly author: string;
+  readonly message: Uint8Array;
+  readonly signature: Uint8Array;
+}
+
+const NAMES = ['clusterId', 'author', 'sequence', 'time', 'changes'];
+const CHANGE_NAMES = ['path', 'version', 'parents', 'generation', 'deleted', 'expected'];
+
+const badIntent = (why: string): AegisError => new AegisError('BAD_ENCODING', `the intent ${why}`);
+
+const hexOf = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
+
+/** Makes a signed intent. `signer` holds the identity key of `intent.author`. */
+export function createIntent(
+  intent: Intent,
+  clusterId: string,
+  signer: Signer,
+): Verified<SignedIntent> {
+  const { author, sequence, time } = intent;
+  const changes = intent.changes.map((change) => ({
+    ...change,
+    parents: sortParents(change.parents),
+  }));
+  const record = { v: 1, type: 'intent', clusterId, author, sequence, time, changes };
+  return verified(readIntent(signRecord(record, signer), clusterId).signed);
+}
+
+/**
+ * Reads signed intent bytes. The signature is NOT verified: that is the caller's, off the loop.
+ * @throws {AegisError} `BAD_ENCODING` (also for an intent of another cluster), `TOO_LARGE`.
+ */
+export function readIntent(
+  bytes: Uint8Array,
+  clusterId: string,
+): { readonly signed: SignedIntent; readonly check: SignatureCheck } {
+  const { payload, signature } = openSigned(bytes, { maxBytes: INTENT_BYTES_MAX });
+  const value = decode(payload, { maxBytes: INTENT_BYTES_MAX });
+  const record = new RecordReader(value, 'intent', NAMES);
+  if (record.text('clusterId', { maxBytes: 64 }) !== clusterId) {
+    throw badIntent('is for another cluster');
+  }
+  const author = record.text('author', { maxBytes: 64 });
+  if (!isNodeId(author)) throw badIntent('has an author that is not a node id');
+  const changes = record.list('changes', CHANGES_MAX);
+  const intent: Intent = {
+    author,
+    sequence: record.integer('sequence', 1),
+    time: record.time('time'),
+    changes: changes.map(readChange),
+  };
+  const id = hexOf(sha256(encode([clusterId, author, changes])));
+  return {
+    signed: { id, intent, bytes, digest: hexOf(sha256(bytes)) },
+    check: { author, message: signedMessage('intent', payload), signature },
+  };
+}
+
+function readChange(value: unknown): Change {
+  const record = new RecordReader(value, 'change', CHANGE_NAMES, null);
+  const version = record.cid('version');
+  if (!isVersionCid(version)) throw badIntent('moves a path to what is no version');
+  const expected = record.has('expected') ? record.cidOrNull('expected') : undefined;
+  if (expected && !isVersionCid(expected)) throw badIntent('expects what is no version');
+  const deleted = record.has('deleted') ? record.flag('deleted') : undefined;
+  return {
+    path: readPath(record.text('path', { maxBytes: PATH_BYTES_MAX })),
+    version,
+    parents: checkParents(record.cids('parents', PARENTS_MAX), badIntent),
+    generation: record.integer('generation', 1),
+    ...(deleted === undefined ? {} : { deleted }),
+    ...(expected === undefined ? {} : { expected }),
+  };
+}
+
+/** What arrives is malformed; only what an operator gives is a bad request. */
+function readPath(text: string): string {
+  try {
+    return parsePath(text);
+  } catch (error) {
+    throw badIntent(`has a bad path: ${(error as Error).message}`);
+  }
+}
