@@ -30,6 +30,7 @@ export class Gate {
   readonly #releases = new WeakMap<object, () => void>();
   #pendingTotal = 0;
   #stopping = false;
+  #isolated: ReadonlySet<string> = new Set();
 
   constructor(options: { limits: HostLimits }, deps: GateDeps) {
     this.#limits = options.limits;
@@ -42,6 +43,15 @@ export class Gate {
 
   stop(): void {
     this.#stopping = true;
+  }
+
+  /** With whom this node has no connection from now on; replaces the set of before. */
+  isolate(nodeIds: ReadonlySet<string>): void {
+    this.#isolated = new Set(nodeIds);
+  }
+
+  isIsolated(nodeId: string): boolean {
+    return this.#isolated.has(nodeId);
   }
 
   /** What libp2p asks before it dials, and at each stage of an inbound connection. */
@@ -60,6 +70,7 @@ export class Gate {
   /** Asked when a member has proved itself on an inbound connection. */
   place(nodeId: string, peerId: string): Refusal | undefined {
     if (this.#stopping) return 'STOPPING';
+    if (this.#isolated.has(nodeId)) return 'ISOLATED';
     if (this.#deps.connections(peerId) >= this.#limits.maxConnectionsPerPeer) {
       return this.#busy(nodeId, 'maxConnectionsPerPeer');
     }

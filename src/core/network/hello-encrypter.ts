@@ -34,6 +34,10 @@ export interface HelloEncrypterDeps {
   readonly noise: ConnectionEncrypter;
   /** A member has proved itself; the answer may still be a refusal. */
   place(identity: HelloIdentity, peerId: PeerId): Refusal | undefined;
+  /** Who was behind a network key before, if anybody. */
+  lastKnown(peerId: PeerId): HelloIdentity | undefined;
+  /** Whether this node keeps itself apart from a member that it has dialled. */
+  isIsolated(nodeId: string): boolean;
   /** A peer that has passed hello, told before its connection opens. */
   onIdentity(peerId: PeerId, identity: HelloIdentity): void;
   /** Why a handshake failed; libp2p keeps the text only. */
@@ -88,11 +92,14 @@ export class HelloEncrypter implements ConnectionEncrypter {
         hint: 'Check the address, and that both nodes have the same genesis file.',
       });
     }
+    // Asked before this node says anything: the other one would take it for connected.
+    this.#mayKnow(this.#deps.lastKnown(secured.remotePeer));
     const channel = new FrameChannel({ maxBytes: limits.helloMaxBytes }, secured.connection);
     try {
       channel.write(encodeHello(hello, agent));
       const answer = await channel.read(signal).catch(explainSilence);
       const identity = judgeListener(answer, networkKey, hello, limits.helloMaxBytes);
+      this.#mayKnow(identity);
       this.#deps.onIdentity(secured.remotePeer, identity);
     } finally {
       channel.release();
@@ -120,6 +127,14 @@ export class HelloEncrypter implements ConnectionEncrypter {
     } finally {
       channel.release();
     }
+  }
+
+  #mayKnow(identity: HelloIdentity | undefined): void {
+    if (identity === undefined || !this.#deps.isIsolated(identity.nodeId)) return;
+    throw new AegisError('HELLO_REFUSED', `this node keeps itself apart from ${identity.name}`, {
+      hint: 'In a devnet: aegis devnet heal',
+      details: { refusal: 'ISOLATED' },
+    });
   }
 
   #deadline(options: SecureConnectionOptions): AbortSignal {

@@ -37,7 +37,7 @@ export interface HelloIdentity {
 }
 
 /** Why a member may still be turned away. Written literally on the wire. */
-export const REFUSALS = ['VERSION', 'BUSY', 'STOPPING'] as const;
+export const REFUSALS = ['VERSION', 'BUSY', 'STOPPING', 'ISOLATED'] as const;
 export type Refusal = (typeof REFUSALS)[number];
 
 type Verdict =
@@ -161,6 +161,7 @@ const REASONS: Record<Refusal, readonly [reason: string, hint: string]> = {
   VERSION: ['it speaks other versions of our protocols', 'Upgrade the older of the two nodes.'],
   BUSY: ['it has no place for another connection', 'Try again later, or raise its limits.'],
   STOPPING: ['it is stopping', 'Try again when it has come back.'],
+  ISOLATED: ['it keeps itself apart from this node', 'In a devnet: aegis devnet heal'],
 };
 
 /**

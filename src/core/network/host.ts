@@ -214,6 +214,19 @@ export class Host implements Dialer {
     return this.#table.hangUp(nodeId);
   }
 
+  /**
+   * Closes the connections with these nodes, and neither dials nor accepts them until it is called
+   * with another set. Nothing of it outlives the process.
+   *
+   * @returns how many peers went down for it.
+   */
+  async isolate(nodeIds: ReadonlySet<string>): Promise<number> {
+    this.#gate.isolate(nodeIds);
+    const connected = [...nodeIds].filter((nodeId) => this.#table.has(nodeId));
+    await Promise.all(connected.map((nodeId) => this.#table.hangUp(nodeId)));
+    return connected.length;
+  }
+
   /** See `RpcClient.request` for the errors. */
   async request(
     nodeId: string,
@@ -293,6 +306,8 @@ export class Host implements Dialer {
       { hello, agent, limits: this.#limits },
       {
         noise,
+        lastKnown: (peerId) => this.#identities.get(peerId.toString()),
+        isIsolated: (nodeId) => this.#gate.isIsolated(nodeId),
         place: (identity, peerId) => this.#gate.place(identity.nodeId, peerId.toString()),
         onIdentity: (peerId, identity) => this.#identities.set(peerId.toString(), identity),
         onFailure: (direction, connection, error) => {
@@ -307,6 +322,8 @@ export class Host implements Dialer {
     const identity = this.#identities.get(connection.remotePeer.toString());
     // Only a peer that has passed hello gets this far; anything else must not stay.
     if (identity === undefined || this.#swarm === undefined) connection.abort(stopping());
+    // It had passed before the isolation began.
+    else if (this.#gate.isIsolated(identity.nodeId)) connection.abort(stopping());
     else this.#table.add(connection, identity);
   }
 

@@ -49,6 +49,8 @@ export type PeerInput =
       readonly code: ErrorCode;
       readonly message: string;
     }
+  /** What kept the peer away is over: it is dialled without the rest of its pause. */
+  | { readonly type: 'retry'; readonly nodeId: string }
   | { readonly type: 'alarm'; readonly key: string };
 
 export type PeerOutcome =
@@ -143,6 +145,8 @@ export class PeerBook implements Machine<PeerInput> {
         return this.#dialed(input.address, input.nodeId, now, ready);
       case 'dial-failed':
         return this.#dialFailed(input, now);
+      case 'retry':
+        return this.#retry(input.nodeId, now);
       case 'start':
         for (const target of this.#targets.values()) this.#schedule(target, now);
         return;
@@ -269,6 +273,13 @@ export class PeerBook implements Machine<PeerInput> {
   #reached(target: Target, now: Instant): void {
     target.lastError = undefined;
     if (target.connectedAt === undefined) this.#postpone(target, now);
+  }
+
+  #retry(nodeId: string, now: Instant): void {
+    const target = this.#targets.get(nodeId);
+    if (target === undefined) return;
+    target.attempts = 0;
+    if (this.#dialable(target)) target.nextDialAt = now;
   }
 
   #dialFailed(input: { address: string; code: ErrorCode; message: string }, now: Instant): void {

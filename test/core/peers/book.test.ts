@@ -133,6 +133,26 @@ describe('PeerBook', () => {
     expect(last).toBeGreaterThanOrEqual(15_000);
   });
 
+  it('dials at once when it is told that what kept a peer away is over', () => {
+    const world = new World();
+    world.step(member('z', 1));
+    for (let i = 0; i < 8; i += 1) {
+      world.fail(at(1));
+      if (i < 7) world.wake();
+    }
+    const before = world.dials.length;
+    world.now += 1;
+    world.step({ type: 'retry', nodeId: 'z' });
+    expect(world.dials.slice(before)).toEqual([expect.objectContaining({ at: world.now })]);
+    expect(world.book.why('z')).toMatchObject({ attempts: 0, state: 'dialing' });
+    world.step({ type: 'up', nodeId: 'z' });
+    world.step({ type: 'dialed', address: at(1), nodeId: 'z' });
+    for (const nodeId of ['z', 'nobody']) expect(world.step({ type: 'retry', nodeId })).toEqual([]);
+    world.step({ type: 'remove', nodeId: 'z' });
+    world.step({ type: 'down', nodeId: 'z' });
+    expect(world.step({ type: 'retry', nodeId: 'z' })).toEqual([]);
+  });
+
   it('learns whose a manual address is, and keeps it over a restart', () => {
     const world = new World();
     world.step({ type: 'add', address: at(9) });
@@ -218,13 +238,13 @@ describe('PeerBook', () => {
 
 type Event =
   | { readonly kind: 'wake' | 'answer' | 'fail' | 'lose' | 'restart' }
-  | { readonly kind: 'down' | 'up' | 'remove' | 'add'; readonly peer: number };
+  | { readonly kind: 'down' | 'up' | 'remove' | 'add' | 'retry'; readonly peer: number };
 
 const PEERS = 6;
 const event: fc.Arbitrary<Event> = fc.oneof(
   fc.record({ kind: fc.constantFrom('wake', 'answer', 'fail', 'lose', 'restart') }),
   fc.record({
-    kind: fc.constantFrom('down', 'up', 'remove', 'add'),
+    kind: fc.constantFrom('down', 'up', 'remove', 'add', 'retry'),
     peer: fc.nat({ max: PEERS - 1 }),
   }),
 ) as fc.Arbitrary<Event>;
@@ -282,7 +302,7 @@ class Script {
     this.collect();
   }
 
-  #peer({ kind, peer }: { kind: 'down' | 'up' | 'remove' | 'add'; peer: number }): void {
+  #peer({ kind, peer }: Extract<Event, { peer: number }>): void {
     const nodeId = name(peer);
     if (kind === 'remove') this.removed.add(nodeId);
     if (kind === 'add') this.removed.delete(nodeId);
