@@ -58,6 +58,7 @@ interface Room {
   readonly name: string;
   readonly machine: Machine<unknown>;
   readonly alarmInput: (key: string) => unknown;
+  readonly batchLengthMax: number;
   readonly queue: Waiting[];
   readonly loads: Map<string, Load>;
   readonly alarms: Map<string, () => void>;
@@ -93,11 +94,20 @@ export class Loop {
     this.#deps = dependencies;
   }
 
-  /** @param alarmInput makes the input that tells the machine that an alarm of its own is due. */
-  register<I>(name: string, machine: Machine<I>, alarmInput: (key: string) => I): void {
+  /**
+   * In each turn machines are stepped in the order in which they were registered.
+   * @param alarmInput makes the input that tells the machine that an alarm of its own is due.
+   * @param batchLengthMax inputs of this machine in one turn, if fewer than those of the loop.
+   */
+  register<I>(
+    name: string,
+    machine: Machine<I>,
+    alarmInput: (key: string) => I,
+    batchLengthMax = this.#options.batchLengthMax,
+  ): void {
     assert(!this.#rooms.has(name), `machine ${name} is registered twice`);
     const empty = { queue: [], loads: new Map(), alarms: new Map() };
-    this.#rooms.set(name, { name, machine, alarmInput, ...empty });
+    this.#rooms.set(name, { name, machine, alarmInput, batchLengthMax, ...empty });
   }
 
   /**
@@ -199,9 +209,8 @@ export class Loop {
   }
 
   #stepSome(room: Room, now: Instant): void {
-    const { batchLengthMax } = this.#options;
     let taken = 0;
-    for (const { input, load, sizeBytes } of room.queue.slice(0, batchLengthMax)) {
+    for (const { input, load, sizeBytes } of room.queue.slice(0, room.batchLengthMax)) {
       if (this.#isFull) break;
       taken += 1;
       if (load !== undefined) {

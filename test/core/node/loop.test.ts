@@ -121,6 +121,24 @@ test('stepping goes on during a commit; later effects wait for their turn', asyn
   expect(world.events.slice(4)).toEqual(['durable', 'send second', 'send third']);
 });
 
+test('a machine that was registered first does not wait behind a flood of another', async () => {
+  const world = new World();
+  world.loop.register('bulk', new Script(), () => ready({}), 2);
+  for (let n = 0; n < 6; n += 1) {
+    world.loop.submit('bulk', ready({ entries: [`${n}`], messages: [`bulk ${n}`] }));
+  }
+  world.loop.submit('one', ready({ messages: ['vote'] }));
+  await world.settle();
+  expect(world.events.slice(0, 5)).toEqual([
+    'write 0,1',
+    'durable',
+    'send vote',
+    'send bulk 0',
+    'send bulk 1',
+  ]);
+  expect(world.events.at(-1)).toBe('send bulk 5');
+});
+
 test('no message leaves before the entries of its own and earlier steps are durable', async () => {
   const step = fc.record({ writes: fc.boolean(), sends: fc.boolean() });
   await fc.assert(

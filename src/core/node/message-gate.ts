@@ -1,0 +1,117 @@
+/**
+ * Between the network and the chain: opens what peers send, has the signatures in it checked in the
+ * pool of threads, and gives it to the machine only then. What one peer sends on one protocol
+ * stays in order, and waits behind nobody else's. What does not hold is dropped whole and named.
+ */
+import { AegisError, toAegisError } from '../errors.ts';
+import type { SignatureCheck } from '../model/intent.ts';
+import type { IncomingEnvelope } from '../network/rpc-server.ts';
+import type { Metrics } from '../ports.ts';
+import { MIB, type Verified, verified } from '../units.ts';
+
+export interface MessageGateOptions {
+  /** Messages of one peer and protocol that wait for their checks. @default 256 */
+  readonly waitingMax?: number;
+  /** The same in bytes. @default 4 MiB */
+  readonly waitingBytesMax?: number;
+  /** Signatures of one message that are in the pool at a time. @default 64 */
+  readonly checksAtOnce?: number;
+}
+
+export interface MessageGateDeps<M> {
+  /** Decodes. @throws {AegisError} for what cannot be read. */
+  open(protocol: string, body: Uint8Array): { message: M; checks: readonly SignatureCheck[] };
+  /** The identity key of a member. */
+  keyOf(nodeId: string): Uint8Array | undefined;
+  /** Off the thread. */
+  verify(key: Uint8Array, message: Uint8Array, signature: Uint8Array): Promise<boolean>;
+  /** All its signatures hold. */
+  offer(from: string, message: Verified<M>, sizeBytes: number): void;
+  /** A peer has sent something that nobody who follows the rules sends. */
+  refused(from: string, error: AegisError): void;
+  readonly metrics: Metrics;
+}
+
+/** What one peer sends on one protocol. */
+interface Lane {
+  count: number;
+  bytes: number;
+  last: Promise<void> | undefined;
+}
+
+export class MessageGate<M> {
+  readonly #options: Required<MessageGateOptions>;
+  readonly #deps: MessageGateDeps<M>;
+  readonly #lanes = new Map<string, Lane>();
+
+  constructor(options: MessageGateOptions, deps: MessageGateDeps<M>) {
+    this.#options = { waitingMax: 256, waitingBytesMax: 4 * MIB, checksAtOnce: 64, ...options };
+    this.#deps = deps;
+  }
+
+  take({ from, protocol, body }: IncomingEnvelope): void {
+    const { waitingMax, waitingBytesMax } = this.#options;
+    const key = `${protocol} ${from}`;
+    const lane = this.#lanes.get(key) ?? { count: 0, bytes: 0, last: undefined };
+    const isFull = lane.bytes + body.length > waitingBytesMax;
+    if (lane.count > 0 && (lane.count >= waitingMax || isFull)) {
+      this.#deps.metrics.count('aegis_chain_messages_dropped_total');
+      return;
+    }
+    const opened = this.#open(from, protocol, body);
+    if (opened === undefined) return;
+    const { message, checks } = opened;
+    // Votes carry no such signatures: they pass at once, unless something before them waits.
+    if (checks.length === 0 && lane.last === undefined) {
+      this.#deps.offer(from, verified(message), body.length);
+      return;
+    }
+    lane.count += 1;
+    lane.bytes += body.length;
+    this.#lanes.set(key, lane);
+    // Checks begin now, and their results wait for those of the messages before.
+    const sound = this.#check(from, checks);
+    const passed = (lane.last ?? Promise.resolve()).then(async () => {
+      if (await sound) this.#deps.offer(from, verified(message), body.length);
+      lane.count -= 1;
+      lane.bytes -= body.length;
+      if (lane.last !== passed) return;
+      lane.last = undefined;
+      this.#lanes.delete(key);
+    });
+    lane.last = passed;
+  }
+
+  #open(from: string, protocol: string, body: Uint8Array) {
+    try {
+      return this.#deps.open(protocol, body);
+    } catch (error) {
+      this.#refuse(from, toAegisError(error));
+      return undefined;
+    }
+  }
+
+  async #check(from: string, checks: readonly SignatureCheck[]): Promise<boolean> {
+    const { checksAtOnce } = this.#options;
+    for (let at = 0; at < checks.length; at += checksAtOnce) {
+      const some = checks.slice(at, at + checksAtOnce);
+      const verdicts = await Promise.all(some.map((check) => this.#holds(check)));
+      const bad = some[verdicts.indexOf(false)];
+      if (bad === undefined) continue;
+      const what = `a signature of ${bad.author} does not hold`;
+      this.#refuse(from, new AegisError('BAD_SIGNATURE', what));
+      return false;
+    }
+    return true;
+  }
+
+  async #holds({ author, message, signature }: SignatureCheck): Promise<boolean> {
+    const key = this.#deps.keyOf(author);
+    return key !== undefined && (await this.#deps.verify(key, message, signature));
+  }
+
+  #refuse(from: string, error: AegisError): void {
+    this.#deps.metrics.count('aegis_chain_messages_refused_total');
+    this.#deps.refused(from, error);
+  }
+}
