@@ -71,15 +71,15 @@ export class MessageGate<M> {
     this.#lanes.set(key, lane);
     // Checks begin now, and their results wait for those of the messages before.
     const sound = this.#check(from, checks);
-    const passed = (lane.last ?? Promise.resolve()).then(async () => {
+    const before = lane.last;
+    const last = (async () => {
+      await before;
       if (await sound) this.#deps.offer(from, verified(message), body.length);
       lane.count -= 1;
       lane.bytes -= body.length;
-      if (lane.last !== passed) return;
-      lane.last = undefined;
-      this.#lanes.delete(key);
-    });
-    lane.last = passed;
+      if (lane.last === last) this.#lanes.delete(key);
+    })();
+    lane.last = last;
   }
 
   #open(from: string, protocol: string, body: Uint8Array) {
