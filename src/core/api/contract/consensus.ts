@@ -54,7 +54,7 @@ const status = {
     v.object({ ...who.entries, connected: v.boolean(), lastHeardAt: v.nullable(time) }),
   ),
   /** Leaders that are not asked for a while, because their views failed (rule L3). */
-  passedOver: v.array(nodeId),
+  passedOver: v.array(who),
   /** The last proposal of this height for which this node did not vote. */
   refused: v.nullable(
     v.object({
