@@ -1,10 +1,10 @@
 import { expect, it } from 'vitest';
-import { FAULTS } from '../../src/core/sim/faults.ts';
+import { KB_FAULTS } from '../../src/core/sim/faults.ts';
 import { runSeeds } from './run-seeds.ts';
 
 it('the knowledge base keeps its promises under the faults of seeds 101 to 200', () => {
   const runs = runSeeds(101, 100);
-  for (const kind of FAULTS) {
+  for (const kind of KB_FAULTS) {
     expect(
       runs.some(({ report }) => report.faults[kind] > 0),
       kind,

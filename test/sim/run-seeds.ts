@@ -38,9 +38,7 @@ function totals(runs: readonly Run[]): string {
     add('versions', versions);
     add('acknowledged', acknowledged);
     add('equivocations', equivocations);
-    add('envelopes', report.envelopes);
-    add('lost', report.lost);
-    add('doubled', report.doubled);
+    for (const [kind, count] of Object.entries(report.network)) add(kind, count);
     for (const [kind, count] of Object.entries(report.faults)) add(kind, count);
   }
   return [...sums].map(([name, count]) => `${name} ${count}`).join(', ');

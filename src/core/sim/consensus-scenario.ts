@@ -5,6 +5,7 @@
 import type { ChainInput } from '../chain/chain.ts';
 import type { Machine } from '../machine.ts';
 import type { ConsensusTools } from './consensus-tools.ts';
+import { CONSENSUS_FAULTS } from './faults.ts';
 import type { SimNode } from './node.ts';
 import type { SimRandom } from './random.ts';
 import type { Checker, Scenario, Tie } from './scenario.ts';
@@ -31,6 +32,7 @@ export interface ConsensusOptions {
 }
 
 export class ConsensusScenario implements Scenario {
+  readonly faults = CONSENSUS_FAULTS;
   readonly options: ConsensusOptions;
   readonly checkers: readonly Checker[] = [];
 

@@ -1,8 +1,11 @@
 /**
  * A simulated disk. Fault model: a commit is one transaction, durable as a whole after a delay and
- * in the order of the commits; a crash loses what is not durable yet; a disk can be lost
- * altogether, and single content roots can be damaged. Durable entries never change by themselves,
- * and a commit that was reported is never lost without the disk.
+ * in the order of the commits. A crash loses what is not durable yet; the transaction that is being
+ * written may land whole, though nobody was told, or torn, which is found out and is as good as
+ * lost. A disk can be full for a while, can fail to sync (after which nothing may be written to it
+ * by the same run of the node), can be lost altogether, and can go back to an older state: by a
+ * damaged tail or a restored copy. Single content roots can be damaged. Apart from that, what was
+ * reported durable stays.
  */
 import type { LogEntry } from '../machine.ts';
 import type { SimClock } from './clock.ts';
@@ -11,7 +14,22 @@ import type { SimRandom } from './random.ts';
 export interface DiskOptions {
   readonly minMs: number;
   readonly maxMs: number;
+  /** Keeps what is needed to go back to an older state. @default false */
+  readonly keepsHistory?: boolean;
 }
+
+export interface Row {
+  readonly table: string;
+  readonly key: string;
+  readonly value: Uint8Array;
+}
+
+/** Why a commit did not happen; nothing of it is on the disk. */
+export type CommitFault = 'full' | 'sync';
+/** What a crash makes of the transaction that is being written. */
+export type CrashOutcome = 'landed' | 'lost' | 'torn';
+
+type Undo = readonly { table: string; key: string; value: Uint8Array | undefined }[];
 
 export class SimDisk {
   readonly #options: DiskOptions;
@@ -19,11 +37,18 @@ export class SimDisk {
   readonly #random: SimRandom;
   readonly #tables = new Map<string, Map<string, Uint8Array>>();
   readonly #roots = new Set<string>();
-  /** Cancels what is under way. */
-  #underWay = new Set<() => void>();
+  /** What is under way, in order; each with how to cancel it and what would land. */
+  readonly #underWay = new Map<() => void, readonly LogEntry[]>();
+  /** How to take back each transaction, oldest first. */
+  #history: Undo[] = [];
   #lastAt = 0;
   /** Multiplies all delays. */
   slowness = 1;
+  isFull = false;
+  /** The next commit fails. */
+  failsToSync = false;
+  /** The owner cannot know any more that this disk holds all that it once held. */
+  isDoubtful = false;
 
   constructor(
     options: DiskOptions,
@@ -34,22 +59,22 @@ export class SimDisk {
     this.#random = deps.random;
   }
 
-  /** Calls back once the entries are durable; never after a crash. */
-  commit(entries: readonly LogEntry[], done: () => void): void {
-    this.#later(() => {
-      for (const { table, key, value } of entries) {
-        const rows = this.#tables.get(table) ?? new Map<string, Uint8Array>();
-        this.#tables.set(table, rows);
-        if (value === undefined) rows.delete(key);
-        else rows.set(key, Uint8Array.from(value));
+  /** Calls back once the entries are durable, or refused; never after a crash. */
+  commit(entries: readonly LogEntry[], done: (fault?: CommitFault) => void): void {
+    this.#later(entries, () => {
+      if (this.failsToSync) {
+        this.failsToSync = false;
+        return done('sync');
       }
+      if (this.isFull) return done('full');
+      this.#write(entries);
       done();
     });
   }
 
   /** Stores all objects of a root. */
   putRoot(root: string, done: () => void): void {
-    this.#later(() => {
+    this.#later([], () => {
       this.#roots.add(root);
       done();
     });
@@ -60,23 +85,45 @@ export class SimDisk {
   }
 
   /** All durable rows of a table, by key. */
-  scan(table: string): { table: string; key: string; value: Uint8Array }[] {
+  scan(table: string): Row[] {
     return [...(this.#tables.get(table) ?? [])]
       .toSorted(([a], [b]) => (a < b ? -1 : 1))
       .map(([key, value]) => ({ table, key, value }));
+  }
+
+  /** The names of the tables that have had rows. */
+  tables(): string[] {
+    return [...this.#tables.keys()].toSorted();
   }
 
   has(table: string, key: string): boolean {
     return this.#tables.get(table)?.has(key) === true;
   }
 
+  get(table: string, key: string): Uint8Array | undefined {
+    return this.#tables.get(table)?.get(key);
+  }
+
   roots(): string[] {
     return [...this.#roots].toSorted();
   }
 
-  crash(): void {
-    for (const cancel of this.#underWay) cancel();
-    this.#underWay = new Set();
+  /** Whether a transaction is being written. */
+  get isWriting(): boolean {
+    return this.#underWay.size > 0;
+  }
+
+  /** Transactions that `goBack` could take back. */
+  get transactions(): number {
+    return this.#history.length;
+  }
+
+  /** @param outcome of the oldest transaction under way; later ones are lost. */
+  crash(outcome: CrashOutcome = 'lost'): void {
+    const [oldest] = this.#underWay.values();
+    for (const cancel of this.#underWay.keys()) cancel();
+    this.#underWay.clear();
+    if (outcome === 'landed' && oldest !== undefined && !this.isFull) this.#write(oldest);
   }
 
   /** The disk is replaced by an empty one. */
@@ -84,13 +131,44 @@ export class SimDisk {
     this.crash();
     this.#tables.clear();
     this.#roots.clear();
+    this.#history = [];
+    this.isDoubtful = true;
+  }
+
+  /** Takes back the last transactions: a damaged tail, or a copy that is older. */
+  goBack(transactions: number): void {
+    this.crash();
+    for (let i = 0; i < transactions; i += 1) {
+      for (const { table, key, value } of (this.#history.pop() ?? []).toReversed()) {
+        this.#put(table, key, value);
+      }
+    }
+    this.isDoubtful = true;
   }
 
   damageRoot(root: string): void {
     this.#roots.delete(root);
   }
 
-  #later(run: () => void): void {
+  #write(entries: readonly LogEntry[]): void {
+    if (this.#options.keepsHistory === true) {
+      const undo = entries.map(({ table, key }) => ({ table, key, value: this.get(table, key) }));
+      this.#history.push(undo);
+    }
+    for (const { table, key, value } of entries) {
+      // A copy, so that nobody changes what is durable.
+      this.#put(table, key, value === undefined ? undefined : Uint8Array.from(value));
+    }
+  }
+
+  #put(table: string, key: string, value: Uint8Array | undefined): void {
+    const rows = this.#tables.get(table) ?? new Map<string, Uint8Array>();
+    this.#tables.set(table, rows);
+    if (value === undefined) rows.delete(key);
+    else rows.set(key, value);
+  }
+
+  #later(entries: readonly LogEntry[], run: () => void): void {
     const { minMs, maxMs } = this.#options;
     const delay = (minMs + this.#random.fraction() * (maxMs - minMs)) * this.slowness;
     // One disk does one thing after another, so order is kept.
@@ -99,6 +177,6 @@ export class SimDisk {
       this.#underWay.delete(cancel);
       run();
     });
-    this.#underWay.add(cancel);
+    this.#underWay.set(cancel, entries);
   }
 }

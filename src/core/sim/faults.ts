@@ -5,7 +5,8 @@
  */
 import type { SimRandom } from './random.ts';
 
-export const FAULTS = [
+/** Faults that the knowledge base is held to. */
+export const KB_FAULTS = [
   'crash',
   'pause',
   'cut',
@@ -17,7 +18,34 @@ export const FAULTS = [
   'disk-loss',
 ] as const;
 
-export type FaultKind = (typeof FAULTS)[number];
+/** Faults that consensus is held to. */
+export const CONSENSUS_FAULTS = [
+  'crash',
+  'crash-before-commit',
+  'crash-after-commit',
+  'crash-between-sends',
+  'lost-write',
+  'torn-write',
+  'pause',
+  'cut',
+  'cut-partial',
+  'cut-one-way',
+  'half-open',
+  'loss',
+  'doubling',
+  'reordering',
+  'slow-network',
+  'slow-disk',
+  'full-disk',
+  'failed-sync',
+  'clock-forward',
+  'clock-back',
+  'damaged-tail',
+  'restored-copy',
+  'disk-loss',
+] as const;
+
+export type FaultKind = (typeof KB_FAULTS)[number] | (typeof CONSENSUS_FAULTS)[number];
 
 export interface Fault {
   readonly kind: FaultKind;
@@ -30,18 +58,21 @@ export interface Fault {
 }
 
 export interface FaultOptions {
+  readonly kinds: readonly FaultKind[];
   readonly nodes: number;
   readonly durationMs: number;
   /** Faults of one kind that is on. */
   readonly maxPerKind: number;
+  /** Share of runs in which a kind is off. */
+  readonly offRate: number;
 }
 
 export function drawFaults(options: FaultOptions, random: SimRandom): Fault[] {
   const { nodes, durationMs, maxPerKind } = options;
   const faults: Fault[] = [];
-  for (const kind of FAULTS) {
+  for (const kind of options.kinds) {
     const child = random.child(kind);
-    if (child.chance(0.4)) continue;
+    if (child.chance(options.offRate)) continue;
     for (let i = child.between(Math.min(1, maxPerKind), maxPerKind); i > 0; i -= 1) {
       const isLong = child.chance(0.2);
       faults.push({

@@ -19,6 +19,7 @@ import {
 import type { Outcome } from '../machine.ts';
 import { createVersion } from '../model/version.ts';
 import { PeerBook, type PeerInput, type PeerOutcome } from '../peers/book.ts';
+import { KB_FAULTS } from './faults.ts';
 import { KbChecker } from './kb-checker.ts';
 import { type KbTie, kbOf } from './kb-tie.ts';
 import type { SimNode } from './node.ts';
@@ -37,6 +38,7 @@ const SHA2_256 = 0x12;
 type Made = ReturnType<typeof createVersion>;
 
 export class KbScenario implements Scenario {
+  readonly faults = KB_FAULTS;
   readonly checker: KbChecker;
   readonly #members: readonly PlacementMember[];
 

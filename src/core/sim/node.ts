@@ -1,10 +1,11 @@
 /**
  * A simulated node: the loop that runs its machines by the contract of `Ready`, over a simulated
- * disk. Entries are committed first; the rest of a step leaves only when they are durable.
+ * disk. Entries are committed first; the rest of a step leaves only when they are durable. It keeps
+ * the limits of the real loop, tries a full disk again as that does, and dies of a failed sync.
  */
-import type { Alarm, Envelope, Ready } from '../machine.ts';
-import { instant } from '../units.ts';
-import type { SimDisk } from './disk.ts';
+import type { Alarm, Envelope, LogEntry, Ready } from '../machine.ts';
+import { type Instant, instant } from '../units.ts';
+import type { CommitFault, CrashOutcome, SimDisk } from './disk.ts';
 import type { SimIdentity } from './identity.ts';
 import type { Checker, Tie } from './scenario.ts';
 import { SimFailure } from './scenario.ts';
@@ -28,12 +29,27 @@ export interface NodeDeps {
   /** Asked anew each time, since the scenario is made after the nodes. */
   readonly checkers: () => readonly Checker[];
   readonly boot: (node: SimNode) => Tie[];
+  /** The node cannot go on and has stopped. */
+  readonly died: (node: SimNode) => void;
 }
+
+/** Where, between two effects, a node can be made to crash. */
+export type Boundary = 'before-commit' | 'in-commit' | 'after-commit' | 'between-sends';
 
 interface Waiting {
   readonly tie: Tie;
   readonly input: unknown;
+  /** Node id of the origin; undefined for inputs of this node itself. */
+  readonly from: string | undefined;
 }
+
+type Batch = readonly { tie: Tie; ready: Ready }[];
+
+/** As in the real loop. */
+const ORIGIN_QUEUE_MAX = 1024;
+const UNCOMMITTED_MAX = 4096;
+const TURN_MAX = 256;
+const FULL_DISK_RETRY_MS = 1000;
 
 export class SimNode {
   readonly options: NodeOptions;
@@ -42,15 +58,24 @@ export class SimNode {
   readonly #deps: NodeDeps;
   #ties = new Map<string, Tie>();
   #queue: Waiting[] = [];
+  /** By origin, how many inputs wait. */
+  #loads = new Map<string, number>();
   #uncommitted: { tie: Tie; ready: Ready }[] = [];
   #isCommitting = false;
+  /** A commit has ended while the node was paused; this goes on with it. */
+  #committed: (() => void) | undefined;
   #isTurnDue = false;
   #alarms = new Map<string, () => void>();
   /** Counts the runs; what belongs to an earlier run does nothing. */
   #run = 0;
+  #crashAt: { boundary: Boundary; crash: () => void } | undefined;
   isUp = false;
   isPaused = false;
+  /** What jumps have moved the clock by. */
+  jumpMs = 0;
   maxQueued = 0;
+  /** Inputs of others that found no room. */
+  dropped = 0;
 
   constructor(options: NodeOptions, deps: NodeDeps) {
     this.options = options;
@@ -65,6 +90,13 @@ export class SimNode {
 
   get identity(): SimIdentity {
     return this.options.identity;
+  }
+
+  /** What the clock of this node shows. */
+  now(): Instant {
+    return instant(
+      Math.max(0, Math.floor(this.world.clock.now() + this.options.skewMs + this.jumpMs)),
+    );
   }
 
   /** The machine of this name in the present run. */
@@ -87,34 +119,44 @@ export class SimNode {
   }
 
   /** What is not durable is gone. */
-  crash(): void {
+  crash(outcome: CrashOutcome = 'lost'): void {
     this.isUp = false;
     this.#run += 1;
+    this.#crashAt = undefined;
     this.world.network.detach(this.nodeId);
-    this.disk.crash();
+    this.disk.crash(outcome);
     for (const cancel of this.#alarms.values()) cancel();
     this.#alarms = new Map();
     this.#ties = new Map();
     this.#queue = [];
+    this.#loads = new Map();
     this.#uncommitted = [];
     this.#isCommitting = false;
+    this.#committed = undefined;
     this.#isTurnDue = false;
+  }
+
+  /** Calls `crash`, once, when the node comes to the boundary next. */
+  crashAt(boundary: Boundary, crash: () => void): void {
+    this.#crashAt = { boundary, crash };
+  }
+
+  /** It need not crash any more. */
+  spare(): void {
+    this.#crashAt = undefined;
   }
 
   resume(): void {
     this.isPaused = false;
+    const committed = this.#committed;
+    this.#committed = undefined;
+    committed?.();
     this.#wake();
   }
 
   submit(name: string, input: unknown): void {
     const tie = this.#ties.get(name);
-    if (tie === undefined) return;
-    this.#queue.push({ tie, input });
-    this.maxQueued = Math.max(this.maxQueued, this.#queue.length);
-    if (this.#queue.length > this.options.maxQueue) {
-      throw new SimFailure(`${this.options.name} has ${this.#queue.length} inputs waiting`);
-    }
-    this.#wake();
+    if (tie !== undefined) this.#push({ tie, input, from: undefined });
   }
 
   /** Runs `work` after a delay, unless the node has stopped meanwhile. */
@@ -130,10 +172,26 @@ export class SimNode {
     };
   }
 
+  #push(waiting: Waiting): void {
+    this.#queue.push(waiting);
+    this.maxQueued = Math.max(this.maxQueued, this.#queue.length);
+    if (this.#queue.length > this.options.maxQueue) {
+      throw new SimFailure(`queues: ${this.options.name} has ${this.#queue.length} inputs waiting`);
+    }
+    this.#wake();
+  }
+
   #receive(from: string, envelope: Envelope): void {
     for (const tie of this.#ties.values()) {
+      const load = this.#loads.get(from) ?? 0;
+      if (load >= ORIGIN_QUEUE_MAX) {
+        this.dropped += 1;
+        continue;
+      }
       const input = tie.envelopeInput?.(from, envelope);
-      if (input !== undefined) this.submit(tie.name, input);
+      if (input === undefined) continue;
+      this.#loads.set(from, load + 1);
+      this.#push({ tie, input, from });
     }
   }
 
@@ -147,6 +205,7 @@ export class SimNode {
 
   #wake(): void {
     if (this.#isTurnDue || this.isPaused || this.#queue.length === 0) return;
+    if (this.#uncommitted.length >= UNCOMMITTED_MAX) return;
     this.#isTurnDue = true;
     this.later(0, () => {
       this.#isTurnDue = false;
@@ -155,15 +214,15 @@ export class SimNode {
   }
 
   #turn(): void {
-    const queue = this.#queue;
-    this.#queue = [];
-    const now = this.world.clock.now();
-    for (const { tie, input } of queue) {
+    const now = this.now();
+    for (const { tie, input, from } of this.#queue.splice(0, TURN_MAX)) {
+      if (from !== undefined) this.#loads.set(from, this.#loads.get(from)! - 1);
       const ready = tie.machine.step(input, now);
       this.world.noteReady(this, tie.name, ready);
       this.#uncommitted.push({ tie, ready });
     }
     this.#commit();
+    this.#wake();
   }
 
   #commit(): void {
@@ -176,20 +235,57 @@ export class SimNode {
       if (!this.options.isHasty) this.#release(batch);
       return;
     }
+    if (this.#reaches('before-commit')) return;
     this.#isCommitting = true;
-    const done = this.guard(() => {
-      this.#isCommitting = false;
-      if (!this.options.isHasty) this.#release(batch);
-      this.#commit();
+    this.#write(entries, batch);
+    this.#reaches('in-commit');
+  }
+
+  #write(entries: readonly LogEntry[], batch: Batch): void {
+    const done = this.guard((fault?: CommitFault) => {
+      if (this.isPaused) this.#committed = () => this.#written(entries, batch, fault);
+      else this.#written(entries, batch, fault);
     });
     this.disk.commit(entries, done);
   }
 
-  #release(batch: readonly { tie: Tie; ready: Ready }[]): void {
+  #written(entries: readonly LogEntry[], batch: Batch, fault: CommitFault | undefined): void {
+    if (fault === 'sync') return this.#die();
+    if (fault === 'full') {
+      this.later(FULL_DISK_RETRY_MS, () => this.#write(entries, batch));
+      return;
+    }
+    this.#isCommitting = false;
+    if (this.#reaches('after-commit')) return;
+    if (!this.options.isHasty && !this.#release(batch)) return;
+    this.#commit();
+    this.#wake();
+  }
+
+  /** State in memory and on the disk may differ: nothing more may be done with either. */
+  #die(): void {
+    this.crash();
+    this.#deps.died(this);
+  }
+
+  /** @returns whether the node has crashed here. */
+  #reaches(boundary: Boundary): boolean {
+    if (this.#crashAt?.boundary !== boundary) return false;
+    const { crash } = this.#crashAt;
+    this.#crashAt = undefined;
+    crash();
+    return true;
+  }
+
+  /** @returns whether the node still runs. */
+  #release(batch: Batch): boolean {
+    let sent = 0;
     for (const { ready } of batch) {
       for (const envelope of ready.messages) {
+        if (sent > 0 && this.#reaches('between-sends')) return false;
         for (const checker of this.#deps.checkers()) checker.onSend?.(this, envelope);
         this.world.network.send(this.nodeId, envelope);
+        sent += 1;
       }
     }
     for (const { tie, ready } of batch) for (const alarm of ready.alarms) this.#arm(tie, alarm);
@@ -199,14 +295,16 @@ export class SimNode {
         tie.tell(outcome);
       }
     }
+    return true;
   }
 
+  /** An armed alarm runs by the monotonic clock, which does not jump. */
   #arm(tie: Tie, { key, at }: Alarm): void {
     const name = `${tie.name} ${key}`;
     this.#alarms.get(name)?.();
     this.#alarms.delete(name);
     if (at === undefined) return;
-    const cancel = this.world.clock.wakeAt(instant(at), () => {
+    const cancel = this.world.clock.after(Math.ceil(at) - this.now(), () => {
       this.#alarms.delete(name);
       this.submit(tie.name, tie.alarmInput(key));
     });

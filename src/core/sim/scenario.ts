@@ -1,5 +1,6 @@
 /** What a scenario brings into the world: machines, work, and what must hold. */
 import type { Envelope, Machine, Outcome } from '../machine.ts';
+import type { FaultKind } from './faults.ts';
 import type { SimNode } from './node.ts';
 import type { SimRandom } from './random.ts';
 import type { World } from './world.ts';
@@ -33,12 +34,16 @@ export interface Checker {
 }
 
 export interface Scenario {
+  /** Kinds of faults that it is held to. */
+  readonly faults: readonly FaultKind[];
   /** The machines of a node, made from what its disk holds. */
   boot(node: SimNode): Tie[];
   /** One piece of work, somewhere. */
   act(world: World, random: SimRandom): void;
   /** Damages something on the disk of a node, if a promise allows it now. @returns whether. */
   damage?(node: SimNode, force: number): boolean;
+  /** All faults are over. */
+  healed?(world: World): void;
   /** What is still missing after the faults, as a sentence; undefined when all is well. */
   unsettled(world: World): string | undefined;
   readonly checkers: readonly Checker[];

@@ -6,17 +6,17 @@
  * hardware: delays are there to make orders differ.
  */
 import { createHash } from 'node:crypto';
-import { unreachable } from '../assert.ts';
 import type { Ready } from '../machine.ts';
 import { instant, MINUTE, SECOND } from '../units.ts';
 import { SimClock } from './clock.ts';
-import { SimDisk } from './disk.ts';
-import { drawFaults, FAULTS, type Fault, type FaultKind } from './faults.ts';
+import { type DiskOptions, SimDisk } from './disk.ts';
+import { drawFaults, type Fault, type FaultKind } from './faults.ts';
 import { identityAt } from './identity.ts';
-import { SimNetwork } from './network.ts';
+import { type NetworkCounts, type NetworkOptions, SimNetwork } from './network.ts';
 import { SimNode } from './node.ts';
 import { SimRandom } from './random.ts';
 import { type Scenario, SimFailure } from './scenario.ts';
+import { strike } from './strike.ts';
 
 export interface WorldOptions {
   readonly seed: string;
@@ -26,14 +26,24 @@ export interface WorldOptions {
   readonly durationMs?: number;
   /** Virtual time within which the world must settle afterwards. @default 20 min */
   readonly settleMs?: number;
+  /** Kinds of faults that may strike. @default those of the scenario */
+  readonly faults?: readonly FaultKind[];
   /** @default 3 */
   readonly maxFaultsPerKind?: number;
+  /** Share of runs in which a kind is off. @default 0.4 */
+  readonly faultOffRate?: number;
+  readonly network?: NetworkOptions;
+  readonly disk?: DiskOptions;
+  /** The clocks of the nodes differ from the true time by up to this. @default 2 min */
+  readonly skewMsMax?: number;
   /** Pieces of work. @default drawn, 5 to 20 */
   readonly actions?: number;
   /** A bug for the zoo: effects leave before their entries are durable. @default false */
   readonly isHasty?: boolean;
   /** Keeps the lines of the trace. @default false */
   readonly keepTrace?: boolean;
+  /** Hashes the trace. @default true */
+  readonly hashesTrace?: boolean;
 }
 
 export interface WorldReport {
@@ -45,17 +55,24 @@ export interface WorldReport {
   readonly events: number;
   /** Faults that struck, by kind. */
   readonly faults: Readonly<Record<FaultKind, number>>;
-  readonly envelopes: number;
-  readonly lost: number;
-  readonly doubled: number;
+  readonly network: Readonly<NetworkCounts>;
   readonly maxQueued: number;
   /** Virtual time from the last fault until all was well. */
   readonly settledAfterMs: number;
+  /** All of the virtual time. */
+  readonly elapsedMs: number;
 }
 
 /** An arbitrary day, so that no run depends on the real one. */
 const START = instant(Date.UTC(2026, 0, 1));
-const MAX_QUEUE = 4096;
+const MAX_QUEUE = 8192;
+const DEFAULT_NETWORK: NetworkOptions = {
+  minLatencyMs: 1,
+  maxLatencyMs: 300,
+  noticeMs: 3000,
+  dialTimeoutMs: 5000,
+};
+const DEFAULT_DISK: DiskOptions = { minMs: 1, maxMs: 30 };
 
 export class World {
   readonly clock = new SimClock(START);
@@ -68,6 +85,7 @@ export class World {
   readonly #hash = createHash('sha256');
   readonly #lines: string[] = [];
   readonly #struck = new Map<FaultKind, number>();
+  readonly #restarts: SimRandom;
   #events = 0;
 
   constructor(options: WorldOptions, deps: { readonly scenario: (world: World) => Scenario }) {
@@ -75,8 +93,9 @@ export class World {
     this.#durationMs = options.durationMs ?? MINUTE;
     this.random = new SimRandom(options.seed);
     const { clock } = this;
-    const latency = { minLatencyMs: 1, maxLatencyMs: 300, noticeMs: 3000, dialTimeoutMs: 5000 };
-    this.network = new SimNetwork(latency, { clock, random: this.random.child('network') });
+    this.#restarts = this.random.child('restarts');
+    const random = this.random.child('network');
+    this.network = new SimNetwork(options.network ?? DEFAULT_NETWORK, { clock, random });
     const count = options.nodes ?? this.random.child('nodes').between(3, 5);
     this.nodes = Array.from({ length: count }, (_, index) => this.#nodeOf(index));
     this.scenario = deps.scenario(this);
@@ -92,8 +111,13 @@ export class World {
     return this.clock.now() - START;
   }
 
+  get #isTraced(): boolean {
+    return this.#options.hashesTrace !== false || this.#options.keepTrace === true;
+  }
+
   /** Adds a line to the trace. */
   note(text: string): void {
+    if (!this.#isTraced) return;
     const line = `${this.elapsedMs.toFixed(3)} ${text}`;
     this.#events += 1;
     this.#hash.update(line);
@@ -101,6 +125,7 @@ export class World {
   }
 
   noteReady(node: SimNode, machine: string, ready: Ready): void {
+    if (!this.#isTraced) return;
     const { entries, messages, alarms, outcomes } = ready;
     const kinds = outcomes.map(({ type }) => type).join(',');
     const counts = `${entries.length} ${messages.length} ${alarms.length} ${kinds}`;
@@ -117,8 +142,8 @@ export class World {
     this.#heal();
     const settledAfterMs = this.#settle();
     for (const checker of this.scenario.checkers) checker.onSettled?.(this);
-    const { sent, lost, doubled } = this.network.counts;
-    const faults = Object.fromEntries(FAULTS.map((kind) => [kind, this.#struck.get(kind) ?? 0]));
+    const kinds = this.#options.faults ?? this.scenario.faults;
+    const faults = Object.fromEntries(kinds.map((kind) => [kind, this.#struck.get(kind) ?? 0]));
     return {
       seed: this.#options.seed,
       nodes: this.nodes.length,
@@ -126,22 +151,25 @@ export class World {
       lines: this.#lines,
       events: this.#events,
       faults: faults as Record<FaultKind, number>,
-      envelopes: sent,
-      lost,
-      doubled,
+      network: this.network.counts,
       maxQueued: Math.max(...this.nodes.map(({ maxQueued }) => maxQueued)),
       settledAfterMs,
+      elapsedMs: this.elapsedMs,
     };
   }
 
   #nodeOf(index: number): SimNode {
     const random = this.random.child(`node ${index}`);
     const { clock } = this;
-    const disk = new SimDisk({ minMs: 1, maxMs: 30 }, { clock, random: random.child('disk') });
+    const disk = new SimDisk(this.#options.disk ?? DEFAULT_DISK, {
+      clock,
+      random: random.child('disk'),
+    });
+    const skewMsMax = this.#options.skewMsMax ?? 2 * MINUTE;
     const options = {
       identity: identityAt(this.#options.seed, index),
       name: `n${index}`,
-      skewMs: random.child('skew').between(-2 * MINUTE, 2 * MINUTE),
+      skewMs: random.child('skew').between(-skewMsMax, skewMsMax),
       maxQueue: MAX_QUEUE,
       isHasty: this.#options.isHasty ?? false,
     };
@@ -150,15 +178,19 @@ export class World {
       disk,
       checkers: () => this.scenario.checkers,
       boot: (node) => this.scenario.boot(node),
+      died: (node) => this.#restart(node),
     });
   }
 
   #schedule(): void {
-    const { nodes } = this;
+    const { nodes, scenario } = this;
     const maxPerKind = this.#options.maxFaultsPerKind ?? 3;
-    const options = { nodes: nodes.length, durationMs: this.#durationMs, maxPerKind };
+    const kinds = this.#options.faults ?? scenario.faults;
+    const durationMs = this.#durationMs;
+    const offRate = this.#options.faultOffRate ?? 0.4;
+    const options = { kinds, nodes: nodes.length, durationMs, maxPerKind, offRate };
     for (const fault of drawFaults(options, this.random.child('faults'))) {
-      this.clock.after(fault.atMs, () => this.#strike(fault));
+      this.clock.after(fault.atMs, () => strike(this, fault));
     }
     const work = this.random.child('work');
     for (let i = this.#options.actions ?? work.between(5, 20); i > 0; i -= 1) {
@@ -168,87 +200,42 @@ export class World {
     }
   }
 
-  #strike(fault: Fault): void {
-    const undo = this.#apply(fault);
-    if (undo === undefined) return;
-    const { kind, forMs } = fault;
-    this.note(`fault ${kind} n${fault.node}`);
-    this.#struck.set(kind, (this.#struck.get(kind) ?? 0) + 1);
-    this.clock.after(forMs, undo);
-  }
-
-  /** @returns how to end the fault; undefined when it cannot strike now. */
-  #apply({ kind, node: index, force }: Fault): (() => void) | undefined {
-    const node = this.nodes[index]!;
-    const { network } = this;
-    switch (kind) {
-      case 'crash':
-        return this.#stop(node);
-      case 'disk-loss':
-        return this.#loseDisk(node);
-      case 'pause':
-        if (!node.isUp) return undefined;
-        node.isPaused = true;
-        return () => node.resume();
-      case 'cut':
-        network.cut(new Map(this.nodes.map(({ nodeId }, i) => [nodeId, sideOf(i, force)])));
-        return () => network.heal();
-      case 'loss':
-        network.lossRate = force / 2;
-        return () => {
-          network.lossRate = 0;
-        };
-      case 'doubling':
-        network.doubleRate = force;
-        return () => {
-          network.doubleRate = 0;
-        };
-      case 'slow-network':
-        network.slowness = 1 + force * 20;
-        return () => {
-          network.slowness = 1;
-        };
-      case 'slow-disk':
-        node.disk.slowness = 1 + force * 100;
-        return () => {
-          node.disk.slowness = 1;
-        };
-      case 'root-damage':
-        return this.scenario.damage?.(node, force) === true ? () => {} : undefined;
-      default:
-        return unreachable(kind);
-    }
-  }
-
-  #stop(node: SimNode): (() => void) | undefined {
-    if (!node.isUp) return undefined;
-    node.crash();
-    return () => {
+  /** A node has stopped by itself: it is started again, as an operator or systemd would. */
+  #restart(node: SimNode): void {
+    this.#count('failed-sync');
+    this.note(`${node.options.name} died`);
+    this.clock.after(this.#restarts.between(100, 5000), () => {
       if (!node.isUp) node.start();
-    };
+    });
   }
 
-  #loseDisk(node: SimNode): (() => void) | undefined {
-    const isAllowed = this.scenario.checkers.every(
-      (checker) => checker.allowsDiskLoss?.(node) ?? true,
-    );
-    if (!isAllowed || !node.isUp) return undefined;
-    const undo = this.#stop(node);
-    for (const checker of this.scenario.checkers) checker.onDiskLoss?.(node);
-    node.disk.lose();
-    return undo;
+  /** A fault has struck. */
+  struck({ kind, node }: Fault): void {
+    this.note(`fault ${kind} n${node}`);
+    this.#count(kind);
+  }
+
+  #count(kind: FaultKind): void {
+    this.#struck.set(kind, (this.#struck.get(kind) ?? 0) + 1);
   }
 
   #heal(): void {
-    this.network.heal();
-    this.network.lossRate = 0;
-    this.network.doubleRate = 0;
-    this.network.slowness = 1;
+    const { network } = this;
+    network.heal();
+    network.lossRate = 0;
+    network.doubleRate = 0;
+    network.reorderRate = 0;
+    network.slowness = 1;
     for (const node of this.nodes) {
       node.disk.slowness = 1;
+      node.disk.isFull = false;
+      node.disk.failsToSync = false;
+      node.jumpMs = 0;
+      node.spare();
       if (!node.isUp) node.start();
       else if (node.isPaused) node.resume();
     }
+    this.scenario.healed?.(this);
   }
 
   #settle(): number {
@@ -261,6 +248,3 @@ export class World {
     }
   }
 }
-
-/** Which side of a cut a node is on: two sides, drawn from the force. */
-const sideOf = (index: number, force: number): number => (Math.floor(force * 64) >> index) & 1;

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { drawFaults, FAULTS } from '../../../src/core/sim/faults.ts';
+import { CONSENSUS_FAULTS, drawFaults } from '../../../src/core/sim/faults.ts';
 import { SimRandom } from '../../../src/core/sim/random.ts';
 
 describe('SimRandom', () => {
@@ -29,7 +29,13 @@ describe('SimRandom', () => {
 
 describe('drawFaults', () => {
   it('draws other mixtures for other seeds, in order of time, within the run', () => {
-    const options = { nodes: 4, durationMs: 60_000, maxPerKind: 3 };
+    const options = {
+      kinds: CONSENSUS_FAULTS,
+      nodes: 4,
+      durationMs: 60_000,
+      maxPerKind: 3,
+      offRate: 0.4,
+    };
     const kinds = new Map<string, number>();
     for (let i = 0; i < 200; i += 1) {
       const faults = drawFaults(options, new SimRandom(`${i}`));
@@ -43,7 +49,7 @@ describe('drawFaults', () => {
         expect(node).toBeLessThan(4);
       }
     }
-    for (const kind of FAULTS) {
+    for (const kind of CONSENSUS_FAULTS) {
       expect(kinds.get(kind), kind).toBeGreaterThan(90);
       expect(kinds.get(kind), kind).toBeLessThan(150);
     }
