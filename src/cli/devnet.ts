@@ -23,11 +23,39 @@ export async function openDevnet(home: HomePaths): Promise<Devnet> {
   return Devnet.open(devnetOptions(home));
 }
 
-export const devnetTable = (nodes: readonly DevnetStatus[]): string =>
+export const groupsOf = ({ groups }: Devnet): string[][] | null =>
+  groups?.map((group) => [...group]) ?? null;
+
+type Groups = readonly (readonly string[])[];
+
+/** With groups there is one more column: the numbers of the groups from 1. */
+export const devnetTable = (nodes: readonly DevnetStatus[], groups: Groups | null = null): string =>
   table(nodes, [
     { title: 'NODE', cell: (node) => node.name },
+    ...(groups === null ? [] : [{ title: 'GROUP', cell: groupOf(groups) }]),
     { title: 'STATE', cell: (node) => node.state },
     { title: 'PID', cell: (node) => node.pid, align: 'right' },
     { title: 'ADDRESS', cell: (node) => node.address },
     { title: 'HOME', cell: (node) => node.home },
   ]);
+
+const groupOf =
+  (groups: Groups) =>
+  ({ name }: DevnetStatus): string =>
+    String(groups.findIndex((group) => group.includes(name)) + 1);
+
+/** What the groups mean for agreement: a decision takes n - f of n custodians. */
+export function verdictOn(groups: Groups): string {
+  const custodians = groups.flat().length;
+  const quorum = custodians - Math.floor((custodians - 1) / 3);
+  const able = groups.find((group) => group.length >= quorum);
+  return able === undefined
+    ? `No group has the ${quorum} nodes that a decision takes: nothing becomes final until it heals.`
+    : `Only ${able.join(', ')} can decide: a decision takes ${quorum} of ${custodians} nodes.`;
+}
+
+/** A sentence for each node that cannot be parted now. */
+export const partedLater = (nodes: readonly DevnetStatus[]): string[] =>
+  nodes
+    .filter(({ state }) => state !== 'running')
+    .map(({ name, state }) => `${name} is ${state}; it is parted when it comes back.`);

@@ -1,12 +1,13 @@
 /** `aegis devnet status`: which nodes of the local cluster run. */
 import { BaseCommand } from '../../cli/base.ts';
-import { devnetOptions, devnetTable, openDevnet } from '../../cli/devnet.ts';
+import { devnetOptions, devnetTable, groupsOf, openDevnet } from '../../cli/devnet.ts';
 import type { DevnetStatusResult } from '../../core/api/contract/daemons.ts';
 
 export default class DevnetStatus extends BaseCommand<typeof DevnetStatus, DevnetStatusResult> {
   static override readonly summary = 'Show which nodes of the local cluster run.';
   static override readonly description =
-    'A node is running, paused (see `aegis devnet pause`) or stopped.';
+    'A node is running, paused (see `aegis devnet pause`) or stopped. While the nodes are parted ' +
+    'into groups (see `aegis devnet partition`) there is a column with the number of the group.';
   static override readonly examples = [
     { description: 'See the nodes', command: '<%= config.bin %> devnet status' },
     { description: 'The same for a script', command: '<%= config.bin %> devnet status --json' },
@@ -15,10 +16,11 @@ export default class DevnetStatus extends BaseCommand<typeof DevnetStatus, Devne
   protected override async work(): Promise<DevnetStatusResult> {
     const devnet = await openDevnet(this.home());
     const { dir } = devnetOptions(this.home());
-    return { schema: 'aegis.devnet.status/1', dir, nodes: await devnet.status() };
+    const nodes = await devnet.status();
+    return { schema: 'aegis.devnet.status/1', dir, groups: groupsOf(devnet), nodes };
   }
 
-  protected override view({ nodes }: DevnetStatusResult): string {
-    return devnetTable(nodes);
+  protected override view({ nodes, groups }: DevnetStatusResult): string {
+    return devnetTable(nodes, groups);
   }
 }

@@ -18,6 +18,7 @@ import { createBundle } from '../model/bundle.ts';
 import { createGenesis } from '../model/genesis.ts';
 import { isAlive } from '../processes.ts';
 import { HomeLock, type LockHolder } from '../storage/home-lock.ts';
+import { apartFrom, type Groups, isolate, parseGroups } from './devnet-groups.ts';
 import { spawnDaemon } from './spawn.ts';
 
 export interface DevnetNode {
@@ -31,6 +32,8 @@ interface DevnetFile {
   readonly v: 1;
   readonly name: string;
   readonly nodes: readonly DevnetNode[];
+  /** Absent: all nodes may talk to each other. */
+  readonly groups?: Groups;
 }
 
 export type DevnetState = 'running' | 'paused' | 'stopped';
@@ -56,7 +59,7 @@ export interface CreateOptions {
 
 export class Devnet {
   readonly #options: DevnetOptions;
-  readonly #file: DevnetFile;
+  #file: DevnetFile;
 
   private constructor(options: DevnetOptions, file: DevnetFile) {
     this.#options = options;
@@ -65,6 +68,11 @@ export class Devnet {
 
   get nodes(): readonly DevnetNode[] {
     return this.#file.nodes;
+  }
+
+  /** Names of the nodes that talk to each other; `undefined` when all do. */
+  get groups(): Groups | undefined {
+    return this.#file.groups;
   }
 
   /** @throws {AegisError} `NOT_FOUND` when there is no devnet in `dir`. */
@@ -100,12 +108,14 @@ export class Devnet {
     const genesis = createGenesis({ name, createdAt: Date.now(), bundles });
     for (const { paths } of made) await writeFileAtomic(paths.genesis, genesis, { mode: 0o600 });
     const file: DevnetFile = { v: 1, name, nodes: made.map((one) => one.node) };
-    const text = Buffer.from(`${JSON.stringify(file, null, 2)}\n`);
-    await writeFileAtomic(join(dir, 'devnet.json'), text, { mode: 0o600 });
+    await writeDevnet(dir, file);
     return new Devnet(options, file);
   }
 
-  /** Starts the nodes that do not run. Resolves when all are ready. */
+  /**
+   * Starts the nodes that do not run. Resolves when all are ready, and those that were started are
+   * apart from the other groups again.
+   */
   async up(signal?: AbortSignal): Promise<DevnetStatus[]> {
     const stopped = (await this.status()).filter((node) => node.state === 'stopped');
     const started = await Promise.allSettled(stopped.map((node) => this.#start(node, signal)));
@@ -113,7 +123,25 @@ export class Devnet {
     return await this.status();
   }
 
-  /** Asks every node to stop and waits; one that does not stop in time is killed. */
+  /**
+   * Parts the nodes into groups that do not talk to each other, see `parseGroups`. A node that does
+   * not run, or is paused, is parted when it comes back.
+   *
+   * @throws {AegisError} `USAGE`, `NOT_FOUND`; `DAEMON_UNREACHABLE` when no node runs.
+   */
+  async partition(text: string): Promise<DevnetStatus[]> {
+    return await this.#part(parseGroups(text, this.nodes, (which) => this.find(which)));
+  }
+
+  /** Lets all nodes talk to each other again. @throws {AegisError} `DAEMON_UNREACHABLE`. */
+  async heal(): Promise<DevnetStatus[]> {
+    return await this.#part(undefined);
+  }
+
+  /**
+   * Asks every node to stop and waits; one that does not stop in time is killed. Groups end with
+   * it: a daemon remembers nothing of them.
+   */
   async down(): Promise<void> {
     await Promise.all(
       this.nodes.map(async (node) => {
@@ -126,6 +154,7 @@ export class Devnet {
         await isGone(holder, 5000);
       }),
     );
+    if (this.groups !== undefined) await this.#remember(undefined);
   }
 
   /** Removes the directory of a devnet that is down. */
@@ -158,7 +187,10 @@ export class Devnet {
     const node = this.find(which);
     const holder = await this.#holder(node);
     if (holder === undefined) await this.#start(node);
-    else send(holder, 'SIGCONT');
+    else {
+      send(holder, 'SIGCONT');
+      await this.#isolate(node);
+    }
     return this.#state(node);
   }
 
@@ -172,6 +204,30 @@ export class Devnet {
       throw new AegisError('NOT_FOUND', `this devnet has no node ${which}; it has ${names}`);
     }
     return node;
+  }
+
+  async #part(groups: Groups | undefined): Promise<DevnetStatus[]> {
+    const nodes = await this.status();
+    const awake = nodes.filter((node) => node.state === 'running');
+    if (awake.length === 0) {
+      throw new AegisError('DAEMON_UNREACHABLE', 'no node of this devnet runs', {
+        hint: 'Start them: aegis devnet up',
+      });
+    }
+    // Written first: should one of the calls fail, a repetition, or a restart, completes it.
+    await this.#remember(groups);
+    await Promise.all(awake.map((node) => this.#isolate(node)));
+    return nodes;
+  }
+
+  async #remember(groups: Groups | undefined): Promise<void> {
+    const { v, name, nodes } = this.#file;
+    this.#file = { v, name, nodes, ...(groups === undefined ? {} : { groups }) };
+    await writeDevnet(this.#options.dir, this.#file);
+  }
+
+  #isolate(node: DevnetNode): Promise<void> {
+    return isolate(this.#paths(node), apartFrom(node, this.groups, this.nodes));
   }
 
   async #running(which: string): Promise<{ node: DevnetNode; holder: LockHolder }> {
@@ -204,8 +260,15 @@ export class Devnet {
       consoleFile: join(this.#paths(node).logs, 'console.log'),
       ...(signal === undefined ? {} : { signal }),
     });
+    // The others of another group turn it away until then.
+    if (this.groups !== undefined) await this.#isolate(node);
   }
 }
+
+const writeDevnet = (dir: string, file: DevnetFile): Promise<void> =>
+  writeFileAtomic(join(dir, 'devnet.json'), Buffer.from(`${JSON.stringify(file, null, 2)}\n`), {
+    mode: 0o600,
+  });
 
 /** A process that has ended meanwhile needs no signal. */
 function send({ pid }: LockHolder, name: NodeJS.Signals): void {
@@ -254,8 +317,10 @@ async function makeHome(
   await writeFormat(paths, { aegis: version });
   const keystore = await Keystore.open({ dir: paths.keys, passphrase });
   try {
-    const { inceptionBytes: inception, identity, nodeId } = keystore;
-    const public_ = { inception, addresses: [address], storageWeight, createdAt };
+    const { inceptionBytes: inception, identity, nodeId, consensusKeys } = keystore;
+    const role = 'custodian' as const;
+    const keys = { inception, role, ...consensusKeys };
+    const public_ = { ...keys, addresses: [address], storageWeight, createdAt };
     return {
       node: { name, nodeId, home, address },
       paths,

@@ -45,6 +45,11 @@ const devnetNode = v.object({
 });
 
 const devnet = { dir: word, nodes: v.array(devnetNode) };
+const grouped = {
+  ...devnet,
+  /** Names of the nodes that talk to each other; `null` when all do. */
+  groups: v.nullable(v.array(v.array(word))),
+};
 
 /** `aegis devnet up` */
 export const devnetUpResult = v.object({
@@ -66,9 +71,22 @@ export type DevnetDownResult = v.InferOutput<typeof devnetDownResult>;
 /** `aegis devnet status` */
 export const devnetStatusResult = v.object({
   schema: v.literal('aegis.devnet.status/1'),
-  ...devnet,
+  ...grouped,
 });
 export type DevnetStatusResult = v.InferOutput<typeof devnetStatusResult>;
+
+/** `aegis devnet partition` and `heal` */
+export const devnetPartitionResult = v.object({
+  schema: v.literal('aegis.devnet.partition/1'),
+  ...grouped,
+});
+export type DevnetPartitionResult = v.InferOutput<typeof devnetPartitionResult>;
+
+export const devnetHealResult = v.object({
+  schema: v.literal('aegis.devnet.heal/1'),
+  ...grouped,
+});
+export type DevnetHealResult = v.InferOutput<typeof devnetHealResult>;
 
 /** `aegis devnet kill`, `pause` and `resume` */
 export const devnetKillResult = v.object({
