@@ -8,6 +8,7 @@ import {
   GENESIS_BYTES_MAX,
   type Genesis,
   genesisFromText,
+  type Member,
   openGenesis,
 } from '../core/model/genesis.ts';
 import { peerIdOf, shortId } from '../core/model/identity.ts';
@@ -22,29 +23,39 @@ export interface ClusterFacts {
   createdAt: string;
   replicas: number;
   custodians: ClusterMember[];
+  agents: ClusterMember[];
 }
 
 export function describeCluster(genesis: Genesis, ownNodeId: string | undefined): ClusterFacts {
-  const { clusterId, name, createdAt, replicas, custodians } = genesis;
+  const { clusterId, name, createdAt, replicas, custodians, agents } = genesis;
+  const describe = (member: Member) => describeMember(member, ownNodeId);
   return {
     clusterId,
     fingerprint: fingerprint(clusterId),
     name,
     createdAt: new Date(createdAt).toISOString(),
     replicas,
-    custodians: custodians.map((member) => ({
-      nodeId: member.nodeId,
-      name: member.name,
-      zone: member.zone,
-      region: member.region,
-      fingerprint: fingerprint(member.nodeId),
-      peerId: peerIdOf(member.networkKey),
-      addresses: [...member.addresses],
-      storageWeight: member.storageWeight,
-      self: member.nodeId === ownNodeId,
-    })),
+    custodians: custodians.map(describe),
+    agents: agents.map(describe),
   };
 }
+
+const hexOf = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
+
+const describeMember = (member: Member, ownNodeId: string | undefined): ClusterMember => ({
+  nodeId: member.nodeId,
+  name: member.name,
+  role: member.role,
+  zone: member.zone,
+  region: member.region,
+  fingerprint: fingerprint(member.nodeId),
+  peerId: peerIdOf(member.networkKey),
+  consensusKey: hexOf(member.consensusKey),
+  vrfKey: hexOf(member.vrfKey),
+  addresses: [...member.addresses],
+  storageWeight: member.storageWeight,
+  self: member.nodeId === ownNodeId,
+});
 
 export function clusterText(cluster: ClusterFacts): string {
   const head = facts([
@@ -54,14 +65,22 @@ export function clusterText(cluster: ClusterFacts): string {
     ['created', cluster.createdAt],
     ['replicas', String(cluster.replicas)],
     ['custodians', String(cluster.custodians.length)],
+    ['agents', cluster.agents.length === 0 ? undefined : String(cluster.agents.length)],
   ]);
-  const members = table(cluster.custodians, [
-    { title: 'NAME', cell: (member) => (member.self ? `${member.name} (this node)` : member.name) },
-    { title: 'NODE', cell: (member) => shortId(member.nodeId) },
-    { title: 'ZONE', cell: (member) => member.zone },
-    { title: 'FINGERPRINT', cell: (member) => member.fingerprint },
-    { title: 'ADDRESSES', cell: (member) => member.addresses.join(' ') },
-  ]);
+  const members = table(
+    [...cluster.custodians, ...cluster.agents],
+    [
+      {
+        title: 'NAME',
+        cell: (member) => (member.self ? `${member.name} (this node)` : member.name),
+      },
+      { title: 'NODE', cell: (member) => shortId(member.nodeId) },
+      { title: 'ROLE', cell: (member) => member.role },
+      { title: 'ZONE', cell: (member) => member.zone },
+      { title: 'FINGERPRINT', cell: (member) => member.fingerprint },
+      { title: 'ADDRESSES', cell: (member) => member.addresses.join(' ') },
+    ],
+  );
   return `${head}\n\n${members}`;
 }
 
@@ -102,10 +121,10 @@ export async function hasGenesis(paths: HomePaths, bytes: Uint8Array): Promise<b
   });
 }
 
-/** @throws {AegisError} `BAD_REQUEST` when the node of this home is not among the custodians. */
+/** @throws {AegisError} `BAD_REQUEST` when the node of this home is not among the members. */
 export function checkMember(genesis: Genesis, nodeId: string): void {
-  if (genesis.custodians.some((member) => member.nodeId === nodeId)) return;
-  throw new AegisError('BAD_REQUEST', 'the node of this home is not among the custodians', {
+  if (genesis.members.some((member) => member.nodeId === nodeId)) return;
+  throw new AegisError('BAD_REQUEST', 'the node of this home is not among the members', {
     hint: 'Its bundle is needed when the cluster is made: aegis cluster bundle --out me.bundle',
   });
 }

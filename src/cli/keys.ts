@@ -2,7 +2,7 @@
 import type { KeysListResult } from '../core/api/contract/keys.ts';
 import type { KeyEntry } from '../core/keys/keystore.ts';
 
-export const KEY_ROLE_NAMES = ['identity', 'next', 'network'] as const;
+export const KEY_ROLE_NAMES = ['identity', 'next', 'network', 'consensus', 'vrf'] as const;
 
 /** One key as `keys list` and `keys show` tell it. */
 export const describeKey = ({ role, path, file, mode }: KeyEntry): KeysListResult['keys'][0] => ({

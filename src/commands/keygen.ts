@@ -7,14 +7,14 @@ import type { KeygenResult } from '../core/api/contract/keys.ts';
 import { AegisError } from '../core/errors.ts';
 import type { KeyFile } from '../core/keys/key-file.ts';
 
-const TYPES = ['network', 'consensus', 'session', 'onion'] as const;
+const TYPES = ['network', 'consensus', 'vrf', 'session', 'onion'] as const;
 
 export default class Keygen extends BaseCommand<typeof Keygen, KeygenResult> {
   static override readonly summary = 'Make one key in one encrypted file.';
   static override readonly description =
     'The keys of a node are made by `aegis init`; this makes stand-alone ones. Types: network ' +
-    '(Ed25519), consensus (BLS12-381 with proof of possession), session (X25519) and onion ' +
-    '(Ed25519 for a v3 onion service). The secret is always encrypted; the file is readable by ' +
+    '(Ed25519), consensus (BLS12-381 with proof of possession), vrf (edwards25519, for ' +
+    'verifiable randomness), session (X25519) and onion (Ed25519 for a v3 onion service). The secret is always encrypted; the file is readable by ' +
     'its owner only and is never written over another one.';
   static override readonly examples = [
     {
@@ -33,7 +33,7 @@ export default class Keygen extends BaseCommand<typeof Keygen, KeygenResult> {
       options: TYPES,
       required: true,
       helpValue: '<type>',
-      description: 'Kind of key: network, consensus, session or onion.',
+      description: 'Kind of key: network, consensus, vrf, session or onion.',
     })(),
     out: Flags.string({
       required: true,

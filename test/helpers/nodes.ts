@@ -1,7 +1,8 @@
 /** Nodes with fixed keys, for tests that need somebody who signs. */
+import { blsPublicKeyOf, blsSecretOf, provePossession } from '../../src/core/crypto/bls.ts';
 import { sha256 } from '../../src/core/crypto/hash.ts';
 import { publicKeyOf, signerOf } from '../../src/core/crypto/sign.ts';
-import { createBundle } from '../../src/core/model/bundle.ts';
+import { type ConsensusKeys, createBundle, type Role } from '../../src/core/model/bundle.ts';
 import { createInception, nodeIdOf } from '../../src/core/model/identity.ts';
 import type { Signer } from '../../src/core/ports.ts';
 
@@ -12,10 +13,37 @@ export interface TestNode {
   readonly inception: Uint8Array;
   readonly nodeId: string;
   readonly bundle: Uint8Array;
+  /** BLS, 32 bytes. */
+  readonly consensusSecret: Uint8Array;
+  readonly vrfSeed: Uint8Array;
+  readonly keys: ConsensusKeys;
+}
+
+const consensusKeys = new Map<number, Pick<TestNode, 'consensusSecret' | 'vrfSeed' | 'keys'>>();
+
+/** The keys of consensus of node `number`, made once: they take the longest. */
+function consensusKeysOf(number: number): Pick<TestNode, 'consensusSecret' | 'vrfSeed' | 'keys'> {
+  const known = consensusKeys.get(number);
+  if (known !== undefined) return known;
+  const consensusSecret = blsSecretOf(sha256(Buffer.from(`consensus ${number}`)));
+  const vrfSeed = sha256(Buffer.from(`vrf ${number}`));
+  const keys = {
+    consensusKey: blsPublicKeyOf(consensusSecret),
+    possession: provePossession(consensusSecret),
+    vrfKey: publicKeyOf(vrfSeed),
+  };
+  const made = { consensusSecret, vrfSeed, keys };
+  consensusKeys.set(number, made);
+  return made;
 }
 
 /** The node number `number` (1 to 80); the same number gives the same node. */
-export function testNode(number: number, name: string = `node${number}`): TestNode {
+export function testNode(
+  number: number,
+  name: string = `node${number}`,
+  role: Role = 'custodian',
+): TestNode {
+  const secrets = consensusKeysOf(number);
   const signer = signerOf(seedOf(number));
   const inception = createInception(
     {
@@ -31,11 +59,13 @@ export function testNode(number: number, name: string = `node${number}`): TestNo
   const bundle = createBundle(
     {
       inception,
+      role,
+      ...secrets.keys,
       addresses: [`/ip4/127.0.0.1/tcp/${4000 + number}`],
       storageWeight: 100,
       createdAt: 1_800_000_000_001,
     },
     signer,
   );
-  return { signer, inception, nodeId: nodeIdOf(inception), bundle };
+  return { signer, inception, nodeId: nodeIdOf(inception), bundle, ...secrets };
 }

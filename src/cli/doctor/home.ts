@@ -74,9 +74,9 @@ export async function checkCluster({ paths }: Patient, nodeId: string): Promise<
     return warn('cluster', 'this node belongs to no cluster yet', hint);
   }
   const { openGenesis } = await import('../../core/model/genesis.ts');
-  const { name, custodians } = openGenesis(await readFile(paths.genesis));
-  const self = custodians.find((member) => member.nodeId === nodeId);
-  const { length } = custodians;
+  const { name, members } = openGenesis(await readFile(paths.genesis));
+  const self = members.find((member) => member.nodeId === nodeId);
+  const { length } = members;
   const message = `${name}, ${length} node${length === 1 ? '' : 's'}`;
   if (self !== undefined) return ok('cluster', message);
   return fail('cluster', `${message}, and this one is not among them`, 'See aegis cluster show.');

@@ -13,8 +13,8 @@ import { statIfPresent, writeFileAtomic } from '../../core/files.ts';
 export default class ClusterBundle extends BaseCommand<typeof ClusterBundle, ClusterBundleResult> {
   static override readonly summary = 'Write the public bundle of this node.';
   static override readonly description =
-    'The bundle holds the identity, the public keys and the addresses of this node, signed by ' +
-    'its identity key. Give it to whoever runs `aegis cluster create`, and read the fingerprint ' +
+    'The bundle holds the identity, the role, the public keys and the addresses of this node, ' +
+    'signed by its identity key. Give it to whoever runs `aegis cluster create`, and read the fingerprint ' +
     'to them over another channel. It holds no secret.';
   static override readonly examples = [
     {
@@ -36,6 +36,12 @@ export default class ClusterBundle extends BaseCommand<typeof ClusterBundle, Clu
       helpValue: '<address>',
       description: 'Where others dial this node. Default: the addresses of the settings.',
     }),
+    role: Flags.option({
+      options: ['custodian', 'agent'] as const,
+      default: 'custodian',
+      helpValue: '<role>',
+      description: 'What the node is to the cluster: a custodian votes, an agent does not.',
+    })(),
     'no-address': Flags.boolean({ description: 'This node dials others and cannot be dialled.' }),
     out: Flags.string({
       default: '-',
@@ -58,8 +64,10 @@ export default class ClusterBundle extends BaseCommand<typeof ClusterBundle, Clu
     const { Keystore } = await import('../../core/keys/keystore.ts');
     const { createBundle, bundleToText, fingerprint } = await import('../../core/model/bundle.ts');
     using keystore = await Keystore.open({ dir: paths.keys, passphrase });
-    const { nodeId, inception, inceptionBytes, identity } = keystore;
-    const fields = { inception: inceptionBytes, addresses, storageWeight, createdAt: Date.now() };
+    const { nodeId, inception, inceptionBytes, identity, consensusKeys } = keystore;
+    const { role } = flags;
+    const keys = { inception: inceptionBytes, role, ...consensusKeys };
+    const fields = { ...keys, addresses, storageWeight, createdAt: Date.now() };
     const bundle = bundleToText(createBundle(fields, identity));
     if (flags.out !== '-') await writeFileAtomic(flags.out, bundle, { mode: PUBLIC_MODE });
     const mark = fingerprint(nodeId);
@@ -69,6 +77,7 @@ export default class ClusterBundle extends BaseCommand<typeof ClusterBundle, Clu
       nodeId,
       name: inception.name,
       fingerprint: mark,
+      role,
       addresses: [...addresses],
       storageWeight,
       bundle,
@@ -82,6 +91,7 @@ export default class ClusterBundle extends BaseCommand<typeof ClusterBundle, Clu
       ['node', safeText(result.name)],
       ['node id', result.nodeId],
       ['fingerprint', result.fingerprint],
+      ['role', result.role],
       ['addresses', result.addresses.length > 0 ? result.addresses.join(' ') : 'none'],
       ['file', safeText(result.out)],
     ]);

@@ -21,7 +21,8 @@ export default class KeysShow extends BaseCommand<typeof KeysShow, KeysShowResul
     key: Args.string({
       options: [...KEY_ROLE_NAMES],
       default: 'identity',
-      description: "Which key: identity, next (the identity's successor) or network.",
+      description:
+        "Which key: identity, next (the identity's successor), network, consensus or vrf.",
     }),
   };
 
@@ -43,6 +44,7 @@ export default class KeysShow extends BaseCommand<typeof KeysShow, KeysShowResul
       key: {
         ...describeKey(entry),
         peerId: entry.role === 'network' ? peerIdOf(inception.networkKey) : null,
+        proofOfPossession: entry.file.public.proofOfPossession ?? null,
         kdf: { name, memoryKib, passes, lanes },
         cipher: cipher.name,
         backup: (await statIfPresent(backup)) === undefined ? null : backup,
@@ -57,6 +59,7 @@ export default class KeysShow extends BaseCommand<typeof KeysShow, KeysShowResul
       ['node id', nodeId],
       ['public key', key.publicKey],
       ['peer id', key.peerId ?? undefined],
+      ['possession', key.proofOfPossession ?? undefined],
       ['created', key.createdAt],
       ['file', safeText(key.path)],
       ['mode', key.mode],

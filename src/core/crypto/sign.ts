@@ -35,6 +35,30 @@ function isSoundKey(publicKey: Uint8Array): boolean {
   return !SMALL_ORDER_Y.includes(y.toString('hex'));
 }
 
+/** Preparing a key costs half as much as verifying with it; members sign again and again. */
+const PREPARED_MAX = 1024;
+const prepared = new Map<string, KeyObject>();
+
+/** Undefined for a key that fits nothing. Only sound keys are kept; the oldest one goes first. */
+function prepare(publicKey: Uint8Array): KeyObject | undefined {
+  const id = Buffer.from(publicKey).toString('latin1');
+  const known = prepared.get(id);
+  if (known !== undefined) {
+    prepared.delete(id);
+    prepared.set(id, known);
+    return known;
+  }
+  if (!isSoundKey(publicKey)) return undefined;
+  const der = Buffer.concat([SPKI_HEADER, publicKey]);
+  const key = createPublicKey({ key: der, format: 'der', type: 'spki' });
+  prepared.set(id, key);
+  if (prepared.size > PREPARED_MAX) prepared.delete(prepared.keys().next().value!);
+  return key;
+}
+
+/** How many keys are prepared, for a test of the limit. */
+export const preparedKeys = (): number => prepared.size;
+
 /**
  * The one verifier: strict (canonical S, canonical R, canonical key not of small order) and
  * without cofactor. False for anything malformed; never throws on hostile bytes.
@@ -46,14 +70,31 @@ export function verifyEd25519(
 ): boolean {
   if (publicKey.length !== ED25519_KEY_BYTES) return false;
   if (signature.length !== ED25519_SIGNATURE_BYTES) return false;
-  if (!isSoundKey(publicKey)) return false;
   try {
-    const der = Buffer.concat([SPKI_HEADER, publicKey]);
-    const key = createPublicKey({ key: der, format: 'der', type: 'spki' });
-    return verify(null, message, key, signature);
+    const key = prepare(publicKey);
+    return key !== undefined && verify(null, message, key, signature);
   } catch {
     return false;
   }
+}
+
+/** The same verdict, found by a thread of the pool: for many signatures at once. */
+export function verifyEd25519InPool(
+  publicKey: Uint8Array,
+  message: Uint8Array,
+  signature: Uint8Array,
+): Promise<boolean> {
+  if (publicKey.length !== ED25519_KEY_BYTES) return Promise.resolve(false);
+  if (signature.length !== ED25519_SIGNATURE_BYTES) return Promise.resolve(false);
+  return new Promise((resolve) => {
+    try {
+      const key = prepare(publicKey);
+      if (key === undefined) resolve(false);
+      else verify(null, message, key, signature, (error, isValid) => resolve(!error && isValid));
+    } catch {
+      resolve(false);
+    }
+  });
 }
 
 function privateKeyOf(seed: Uint8Array): KeyObject {

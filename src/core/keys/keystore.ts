@@ -1,7 +1,7 @@
 /**
  * The keystore of one node: a directory with one encrypted file a key, and the public inception
- * entry. Secrets leave it only as signatures and, for libp2p, as the network seed. It knows
- * neither the cluster nor the network, and it does not rotate yet; the successor of the identity
+ * entry. Secrets leave it only as signatures and, for libp2p and for consensus, as copies that
+ * their user wipes. It knows neither the cluster nor the network, and it does not rotate yet; the successor of the identity
  * key is committed from the first moment so that rotation will need no trust in this machine.
  */
 import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
@@ -11,6 +11,7 @@ import type { KdfCost } from '../crypto/kdf.ts';
 import { signerOf } from '../crypto/sign.ts';
 import { AegisError, hasCode, toAegisError } from '../errors.ts';
 import { statIfPresent, syncDirectory, writeFileAtomic } from '../files.ts';
+import type { ConsensusKeys } from '../model/bundle.ts';
 import {
   createInception,
   INCEPTION_BYTES_MAX,
@@ -21,17 +22,19 @@ import {
 import type { Random, Signer } from '../ports.ts';
 import { damagedAt, readKeyFile, readSmallFile, writeKeyFile } from './disk.ts';
 import { type KeyFile, sealKey, unsealKey } from './key-file.ts';
-import { fromHex, generateKey, hex, type KeyMaterial } from './material.ts';
+import { fromHex, generateKey, hex, type KeyMaterial, type KeyType } from './material.ts';
 import { newKdf, Unlocker } from './unlocker.ts';
 
 /** The keys of a home, by the role they play there. */
-const KEY_ROLES = ['identity', 'next', 'network'] as const;
+export const KEY_ROLES = ['identity', 'next', 'network', 'consensus', 'vrf'] as const;
 export type KeyRole = (typeof KEY_ROLES)[number];
 
 const FILES: Readonly<Record<KeyRole, string>> = {
   identity: 'identity.key.json',
   next: 'identity-next.key.json',
   network: 'network.key.json',
+  consensus: 'consensus.key.json',
+  vrf: 'vrf.key.json',
 };
 const INCEPTION_FILE = 'inception.cbor';
 
@@ -65,6 +68,9 @@ export interface Inspection extends OpenInception {
   readonly keys: readonly KeyEntry[];
 }
 
+/** The keys that a running node needs. */
+type OpenRole = Exclude<KeyRole, 'next'>;
+
 /** An open keystore. `close` wipes its secrets; afterwards it signs no more. */
 export class Keystore implements Disposable {
   readonly nodeId: string;
@@ -73,19 +79,27 @@ export class Keystore implements Disposable {
   readonly inceptionBytes: Uint8Array;
   /** Signs with the identity key. */
   readonly identity: Signer;
-  readonly #networkSeed: Uint8Array;
+  /** The keys of consensus, as bundles carry them. */
+  readonly consensusKeys: ConsensusKeys;
+  readonly #secrets: Readonly<Record<Exclude<OpenRole, 'identity'>, Uint8Array>>;
   #signer: Signer | undefined;
 
-  private constructor(opened: OpenInception, identitySeed: Uint8Array, networkSeed: Uint8Array) {
+  private constructor(opened: OpenInception, keys: Readonly<Record<OpenRole, KeyMaterial>>) {
     this.nodeId = opened.nodeId;
     this.inception = opened.inception;
     this.inceptionBytes = opened.bytes;
-    this.#signer = signerOf(identitySeed);
-    identitySeed.fill(0);
-    this.#networkSeed = networkSeed;
+    this.#signer = signerOf(keys.identity.secret);
+    keys.identity.secret.fill(0);
+    const { network, consensus, vrf } = keys;
+    this.#secrets = { network: network.secret, consensus: consensus.secret, vrf: vrf.secret };
     this.identity = {
       publicKey: opened.inception.identityKey,
       sign: (message) => this.#open().sign(message),
+    };
+    this.consensusKeys = {
+      consensusKey: fromHex(consensus.public.key),
+      possession: fromHex(consensus.public.proofOfPossession ?? ''),
+      vrfKey: fromHex(vrf.public.key),
     };
   }
 
@@ -102,6 +116,8 @@ export class Keystore implements Disposable {
       identity: await generateKey('identity', deps.random),
       next: await generateKey('identity', deps.random),
       network: await generateKey('network', deps.random),
+      consensus: await generateKey('consensus', deps.random),
+      vrf: await generateKey('vrf', deps.random),
     };
     const bytes = createInception(
       {
@@ -117,13 +133,13 @@ export class Keystore implements Disposable {
     await writeAll(dir, bytes, sealAll(keys, options, deps));
     keys.next.secret.fill(0);
     const opened = openInception(bytes);
-    const keystore = new Keystore(opened, keys.identity.secret, keys.network.secret);
-    return { keystore, nodeId: opened.nodeId };
+    return { keystore: new Keystore(opened, keys), nodeId: opened.nodeId };
   }
 
   /**
-   * Opens the identity and network keys. The successor's file is not needed and not touched.
-   * @throws {AegisError} `NO_HOME`, `WRONG_PASSPHRASE`, `KEYSTORE_DAMAGED`.
+   * Opens all keys but the successor's, whose file is not needed and not touched.
+   * @throws {AegisError} `NO_HOME`, `WRONG_PASSPHRASE`, `KEYSTORE_DAMAGED`, `BAD_CONFIG` for a home
+   * from before there was consensus.
    */
   static async open(options: {
     readonly dir: string;
@@ -131,26 +147,34 @@ export class Keystore implements Disposable {
   }): Promise<Keystore> {
     const { dir } = options;
     const opened = await readInception(dir);
+    await checkWhole(dir);
     using unlocker = new Unlocker(options.passphrase);
-    const identity = await openKey(keyPath(dir, 'identity'), unlocker);
-    const network = await openKey(keyPath(dir, 'network'), unlocker);
-    checkBelongs(dir, 'identity', identity.public.key, opened.inception);
-    checkBelongs(dir, 'network', network.public.key, opened.inception);
-    return new Keystore(opened, identity.secret, network.secret);
+    const open = async (role: OpenRole): Promise<KeyMaterial> => {
+      const key = await openKey(keyPath(dir, role), unlocker);
+      checkBelongs(dir, role, key, opened.inception);
+      return key;
+    };
+    return new Keystore(opened, {
+      identity: await open('identity'),
+      network: await open('network'),
+      consensus: await open('consensus'),
+      vrf: await open('vrf'),
+    });
   }
 
   /**
    * Reads the public parts, without a passphrase.
-   * @throws {AegisError} `NO_HOME`, `KEYSTORE_DAMAGED`.
+   * @throws {AegisError} `NO_HOME`, `KEYSTORE_DAMAGED`, `BAD_CONFIG` as in `open`.
    */
   static async inspect(dir: string): Promise<Inspection> {
     const { inception, nodeId, bytes } = await readInception(dir);
+    await checkWhole(dir);
     const keys: KeyEntry[] = [];
     for (const role of KEY_ROLES) {
       const path = keyPath(dir, role);
       if (role === 'next' && (await statIfPresent(path)) === undefined) continue;
       const { mode, ...file } = await readKeyFile(path);
-      checkBelongs(dir, role, file.public.key, inception);
+      checkBelongs(dir, role, file, inception);
       keys.push({ role, path, file, mode });
     }
     return { inception, nodeId, bytes, keys };
@@ -158,17 +182,31 @@ export class Keystore implements Disposable {
 
   /** A copy of the Ed25519 seed (32 bytes) of the network key; the caller wipes it. */
   networkSeed(): Uint8Array {
-    this.#open();
-    return this.#networkSeed.slice();
+    return this.#copyOf('network');
+  }
+
+  /** A copy of the BLS secret (32 bytes) of the consensus key; the caller wipes it. */
+  consensusSecret(): Uint8Array {
+    return this.#copyOf('consensus');
+  }
+
+  /** A copy of the seed (32 bytes) of the VRF key; the caller wipes it. */
+  vrfSeed(): Uint8Array {
+    return this.#copyOf('vrf');
   }
 
   close(): void {
     this.#signer = undefined;
-    this.#networkSeed.fill(0);
+    for (const secret of Object.values(this.#secrets)) secret.fill(0);
   }
 
   [Symbol.dispose](): void {
     this.close();
+  }
+
+  #copyOf(role: Exclude<OpenRole, 'identity'>): Uint8Array {
+    this.#open();
+    return this.#secrets[role].slice();
   }
 
   #open(): Signer {
@@ -215,6 +253,8 @@ function sealAll(
     identity: sealKey(keys.identity, { createdAt, kdf }, { unlocker, random }),
     next: sealKey(keys.next, { createdAt, kdf: nextKdf }, nextDeps),
     network: sealKey(keys.network, { createdAt, kdf }, { unlocker, random }),
+    consensus: sealKey(keys.consensus, { createdAt, kdf }, { unlocker, random }),
+    vrf: sealKey(keys.vrf, { createdAt, kdf }, { unlocker, random }),
   };
 }
 
@@ -261,15 +301,42 @@ async function readInception(dir: string): Promise<OpenInception> {
   }
 }
 
-/** Files of different keystores, put together by hand, would sign for a node that is none. */
-function checkBelongs(dir: string, role: KeyRole, key: string, inception: Inception): void {
-  const publicKey = fromHex(key);
-  const [found, expected] = {
-    identity: [publicKey, inception.identityKey],
-    network: [publicKey, inception.networkKey],
-    next: [sha256(publicKey), inception.nextIdentityDigest],
-  }[role] as [Uint8Array, Uint8Array];
-  if (hex(found) === hex(expected)) return;
+/** @throws {AegisError} `BAD_CONFIG` for a home that was made before there were these keys. */
+async function checkWhole(dir: string): Promise<void> {
+  const stats = ['consensus', 'vrf'].map((role) => statIfPresent(keyPath(dir, role as KeyRole)));
+  if ((await Promise.all(stats)).some((found) => found !== undefined)) return;
+  throw new AegisError('BAD_CONFIG', `the keys in ${dir} are those of an older aegis`, {
+    hint: 'It has no consensus key and no VRF key. Make a new home: aegis init --home DIR',
+  });
+}
+
+const TYPES: Readonly<Record<KeyRole, KeyType>> = {
+  identity: 'identity',
+  next: 'identity',
+  network: 'network',
+  consensus: 'consensus',
+  vrf: 'vrf',
+};
+
+/**
+ * Files of different keystores, put together by hand, would sign for a node that is none. The
+ * inception entry does not name the keys of consensus; the genesis does.
+ */
+function checkBelongs(
+  dir: string,
+  role: KeyRole,
+  key: Pick<KeyMaterial, 'type' | 'public'>,
+  inception: Inception,
+): void {
+  const publicKey = fromHex(key.public.key);
+  const expected = {
+    identity: () => hex(publicKey) === hex(inception.identityKey),
+    network: () => hex(publicKey) === hex(inception.networkKey),
+    next: () => hex(sha256(publicKey)) === hex(inception.nextIdentityDigest),
+    consensus: () => true,
+    vrf: () => true,
+  }[role];
+  if (key.type === TYPES[role] && expected()) return;
   throw new AegisError(
     'KEYSTORE_DAMAGED',
     `the ${role} key in ${keyPath(dir, role)} is not that of the inception entry`,

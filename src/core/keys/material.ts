@@ -6,7 +6,7 @@ import { publicKeyOf } from '../crypto/sign.ts';
 import { AegisError } from '../errors.ts';
 import type { Random } from '../ports.ts';
 
-export const KEY_TYPES = ['identity', 'network', 'consensus', 'session', 'onion'] as const;
+export const KEY_TYPES = ['identity', 'network', 'consensus', 'vrf', 'session', 'onion'] as const;
 export type KeyType = (typeof KEY_TYPES)[number];
 
 /** What of a key everybody may know. All values are text. */
@@ -21,7 +21,7 @@ export interface PublicPart {
 
 export interface KeyMaterial {
   readonly type: KeyType;
-  /** Seed (identity, network), scalar (consensus, session) or expanded secret (onion). */
+  /** Seed (identity, network, vrf), scalar (consensus, session) or expanded secret (onion). */
   readonly secret: Uint8Array;
   readonly public: PublicPart;
 }
@@ -31,6 +31,7 @@ export const KEY_SIZES: Readonly<Record<KeyType, { secret: number; public: numbe
   identity: { secret: 32, public: 32 },
   network: { secret: 32, public: 32 },
   consensus: { secret: 32, public: 48 },
+  vrf: { secret: 32, public: 32 },
   session: { secret: 32, public: 32 },
   onion: { secret: 64, public: 32 },
 };
@@ -47,6 +48,8 @@ const ed25519Key: Maker = (seed) =>
 const MAKERS: Readonly<Record<KeyType, Maker>> = {
   identity: ed25519Key,
   network: ed25519Key,
+  // RFC 9381 derives public keys as Ed25519 does.
+  vrf: ed25519Key,
   session: (seed) =>
     Promise.resolve({ secret: seed.slice(), public: { key: hex(agreementKeyOf(seed)) } }),
   consensus: async (seed) => {

@@ -8,7 +8,7 @@ import { statIfPresent } from '../files.ts';
 import type { Random } from '../ports.ts';
 import { readKeyFile, writeKeyFile } from './disk.ts';
 import { type KeyFile, sealKey } from './key-file.ts';
-import { type KeyRole, keyPath, openKey } from './keystore.ts';
+import { KEY_ROLES, type KeyRole, keyPath, openKey } from './keystore.ts';
 import type { KeyMaterial } from './material.ts';
 import { newKdf, Unlocker } from './unlocker.ts';
 
@@ -85,7 +85,8 @@ async function openBefore(
 
 async function rolesOf({ dir, onlyNext }: ChangeOptions): Promise<readonly KeyRole[]> {
   const hasNext = (await statIfPresent(keyPath(dir, 'next'))) !== undefined;
-  if (!onlyNext) return hasNext ? ['identity', 'network', 'next'] : ['identity', 'network'];
+  const others = KEY_ROLES.filter((role) => role !== 'next');
+  if (!onlyNext) return hasNext ? [...others, 'next'] : others;
   if (hasNext) return ['next'];
   throw new AegisError('NOT_FOUND', 'the successor of the identity key is not in this home', {
     hint: 'Move its file back for a moment, then repeat the command.',

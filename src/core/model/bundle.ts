@@ -1,8 +1,11 @@
 /**
  * The public bundle of a node: what its operator hands to those who make a cluster. Signed by the
- * identity key, so that addresses and weight cannot be changed on the way; whether the node is
- * the one that was meant, people check by its fingerprint over another channel.
+ * identity key, so that keys, addresses and weight cannot be changed on the way; whether the node
+ * is the one that was meant, people check by its fingerprint over another channel. The proof of
+ * possession keeps out consensus keys that were made from those of others, with which one node
+ * could forge the certificates of many.
  */
+import { BLS_KEY_BYTES, BLS_SIGNATURE_BYTES, verifyPossession } from '../crypto/bls.ts';
 import { sha256 } from '../crypto/hash.ts';
 import { AegisError } from '../errors.ts';
 import type { Signer } from '../ports.ts';
@@ -18,10 +21,27 @@ export const ADDRESS_BYTES_MAX = 256;
 const STORAGE_WEIGHT_MAX = 1000;
 /** Longest signed bundle. */
 const BUNDLE_BYTES_MAX = 8192;
+/** 1 had no role and no keys of consensus. */
+const BUNDLE_VERSION = 2;
 
-export interface Bundle {
+/** Custodians vote on what becomes final; agents keep, copy and ask. */
+export const ROLES = ['custodian', 'agent'] as const;
+export type Role = (typeof ROLES)[number];
+
+/** The keys of consensus, as everybody may know them. */
+export interface ConsensusKeys {
+  /** BLS12-381, 48 bytes: votes. */
+  readonly consensusKey: Uint8Array;
+  /** Proof (96 bytes) that the maker of the consensus key holds its secret. */
+  readonly possession: Uint8Array;
+  /** Edwards25519, 32 bytes: seeds of the order of leaders (L1). */
+  readonly vrfKey: Uint8Array;
+}
+
+export interface Bundle extends ConsensusKeys {
   /** Signed inception bytes. */
   readonly inception: Uint8Array;
+  readonly role: Role;
   /** Multiaddrs where the node can be dialled. */
   readonly addresses: readonly string[];
   /** Share of replicas that the node takes, 0 (none) to 1000. */
@@ -38,16 +58,27 @@ export interface OpenBundle {
   readonly bytes: Uint8Array;
 }
 
-const NAMES = ['inception', 'addresses', 'storageWeight', 'createdAt'];
+const NAMES = [
+  'inception',
+  'role',
+  'consensusKey',
+  'possession',
+  'vrfKey',
+  'addresses',
+  'storageWeight',
+  'createdAt',
+];
 
 /** Whether a text has the outer form of a multiaddr; the transports read the rest. */
 export const isAddress = (text: string): boolean => /^(\/[\x21-\x2e\x30-\x7e]+)+$/.test(text);
 
 /** Makes signed bundle bytes. `signer` holds the identity key of the inception. */
 export function createBundle(bundle: Bundle, signer: Signer): Uint8Array {
-  const { inception, addresses, storageWeight, createdAt } = bundle;
-  const record = { inception, addresses, storageWeight, createdAt };
-  const bytes = signRecord({ v: 1, type: 'bundle', ...record }, signer);
+  const { inception, role, consensusKey, possession, vrfKey } = bundle;
+  const { addresses, storageWeight, createdAt } = bundle;
+  const keys = { inception, role, consensusKey, possession, vrfKey };
+  const record = { ...keys, addresses, storageWeight, createdAt };
+  const bytes = signRecord({ v: BUNDLE_VERSION, type: 'bundle', ...record }, signer);
   openBundle(bytes);
   return bytes;
 }
@@ -56,9 +87,13 @@ export function createBundle(bundle: Bundle, signer: Signer): Uint8Array {
 export function openBundle(bytes: Uint8Array): Verified<OpenBundle> {
   const signed = openSigned(bytes, { maxBytes: BUNDLE_BYTES_MAX });
   const value = decode(signed.payload, { maxBytes: BUNDLE_BYTES_MAX });
-  const record = new RecordReader(value, 'bundle', NAMES);
+  const record = new RecordReader(value, 'bundle', NAMES, BUNDLE_VERSION);
   const bundle: Bundle = {
     inception: record.bytes('inception', { maxBytes: INCEPTION_BYTES_MAX }),
+    role: readRole(record.text('role', { maxBytes: 16 })),
+    consensusKey: record.bytes('consensusKey', { length: BLS_KEY_BYTES }),
+    possession: record.bytes('possession', { length: BLS_SIGNATURE_BYTES }),
+    vrfKey: record.bytes('vrfKey', { length: 32 }),
     addresses: record.texts('addresses', ADDRESSES_MAX, { maxBytes: ADDRESS_BYTES_MAX }),
     storageWeight: record.integer('storageWeight', 0, STORAGE_WEIGHT_MAX),
     createdAt: record.time('createdAt'),
@@ -70,7 +105,19 @@ export function openBundle(bytes: Uint8Array): Verified<OpenBundle> {
   }
   const { inception, nodeId } = openInception(bundle.inception);
   checkSignature('bundle', signed, inception.identityKey);
+  if (!verifyPossession(bundle.consensusKey, bundle.possession)) {
+    throw new AegisError(
+      'BAD_SIGNATURE',
+      'the bundle does not prove that its consensus key is its own',
+    );
+  }
   return verified({ bundle, inception, nodeId, bytes });
+}
+
+function readRole(text: string): Role {
+  const role = ROLES.find((known) => known === text);
+  if (role !== undefined) return role;
+  throw new AegisError('BAD_ENCODING', 'the bundle has a role that this aegis does not know');
 }
 
 /** The text form, for files and mails. */

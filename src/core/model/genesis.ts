@@ -1,17 +1,20 @@
 /**
- * The genesis of a cluster: its first custodians, by their signed bundles. Its hash is the cluster
- * id. Nobody signs it: whoever joins by it has chosen it, and compares the cluster id.
+ * The genesis of a cluster: its first custodians and agents, by their signed bundles. Its hash is
+ * the cluster id. Nobody signs it: whoever joins by it has chosen it, and compares the cluster id.
  */
 import { base32 } from '../crypto/base32.ts';
 import { sha256 } from '../crypto/hash.ts';
 import { AegisError } from '../errors.ts';
 import { fromArmour, toArmour } from './armour.ts';
-import { type OpenBundle, openBundle } from './bundle.ts';
+import { type OpenBundle, openBundle, type Role } from './bundle.ts';
 import { decode, encode } from './cbor.ts';
 import { checkLabel, LABEL_BYTES_MAX } from './identity.ts';
 import { RecordReader } from './record.ts';
 
 const CUSTODIANS_MAX = 256;
+const AGENTS_MAX = 256;
+/** 1 had no agents and no keys of consensus. */
+const GENESIS_VERSION = 2;
 export const GENESIS_BYTES_MAX = 4 * 1024 * 1024;
 const BUNDLE_LIMIT_BYTES = 16_384;
 
@@ -23,6 +26,11 @@ export interface Member {
   readonly region: string;
   readonly identityKey: Uint8Array;
   readonly networkKey: Uint8Array;
+  readonly role: Role;
+  /** BLS12-381, 48 bytes; its possession is proved. */
+  readonly consensusKey: Uint8Array;
+  /** Edwards25519, 32 bytes. */
+  readonly vrfKey: Uint8Array;
   readonly addresses: readonly string[];
   readonly storageWeight: number;
 }
@@ -34,8 +42,12 @@ export interface Genesis {
   readonly createdAt: number;
   /** Copies kept of every root. */
   readonly replicas: number;
-  /** In the order of their node ids. */
+  /** In the order of their node ids; the place here is the custodian's index. */
   readonly custodians: readonly Member[];
+  /** In the order of their node ids. */
+  readonly agents: readonly Member[];
+  /** The custodians, then the agents. */
+  readonly members: readonly Member[];
 }
 
 const DEFAULT_REPLICAS = 3;
@@ -49,6 +61,9 @@ const memberOf = ({ nodeId, inception, bundle }: OpenBundle): Member => ({
   region: inception.region,
   identityKey: inception.identityKey,
   networkKey: inception.networkKey,
+  role: bundle.role,
+  consensusKey: bundle.consensusKey,
+  vrfKey: bundle.vrfKey,
   addresses: bundle.addresses,
   storageWeight: bundle.storageWeight,
 });
@@ -56,14 +71,18 @@ const memberOf = ({ nodeId, inception, bundle }: OpenBundle): Member => ({
 const byNodeId = (a: { nodeId: string }, b: { nodeId: string }): number =>
   a.nodeId < b.nodeId ? -1 : Number(a.nodeId > b.nodeId);
 
-/** @throws {AegisError} `BAD_REQUEST` when two custodians share an id, a key or a name. */
+const hexOf = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
+
+/** @throws {AegisError} `BAD_REQUEST` when two members share an id, a key or a name. */
 function checkDistinct(members: readonly Member[]): void {
   const seen = new Map<string, Member>();
   for (const member of members) {
     const marks = [
       ['node id', member.nodeId],
-      ['identity key', Buffer.from(member.identityKey).toString('hex')],
-      ['network key', Buffer.from(member.networkKey).toString('hex')],
+      ['identity key', hexOf(member.identityKey)],
+      ['network key', hexOf(member.networkKey)],
+      ['consensus key', hexOf(member.consensusKey)],
+      ['VRF key', hexOf(member.vrfKey)],
       ['name', member.name],
     ] as const;
     for (const [what, value] of marks) {
@@ -71,7 +90,7 @@ function checkDistinct(members: readonly Member[]): void {
       if (other !== undefined) {
         throw new AegisError(
           'BAD_REQUEST',
-          `two custodians have the same ${what}: ${other.name} and ${member.name}`,
+          `two members have the same ${what}: ${other.name} and ${member.name}`,
           { hint: 'Give each node once, and each node its own name.' },
         );
       }
@@ -81,8 +100,9 @@ function checkDistinct(members: readonly Member[]): void {
 }
 
 /**
- * Makes genesis bytes from signed bundles.
- * @throws {AegisError} `BAD_REQUEST` for none, too many or duplicates; what `openBundle` throws.
+ * Makes genesis bytes from signed bundles. Their roles say who is a custodian.
+ * @throws {AegisError} `BAD_REQUEST` for no custodian, too many or duplicates; what `openBundle`
+ * throws.
  */
 export function createGenesis(fields: {
   readonly name: string;
@@ -90,22 +110,28 @@ export function createGenesis(fields: {
   readonly bundles: readonly Uint8Array[];
 }): Uint8Array {
   const { name, createdAt, bundles } = fields;
-  const custodians = bundles.map(openBundle).toSorted(byNodeId);
-  checkCount(custodians.length);
-  checkDistinct(custodians.map(memberOf));
+  const opened = bundles.map(openBundle).toSorted(byNodeId);
+  const of = (role: Role): OpenBundle[] => opened.filter(({ bundle }) => bundle.role === role);
+  const [custodians, agents] = [of('custodian'), of('agent')];
+  checkCounts(custodians.length, agents.length);
+  checkDistinct(opened.map(memberOf));
   return encode({
-    v: 1,
+    v: GENESIS_VERSION,
     type: 'genesis',
     name: checkLabel('cluster name', name),
     createdAt,
     replicas: DEFAULT_REPLICAS,
-    custodians: custodians.map((custodian) => custodian.bytes),
+    custodians: custodians.map(({ bytes }) => bytes),
+    agents: agents.map(({ bytes }) => bytes),
   });
 }
 
-function checkCount(count: number): void {
-  if (count < 1 || count > CUSTODIANS_MAX) {
+function checkCounts(custodians: number, agents: number): void {
+  if (custodians < 1 || custodians > CUSTODIANS_MAX) {
     throw new AegisError('BAD_REQUEST', `a cluster has 1 to ${CUSTODIANS_MAX} custodians`);
+  }
+  if (agents > AGENTS_MAX) {
+    throw new AegisError('BAD_REQUEST', `a cluster has at most ${AGENTS_MAX} agents`);
   }
 }
 
@@ -115,25 +141,41 @@ function checkCount(count: number): void {
  */
 export function openGenesis(bytes: Uint8Array): Genesis {
   const value = decode(bytes, { maxBytes: GENESIS_BYTES_MAX });
-  const names = ['name', 'createdAt', 'replicas', 'custodians'];
-  const record = new RecordReader(value, 'genesis', names);
-  const bundles = record.byteStrings('custodians', CUSTODIANS_MAX, BUNDLE_LIMIT_BYTES);
-  const custodians = bundles.map((bundle) => memberOf(openBundle(bundle)));
-  checkCount(custodians.length);
-  checkDistinct(custodians);
-  for (const [index, custodian] of custodians.entries()) {
-    const before = custodians[index - 1];
-    if (before !== undefined && before.nodeId > custodian.nodeId) {
-      throw new AegisError('BAD_ENCODING', 'the custodians of the genesis are not in order');
-    }
-  }
+  const names = ['name', 'createdAt', 'replicas', 'custodians', 'agents'];
+  const record = new RecordReader(value, 'genesis', names, GENESIS_VERSION);
+  const lists = {
+    custodian: record.byteStrings('custodians', CUSTODIANS_MAX, BUNDLE_LIMIT_BYTES),
+    agent: record.byteStrings('agents', AGENTS_MAX, BUNDLE_LIMIT_BYTES),
+  };
+  checkCounts(lists.custodian.length, lists.agent.length);
+  const custodians = readMembers(lists.custodian, 'custodian');
+  const agents = readMembers(lists.agent, 'agent');
+  const members = [...custodians, ...agents];
+  checkDistinct(members);
   return {
     clusterId: clusterIdOf(bytes),
     name: checkLabel('cluster name', record.text('name', { maxBytes: LABEL_BYTES_MAX })),
     createdAt: record.time('createdAt'),
     replicas: record.integer('replicas', 1, 16),
     custodians,
+    agents,
+    members,
   };
+}
+
+/** One genesis has one encoding: each list in order, each member in the list of its role. */
+function readMembers(bundles: readonly Uint8Array[], role: Role): Member[] {
+  const members = bundles.map((bundle) => memberOf(openBundle(bundle)));
+  for (const [index, member] of members.entries()) {
+    const before = members[index - 1];
+    if (before !== undefined && before.nodeId > member.nodeId) {
+      throw new AegisError('BAD_ENCODING', `the ${role}s of the genesis are not in order`);
+    }
+    if (member.role !== role) {
+      throw new AegisError('BAD_ENCODING', `the genesis has another role among its ${role}s`);
+    }
+  }
+  return members;
 }
 
 /** The text form, for files and mails. */

@@ -4,6 +4,7 @@ import { hasCode } from '../../../src/core/errors.ts';
 import {
   ADDRESS_BYTES_MAX,
   ADDRESSES_MAX,
+  type Bundle,
   bundleFromText,
   bundleToText,
   createBundle,
@@ -14,8 +15,10 @@ import { mutated, onlyAegisErrors } from '../../helpers/mutation.ts';
 import { testNode } from '../../helpers/nodes.ts';
 
 const node = testNode(1);
-const fields = {
+const fields: Bundle = {
   inception: node.inception,
+  role: 'custodian',
+  ...node.keys,
   addresses: ['/ip4/127.0.0.1/tcp/4001'],
   storageWeight: 100,
   createdAt: 5,
@@ -35,7 +38,7 @@ test('only the identity key of the inception signs its bundle', () => {
 });
 
 test('the limits hold', () => {
-  const make = (change: Partial<typeof fields>) => () =>
+  const make = (change: Partial<Bundle>) => () =>
     onlyAegisErrors(() => createBundle({ ...fields, ...change }, node.signer));
   const address = '/ip4/127.0.0.1/tcp/1';
   const long = `/dns4/${'x'.repeat(ADDRESS_BYTES_MAX - 6)}`;
@@ -44,7 +47,7 @@ test('the limits hold', () => {
   expect(make({ addresses: [long] })()).toBe('accepted');
   expect(make({ storageWeight: 0 })()).toBe('accepted');
   expect(make({ storageWeight: 1000 })()).toBe('accepted');
-  const refused: Partial<typeof fields>[] = [
+  const refused: Partial<Bundle>[] = [
     { addresses: Array(ADDRESSES_MAX + 1).fill(address) as string[] },
     { addresses: [`${long}x`] },
     { addresses: ['127.0.0.1:4001'] },

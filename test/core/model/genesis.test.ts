@@ -41,9 +41,9 @@ test('the order in which bundles were collected does not matter', () => {
 });
 
 test('duplicates are refused and named', () => {
-  const { signer, inception } = nodes[0]!;
-  const addresses = ['/ip4/127.0.0.1/tcp/1'];
-  const again = createBundle({ inception, addresses, storageWeight: 1, createdAt: 9 }, signer);
+  const { signer, inception, keys } = nodes[0]!;
+  const rest = { role: 'custodian', addresses: [], storageWeight: 1, createdAt: 9 } as const;
+  const again = createBundle({ inception, ...keys, ...rest }, signer);
   const other = signerOf(seedOf(50));
   const cuckoo = createInception(
     {
@@ -59,8 +59,13 @@ test('duplicates are refused and named', () => {
   const cases = {
     'node id: node1 and node1': again,
     'name: node1 and node1': testNode(9, 'node1').bundle,
-    'network key': createBundle(
-      { inception: cuckoo, addresses, storageWeight: 1, createdAt: 1 },
+    'network key': createBundle({ inception: cuckoo, ...testNode(50).keys, ...rest }, other),
+    'consensus key': createBundle(
+      { ...rest, inception: testNode(50).inception, ...keys, vrfKey: seedOf(1) },
+      other,
+    ),
+    'VRF key': createBundle(
+      { ...rest, inception: testNode(50).inception, ...testNode(50).keys, vrfKey: keys.vrfKey },
       other,
     ),
   };
@@ -68,6 +73,8 @@ test('duplicates are refused and named', () => {
     expect(() => make([nodes[0]!.bundle, bundle]), why).toThrow(`the same ${why}`);
   }
   expect(() => make([])).toThrow('1 to 256 custodians');
+  const agent = testNode(5, 'node5', 'agent').bundle;
+  expect(() => make([agent])).toThrow('1 to 256 custodians');
 });
 
 test('a genesis out of order, or with a bundle that does not verify, is refused', () => {

@@ -37,8 +37,9 @@ async function makeHome(name: string): Promise<{ paths: HomePaths; bundle: Uint8
   );
   using keystore = made.keystore;
   await writeFormat(paths, { aegis: '0.0.0' });
-  const { inceptionBytes: inception, identity } = keystore;
-  const facts = { inception, addresses: [], storageWeight: 100, createdAt: Date.now() };
+  const { inceptionBytes: inception, identity, consensusKeys } = keystore;
+  const keys = { inception, role: 'custodian', ...consensusKeys } as const;
+  const facts = { ...keys, addresses: [], storageWeight: 100, createdAt: Date.now() };
   return { paths, bundle: createBundle(facts, identity) };
 }
 

@@ -4,13 +4,21 @@ import { address, count, nodeId, time, word } from './values.ts';
 
 const fingerprint = v.pipe(v.string(), v.description('eight groups of four hexadecimal digits'));
 
+const role = v.picklist(['custodian', 'agent']);
+const hex = v.pipe(v.string(), v.hexadecimal());
+
 const member = v.object({
   nodeId,
   name: word,
+  role,
   zone: word,
   region: word,
   fingerprint,
   peerId: word,
+  /** BLS12-381: votes. */
+  consensusKey: hex,
+  /** Edwards25519: seeds of the order of leaders. */
+  vrfKey: hex,
   addresses: v.array(address),
   storageWeight: count,
   /** Whether it is the node of this home. */
@@ -25,6 +33,8 @@ const cluster = {
   createdAt: time,
   replicas: count,
   custodians: v.array(member),
+  /** Members that do not vote. */
+  agents: v.array(member),
 };
 
 /** `aegis cluster bundle` */
@@ -33,6 +43,7 @@ export const clusterBundleResult = v.object({
   nodeId,
   name: word,
   fingerprint,
+  role,
   addresses: v.array(address),
   storageWeight: count,
   /** The text form, as others need it. */

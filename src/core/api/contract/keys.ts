@@ -5,8 +5,8 @@
 import * as v from 'valibot';
 import { count, nodeId, time, word } from './values.ts';
 
-const keyRole = v.picklist(['identity', 'next', 'network']);
-const keyType = v.picklist(['identity', 'network', 'consensus', 'session', 'onion']);
+const keyRole = v.picklist(['identity', 'next', 'network', 'consensus', 'vrf']);
+const keyType = v.picklist(['identity', 'network', 'consensus', 'vrf', 'session', 'onion']);
 const hex = v.pipe(v.string(), v.hexadecimal());
 const fingerprint = v.pipe(v.string(), v.description('eight groups of four hexadecimal digits'));
 
@@ -79,6 +79,8 @@ export const keysShowResult = v.object({
     ...keyEntry.entries,
     /** The libp2p peer id, for the network key. */
     peerId: v.nullable(word),
+    /** That the secret is in the hands of whoever made the key, for the consensus key. */
+    proofOfPossession: v.nullable(hex),
     kdf: v.object({
       name: v.literal('argon2id'),
       memoryKib: count,
