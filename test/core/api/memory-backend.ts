@@ -10,7 +10,7 @@ import type {
 import type { Body, Query, Result } from '../../../src/core/api/contract/endpoints.ts';
 import type { Change, Snapshot } from '../../../src/core/api/contract/events.ts';
 import { AegisError } from '../../../src/core/errors.ts';
-import { MemoryChain } from './memory-chain.ts';
+import { CUSTODIANS, MemoryChain } from './memory-chain.ts';
 
 type Stored =
   | { kind: 'file'; bytes: Buffer; message: string | null; generation: number }
@@ -359,7 +359,11 @@ export class MemoryBackend implements Backend {
   }
 
   #chainState() {
-    return { consensus: this.chain.consensus(), blocks: this.chain.summaries() };
+    return {
+      consensus: this.chain.consensus(),
+      custodians: CUSTODIANS,
+      blocks: this.chain.summaries(),
+    };
   }
 
   subscribe(listener: (change: Change) => void): () => void {

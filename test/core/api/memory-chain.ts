@@ -79,6 +79,9 @@ export class MemoryChain {
       ...{ height, digest, time, proposer, view, sizeBytes },
       intents: block.intents.length,
       signers: block.certificate.signers.length,
+      absent: CUSTODIANS.filter(
+        ({ nodeId }) => !block.certificate.signers.some((signer) => signer.nodeId === nodeId),
+      ).map(({ nodeId }) => nodeId),
     }));
   }
 

@@ -9,6 +9,7 @@ import { bytes, count, digest, ms, nodeId, time } from './values.ts';
 
 /** A node, and its name when this node knows one. */
 const who = v.object({ nodeId, name: v.nullable(v.string()) });
+export const whoSchema = who;
 export type Who = v.InferOutput<typeof who>;
 
 /**
@@ -110,6 +111,8 @@ const summary = {
   sizeBytes: bytes,
   /** Custodians in the commit certificate. */
   signers: count,
+  /** Those that are not in it: late, silent, or not needed. */
+  absent: v.array(nodeId),
 };
 export const blockSummarySchema = v.object(summary);
 export type BlockSummary = v.InferOutput<typeof blockSummarySchema>;

@@ -4,7 +4,7 @@
  * one key may be merged and a reader may miss none but the last.
  */
 import * as v from 'valibot';
-import { blockSummarySchema, consensusStatusSchema } from './consensus.ts';
+import { blockSummarySchema, consensusStatusSchema, whoSchema } from './consensus.ts';
 import { endpoint } from './endpoint.ts';
 import { kbEntrySchema } from './kb.ts';
 import { nodeStatusSchema } from './node.ts';
@@ -30,6 +30,8 @@ const snapshotSchema = v.object({
   kb: v.array(kbEntrySchema),
   /** `null` until the node belongs to a cluster. */
   consensus: v.nullable(consensusStatusSchema),
+  /** All custodians, in the order in which certificates number them; none without a cluster. */
+  custodians: v.array(whoSchema),
   /** The highest last, at most `BLOCKS_RECENT_MAX`. */
   blocks: v.array(blockSummarySchema),
   /** The newest last. */
