@@ -14,10 +14,16 @@ export default class KbGet extends BaseCommand<typeof KbGet, KbGetOutput | undef
   static override readonly description =
     'Prints a file on standard output, or writes a file or a directory to -o. What this node ' +
     'does not hold comes from the others, and every object is checked against its hash. The ' +
-    'target appears when it is complete, or not at all. A directory on -o - comes as a tar.';
+    'target appears when it is complete, or not at all. A directory on -o - comes as a tar. Gives ' +
+    'the version that is final on this node; --linearizable first asks a quorum how far the chain ' +
+    'is, so that nothing is missed that was final before (exit status 75 without a quorum).';
   static override readonly examples = [
     { description: 'Print a file', command: '<%= config.bin %> kb get notes.md' },
     { description: 'Write a directory', command: '<%= config.bin %> kb get www/site -o ./site' },
+    {
+      description: 'Not older than anything that was final when it was asked for',
+      command: '<%= config.bin %> kb get notes.md --linearizable',
+    },
     {
       description: 'An older version',
       command: '<%= config.bin %> kb get notes.md@bafyr4i... -o old.md',
@@ -32,6 +38,11 @@ export default class KbGet extends BaseCommand<typeof KbGet, KbGetOutput | undef
       helpValue: '<file>|-',
       description: 'Write here; - is standard output.',
     }),
+    linearizable: Flags.boolean({
+      description: 'Ask a quorum first, and wait until this node is as far.',
+      exclusive: ['provisional'],
+    }),
+    provisional: Flags.boolean({ description: 'Also a version that is not final yet.' }),
     force: Flags.boolean({ char: 'f', description: 'Replace what is there.' }),
   };
 
@@ -47,7 +58,10 @@ export default class KbGet extends BaseCommand<typeof KbGet, KbGetOutput | undef
     const timeoutMs = this.timeoutMs(TIMEOUT_MS);
     const client = await this.client({ timeoutMs });
     const signal = this.interruption();
-    const content = await client.content({ path: this.args.path, timeoutMs }, { signal });
+    const { linearizable, provisional } = this.flags;
+    const query = { path: this.args.path, timeoutMs, linearizable, provisional };
+    const content = await client.content(query, { signal });
+    if (!content.final) this.note('aegis: this version is not final yet');
     try {
       return await this.#take(content);
     } finally {
@@ -68,8 +82,9 @@ export default class KbGet extends BaseCommand<typeof KbGet, KbGetOutput | undef
       const { unpackTar } = await import('../../core/api/tar.ts');
       await target.writeTreeTarget({ path: output, force }, unpackTar(stream));
     }
-    const { path, cid, version, kind, sizeBytes } = content;
-    return { schema: 'aegis.kb.get/1', path, cid, version, kind, sizeBytes, output };
+    const { path, cid, version, kind, sizeBytes, final, height } = content;
+    const facts = { path, cid, version, kind, sizeBytes, final, height };
+    return { schema: 'aegis.kb.get/1', ...facts, output };
   }
 
   async #print(

@@ -10,7 +10,8 @@ export default class KbLog extends BaseCommand<typeof KbLog, Reply<'kb.log'>> {
   static override readonly summary = 'Show the versions of a path.';
   static override readonly description =
     'The newest first. A head is a version that no other builds on; when there are several, all ' +
-    'are kept and one is shown: the greatest by generation, time and CID.';
+    'are kept and one is shown: the greatest by generation, time and CID. Versions on which the ' +
+    'custodians have not agreed yet are marked.';
   static override readonly examples = [
     { description: 'All versions', command: '<%= config.bin %> kb log notes.md' },
     {
@@ -47,13 +48,15 @@ export default class KbLog extends BaseCommand<typeof KbLog, Reply<'kb.log'>> {
     const marks = [
       ...(entry.shown ? [this.paint.green('shown')] : []),
       ...(entry.head ? [this.paint.yellow('head')] : []),
+      ...(entry.final ? [] : [this.paint.yellow('not final')]),
       ...(entry.deleted ? [this.paint.red('deleted')] : []),
     ];
     const tags = marks.length > 0 ? `  (${marks.join(', ')})` : '';
     const author = safeText(entry.authorName ?? entry.author);
+    const height = entry.height === null ? '' : `  height ${entry.height}`;
     return [
       `version ${entry.version}${tags}`,
-      `  ${entry.time}  ${author}  generation ${entry.generation}`,
+      `  ${entry.time}  ${author}  generation ${entry.generation}${height}`,
       `  ${bytes(entry.sizeBytes)}  ${entry.cid}`,
       ...(entry.message === null
         ? []

@@ -9,8 +9,9 @@ export default class KbLs extends BaseCommand<typeof KbLs, Reply<'kb.ls'>> {
   static override readonly summary = 'List paths of the knowledge base.';
   static override readonly description =
     'Lists what is directly below a prefix, or everything below it with --recursive. Of a stored ' +
-    'directory it lists what is inside. COPIES are durable ones, of those wanted; HEADS above 1 ' +
-    'are versions that do not know of each other (see aegis kb log).';
+    'directory it lists what is inside. COPIES are durable ones, of those wanted; FINAL is ' +
+    'the height at which the custodians have agreed on the version; HEADS above 1 are versions ' +
+    'that do not know of each other (see aegis kb log).';
   static override readonly examples = [
     { description: 'The top', command: '<%= config.bin %> kb ls' },
     { description: 'Everything below notes', command: '<%= config.bin %> kb ls notes --recursive' },
@@ -69,6 +70,7 @@ export default class KbLs extends BaseCommand<typeof KbLs, Reply<'kb.ls'>> {
           title: 'COPIES',
           cell: ({ replicas }) => `${replicas.confirmed ?? '?'}/${replicas.wanted}`,
         },
+        { title: 'FINAL', cell: (entry) => (entry.final ? (entry.height ?? 'yes') : 'no') },
         { title: 'HEADS', cell: (entry) => entry.heads, align: 'right' },
         { title: 'HERE', cell: (entry) => (entry.local ? 'yes' : 'no') },
       ],

@@ -1,6 +1,7 @@
 /** `aegis kb put`: stores a file or a directory as a new version of a path. */
 import { Args, Flags } from '@oclif/core';
 import { BaseCommand } from '../../cli/base.ts';
+import { finalText } from '../../cli/chain.ts';
 import { bytes, facts, safeText } from '../../cli/format.ts';
 import type { Source } from '../../cli/kb/source.ts';
 import { mayDraw } from '../../cli/terminal.ts';
@@ -13,10 +14,11 @@ export default class KbPut extends BaseCommand<typeof KbPut, Reply<'kb.put'>> {
   static override readonly summary = 'Store a file or a directory.';
   static override readonly description =
     'Writes a new version of a path, signed by this node. By default returns once enough nodes ' +
-    'have said that their copy is durable. When they have not within --timeout (60 s), ' +
-    'the version is kept and goes on being copied, the exit status is 75, and repeating the ' +
-    'same command is harmless. Links are followed inside a directory only; fifos, devices and ' +
-    'sockets are refused, and then nothing is stored.';
+    'have said that their copy is durable and the custodians have agreed on the version: then it ' +
+    'is final, and every node that asks gets it. When that has not happened within --timeout ' +
+    '(60 s), the version is kept, stays queued and goes on being copied, the exit status is 75, ' +
+    'and repeating the same command is harmless. Links are followed inside a directory only; ' +
+    'fifos, devices and sockets are refused, and then nothing is stored.';
   static override readonly examples = [
     {
       description: 'Store a file under its own name',
@@ -29,6 +31,10 @@ export default class KbPut extends BaseCommand<typeof KbPut, Reply<'kb.put'>> {
     {
       description: 'Store what a program prints',
       command: 'date | <%= config.bin %> kb put - --path log/date.txt',
+    },
+    {
+      description: 'Without waiting for others',
+      command: '<%= config.bin %> kb put notes.md --wait local',
     },
     {
       description: 'Only replace the version that was read',
@@ -46,12 +52,13 @@ export default class KbPut extends BaseCommand<typeof KbPut, Reply<'kb.put'>> {
     }),
     'if-version': Flags.string({
       helpValue: '<cid>|none',
-      description: 'Refuse (exit status 73) unless the path shows this version, or has none.',
+      description:
+        'Refuse (exit status 73) unless this is the only version of the path, or it has none.',
     }),
     wait: Flags.option({
-      options: ['local', 'replicated'] as const,
-      default: 'replicated' as const,
-      description: 'Return when it is durable here, or on enough nodes.',
+      options: ['local', 'replicated', 'final'] as const,
+      default: 'final' as const,
+      description: 'Return when it is durable here, on enough nodes, or also final.',
     })(),
     replicas: Flags.integer({
       min: 1,
@@ -109,6 +116,7 @@ export default class KbPut extends BaseCommand<typeof KbPut, Reply<'kb.put'>> {
   }
 
   protected override view(put: Reply<'kb.put'>): string {
+    const { height } = put;
     const { confirmed, wanted } = put.replicas;
     return facts([
       ['path', safeText(put.path)],
@@ -116,6 +124,7 @@ export default class KbPut extends BaseCommand<typeof KbPut, Reply<'kb.put'>> {
       ['version', `${put.version}${put.created ? '' : ' (unchanged)'}`],
       ['size', bytes(put.sizeBytes)],
       ['copies', `${confirmed} durable, ${wanted} wanted`],
+      ['final', height === null ? 'not yet' : finalText(height)],
     ]);
   }
 }

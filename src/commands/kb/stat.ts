@@ -1,6 +1,7 @@
 /** `aegis kb stat`: facts of the shown version of a path. */
 import { kbPathArg } from '../../cli/args.ts';
 import { BaseCommand } from '../../cli/base.ts';
+import { finalText } from '../../cli/chain.ts';
 import { ago, bytes, facts, safeText } from '../../cli/format.ts';
 import type { Reply } from '../../core/api/contract/endpoints.ts';
 
@@ -36,6 +37,7 @@ export default class KbStat extends BaseCommand<typeof KbStat, Reply<'kb.stat'>>
       ['time', `${stat.time} (${ago(stat.time)})`],
       ['message', stat.message === null ? undefined : safeText(stat.message)],
       ['heads', stat.heads === 1 ? '1' : this.paint.yellow(`${stat.heads} (see aegis kb log)`)],
+      ['final', stat.final ? finalText(stat.height) : this.paint.yellow('not yet')],
       ['copies', copiesText(stat.replicas)],
       ['held here', stat.local ? 'yes' : 'no'],
     ]);

@@ -1,6 +1,6 @@
 /** `aegis node status`: what the node is doing now. */
 import { BaseCommand } from '../../cli/base.ts';
-import { bytes, facts, safeText, span } from '../../cli/format.ts';
+import { ago, bytes, facts, safeText, span } from '../../cli/format.ts';
 import type { Reply } from '../../core/api/contract/endpoints.ts';
 
 export default class NodeStatus extends BaseCommand<typeof NodeStatus, Reply<'node.status'>> {
@@ -32,6 +32,7 @@ export default class NodeStatus extends BaseCommand<typeof NodeStatus, Reply<'no
       ['cluster', clusterId === null ? 'none' : `${safeText(clusterName ?? '')} ${clusterId}`],
       ['listens', status.addresses.join(' ') || 'nowhere'],
       ['peers', `${peers.connected} of ${peers.known} connected`],
+      ['chain', this.#chain(status)],
       ['documents', `${kb.paths} paths, ${kb.versions} versions${behind}`],
       ['objects', `${kb.objects} objects, ${bytes(kb.sizeBytes)}`],
       ['memory', `${bytes(resources.rssBytes)} (heap ${bytes(resources.heapBytes)})`],
@@ -39,6 +40,19 @@ export default class NodeStatus extends BaseCommand<typeof NodeStatus, Reply<'no
       ['loop lag', `${resources.loopLagMsP99.toFixed(1)} ms (99th percentile)`],
       ['process', `${status.pid}, aegis ${status.version}`],
     ]);
+  }
+
+  #chain({ chain }: Reply<'node.status'>): string {
+    if (chain === null) return 'none';
+    const { height, lastFinalAt, behind, isVoting, pending } = chain;
+    const when = lastFinalAt === null ? '' : `, ${ago(lastFinalAt)}`;
+    const parts = [
+      height === 0 ? 'no block yet' : `height ${height}${when}`,
+      ...(behind > 0 ? [this.paint.yellow(`${behind} behind`)] : []),
+      ...(isVoting ? ['votes'] : []),
+      ...(pending > 0 ? [`${pending} own pending`] : []),
+    ];
+    return parts.join(', ');
   }
 
   #state({ state, uptimeMs }: Reply<'node.status'>): string {
