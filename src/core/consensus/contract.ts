@@ -1,0 +1,117 @@
+/** What goes into the replica and what comes out of it: its whole contract with the chain. */
+import type { ConsensusMessage } from './messages.ts';
+import type { Leaders } from './schedule.ts';
+import type { VoteScheme } from './scheme.ts';
+import type { Certificate, Evidence, Timing } from './types.ts';
+
+export interface ReplicaOptions {
+  readonly clusterId: string;
+  /** Node ids; the place of each is its index everywhere else. */
+  readonly custodians: readonly string[];
+  /** Own index; undefined: an agent, which only follows. */
+  readonly self: number | undefined;
+  /** How votes travel. @default 'all' up to 7 custodians, else 'leader' */
+  readonly fanout?: 'all' | 'leader';
+  readonly timing?: Partial<Timing>;
+}
+
+export interface ReplicaDependencies {
+  readonly scheme: VoteScheme;
+  /** Recovered from the same rows; the replica advances it and makes it durable. */
+  readonly leaders: Leaders;
+}
+
+/** The answer to `check`, and the chain's judgement of a block that it has fetched. */
+export interface VerdictInput {
+  readonly type: 'verdict';
+  readonly height: number;
+  readonly digest: string;
+  /** Whether the block follows the final one, and the chain has executed it and would keep it. */
+  readonly isValid: boolean;
+  /** In which view its header says that it was first proposed. */
+  readonly view: number;
+  /** The next seed, when the height ends a seed epoch. */
+  readonly seed?: Uint8Array;
+}
+
+/** The answer to `build` and to `reproposal-wanted`. */
+export interface ProposalInput {
+  readonly type: 'proposal';
+  readonly height: number;
+  /** Of the block's header: the view that was asked for, or where it was first proposed. */
+  readonly view: number;
+  readonly digest: string;
+  /** The block, executed and, by the end of this transaction, durable. */
+  readonly payload: Uint8Array;
+  readonly seed?: Uint8Array;
+}
+
+export type ReplicaInput =
+  | { readonly type: 'start' }
+  | { readonly type: 'alarm'; readonly key: string }
+  | { readonly type: 'peer-up' | 'peer-down'; readonly nodeId: string }
+  | { readonly type: 'message'; readonly from: string; readonly message: ConsensusMessage }
+  /** Whether the chain has intents to decide. */
+  | { readonly type: 'work'; readonly isWaiting: boolean }
+  | ProposalInput
+  /** There is nothing to propose after all. */
+  | { readonly type: 'no-proposal'; readonly height: number; readonly view: number }
+  | VerdictInput
+  /** A commit certificate that came with a fetched block. */
+  | { readonly type: 'certified'; readonly certificate: Certificate };
+
+/** Narrows the outcomes of `step`; the chain acts on them at once and in this order. */
+export type ReplicaOutcome =
+  /** P1: make a block upon the final one and answer `proposal`, or `no-proposal`. */
+  | {
+      readonly type: 'build';
+      readonly height: number;
+      readonly view: number;
+      /** Digest of the block before; empty at height 1. */
+      readonly previous: string;
+    }
+  /** P2, P6: only this digest may be proposed; answer `proposal` as soon as the block is here. */
+  | { readonly type: 'reproposal-wanted'; readonly height: number; readonly digest: string }
+  /** P3: is this the block of the digest, does it follow, does it execute? Answer `verdict`. */
+  | {
+      readonly type: 'check';
+      readonly height: number;
+      readonly view: number;
+      readonly digest: string;
+      readonly payload: Uint8Array;
+      readonly proposer: number;
+    }
+  | {
+      readonly type: 'finalised';
+      readonly height: number;
+      readonly digest: string;
+      readonly certificate: Certificate;
+      /** Of the block's header. */
+      readonly view: number;
+    }
+  /** The blocks up to this height are final: get them, each with its certificate. */
+  | {
+      readonly type: 'fetch';
+      readonly height: number;
+      /** Of the block at that height, where it is known: it may be among the undecided ones here. */
+      readonly digest: string | undefined;
+      /** Node ids of those who should have them. */
+      readonly from: readonly string[];
+    }
+  | { readonly type: 'evidence'; readonly evidence: Evidence }
+  | { readonly type: 'bad-share'; readonly from: string; readonly what: string }
+  | { readonly type: 'doubt'; readonly reason: string }
+  | { readonly type: 'key-elsewhere'; readonly what: string }
+  | {
+      readonly type: 'entered';
+      readonly height: number;
+      readonly view: number;
+      readonly leader: number;
+    }
+  | {
+      readonly type: 'voted';
+      readonly phase: 'prepare' | 'commit' | 'timeout';
+      readonly height: number;
+      readonly view: number;
+      readonly digest: string | undefined;
+    };
