@@ -7,7 +7,12 @@ import { outputSchemas } from '../../scripts/openapi.ts';
 import { AegisError } from '../../src/core/errors.ts';
 import { type Harness, harness, scratch } from '../core/api/harness.ts';
 import { chunks, OTHER } from '../core/api/memory-backend.ts';
+import { hex } from '../core/api/memory-chain.ts';
 import { aegis, type Outcome, type RunOptions, shell } from '../helpers/aegis.ts';
+
+const CHANGE = { path: 'x', version: 'b', parents: [], generation: 1, deleted: false };
+/** As the memory backend makes it. */
+const INTENT = hex(JSON.stringify([CHANGE]));
 
 let h: Harness;
 let validate: (schema: string, value: unknown) => string;
@@ -24,6 +29,7 @@ afterAll(() => h[Symbol.asyncDispose]());
 beforeEach(async () => {
   h.backend.stored.clear();
   h.backend.onGet = undefined;
+  await h.client.call('intents.submit', { body: { intents: [{ changes: [CHANGE] }] } });
   await h.client.put({ path: 'notes.md' }, { kind: 'file', bytes: chunks(Buffer.from('hello\n')) });
 });
 
@@ -38,6 +44,7 @@ it.each<[string, () => string[]]>([
   ['node.info', () => ['node', 'info']],
   ['node.wait', () => ['node', 'wait', '--for', 'peers=1']],
   ['node.stop', () => ['node', 'stop', '--no-wait']],
+  ['node.wait', () => ['node', 'wait', '--for', 'height=0']],
   ['peers.list', () => ['peers']],
   ['peers.list', () => ['peers', 'list']],
   ['peers.show', () => ['peers', 'show', 'bob']],
@@ -46,8 +53,22 @@ it.each<[string, () => string[]]>([
   ['peers.ping', () => ['peers', 'ping', 'bob', '-c', '2']],
   ['peers.find', () => ['peers', 'find', 'bob']],
   ['peers.why', () => ['peers', 'why', 'bob']],
+  ['consensus.status', () => ['consensus', 'status']],
+  ['consensus.status', () => ['consensus', 'status', '--why']],
+  ['consensus.blocks', () => ['consensus', 'blocks', '-n', '1', '--from', '1']],
+  ['consensus.block', () => ['consensus', 'block', '1']],
+  ['consensus.validators', () => ['consensus', 'validators']],
+  ['consensus.explain', () => ['consensus', 'explain', '1']],
+  ['consensus.evidence', () => ['consensus', 'evidence']],
+  ['intents.submit', () => ['intent', 'submit', 'a', 'bafy', '--parent', 'b', '--generation', '2']],
+  ['intents.list', () => ['intent', 'list', '--status', 'final']],
+  ['intents.show', () => ['intent', 'show', INTENT]],
   ['kb.put', () => ['kb', 'put', put(), '--path', 'a/b', '-m', 'why']],
   ['kb.get', () => ['kb', 'get', 'notes.md', '-o', join(h.directory, 'got.md'), '--force']],
+  [
+    'kb.get',
+    () => ['kb', 'get', 'notes.md', '-o', join(h.directory, 'now.md'), '-f', '--linearizable'],
+  ],
   ['kb.ls', () => ['kb', 'ls', '-r']],
   ['kb.log', () => ['kb', 'log', 'notes.md']],
   ['kb.stat', () => ['kb', 'stat', 'notes.md']],
@@ -90,6 +111,14 @@ it('says that there is no daemon', async () => {
 it('refuses words that mean nothing', async () => {
   const wrong = [
     ['node', 'wait', '--for', 'godot'],
+    ['node', 'wait', '--for', 'height=-1'],
+    ['consensus', 'block', 'last'],
+    ['consensus', 'explain', '01'],
+    ['consensus', 'blocks', '-n', '0'],
+    ['intent', 'submit', 'path'],
+    ['intent', 'submit', 'path', 'version', '--file', 'f'],
+    ['intent', 'show', 'zzz'],
+    ['kb', 'get', 'notes.md', '--linearizable', '--provisional'],
     ['kb', 'put', '-'],
     ['kb', 'where'],
     ['kb', 'where', 'a', '--cid', 'b'],

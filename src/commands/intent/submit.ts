@@ -39,8 +39,12 @@ export default class IntentSubmit extends BaseCommand<typeof IntentSubmit, Submi
     },
   ];
   static override readonly args = {
-    path: Args.string({ description: 'Path in the knowledge base.' }),
-    version: Args.string({ description: 'CID of the version that it shall show.' }),
+    // oclif would take a missing argument from standard input, which is for --file.
+    path: Args.string({ ignoreStdin: true, description: 'Path in the knowledge base.' }),
+    version: Args.string({
+      ignoreStdin: true,
+      description: 'CID of the version that it shall show.',
+    }),
   };
   static override readonly flags = {
     parent: Flags.string({

@@ -50,7 +50,8 @@ export class MemoryBackend implements Backend {
   readonly stored = new Map<string, Stored>();
   readonly listeners = new Set<(change: Change) => void>();
   readonly known = [peer()];
-  readonly chain = new MemoryChain();
+  /** Replaced by tests. */
+  chain = new MemoryChain();
   isolated: readonly string[] = [];
   /** Signals of the calls that came, by method. */
   readonly signals: AbortSignal[] = [];
