@@ -18,7 +18,7 @@ _aegis() {
       -*) continue ;;
     esac
     case "${command:+$command }$word" in
-      'api'|'cluster'|'cluster bundle'|'cluster create'|'cluster join'|'cluster show'|'completion'|'config'|'config get'|'config list'|'config path'|'config set'|'config unset'|'config validate'|'devnet'|'devnet down'|'devnet kill'|'devnet pause'|'devnet resume'|'devnet status'|'devnet up'|'doctor'|'init'|'kb'|'kb get'|'kb log'|'kb ls'|'kb put'|'kb stat'|'kb where'|'keygen'|'keys'|'keys export'|'keys list'|'keys passwd'|'keys show'|'monitor'|'node'|'node info'|'node logs'|'node restart'|'node start'|'node status'|'node stop'|'node wait'|'peers'|'peers add'|'peers find'|'peers list'|'peers ping'|'peers remove'|'peers show'|'peers why'|'quickstart'|'version') command="${command:+$command }$word" ;;
+      'api'|'cluster'|'cluster bundle'|'cluster create'|'cluster join'|'cluster show'|'completion'|'config'|'config get'|'config list'|'config path'|'config set'|'config unset'|'config validate'|'consensus'|'consensus block'|'consensus blocks'|'consensus evidence'|'consensus explain'|'consensus status'|'consensus validators'|'consensus watch'|'devnet'|'devnet down'|'devnet heal'|'devnet kill'|'devnet partition'|'devnet pause'|'devnet resume'|'devnet status'|'devnet up'|'doctor'|'init'|'intent'|'intent cancel'|'intent list'|'intent show'|'intent submit'|'kb'|'kb get'|'kb log'|'kb ls'|'kb put'|'kb stat'|'kb where'|'keygen'|'keys'|'keys export'|'keys list'|'keys passwd'|'keys show'|'monitor'|'node'|'node info'|'node logs'|'node restart'|'node start'|'node status'|'node stop'|'node wait'|'peers'|'peers add'|'peers find'|'peers list'|'peers ping'|'peers remove'|'peers show'|'peers why'|'quickstart'|'version') command="${command:+$command }$word" ;;
       *) break ;;
     esac
   done
@@ -32,6 +32,7 @@ _aegis() {
     'cluster bundle --out') COMPREPLY=(); return ;;
     'cluster bundle --passphrase-fd') COMPREPLY=(); return ;;
     'cluster bundle --passphrase-file') COMPREPLY=(); return ;;
+    'cluster bundle --role') COMPREPLY=($(compgen -W 'custodian agent' -- "$cur")); return ;;
     'cluster bundle --timeout') COMPREPLY=(); return ;;
     'cluster create --home'|'cluster create -H') COMPREPLY=(); return ;;
     'cluster create --name') COMPREPLY=(); return ;;
@@ -55,10 +56,31 @@ _aegis() {
     'config unset --timeout') COMPREPLY=(); return ;;
     'config validate --home'|'config validate -H') COMPREPLY=(); return ;;
     'config validate --timeout') COMPREPLY=(); return ;;
+    'consensus block --home'|'consensus block -H') COMPREPLY=(); return ;;
+    'consensus block --timeout') COMPREPLY=(); return ;;
+    'consensus blocks --from') COMPREPLY=(); return ;;
+    'consensus blocks --home'|'consensus blocks -H') COMPREPLY=(); return ;;
+    'consensus blocks --limit'|'consensus blocks -n') COMPREPLY=(); return ;;
+    'consensus blocks --timeout') COMPREPLY=(); return ;;
+    'consensus evidence --home'|'consensus evidence -H') COMPREPLY=(); return ;;
+    'consensus evidence --timeout') COMPREPLY=(); return ;;
+    'consensus explain --home'|'consensus explain -H') COMPREPLY=(); return ;;
+    'consensus explain --timeout') COMPREPLY=(); return ;;
+    'consensus status --home'|'consensus status -H') COMPREPLY=(); return ;;
+    'consensus status --timeout') COMPREPLY=(); return ;;
+    'consensus validators --home'|'consensus validators -H') COMPREPLY=(); return ;;
+    'consensus validators --timeout') COMPREPLY=(); return ;;
+    'consensus watch --count'|'consensus watch -n') COMPREPLY=(); return ;;
+    'consensus watch --home'|'consensus watch -H') COMPREPLY=(); return ;;
+    'consensus watch --timeout') COMPREPLY=(); return ;;
     'devnet down --home'|'devnet down -H') COMPREPLY=(); return ;;
     'devnet down --timeout') COMPREPLY=(); return ;;
+    'devnet heal --home'|'devnet heal -H') COMPREPLY=(); return ;;
+    'devnet heal --timeout') COMPREPLY=(); return ;;
     'devnet kill --home'|'devnet kill -H') COMPREPLY=(); return ;;
     'devnet kill --timeout') COMPREPLY=(); return ;;
+    'devnet partition --home'|'devnet partition -H') COMPREPLY=(); return ;;
+    'devnet partition --timeout') COMPREPLY=(); return ;;
     'devnet pause --home'|'devnet pause -H') COMPREPLY=(); return ;;
     'devnet pause --timeout') COMPREPLY=(); return ;;
     'devnet resume --home'|'devnet resume -H') COMPREPLY=(); return ;;
@@ -80,6 +102,21 @@ _aegis() {
     'init --storage-weight') COMPREPLY=(); return ;;
     'init --timeout') COMPREPLY=(); return ;;
     'init --zone') COMPREPLY=(); return ;;
+    'intent cancel --home'|'intent cancel -H') COMPREPLY=(); return ;;
+    'intent cancel --timeout') COMPREPLY=(); return ;;
+    'intent list --home'|'intent list -H') COMPREPLY=(); return ;;
+    'intent list --limit'|'intent list -n') COMPREPLY=(); return ;;
+    'intent list --status') COMPREPLY=($(compgen -W 'pending final' -- "$cur")); return ;;
+    'intent list --timeout') COMPREPLY=(); return ;;
+    'intent show --home'|'intent show -H') COMPREPLY=(); return ;;
+    'intent show --timeout') COMPREPLY=(); return ;;
+    'intent submit --file') COMPREPLY=(); return ;;
+    'intent submit --generation') COMPREPLY=(); return ;;
+    'intent submit --home'|'intent submit -H') COMPREPLY=(); return ;;
+    'intent submit --if-version') COMPREPLY=(); return ;;
+    'intent submit --parent') COMPREPLY=(); return ;;
+    'intent submit --timeout') COMPREPLY=(); return ;;
+    'intent submit --wait') COMPREPLY=($(compgen -W 'accepted final' -- "$cur")); return ;;
     'kb get --home'|'kb get -H') COMPREPLY=(); return ;;
     'kb get --output'|'kb get -o') COMPREPLY=(); return ;;
     'kb get --timeout') COMPREPLY=(); return ;;
@@ -97,7 +134,7 @@ _aegis() {
     'kb put --path'|'kb put -p') COMPREPLY=(); return ;;
     'kb put --replicas') COMPREPLY=(); return ;;
     'kb put --timeout') COMPREPLY=(); return ;;
-    'kb put --wait') COMPREPLY=($(compgen -W 'local replicated' -- "$cur")); return ;;
+    'kb put --wait') COMPREPLY=($(compgen -W 'local replicated final' -- "$cur")); return ;;
     'kb stat --home'|'kb stat -H') COMPREPLY=(); return ;;
     'kb stat --timeout') COMPREPLY=(); return ;;
     'kb where --cid') COMPREPLY=(); return ;;
@@ -108,7 +145,7 @@ _aegis() {
     'keygen --passphrase-fd') COMPREPLY=(); return ;;
     'keygen --passphrase-file') COMPREPLY=(); return ;;
     'keygen --timeout') COMPREPLY=(); return ;;
-    'keygen --type') COMPREPLY=($(compgen -W 'network consensus session onion' -- "$cur")); return ;;
+    'keygen --type') COMPREPLY=($(compgen -W 'network consensus vrf session onion' -- "$cur")); return ;;
     'keys --home'|'keys -H') COMPREPLY=(); return ;;
     'keys --timeout') COMPREPLY=(); return ;;
     'keys export --home'|'keys export -H') COMPREPLY=(); return ;;
@@ -176,7 +213,7 @@ _aegis() {
   if [[ $cur == -* ]]; then
     case $command in
       'api') words='--body --content-type --help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
-      'cluster bundle') words='--address --help --home --json --no-address --no-color --no-input --out --passphrase-fd --passphrase-file --quiet --timeout --verbose --yes' ;;
+      'cluster bundle') words='--address --help --home --json --no-address --no-color --no-input --out --passphrase-fd --passphrase-file --quiet --role --timeout --verbose --yes' ;;
       'cluster create') words='--help --home --json --name --no-color --no-input --out --quiet --timeout --verbose' ;;
       'cluster join') words='--help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
       'cluster show') words='--help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
@@ -187,15 +224,28 @@ _aegis() {
       'config set') words='--help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
       'config unset') words='--help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
       'config validate') words='--help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
+      'consensus block') words='--help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
+      'consensus blocks') words='--from --help --home --json --limit --no-color --no-input --quiet --timeout --verbose' ;;
+      'consensus evidence') words='--help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
+      'consensus explain') words='--help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
+      'consensus status') words='--help --home --json --no-color --no-input --quiet --timeout --verbose --why' ;;
+      'consensus validators') words='--help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
+      'consensus watch') words='--count --help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
       'devnet down') words='--help --home --json --no-color --no-input --quiet --remove --timeout --verbose --yes' ;;
+      'devnet heal') words='--help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
       'devnet kill') words='--help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
+      'devnet partition') words='--help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
       'devnet pause') words='--help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
       'devnet resume') words='--help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
       'devnet status') words='--help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
       'devnet up') words='--help --home --json --no-color --no-input --nodes --quiet --timeout --verbose' ;;
       'doctor') words='--fix --help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
       'init') words='--help --home --json --listen --name --next-passphrase-file --no-color --no-input --passphrase-fd --passphrase-file --quiet --region --storage-weight --timeout --verbose --zone' ;;
-      'kb get') words='--force --help --home --json --no-color --no-input --output --quiet --timeout --verbose' ;;
+      'intent cancel') words='--help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
+      'intent list') words='--help --home --json --limit --no-color --no-input --quiet --status --timeout --verbose' ;;
+      'intent show') words='--help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
+      'intent submit') words='--delete --file --generation --help --home --if-version --json --no-color --no-input --parent --quiet --timeout --verbose --wait' ;;
+      'kb get') words='--force --help --home --json --linearizable --no-color --no-input --output --provisional --quiet --timeout --verbose' ;;
       'kb log') words='--help --home --json --limit --no-color --no-input --quiet --timeout --verbose' ;;
       'kb ls') words='--after --help --home --json --limit --no-color --no-input --quiet --recursive --timeout --verbose' ;;
       'kb put') words='--hash --help --home --if-version --json --message --no-color --no-input --path --quiet --replicas --timeout --verbose --wait' ;;
@@ -229,16 +279,18 @@ _aegis() {
     esac
   else
     case $command in
-      '') words='api cluster completion config devnet doctor init kb keygen keys monitor node peers quickstart version' ;;
+      '') words='api cluster completion config consensus devnet doctor init intent kb keygen keys monitor node peers quickstart version' ;;
       'cluster') words='bundle create join show' ;;
       'config') words='get list path set unset validate' ;;
-      'devnet') words='down kill pause resume status up' ;;
+      'consensus') words='block blocks evidence explain status validators watch' ;;
+      'devnet') words='down heal kill partition pause resume status up' ;;
+      'intent') words='cancel list show submit' ;;
       'kb') words='get log ls put stat where' ;;
       'keys') words='export list passwd show' ;;
       'node') words='info logs restart start status stop wait' ;;
       'peers') words='add find list ping remove show why' ;;
       'completion') words='bash zsh fish' ;;
-      'keys show') words='identity next network' ;;
+      'keys show') words='identity next network consensus vrf' ;;
     esac
   fi
   [[ -n $words ]] && COMPREPLY=($(compgen -W "$words" -- "$cur"))
