@@ -51,6 +51,12 @@ export interface DialedPeer {
   readonly address: string;
 }
 
+/** The replicated state as execution sees it: synchronous and read-only. */
+export interface StateReader {
+  /** @param key hex of 32 bytes. */
+  get(key: string): Uint8Array | undefined;
+}
+
 /** Opens connections. The route policy decides which transports exist behind it. */
 export interface Dialer {
   /** @throws {AegisError} `DIAL_FAILED`, `HELLO_REFUSED`, `TIMEOUT`. */

@@ -1,0 +1,204 @@
+/**
+ * What intents do to the state. A function of the state before and of the intents, and of nothing
+ * else, so that every node that executes a block comes to the same state root.
+ */
+import { assert } from '../assert.ts';
+import { AegisError } from '../errors.ts';
+import type { Change, SignedIntent } from '../model/intent.ts';
+import type { StateReader } from '../ports.ts';
+import {
+  accountKey,
+  decodeAccount,
+  decodeRef,
+  encodeAccount,
+  encodeRef,
+  HEADS_MAX,
+  type RefHead,
+  type RefState,
+  refKey,
+} from './ref.ts';
+import type { StateChange } from './state-tree.ts';
+
+export type RefusalReason = 'conflict' | 'bad-generation' | 'too-many-heads';
+
+/** What became of an intent in a final block. */
+export interface Receipt {
+  readonly id: string;
+  readonly author: string;
+  readonly sequence: number;
+  readonly height: number;
+  /** Its place in the block. */
+  readonly index: number;
+  /** `unchanged`: every version was a head already, or there was no change to make. */
+  readonly result: 'done' | 'unchanged' | 'refused';
+  readonly reason?: RefusalReason;
+}
+
+export interface Executed {
+  readonly receipts: readonly Receipt[];
+  /** Each key once. */
+  readonly changes: readonly StateChange[];
+  /** Paths whose refs changed, each once. */
+  readonly paths: readonly string[];
+}
+
+/**
+ * The state as it is within a block: what the intents so far have changed, above the state before.
+ * Refs are encoded once, at the end, however often the block moves them.
+ */
+class Overlay {
+  readonly #clusterId: string;
+  readonly #below: StateReader;
+  readonly #refs = new Map<string, { ref: RefState | undefined; isChanged: boolean }>();
+  readonly #accounts = new Map<string, { sequence: number; isChanged: boolean }>();
+
+  constructor(clusterId: string, below: StateReader) {
+    this.#clusterId = clusterId;
+    this.#below = below;
+  }
+
+  ref(path: string): RefState | undefined {
+    return this.#refEntry(path).ref;
+  }
+
+  setRef(path: string, ref: RefState): void {
+    const entry = this.#refEntry(path);
+    entry.ref = ref;
+    entry.isChanged = true;
+  }
+
+  /** @returns false when `sequence` is not the next of the author. */
+  advance(author: string, sequence: number): boolean {
+    const entry = this.#account(author);
+    if (sequence !== entry.sequence + 1) return false;
+    entry.sequence = sequence;
+    entry.isChanged = true;
+    return true;
+  }
+
+  get paths(): string[] {
+    return [...this.#refs].filter(([, { isChanged }]) => isChanged).map(([path]) => path);
+  }
+
+  changes(): StateChange[] {
+    const changes: StateChange[] = [];
+    for (const [path, { ref, isChanged }] of this.#refs) {
+      if (!isChanged || ref === undefined) continue;
+      changes.push({ key: refKey(this.#clusterId, path), value: encodeRef(ref) });
+    }
+    for (const [author, { sequence, isChanged }] of this.#accounts) {
+      if (!isChanged) continue;
+      changes.push({
+        key: accountKey(this.#clusterId, author),
+        value: encodeAccount({ sequence }),
+      });
+    }
+    return changes;
+  }
+
+  #refEntry(path: string) {
+    const known = this.#refs.get(path);
+    if (known !== undefined) return known;
+    const entry = { ref: readRef(this.#below, this.#clusterId, path), isChanged: false };
+    this.#refs.set(path, entry);
+    return entry;
+  }
+
+  #account(author: string) {
+    const known = this.#accounts.get(author);
+    if (known !== undefined) return known;
+    const sequence = readSequence(this.#below, this.#clusterId, author);
+    const entry = { sequence, isChanged: false };
+    this.#accounts.set(author, entry);
+    return entry;
+  }
+}
+
+/** Where a path points in a state. */
+export function readRef(state: StateReader, clusterId: string, path: string): RefState | undefined {
+  const bytes = state.get(refKey(clusterId, path));
+  return bytes === undefined ? undefined : decodeRef(bytes);
+}
+
+/** The sequence of an author's last intent that was decided; 0: none. */
+export function readSequence(state: StateReader, clusterId: string, author: string): number {
+  const bytes = state.get(accountKey(clusterId, author));
+  return bytes === undefined ? 0 : decodeAccount(bytes).sequence;
+}
+
+/**
+ * Executes the intents of a block, in their order.
+ * @throws {AegisError} `BAD_DATA` for a wrong sequence: such a block is invalid.
+ */
+export function executeIntents(
+  state: StateReader,
+  intents: readonly SignedIntent[],
+  block: { readonly clusterId: string; readonly height: number },
+): Executed {
+  const overlay = new Overlay(block.clusterId, state);
+  const receipts = intents.map(({ id, intent }, index): Receipt => {
+    const { author, sequence } = intent;
+    if (!overlay.advance(author, sequence)) {
+      throw new AegisError('BAD_DATA', `intent ${index} does not have the next sequence`);
+    }
+    const outcome = applyChanges(overlay, intent.changes);
+    const base = { id, author, sequence, height: block.height, index };
+    return outcome === 'done' || outcome === 'unchanged'
+      ? { ...base, result: outcome }
+      : { ...base, result: 'refused', reason: outcome };
+  });
+  return { receipts, changes: overlay.changes(), paths: overlay.paths };
+}
+
+/** All of the changes or none. */
+function applyChanges(
+  overlay: Overlay,
+  changes: readonly Change[],
+): 'done' | 'unchanged' | RefusalReason {
+  const moved = new Map<string, RefState>();
+  for (const change of changes) {
+    const before = moved.get(change.path) ?? overlay.ref(change.path);
+    const after = applyChange(before, change);
+    if (typeof after === 'string') return after;
+    if (after !== before) {
+      assert(after !== undefined, 'a change leaves a ref');
+      moved.set(change.path, after);
+    }
+  }
+  for (const [path, ref] of moved) overlay.setRef(path, ref);
+  return moved.size === 0 ? 'unchanged' : 'done';
+}
+
+/** The ref after the change; the same object when nothing changes; or why it is refused. */
+function applyChange(
+  before: RefState | undefined,
+  change: Change,
+): RefState | undefined | RefusalReason {
+  const heads = before?.heads ?? [];
+  const text = change.version.toString();
+  // Whoever repeats a request that has been carried out, gets the same answer.
+  if (heads.some((head) => head.version.toString() === text)) return before;
+  if (!isExpected(heads, change)) return 'conflict';
+  const generation = before?.generation ?? 0;
+  if (change.generation > generation + 1) return 'bad-generation';
+  const parents = new Set(change.parents.map(String));
+  const kept = heads.filter((head) => !parents.has(head.version.toString()));
+  if (kept.length >= HEADS_MAX) return 'too-many-heads';
+  const head: RefHead = {
+    version: change.version,
+    generation: change.generation,
+    ...(change.deleted === true ? { deleted: true } : {}),
+  };
+  const sorted = [...kept, head].toSorted(byVersion);
+  return { heads: sorted, generation: Math.max(generation, change.generation) };
+}
+
+/** Compare-and-swap. */
+function isExpected(heads: readonly RefHead[], { expected }: Change): boolean {
+  if (expected === undefined) return true;
+  if (expected === null) return heads.every(({ deleted }) => deleted === true);
+  return heads.length === 1 && heads[0]!.version.equals(expected);
+}
+
+const byVersion = (a: RefHead, b: RefHead): number =>
+  a.version.toString() < b.version.toString() ? -1 : 1;

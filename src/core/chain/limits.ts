@@ -1,0 +1,42 @@
+/**
+ * What the chain refuses. Everything that a member can make large stands here, in one table, and
+ * each line has a test.
+ */
+import { BLOCK_BYTES_MAX, INTENTS_MAX } from '../model/block.ts';
+import { KIB, MIB, MINUTE } from '../units.ts';
+
+export const LIMITS = {
+  /** A message of the chain: the network takes envelopes of 1 MiB. */
+  messageBytes: MIB - 4 * KIB,
+  /** Intents in one message, and their bytes where this node chooses. */
+  messageIntents: 4096,
+  messageIntentBytes: 512 * KIB,
+  /** Blocks in one message, and their bytes where this node chooses. */
+  windowBlocks: 32,
+  windowBytes: 900 * KIB,
+  /** Windows asked for at a time. */
+  windowsAtOnce: 4,
+  /** Windows of one peer that are being read from the store. */
+  servingPerPeer: 4,
+  /** A block. */
+  blockBytes: BLOCK_BYTES_MAX,
+  blockIntents: INTENTS_MAX,
+  /** Undecided blocks of a height that are kept, and those of which the state is kept too. */
+  undecidedBlocks: 64,
+  undecidedStates: 8,
+  /** Intents of one author that wait, their bytes, and how far ahead their sequences may be. */
+  authorIntents: 8192,
+  authorBytes: 8 * MIB,
+  authorWindow: 8192,
+  /** Bytes of all intents that wait. */
+  mempoolBytes: 64 * MIB,
+  /** Digests of intents whose signatures have been verified lately. */
+  verifiedDigests: 65_536,
+  /** Receipts that are kept in memory. */
+  receipts: 16_384,
+  /** Linearizable reads that wait, and rounds of questions under way. */
+  reads: 4096,
+  readRounds: 4,
+  /** How far ahead of the own clock a block may be that this node votes for. */
+  aheadMs: 10 * MINUTE,
+} as const;

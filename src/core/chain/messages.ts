@@ -1,0 +1,204 @@
+/**
+ * The messages of the chain, in dag-cbor: a list that begins with the version and the type. Decoding
+ * checks shapes and limits, and gathers the signatures of intents, which the caller verifies off
+ * the loop before the machine sees the message.
+ */
+import { unreachable } from '../assert.ts';
+import { Fields, fromHex } from '../consensus/fields.ts';
+import {
+  CONSENSUS_PROTOCOL,
+  type ConsensusMessage,
+  decodeMessage as decodeConsensus,
+} from '../consensus/messages.ts';
+import { AegisError } from '../errors.ts';
+import { decode, encode } from '../model/cbor.ts';
+import { readIntent, type SignatureCheck, type SignedIntent } from '../model/intent.ts';
+import { LIMITS } from './limits.ts';
+import { type OpenedBlock, openBlockBytes } from './opened-block.ts';
+import type { FinalBlock } from './types.ts';
+
+export { CONSENSUS_PROTOCOL };
+export const CHAIN_PROTOCOL = 'chain';
+
+export interface FetchedBlock extends FinalBlock {
+  readonly opened: OpenedBlock;
+}
+
+export type ChainMessage =
+  /** Of consensus. A proposal brings its block. */
+  | {
+      readonly type: 'consensus';
+      readonly message: ConsensusMessage;
+      readonly block: OpenedBlock | undefined;
+    }
+  | { readonly type: 'intents'; readonly intents: readonly SignedIntent[] }
+  /** The sender's last final block. */
+  | { readonly type: 'announce'; readonly height: number; readonly digest: string }
+  /** Final blocks, or the undecided one of a digest at `from`. */
+  | {
+      readonly type: 'want';
+      readonly from: number;
+      readonly to: number;
+      readonly digest: string | undefined;
+    }
+  /** Final blocks, each with its certificate. */
+  | { readonly type: 'blocks'; readonly blocks: readonly FetchedBlock[] }
+  /** An undecided block that was wanted. */
+  | { readonly type: 'candidate'; readonly block: OpenedBlock }
+  | { readonly type: 'index-request'; readonly nonce: number }
+  /** The highest height for which the sender has voted `commit`, and a certificate of it. */
+  | {
+      readonly type: 'index-reply';
+      readonly nonce: number;
+      readonly height: number;
+      readonly certificate: Uint8Array | undefined;
+    };
+
+/** As it is sent: bytes in place of what they decode to. */
+export type OutgoingMessage =
+  | { readonly type: 'intents'; readonly intents: readonly Uint8Array[] }
+  | Extract<ChainMessage, { type: 'announce' | 'want' | 'index-request' | 'index-reply' }>
+  | { readonly type: 'blocks'; readonly blocks: readonly FinalBlock[] }
+  | { readonly type: 'candidate'; readonly block: Uint8Array };
+
+const CERTIFICATE_BYTES_MAX = 512;
+
+export const encodeMessage = (message: OutgoingMessage): Uint8Array =>
+  encode([1, message.type, ...fieldsOf(message)]);
+
+function fieldsOf(message: OutgoingMessage): readonly unknown[] {
+  switch (message.type) {
+    case 'intents':
+      return [message.intents];
+    case 'announce':
+      return [message.height, fromHex(message.digest)];
+    case 'want': {
+      const { from, to, digest } = message;
+      return [from, to, digest === undefined ? null : fromHex(digest)];
+    }
+    case 'blocks':
+      return [message.blocks.map(({ block, certificate }) => [block, certificate])];
+    case 'candidate':
+      return [message.block];
+    case 'index-request':
+      return [message.nonce];
+    case 'index-reply':
+      return [message.nonce, message.height, message.certificate ?? null];
+    default:
+      return unreachable(message);
+  }
+}
+
+export interface OpenOptions {
+  readonly clusterId: string;
+  /** Whether the signature of the intent with this digest has been verified before. */
+  isKnown(digest: string): boolean;
+}
+
+export interface OpenedMessage {
+  readonly message: ChainMessage;
+  /** What must hold before the message is `verified`. */
+  readonly checks: readonly SignatureCheck[];
+}
+
+/**
+ * Opens an envelope of the protocols `chain` and `consensus`.
+ * @throws {AegisError} `BAD_ENCODING`, `TOO_LARGE`.
+ */
+export function openMessage(
+  protocol: string,
+  body: Uint8Array,
+  options: OpenOptions,
+): OpenedMessage {
+  const checks: SignatureCheck[] = [];
+  const message =
+    protocol === CONSENSUS_PROTOCOL
+      ? openConsensus(body, options, checks)
+      : openChain(body, options, checks);
+  return { message, checks };
+}
+
+function openConsensus(
+  body: Uint8Array,
+  options: OpenOptions,
+  checks: SignatureCheck[],
+): ChainMessage {
+  const message = decodeConsensus(body);
+  if (message.type !== 'proposal') return { type: 'consensus', message, block: undefined };
+  const block = openBlockBytes(message.payload, options, checks);
+  const { digest, header } = block.block;
+  if (digest !== message.digest || header.height !== message.height) {
+    throw new AegisError('BAD_ENCODING', 'the proposal is not for the block that it carries');
+  }
+  return { type: 'consensus', message, block };
+}
+
+function openChain(body: Uint8Array, options: OpenOptions, checks: SignatureCheck[]): ChainMessage {
+  const value = decode(body, { maxBytes: LIMITS.messageBytes });
+  if (!Array.isArray(value) || value[0] !== 1) {
+    throw new AegisError('BAD_ENCODING', 'a message of the chain has an unknown version');
+  }
+  const type: unknown = value[1];
+  const rest: unknown[] = value.slice(2);
+  switch (type) {
+    case 'intents':
+      return readIntents(new Fields(rest, 1, 'message of intents'), options, checks);
+    case 'announce': {
+      const fields = new Fields(rest, 2, 'announcement');
+      return { type, height: fields.height(0), digest: fields.digest() };
+    }
+    case 'want':
+      return readWant(new Fields(rest, 3, 'request for blocks'));
+    case 'blocks':
+      return readBlocks(new Fields(rest, 1, 'message of blocks'), options, checks);
+    case 'candidate': {
+      const bytes = new Fields(rest, 1, 'candidate').blob(LIMITS.blockBytes);
+      return { type, block: openBlockBytes(bytes, options, checks) };
+    }
+    case 'index-request': {
+      const fields = new Fields(rest, 1, 'index request');
+      return { type, nonce: fields.integer(1, Number.MAX_SAFE_INTEGER) };
+    }
+    case 'index-reply': {
+      const fields = new Fields(rest, 3, 'index reply');
+      const nonce = fields.integer(1, Number.MAX_SAFE_INTEGER);
+      const height = fields.height(0);
+      return { type, nonce, height, certificate: fields.optional(certificateBytes) };
+    }
+    default:
+      throw new AegisError('BAD_ENCODING', 'a message of the chain has an unknown type');
+  }
+}
+
+const certificateBytes = (value: unknown): Uint8Array =>
+  new Fields([value], 1, 'certificate').blob(CERTIFICATE_BYTES_MAX);
+
+function readIntents(fields: Fields, options: OpenOptions, checks: SignatureCheck[]): ChainMessage {
+  const list = fields.list(LIMITS.messageIntents, (item) => {
+    const { signed, check } = readIntent(intentBytes(item), options.clusterId);
+    if (!options.isKnown(signed.digest)) checks.push(check);
+    return signed;
+  });
+  return { type: 'intents', intents: list };
+}
+
+const intentBytes = (value: unknown): Uint8Array =>
+  new Fields([value], 1, 'message of intents').blob(LIMITS.messageBytes);
+
+function readWant(fields: Fields): ChainMessage {
+  const from = fields.height();
+  const to = fields.height();
+  const digest = fields.optional((bytes) => new Fields([bytes], 1, 'request').digest());
+  if (to < from) throw fields.bad('ends before it begins');
+  return { type: 'want', from, to, digest };
+}
+
+function readBlocks(fields: Fields, options: OpenOptions, checks: SignatureCheck[]): ChainMessage {
+  const blocks = fields.list(LIMITS.windowBlocks, (item) => {
+    const pair = new Fields(item, 2, 'final block');
+    const block = pair.blob(LIMITS.blockBytes);
+    const certificate = pair.blob(CERTIFICATE_BYTES_MAX);
+    return { block, certificate, opened: openBlockBytes(block, options, checks) };
+  });
+  return { type: 'blocks', blocks };
+}
