@@ -19,9 +19,11 @@ test('bundles become a genesis, which the others join', async () => {
     for (const [index, home] of [a, b, c].entries()) {
       const nodeId = await home.make(`/ip4/127.0.0.1/tcp/${5000 + index}`);
       const out = at(`${home.name}.bundle`);
-      const argv = ['--out', out, ...home.with];
+      // The last one does not vote.
+      const role = index === 2 ? 'agent' : 'custodian';
+      const argv = ['--out', out, '--role', role, ...home.with];
       const bundle = await home.json(ClusterBundle, cluster.clusterBundleResult, ...argv);
-      expect(bundle.fingerprint).toBe(fingerprint(nodeId));
+      expect(bundle).toMatchObject({ fingerprint: fingerprint(nodeId), role });
       expect(await readFile(out, 'utf8')).toBe(bundle.bundle);
       marks.push(bundle.fingerprint);
     }
@@ -29,7 +31,7 @@ test('bundles become a genesis, which the others join', async () => {
       home.json(ClusterCreate, cluster.clusterCreateResult, ...names.map(at), ...argv);
     const named = ['--name', 'notes', '--out', at('g')];
     await expect(create(a, ['a.bundle', 'a.bundle'], ...named)).rejects.toThrow('the same node id');
-    await expect(create(a, ['b.bundle'], ...named)).rejects.toThrow('not among the custodians');
+    await expect(create(a, ['b.bundle'], ...named)).rejects.toThrow('not among the members');
     await writeFile(at('bad'), (await readFile(at('b.bundle'), 'utf8')).replace('A', 'B'));
     await expect(create(a, ['a.bundle', 'bad'], ...named)).rejects.toMatchObject({ exit: 65 });
     await expect(a.text(ClusterShow)).rejects.toMatchObject({ code: 'NOT_FOUND', exit: 66 });
@@ -44,8 +46,15 @@ test('bundles become a genesis, which the others join', async () => {
       home.json(ClusterJoin, cluster.clusterJoinResult, at(file));
     expect(await join_(b, 'g')).toMatchObject({ joined: true, clusterId: made.clusterId });
     expect(await join_(b, 'g')).toMatchObject({ joined: false });
-    await expect(join_(c, 'g')).rejects.toThrow('not among the custodians');
-    await create(c, ['c.bundle', 'b.bundle'], '--name', 'other', '--out', at('g2'));
+    await expect(join_(c, 'g')).rejects.toThrow('not among the members');
+    const other = ['--name', 'other', '--out', at('g2')];
+    await expect(create(c, ['c.bundle'], ...other)).rejects.toThrow('1 to 256 custodians');
+    const mixed = await create(c, ['c.bundle', 'b.bundle'], ...other);
+    expect(mixed.custodians.map(({ name, role }) => [name, role])).toEqual([['b', 'custodian']]);
+    expect(mixed.agents.map(({ name, role, self }) => [name, role, self])).toEqual([
+      ['c', 'agent', true],
+    ]);
+    expect(await c.text(ClusterShow)).toMatch(/^agents +1$/m);
     await expect(join_(b, 'g2')).rejects.toMatchObject({ code: 'EXISTS', exit: 73 });
     const shown = await b.json(ClusterShow, cluster.clusterShowResult);
     expect(shown.custodians.filter((member) => member.self).map(({ name }) => name)).toEqual(['b']);

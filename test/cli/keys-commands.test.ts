@@ -29,9 +29,15 @@ test('init makes a home that keys list and show describe', async () => {
       ['identity', true],
       ['next', true],
       ['network', true],
+      ['consensus', true],
+      ['vrf', true],
     ]);
     const shown = await home.json(KeysShow, keys.keysShowResult, 'network');
     expect(shown.key.peerId).toBe(made.peerId);
+    expect(shown.key.proofOfPossession).toBeNull();
+    const voting = await home.json(KeysShow, keys.keysShowResult, 'consensus');
+    expect(voting.key).toMatchObject({ role: 'consensus', type: 'consensus', peerId: null });
+    expect(voting.key.proofOfPossession).toHaveLength(192);
     expect(shown.key.kdf).toEqual({ name: 'argon2id', memoryKib: 65_536, passes: 3, lanes: 1 });
     expect(await home.text(KeysList)).toContain(made.nodeId);
     expect(await home.text(KeysShow)).toContain(shown.nodeId);
@@ -74,7 +80,7 @@ test('keygen writes encrypted keys of every type and overwrites none', async () 
   await withHomes(['a'], async (home) => {
     const make = (type: string, out: string, ...more: string[]) =>
       home.json(Keygen, keys.keygenResult, '--type', type, '--out', out, ...home.with, ...more);
-    for (const type of ['network', 'consensus', 'session', 'onion']) {
+    for (const type of ['network', 'consensus', 'vrf', 'session', 'onion']) {
       const out = home.at(`${type}.json`);
       const made = await make(type, out, '--public');
       expect((await stat(out)).mode & 0o777).toBe(0o600);
@@ -101,7 +107,7 @@ test('passwd changes the passphrase; the old one is then wrong', async () => {
     vi.stubEnv('AEGIS_PASSPHRASE_FILE', home.at('passphrase'));
     await expect(passwd()).rejects.toMatchObject({ code: 'PASSPHRASE_REQUIRED' });
     const changed = await passwd('--new-passphrase-file', fresh);
-    expect(changed.changed).toEqual(['identity', 'network', 'next']);
+    expect(changed.changed).toEqual(['identity', 'network', 'consensus', 'vrf', 'next']);
     const plain = () => home.text(KeysExport, '--secret', '--unencrypted', '--yes');
     await expect(plain()).rejects.toMatchObject({ code: 'WRONG_PASSPHRASE', exit: 77 });
     vi.stubEnv('AEGIS_PASSPHRASE_FILE', undefined);
@@ -124,7 +130,7 @@ test('export shows the public parts, and secrets in the clear only after a yes',
     const moved = await get('--next', '--remove', '--out', out, '--yes');
     expect(moved).toMatchObject({ kind: 'encrypted', roles: ['next'], removed: true });
     expect((await stat(out)).mode & 0o777).toBe(0o600);
-    expect((await home.json(KeysList, keys.keysListResult)).keys).toHaveLength(2);
+    expect((await home.json(KeysList, keys.keysListResult)).keys).toHaveLength(4);
     await expect(get('--next')).rejects.toMatchObject({ code: 'NOT_FOUND', exit: 66 });
 
     const plainOut = home.at('plain.json');

@@ -2,11 +2,14 @@ import { createPublicKey, verify } from 'node:crypto';
 import { ed25519 } from '@noble/curves/ed25519.js';
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { sha256 } from '../../../src/core/crypto/hash.ts';
 import {
+  preparedKeys,
   publicKeyOf,
   signEd25519,
   signerOf,
   verifyEd25519,
+  verifyEd25519InPool,
 } from '../../../src/core/crypto/sign.ts';
 import { fromHex, readVectors, toHex, wycheproof } from '../../helpers/vectors.ts';
 import verdicts from './ed25519-verdicts.json' with { type: 'json' };
@@ -52,6 +55,51 @@ describe('verdicts of the one verifier', () => {
       for (const flag of flags ?? []) expect(refused, String(number)).not.toContain(flag);
     }
   });
+});
+
+test('the pool gives the same verdict on all 914 CCTV vectors, also for a key that it knows', async () => {
+  const vectors = readVectors('cctv-ed25519/ed25519vectors.json') as {
+    number: number;
+    key: string;
+    sig: string;
+    msg: string;
+  }[];
+  for (const round of [1, 2]) {
+    const found = await Promise.all(
+      vectors.map(async ({ number, key, msg, sig }) => {
+        const isValid = await verifyEd25519InPool(fromHex(key), Buffer.from(msg), fromHex(sig));
+        return isValid ? [number] : [];
+      }),
+    );
+    expect(found.flat(), `round ${round}`).toEqual(verdicts.cctvAccepted);
+  }
+});
+
+test('the pool refuses hostile bytes of any length and throws nothing', async () => {
+  const any = fc.uint8Array({ maxLength: 80 });
+  await fc.assert(
+    fc.asyncProperty(any, any, any, async (key, message, sig) => {
+      expect(await verifyEd25519InPool(key, message, sig)).toBe(false);
+    }),
+  );
+  const seed = new Uint8Array(32).fill(8);
+  const message = new Uint8Array(3);
+  const signature = signEd25519(seed, message);
+  expect(await verifyEd25519InPool(publicKeyOf(seed), message, signature)).toBe(true);
+  expect(await verifyEd25519InPool(publicKeyOf(seed), new Uint8Array(4), signature)).toBe(false);
+});
+
+test('no more than 1,024 prepared keys are kept, and a forgotten one still verifies', () => {
+  const seed = new Uint8Array(32).fill(9);
+  const message = new Uint8Array(1);
+  const signature = signEd25519(seed, message);
+  const verifies = () => verifyEd25519(publicKeyOf(seed), message, signature);
+  expect(verifies()).toBe(true);
+  for (let count = 0; count < 1100; count += 1) {
+    verifyEd25519(sha256(Uint8Array.of(count >> 8, count)), message, signature);
+  }
+  expect(preparedKeys()).toBe(1024);
+  expect(verifies()).toBe(true);
 });
 
 test('noble agrees on keys, signatures and verdicts', () => {

@@ -1,10 +1,10 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { publicKeyOf } from '../../../src/core/crypto/sign.ts';
 import { exportKeys } from '../../../src/core/keys/export.ts';
 import { parseKeyFile, renderKeyFile, unsealKey } from '../../../src/core/keys/key-file.ts';
 import { type Inspection, Keystore, keyPath } from '../../../src/core/keys/keystore.ts';
+import { publicKeyFor } from '../../../src/core/keys/material.ts';
 import { systemRandom } from '../../../src/core/keys/random.ts';
 import { Unlocker } from '../../../src/core/keys/unlocker.ts';
 import { openInception } from '../../../src/core/model/identity.ts';
@@ -30,7 +30,8 @@ test('the public export holds who the node is and no secret', async () => {
     const document = await exportKeys(keystore, 'public');
     const inception = new Uint8Array(Buffer.from(document.inception, 'base64'));
     expect(openInception(inception).nodeId).toBe(document.nodeId);
-    expect(document.keys.map((key) => key.role)).toEqual(['identity', 'next', 'network']);
+    const roles = ['identity', 'next', 'network', 'consensus', 'vrf'];
+    expect(document.keys.map((key) => key.role)).toEqual(roles);
     const text = JSON.stringify(document);
     expect(text).not.toContain('ciphertext');
     expect(text).not.toContain(secret);
@@ -54,7 +55,7 @@ test('the plain export needs the passphrase', async () => {
     const network = document.keys.find((key) => key.role === 'network')!;
     expect(network.secret).toBe(secret);
     for (const key of document.keys) {
-      expect(toHex(publicKeyOf(fromHex(key.secret!)))).toBe(key.public.key);
+      expect(await publicKeyFor(key.type, fromHex(key.secret!))).toBe(key.public.key);
     }
     await expect(exportKeys(keystore, 'plain', { passphrase: 'wrong' })).rejects.toMatchObject({
       code: 'WRONG_PASSPHRASE',

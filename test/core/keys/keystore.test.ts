@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { inspect } from 'node:util';
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { blsPublicKeyOf, verifyPossession } from '../../../src/core/crypto/bls.ts';
 import { sha256 } from '../../../src/core/crypto/hash.ts';
 import { publicKeyOf, verifyEd25519 } from '../../../src/core/crypto/sign.ts';
 import { isAegisError } from '../../../src/core/errors.ts';
@@ -57,7 +58,39 @@ test('what was created opens, signs, and wipes itself when it is closed', async 
     expect(publicKeyOf(keystore.networkSeed())).toEqual(networkKey);
     keystore.close();
     expect(() => keystore.identity.sign(message)).toThrow('closed');
-    expect(() => keystore.networkSeed()).toThrow('closed');
+    for (const secret of ['networkSeed', 'consensusSecret', 'vrfSeed'] as const) {
+      expect(() => keystore[secret]()).toThrow('closed');
+    }
+  });
+});
+
+test('the keys of consensus that bundles carry are those of the secrets', async () => {
+  await withKeystore(async (dir) => {
+    using keystore = await Keystore.open({ dir, passphrase: 'right' });
+    const { consensusKey, possession, vrfKey } = keystore.consensusKeys;
+    expect(blsPublicKeyOf(keystore.consensusSecret())).toEqual(consensusKey);
+    expect(verifyPossession(consensusKey, possession)).toBe(true);
+    expect(publicKeyOf(keystore.vrfSeed())).toEqual(vrfKey);
+    keystore.consensusSecret().fill(0);
+    expect(blsPublicKeyOf(keystore.consensusSecret())).toEqual(consensusKey);
+  });
+});
+
+test('a home from before there were keys of consensus is refused, and told so', async () => {
+  await withKeystore(async (dir) => {
+    await rm(keyPath(dir, 'vrf'));
+    expect(await openError(dir)).toMatchObject({ code: 'NOT_FOUND' });
+    await rm(keyPath(dir, 'consensus'));
+    const old = { code: 'BAD_CONFIG', hint: expect.stringContaining('aegis init') as string };
+    expect(await openError(dir)).toMatchObject(old);
+    await expect(Keystore.inspect(dir)).rejects.toMatchObject(old);
+  });
+});
+
+test('a key file of another type does not do in its place', async () => {
+  await withKeystore(async (dir) => {
+    await copyFile(keyPath(dir, 'network'), keyPath(dir, 'vrf'));
+    expect(await openError(dir)).toMatchObject({ code: 'KEYSTORE_DAMAGED' });
   });
 });
 
@@ -81,10 +114,12 @@ test('its files are for the owner only, and nothing else is left lying about', a
     expect((await stat(dir)).mode & 0o777).toBe(0o700);
     const names = await readdir(dir);
     expect(names.toSorted()).toEqual([
+      'consensus.key.json',
       'identity-next.key.json',
       'identity.key.json',
       'inception.cbor',
       'network.key.json',
+      'vrf.key.json',
     ]);
     for (const name of names) expect((await stat(join(dir, name))).mode & 0o777).toBe(0o600);
     expect(await readdir(join(dir, '..'))).toEqual(['keys']);
@@ -180,11 +215,11 @@ test('the successor may be elsewhere and under its own passphrase', async () => 
   await withKeystore(
     async (dir) => {
       expect(await openError(dir)).toBeUndefined();
-      expect((await Keystore.inspect(dir)).keys).toHaveLength(3);
+      expect((await Keystore.inspect(dir)).keys).toHaveLength(5);
       await rm(keyPath(dir, 'next'));
       expect(await openError(dir)).toBeUndefined();
       const roles = (await Keystore.inspect(dir)).keys.map((entry) => entry.role);
-      expect(roles).toEqual(['identity', 'network']);
+      expect(roles).toEqual(['identity', 'network', 'consensus', 'vrf']);
     },
     { nextPassphrase: 'another' },
   );
@@ -198,6 +233,8 @@ test('inspection tells when others can read a file', async () => {
       ['identity', 0o600],
       ['next', 0o600],
       ['network', 0o644],
+      ['consensus', 0o600],
+      ['vrf', 0o600],
     ]);
   });
 });
@@ -207,16 +244,18 @@ test('neither errors nor an open keystore show a secret', async () => {
   await withKeystore(
     async (dir) => {
       const keystore = await Keystore.open({ dir, passphrase });
-      const seed = Buffer.from(keystore.networkSeed());
+      const seeds = [keystore.networkSeed(), keystore.consensusSecret(), keystore.vrfSeed()];
       await writeFile(keyPath(dir, 'network'), 'rubbish');
       const errors = [await openError(dir, `${passphrase}x`), await openError(dir, passphrase)];
       const shown = [keystore, ...errors].map((one) => inspect(one, { depth: 9 })).join('\n');
       const json = JSON.stringify([keystore, ...errors.map((error) => error?.toBody())]);
       for (const text of [shown, json]) {
         expect(text).not.toContain(passphrase);
-        expect(text).not.toContain(seed.toString('hex'));
-        expect(text).not.toContain(seed.toString('base64'));
-        expect(text).not.toContain([...seed.subarray(0, 6)].join(', '));
+        for (const seed of seeds.map((one) => Buffer.from(one))) {
+          expect(text).not.toContain(seed.toString('hex'));
+          expect(text).not.toContain(seed.toString('base64'));
+          expect(text).not.toContain([...seed.subarray(0, 6)].join(', '));
+        }
       }
       keystore.close();
     },

@@ -43,13 +43,15 @@ const nextOpens = async (dir: string, passphrase: string): Promise<boolean> => {
   );
 };
 
+const OTHERS = ['identity', 'network', 'consensus', 'vrf'];
+
 test('all keys of one passphrase change together; the backups keep the old one', async () => {
   await withKeystore({}, async (dir) => {
     const before = await readFile(keyPath(dir, 'identity'));
     const { nodeId } = await Keystore.inspect(dir);
     const result = await change(dir);
-    expect(result.changed).toEqual(['identity', 'network', 'next']);
-    expect(result.backups).toHaveLength(3);
+    expect(result.changed).toEqual([...OTHERS, 'next']);
+    expect(result.backups).toHaveLength(5);
     expect([await opens(dir, 'old'), await opens(dir, 'new')]).toEqual([false, true]);
     expect(await nextOpens(dir, 'new')).toBe(true);
     expect((await Keystore.inspect(dir)).nodeId).toBe(nodeId);
@@ -61,7 +63,7 @@ test('all keys of one passphrase change together; the backups keep the old one',
 test('a successor with a passphrase of its own stays as it is, and changes alone', async () => {
   await withKeystore({ nextPassphrase: 'own' }, async (dir) => {
     expect(await change(dir)).toMatchObject({
-      changed: ['identity', 'network'],
+      changed: OTHERS,
       unchanged: ['next'],
     });
     expect(await nextOpens(dir, 'own')).toBe(true);
@@ -93,7 +95,7 @@ test('work that was cut between two files is finished by the same call', async (
     await writeFileAtomic(identity, done);
     expect(await opens(dir, 'old')).toBe(false);
     expect(await change(dir)).toMatchObject({
-      changed: ['network', 'next'],
+      changed: ['network', 'consensus', 'vrf', 'next'],
       unchanged: ['identity'],
     });
     expect(await opens(dir, 'new')).toBe(true);
@@ -104,6 +106,6 @@ test('a successor that was moved away is no obstacle, unless it alone is meant',
   await withKeystore({}, async (dir) => {
     await rm(keyPath(dir, 'next'));
     await expect(change(dir, { onlyNext: true })).rejects.toMatchObject({ code: 'NOT_FOUND' });
-    expect((await change(dir)).changed).toEqual(['identity', 'network']);
+    expect((await change(dir)).changed).toEqual(OTHERS);
   });
 });

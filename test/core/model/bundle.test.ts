@@ -10,7 +10,9 @@ import {
   createBundle,
   fingerprint,
   openBundle,
+  type Role,
 } from '../../../src/core/model/bundle.ts';
+import { signRecord } from '../../../src/core/model/signed.ts';
 import { mutated, onlyAegisErrors } from '../../helpers/mutation.ts';
 import { testNode } from '../../helpers/nodes.ts';
 
@@ -37,6 +39,35 @@ test('only the identity key of the inception signs its bundle', () => {
   );
 });
 
+test('a consensus key needs a proof that its maker holds the secret', () => {
+  const { keys } = testNode(2);
+  const negative = keys.consensusKey.with(0, keys.consensusKey[0]! ^ 0x20);
+  const refused: Partial<Bundle>[] = [
+    { possession: keys.possession },
+    { consensusKey: keys.consensusKey },
+    { consensusKey: negative, possession: keys.possession },
+    {
+      consensusKey: new Uint8Array(48).with(0, 0xc0),
+      possession: new Uint8Array(96).with(0, 0xc0),
+    },
+    { consensusKey: new Uint8Array(48), possession: new Uint8Array(96) },
+  ];
+  for (const change of refused) {
+    expect(() => createBundle({ ...fields, ...change }, node.signer)).toThrow(
+      expect.toSatisfy((error) => hasCode(error, 'BAD_SIGNATURE')) as Error,
+    );
+  }
+  expect(onlyAegisErrors(() => createBundle({ ...fields, ...keys }, node.signer))).toBe('accepted');
+});
+
+test('a bundle of an older aegis is refused, and told so', () => {
+  const { inception, addresses, storageWeight, createdAt } = fields;
+  const record = { v: 1, type: 'bundle', inception, addresses, storageWeight, createdAt };
+  expect(() => openBundle(signRecord(record, node.signer))).toThrow('made by an older aegis');
+  const later = { ...record, v: 3 };
+  expect(() => openBundle(signRecord(later, node.signer))).toThrow('does not know');
+});
+
 test('the limits hold', () => {
   const make = (change: Partial<Bundle>) => () =>
     onlyAegisErrors(() => createBundle({ ...fields, ...change }, node.signer));
@@ -57,6 +88,11 @@ test('the limits hold', () => {
     { storageWeight: -1 },
     { storageWeight: 0.5 },
     { createdAt: -1 },
+    { role: 'king' as Role },
+    { role: '' as Role },
+    { consensusKey: node.keys.consensusKey.subarray(1) },
+    { possession: new Uint8Array(0) },
+    { vrfKey: new Uint8Array(33) },
     { inception: new Uint8Array(10) },
     { inception: new Uint8Array(100_000) },
   ];

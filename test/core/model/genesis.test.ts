@@ -30,6 +30,40 @@ test('a genesis is read as it was made', () => {
   expect(genesis.custodians[0]!.addresses[0]).toMatch('/ip4/127.0.0.1/tcp/400');
 });
 
+test('agents are kept apart from custodians', () => {
+  const agents = [5, 6].map((number) => testNode(number, `node${number}`, 'agent'));
+  const genesis = openGenesis(make([...agents, ...nodes].map(({ bundle }) => bundle)));
+  const ids = (some: readonly { nodeId: string }[]) => some.map(({ nodeId }) => nodeId);
+  expect(ids(genesis.custodians)).toEqual(ids(nodes).toSorted());
+  expect(ids(genesis.agents)).toEqual(ids(agents).toSorted());
+  expect(genesis.members).toEqual([...genesis.custodians, ...genesis.agents]);
+  expect(genesis.agents.map(({ role }) => role)).toEqual(['agent', 'agent']);
+  const first = nodes.find(({ nodeId }) => nodeId === genesis.custodians[0]!.nodeId)!;
+  const { consensusKey, vrfKey } = first.keys;
+  expect(genesis.custodians[0]).toMatchObject({ role: 'custodian', consensusKey, vrfKey });
+});
+
+test('a member in the list of another role is refused', () => {
+  const agent = testNode(5, 'node5', 'agent').bundle;
+  const record = decode(bytes, { maxBytes: GENESIS_BYTES_MAX }) as object;
+  const [one, two] = [nodes[0]!.bundle, nodes[1]!.bundle];
+  const lists = [
+    { custodians: [agent], agents: [] },
+    { custodians: [one], agents: [two] },
+  ];
+  for (const change of lists) {
+    expect(() => openGenesis(encode({ ...record, ...change }))).toThrow('another role');
+  }
+  expect(
+    openGenesis(encode({ ...record, custodians: [one], agents: [agent] })).members,
+  ).toHaveLength(2);
+});
+
+test('a genesis of an older aegis is refused, and told so', () => {
+  const old = { v: 1, type: 'genesis', name: 'notes', createdAt: 7, replicas: 3, custodians: [] };
+  expect(() => openGenesis(encode(old))).toThrow('made by an older aegis');
+});
+
 test('the order in which bundles were collected does not matter', () => {
   fc.assert(
     fc.property(
@@ -99,6 +133,8 @@ test('more custodians than the limit are refused before any signature is checked
     custodians: Array.from({ length: 257 }, () => new Uint8Array(1)),
   });
   expect(() => openGenesis(many)).toThrow('more than 256 items');
+  const agents = Array.from({ length: 257 }, () => new Uint8Array(1));
+  expect(() => openGenesis(encode({ ...record, agents }))).toThrow('more than 256 items');
   expect(() => openGenesis(new Uint8Array(GENESIS_BYTES_MAX + 1))).toThrow(
     expect.toSatisfy((error) => hasCode(error, 'TOO_LARGE')) as Error,
   );

@@ -1,0 +1,203 @@
+import * as fc from 'fast-check';
+import { CID } from 'multiformats/cid';
+import * as Digest from 'multiformats/hashes/digest';
+import { expect, test } from 'vitest';
+import { blake3, sha256 } from '../../../src/core/crypto/hash.ts';
+import { verifyEd25519 } from '../../../src/core/crypto/sign.ts';
+import { hasCode } from '../../../src/core/errors.ts';
+import { encode } from '../../../src/core/model/cbor.ts';
+import {
+  CHANGES_MAX,
+  type Change,
+  createIntent,
+  INTENT_BYTES_MAX,
+  type Intent,
+  readIntent,
+} from '../../../src/core/model/intent.ts';
+import { signRecord } from '../../../src/core/model/signed.ts';
+import { PARENTS_MAX, versionCidOf } from '../../../src/core/model/version.ts';
+import { mutated, onlyAegisErrors } from '../../helpers/mutation.ts';
+import { testNode } from '../../helpers/nodes.ts';
+import { toHex } from '../../helpers/vectors.ts';
+
+const CLUSTER = 'aegisc1test';
+const node = testNode(1);
+const versionOf = (text: string): CID => versionCidOf(Buffer.from(text));
+const change: Change = {
+  path: 'notes/a.md',
+  version: versionOf('2'),
+  parents: [versionOf('1')],
+  generation: 2,
+};
+const fields: Intent = {
+  author: node.nodeId,
+  sequence: 1,
+  time: 1_800_000_000_000,
+  changes: [change],
+};
+const make = (more: Partial<Intent> = {}, clusterId = CLUSTER) =>
+  createIntent({ ...fields, ...more }, clusterId, node.signer);
+const first = make();
+
+const versions = fc.string().map(versionOf);
+const changes: fc.Arbitrary<Change> = fc.record(
+  {
+    path: fc.stringMatching(/^[a-z]{1,8}(\/[a-z]{1,8}){0,3}$/),
+    version: versions,
+    parents: fc.uniqueArray(versions, { maxLength: 4, selector: (cid) => cid.toString() }),
+    generation: fc.integer({ min: 1 }),
+    deleted: fc.boolean(),
+    expected: fc.option(versions),
+  },
+  { requiredKeys: ['path', 'version', 'parents', 'generation'] },
+);
+
+test('an intent is read as it was made, and its signature verifies', () => {
+  fc.assert(
+    fc.property(
+      fc.array(changes, { maxLength: 5 }),
+      fc.integer({ min: 1 }),
+      fc.nat(),
+      (some, sequence, time) => {
+        const made = make({ changes: some, sequence, time });
+        const { signed, check } = readIntent(made.bytes, CLUSTER);
+        expect(signed).toEqual(made);
+        expect(signed.intent).toMatchObject({ author: node.nodeId, sequence, time });
+        expect(signed.intent.changes.map(({ path }) => path)).toEqual(some.map(({ path }) => path));
+        for (const [index, { expected, deleted }] of some.entries()) {
+          expect(signed.intent.changes[index]?.expected).toEqual(expected);
+          expect(signed.intent.changes[index]?.deleted).toBe(deleted);
+        }
+        expect(check.author).toBe(node.nodeId);
+        const { message, signature } = check;
+        expect(verifyEd25519(node.signer.publicKey, message, signature)).toBe(true);
+        expect(verifyEd25519(testNode(2).signer.publicKey, message, signature)).toBe(false);
+      },
+    ),
+    { numRuns: 50 },
+  );
+});
+
+test('the same request has the same id, whatever its sequence and time; its digest differs', () => {
+  const again = make({ sequence: 2, time: 5 });
+  expect(again.id).toBe(first.id);
+  expect(again.digest).not.toBe(first.digest);
+  expect(first.digest).toBe(toHex(sha256(first.bytes)));
+  expect(make().bytes).toEqual(first.bytes);
+  const others = [
+    make({}, 'aegisc1other'),
+    make({ author: testNode(2).nodeId }),
+    make({ changes: [] }),
+    make({ changes: [change, change] }),
+    make({ changes: [{ ...change, generation: 3 }] }),
+    make({ changes: [{ ...change, expected: null }] }),
+  ];
+  expect(new Set([first, ...others].map(({ id }) => id)).size).toBe(7);
+});
+
+test('an intent of another cluster is refused', () => {
+  expect(() => readIntent(first.bytes, 'aegisc1other')).toThrow('for another cluster');
+});
+
+test('the signature covers every byte of what is asked for', () => {
+  const { message, signature } = readIntent(first.bytes, CLUSTER).check;
+  const changed = readIntent(make({ time: 4 }).bytes, CLUSTER).check;
+  expect(verifyEd25519(node.signer.publicKey, changed.message, signature)).toBe(false);
+  expect(Buffer.from(message).subarray(0, 15).toString()).toBe('aegis/intent/1\0');
+});
+
+test('the limits hold', () => {
+  const verdict = (more: Partial<Intent>) => onlyAegisErrors(() => make(more));
+  const one = (more: Partial<Change>): Partial<Intent> => ({ changes: [{ ...change, ...more }] });
+  const small: Change = { path: 'a', version: change.version, parents: [], generation: 1 };
+  const parents = Array.from({ length: PARENTS_MAX + 1 }, (_, index) => versionOf(`${index}`));
+  const leaf = CID.createV1(0x55, Digest.create(0x1e, blake3(new Uint8Array())));
+  const accepted: Partial<Intent>[] = [
+    { changes: [] },
+    { changes: Array.from({ length: CHANGES_MAX }, () => small) },
+    one({ parents: parents.slice(1) }),
+    one({ path: 'x'.repeat(1024) }),
+  ];
+  const refused: Partial<Intent>[] = [
+    { changes: Array.from({ length: CHANGES_MAX + 1 }, () => small) },
+    { sequence: 0 },
+    { sequence: 1.5 },
+    { time: -1 },
+    { author: 'aegis1' },
+    one({ parents }),
+    one({ parents: [change.version, change.version] }),
+    one({ path: 'x'.repeat(1025) }),
+    one({ path: '../up' }),
+    one({ path: '' }),
+    one({ generation: 0 }),
+    one({ version: leaf }),
+    one({ parents: [leaf] }),
+    one({ expected: leaf }),
+  ];
+  for (const more of accepted) expect(verdict(more)).toBe('accepted');
+  for (const [index, more] of refused.entries()) expect(verdict(more), `${index}`).toBe('refused');
+});
+
+test('a longer intent than the limit is TOO_LARGE', () => {
+  const long = { ...change, path: 'x'.repeat(1000) };
+  expect(() => make({ changes: Array.from({ length: 60 }, () => long) })).toThrow(
+    expect.toSatisfy((error) => hasCode(error, 'TOO_LARGE')) as Error,
+  );
+  expect(() => readIntent(new Uint8Array(INTENT_BYTES_MAX + 200), CLUSTER)).toThrow(
+    expect.toSatisfy((error) => hasCode(error, 'TOO_LARGE')) as Error,
+  );
+});
+
+test('other shapes are refused with BAD_ENCODING', () => {
+  const { author, sequence, time } = fields;
+  const whole = { v: 1, type: 'intent', clusterId: CLUSTER, author, sequence, time };
+  const good = { ...change, parents: [...change.parents] };
+  const read = (more: object) => () =>
+    readIntent(signRecord({ ...whole, ...more }, node.signer), CLUSTER);
+  expect(read({ changes: [good] })).not.toThrow();
+  const bad: object[] = [
+    {},
+    { changes: good },
+    { changes: [null] },
+    { changes: [[]] },
+    { changes: [change.version] },
+    { changes: [{ ...good, more: 1 }] },
+    { changes: [{ ...good, v: 1 }] },
+    { changes: [{ ...good, type: 'change' }] },
+    { changes: [{ ...good, expected: 'none' }] },
+    { changes: [{ ...good, deleted: 1 }] },
+    { changes: [{ ...good, parents: [versionOf('b'), versionOf('a')].toSorted(descending) }] },
+    { changes: [good], v: 2 },
+    { changes: [good], type: 'version' },
+    { changes: [good], extra: true },
+  ];
+  for (const [index, more] of bad.entries()) {
+    expect(read(more), `${index}`).toThrow(
+      expect.toSatisfy((error) => hasCode(error, 'BAD_ENCODING')) as Error,
+    );
+  }
+  expect(onlyAegisErrors(() => readIntent(encode([1]), CLUSTER))).toBe('refused');
+});
+
+const descending = (a: CID, b: CID): number => (a.toString() < b.toString() ? 1 : -1);
+
+test('a mutation is refused, or does not verify', () => {
+  fc.assert(
+    fc.property(mutated(first.bytes), (bad) => {
+      fc.pre(Buffer.compare(bad, first.bytes) !== 0);
+      onlyAegisErrors(() => {
+        const { message, signature } = readIntent(bad, CLUSTER).check;
+        expect(verifyEd25519(node.signer.publicKey, message, signature)).toBe(false);
+      });
+    }),
+    { numRuns: 1000 },
+  );
+});
+
+test('hostile bytes are refused with nothing but an AegisError', () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 300 }), (bytes) => {
+      expect(onlyAegisErrors(() => readIntent(bytes, CLUSTER))).toBe('refused');
+    }),
+  );
+});
