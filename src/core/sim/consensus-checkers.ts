@@ -1,18 +1,161 @@
 /** What consensus promises, watched from outside: on the wire, on the disk, and in the state. */
-import type { Checker } from './scenario.ts';
+import type { Chain } from '../chain/chain.ts';
+import type { ChainOutcome } from '../chain/types.ts';
+import { verifyEvidence } from '../consensus/evidence.ts';
+import type { VoteScheme } from '../consensus/scheme.ts';
+import type { Evidence } from '../consensus/types.ts';
+import type { Envelope, Outcome } from '../machine.ts';
+import type { Clients } from './clients.ts';
+import type { SimCluster } from './consensus-tools.ts';
+import { LedgerChecker } from './ledger-checker.ts';
+import { linearizable } from './linearizability.ts';
+import type { SimNode } from './node.ts';
+import { registerModel } from './register.ts';
+import { type Checker, SimFailure } from './scenario.ts';
+import { WireChecker } from './wire-checker.ts';
+import type { World } from './world.ts';
 
-/** Names of the checkers, as failures quote them. */
-export type CheckerName =
-  | 'wire'
-  | 'durability'
-  | 'certificates'
-  | 'agreement'
-  | 'validity'
-  | 'execution'
-  | 'finality'
-  | 'evidence'
-  | 'queues'
-  | 'linearizability'
-  | 'liveness';
+/** Names of the checkers: a failure begins with the one that found it. */
+export const CHECKERS = [
+  'wire',
+  'durability',
+  'certificates',
+  'agreement',
+  'validity',
+  'execution',
+  'finality',
+  'evidence',
+  'queues',
+  'linearizability',
+  'liveness',
+  'machine',
+] as const;
 
-export type ConsensusChecker = Checker & { readonly name: CheckerName };
+export interface CheckerContext {
+  readonly cluster: SimCluster;
+  readonly verifier: VoteScheme;
+  readonly clients: Clients;
+  readonly isByzantine: (nodeId: string) => boolean;
+  readonly chainOf: (node: SimNode) => Chain | undefined;
+}
+
+export class ConsensusChecker implements Checker {
+  readonly #context: CheckerContext;
+  readonly wire: WireChecker;
+  readonly ledger: LedgerChecker;
+  /** By node id, those whose disk has lost something and who may be in doubt since. */
+  readonly #damaged = new Set<string>();
+  readonly #accused = new Map<string, Evidence>();
+  readonly counts = { viewChanges: 0, doubts: 0, badShares: 0, divergences: 0 };
+
+  constructor(context: CheckerContext) {
+    this.#context = context;
+    const { clients } = context;
+    this.wire = new WireChecker(context);
+    this.ledger = new LedgerChecker({
+      ...context,
+      isSubmitted: (digest) => clients.submitted.has(digest),
+    });
+  }
+
+  /** Custodians of which evidence was found. */
+  get accused(): number {
+    return new Set([...this.#accused.values()].map(({ custodian }) => custodian)).size;
+  }
+
+  onSend(node: SimNode, envelope: Envelope): void {
+    this.wire.onSend(node, envelope);
+  }
+
+  onOutcome(node: SimNode, machine: string, outcome: Outcome): void {
+    if (machine !== 'chain' || this.#context.isByzantine(node.nodeId)) return;
+    const told = outcome as ChainOutcome;
+    switch (told.type) {
+      case 'finalised':
+        this.ledger.onFinalised(node, told);
+        break;
+      case 'entered':
+        if (told.view > 0) this.counts.viewChanges += 1;
+        break;
+      case 'doubt':
+        this.counts.doubts += 1;
+        break;
+      case 'evidence':
+        this.#onEvidence(node, told.evidence);
+        break;
+      case 'bad-share':
+        this.#onBadShare(node, told.from, told.what);
+        break;
+      case 'key-elsewhere':
+        if (this.#damaged.has(node.nodeId)) break;
+        throw new SimFailure(`evidence: ${node.options.name} sees its key elsewhere: ${told.what}`);
+      case 'divergence':
+        throw new SimFailure(`execution: ${node.options.name} differs at height ${told.height}`);
+      default:
+    }
+  }
+
+  /** Before a node loses durable state: at most f may be faulty at once, in whatever way. */
+  allowsDiskLoss(node: SimNode): boolean {
+    const { cluster, isByzantine } = this.#context;
+    if (isByzantine(node.nodeId)) return false;
+    if (!cluster.custodians.includes(node.nodeId)) return true;
+    const faulty = cluster.custodians.filter(
+      (nodeId) => nodeId !== node.nodeId && this.#isFaulty(node.world.node(nodeId)!),
+    );
+    return faulty.length < cluster.faultyMax;
+  }
+
+  onDiskLoss(node: SimNode): void {
+    this.#damaged.add(node.nodeId);
+    this.ledger.onDiskLoss(node);
+    this.#context.clients.excuse(node);
+  }
+
+  onBoot(node: SimNode, chain: Chain): void {
+    if (!this.#context.isByzantine(node.nodeId)) this.ledger.onBoot(node, chain);
+  }
+
+  onSettled({ nodes }: World): void {
+    const { clients, chainOf, isByzantine } = this.#context;
+    for (const node of nodes) {
+      const chain = chainOf(node);
+      if (chain !== undefined && !isByzantine(node.nodeId)) this.ledger.onSettled(node, chain);
+    }
+    if (
+      !linearizable(
+        registerModel,
+        clients.history((digest) => this.ledger.isDecided(digest)),
+      )
+    ) {
+      throw new SimFailure('linearizability: the clients saw what no order explains');
+    }
+  }
+
+  /** Whether a node counts among the f: it is Byzantine, or in doubt, or will be when it starts. */
+  #isFaulty(node: SimNode): boolean {
+    if (this.#context.isByzantine(node.nodeId) || node.disk.isDoubtful) return true;
+    if (!this.#damaged.has(node.nodeId)) return false;
+    const chain = this.#context.chainOf(node);
+    return chain === undefined || chain.status().doubt !== undefined;
+  }
+
+  #onEvidence(node: SimNode, evidence: Evidence): void {
+    const { cluster, verifier, isByzantine } = this.#context;
+    const accused = cluster.custodians[evidence.custodian];
+    if (accused === undefined || !isByzantine(accused)) {
+      throw new SimFailure(`evidence: ${node.options.name} accuses ${accused}, who is innocent`);
+    }
+    if (!verifyEvidence(evidence, verifier, cluster.clusterId)) {
+      throw new SimFailure(`evidence: ${node.options.name} has some that does not hold`);
+    }
+    const { custodian, height, view, kind } = evidence;
+    this.#accused.set(`${custodian} ${height} ${view} ${kind}`, evidence);
+  }
+
+  #onBadShare(node: SimNode, from: string, what: string): void {
+    this.counts.badShares += 1;
+    if (this.#context.isByzantine(from)) return;
+    throw new SimFailure(`evidence: ${node.options.name} blames ${from} for ${what}`);
+  }
+}

@@ -2,17 +2,37 @@
  * Consensus in the simulator: the real `Chain` on every node, custodians that vote, agents that
  * follow, and clients at all of them.
  */
-import type { ChainInput } from '../chain/chain.ts';
-import type { Machine } from '../machine.ts';
-import type { ConsensusTools } from './consensus-tools.ts';
+import { Chain } from '../chain/chain.ts';
+import { CHAIN_PROTOCOL, openMessage } from '../chain/messages.ts';
+import type { ChainInput, ChainOutcome, FinalBlock } from '../chain/types.ts';
+import { CONSENSUS_PROTOCOL } from '../consensus/messages.ts';
+import { AegisError } from '../errors.ts';
+import type { Envelope, Machine, Outcome } from '../machine.ts';
+import { decode } from '../model/cbor.ts';
+import { verified } from '../units.ts';
+import { Clients } from './clients.ts';
+import { connectorTie } from './connector.ts';
+import { ConsensusChecker } from './consensus-checkers.ts';
+import {
+  type ConsensusTools,
+  clusterOf,
+  type SimCluster,
+  type SimCrypto,
+  stubCrypto,
+} from './consensus-tools.ts';
 import { CONSENSUS_FAULTS } from './faults.ts';
 import type { SimNode } from './node.ts';
 import type { SimRandom } from './random.ts';
-import type { Checker, Scenario, Tie } from './scenario.ts';
+import { type Checker, type Scenario, SimFailure, type Tie } from './scenario.ts';
 import type { World } from './world.ts';
 
+const TIE = 'chain';
+const ROW_BYTES_MAX = 4096;
+/** Tables that the chain recovers from. */
+const TABLES = /^(chain|consensus)\//;
+
 export interface ConsensusOptions {
-  /** All, or the first of the nodes of the world; the others are agents. */
+  /** The first so many of the nodes of the world; the others are agents. */
   readonly custodians: number;
   /** @default by the chain */
   readonly fanout?: 'all' | 'leader';
@@ -31,28 +51,201 @@ export interface ConsensusOptions {
   ) => Machine<ChainInput>;
 }
 
+interface ChainTie extends Tie {
+  readonly chain: Chain;
+}
+
 export class ConsensusScenario implements Scenario {
   readonly faults = CONSENSUS_FAULTS;
   readonly options: ConsensusOptions;
-  readonly checkers: readonly Checker[] = [];
+  readonly cluster: SimCluster;
+  readonly clients: Clients;
+  readonly checker: ConsensusChecker;
+  readonly #crypto: SimCrypto;
+  readonly #random: SimRandom;
+  readonly #tools = new Map<string, ConsensusTools>();
+  readonly #byzantine = new Set<string>();
+  /** Messages that a node refused, as it should. */
+  refused = 0;
 
   constructor(world: World, options: ConsensusOptions) {
-    void world;
     this.options = options;
+    this.#random = world.random.child('consensus');
+    const name = world.random.child('cluster').bytes(16).join();
+    this.cluster = clusterOf(world, name, options.custodians);
+    this.#crypto = stubCrypto(name);
+    const chainOf = (node: SimNode): Chain | undefined => this.chainOf(node);
+    this.clients = new Clients({
+      chainOf,
+      toolsOf: (node) => this.toolsOf(node),
+      submit: (node, input) => node.submit(TIE, input),
+    });
+    this.checker = new ConsensusChecker({
+      chainOf,
+      cluster: this.cluster,
+      clients: this.clients,
+      isByzantine: (nodeId) => this.#byzantine.has(nodeId),
+      verifier: this.#crypto.keysOf(world.nodes[0]!, -1).votes,
+    });
+  }
+
+  get checkers(): readonly Checker[] {
+    return [this.checker];
+  }
+
+  /** The chain of the present run of a node. */
+  chainOf(node: SimNode): Chain | undefined {
+    return (node.tie(TIE) as ChainTie | undefined)?.chain;
+  }
+
+  /** How many nodes are Byzantine. */
+  get byzantine(): number {
+    return this.#byzantine.size;
+  }
+
+  isByzantine(nodeId: string): boolean {
+    return this.#byzantine.has(nodeId);
+  }
+
+  toolsOf(node: SimNode): ConsensusTools {
+    let tools = this.#tools.get(node.nodeId);
+    if (tools === undefined) {
+      const index = this.cluster.custodians.indexOf(node.nodeId);
+      const random = this.#random.child(node.options.name);
+      tools = { cluster: this.cluster, index, keys: this.#crypto.keysOf(node, index), random };
+      this.#tools.set(node.nodeId, tools);
+    }
+    return tools;
   }
 
   boot(node: SimNode): Tie[] {
-    void node;
-    return [];
+    return [connectorTie(node, this.cluster.members), this.#bootChain(node)];
   }
 
   act(world: World, random: SimRandom): void {
-    void world;
-    void random;
+    const node = random.pick(world.nodes);
+    if (node === undefined || !node.isUp || node.isPaused) return;
+    if (random.chance(0.02)) this.clients.cancel(node);
+    else this.clients.act(node, random);
+  }
+
+  healed(world: World): void {
+    for (const node of world.nodes) this.#probe(node);
   }
 
   unsettled(world: World): string | undefined {
-    void world;
+    const { ledger } = this.checker;
+    const honest = world.nodes.filter(({ nodeId }) => !this.#byzantine.has(nodeId));
+    for (const node of honest) {
+      const chain = this.chainOf(node);
+      if (chain === undefined || chain.height < ledger.height) {
+        return `${node.options.name} is at ${chain?.height}, not ${ledger.height}`;
+      }
+      if (this.clients.undecided(node, (author, sequence) => ledger.isUsed(author, sequence))) {
+        return `an intent of ${node.options.name} is undecided`;
+      }
+      if (chain.status().doubt !== undefined) {
+        // Only new heights end a doubt.
+        for (const other of honest) this.#probe(other);
+        return `${node.options.name} is in doubt`;
+      }
+    }
     return undefined;
   }
+
+  /** A client that is left alone writes something, so that there is something to decide. */
+  #probe(node: SimNode): void {
+    if (this.#byzantine.has(node.nodeId)) return;
+    const sequence = this.chainOf(node)?.nextSequence(node.nodeId);
+    if (sequence !== undefined) this.clients.write(node, sequence, this.#random);
+  }
+
+  #bootChain(node: SimNode): ChainTie {
+    const tools = this.toolsOf(node);
+    const chain = this.#recover(node, tools);
+    const wrapped = this.options.wrap?.(node, chain, tools) ?? chain;
+    if (wrapped !== chain) this.#byzantine.add(node.nodeId);
+    this.checker.onBoot(node, chain);
+    this.clients.booted(node);
+    return {
+      name: TIE,
+      chain,
+      machine: wrapped as Machine<unknown>,
+      first: [{ type: 'start' } satisfies ChainInput],
+      alarmInput: (key) => ({ type: 'alarm', key }) satisfies ChainInput,
+      peerInput: (nodeId, isUp) =>
+        ({ type: isUp ? 'peer-up' : 'peer-down', nodeId }) satisfies ChainInput,
+      envelopeInput: (from, envelope) => this.#open(chain, from, envelope),
+      tell: (outcome) => this.#told(node, outcome),
+    };
+  }
+
+  #recover(node: SimNode, { cluster, keys }: ConsensusTools): Chain {
+    const { disk, nodeId } = node;
+    const { clusterId, members } = cluster;
+    const { fanout, epochHeights } = this.options;
+    const custodians = cluster.custodians.map((custodian) => ({ nodeId: custodian }));
+    const rows = disk
+      .tables()
+      .filter((table) => TABLES.test(table))
+      .flatMap((table) => disk.scan(table));
+    return Chain.recover(
+      { clusterId, custodians, members, self: nodeId, fanout, epochHeights: epochHeights ?? 8 },
+      { scheme: keys.votes, seeds: keys.seeds },
+      rows,
+      disk.isDoubtful ? 'doubtful' : 'sound',
+    );
+  }
+
+  /** As the node does off the loop: read, check signatures, hand in. */
+  #open(chain: Chain, from: string, { protocol, body }: Envelope): ChainInput | undefined {
+    if (protocol !== CHAIN_PROTOCOL && protocol !== CONSENSUS_PROTOCOL) return undefined;
+    try {
+      const { message, checks } = openMessage(protocol, body, {
+        clusterId: this.cluster.clusterId,
+        isKnown: (digest) => chain.isKnown(digest),
+      });
+      const isRight = checks.every(({ author, message: bytes, signature }) =>
+        this.#crypto.verifyIdentity(author, bytes, signature),
+      );
+      if (isRight) return { type: 'message', from, message: verified(message) };
+    } catch (error) {
+      if (!(error instanceof AegisError)) throw error;
+    }
+    this.refused += 1;
+    if (!this.#byzantine.has(from)) {
+      throw new SimFailure(`evidence: a message of ${from}, who is innocent, is refused`);
+    }
+    return undefined;
+  }
+
+  #told(node: SimNode, outcome: Outcome): void {
+    const told = outcome as ChainOutcome;
+    this.clients.told(node, told);
+    // The machine has made its doubt durable: from now on it knows by itself.
+    if (told.type === 'doubt') node.disk.isDoubtful = false;
+    if (told.type === 'serve') {
+      const blocks = finalBlocks(node, told.from, told.upTo);
+      node.submit(TIE, { type: 'rows', to: told.to, blocks } satisfies ChainInput);
+    }
+  }
+}
+
+/** What the owner of the store reads for a node that lags. */
+function finalBlocks({ disk }: SimNode, from: number, upTo: number): FinalBlock[] {
+  const blocks: FinalBlock[] = [];
+  for (let height = from; height <= upTo; height += 1) {
+    const key = String(height).padStart(12, '0');
+    const row = disk.get('chain/chain', key);
+    if (row === undefined) break;
+    const { digest, certificate } = decode(row, { maxBytes: ROW_BYTES_MAX }) as {
+      readonly digest: Uint8Array | string;
+      readonly certificate: Uint8Array;
+    };
+    const name = typeof digest === 'string' ? digest : Buffer.from(digest).toString('hex');
+    const block = disk.get('chain/blocks', `${key}/${name}`);
+    if (block === undefined) break;
+    blocks.push({ block, certificate });
+  }
+  return blocks;
 }

@@ -1,0 +1,259 @@
+/**
+ * The clients of a consensus run: at every node somebody writes, compares and swaps, and reads
+ * linearizably, and notes what was asked and answered when. The history is judged at the end.
+ */
+import type { CID } from 'multiformats/cid';
+import type { Chain } from '../chain/chain.ts';
+import type { ChainInput, ChainOutcome, Finalised } from '../chain/types.ts';
+import { type Change, createIntent, type SignedIntent } from '../model/intent.ts';
+import { versionCidOf } from '../model/version.ts';
+import type { Verified } from '../units.ts';
+import type { ConsensusTools } from './consensus-tools.ts';
+import type { Op } from './linearizability.ts';
+import type { SimNode } from './node.ts';
+import type { SimRandom } from './random.ts';
+import type { RegisterInput, RegisterOutput } from './register.ts';
+
+const PATHS = 5;
+
+/** Asked, and not answered yet. */
+interface Call {
+  readonly input: RegisterInput;
+  readonly call: number;
+}
+
+interface Write {
+  readonly author: string;
+  readonly sequence: number;
+  readonly digest: string;
+  readonly id: string;
+  readonly calls: readonly Call[];
+  /** The node has said that it will be decided. */
+  isAccepted: boolean;
+  /** It need not be decided any more: the node has lost part of its disk, or refused it. */
+  isExcused: boolean;
+  isDone: boolean;
+}
+
+interface Read {
+  readonly call: Call;
+  /** The height that the answer must have; undefined until the custodians have said. */
+  height: number | undefined;
+}
+
+type History = Op<RegisterInput, RegisterOutput>;
+
+export interface ClientDeps {
+  readonly toolsOf: (node: SimNode) => ConsensusTools;
+  readonly chainOf: (node: SimNode) => Chain | undefined;
+  readonly submit: (node: SimNode, input: ChainInput) => void;
+}
+
+export class Clients {
+  readonly #deps: ClientDeps;
+  /** By node id, what its clients have asked to be written, in the order of asking. */
+  readonly #writes = new Map<string, Write[]>();
+  /** By node id and name, reads of the present run. */
+  readonly #reads = new Map<string, Map<string, Read>>();
+  readonly #history: History[] = [];
+  /** Digests of all intents that clients have signed. */
+  readonly submitted = new Set<string>();
+  #serial = 0;
+  readonly counts = { writes: 0, reads: 0, cancelled: 0 };
+
+  constructor(deps: ClientDeps) {
+    this.#deps = deps;
+  }
+
+  /** One piece of work at a node. */
+  act(node: SimNode, random: SimRandom): void {
+    if (random.chance(0.3)) return this.#read(node, random);
+    const burst = random.chance(0.15) ? random.between(2, 6) : 1;
+    const first = this.#deps.chainOf(node)?.nextSequence(node.nodeId);
+    if (first === undefined) return;
+    for (let i = 0; i < burst; i += 1) this.write(node, first + i, random);
+  }
+
+  /** What changes nothing, so that there is something to decide; or a write. */
+  write(node: SimNode, sequence: number, random: SimRandom): void {
+    const count = random.chance(0.1) ? 2 : 1;
+    const paths = new Set(Array.from({ length: count }, () => pathOf(random)));
+    // An intent is atomic: only one that cannot be refused splits into operations by path.
+    const changes = [...paths].map((path) => this.#changeOf(node, path, paths.size > 1, random));
+    const signed = this.#sign(node, sequence, changes);
+    const call = node.world.clock.now();
+    const calls = signed.intent.changes.map((change) => ({ input: inputOf(change), call }));
+    const { id, digest } = signed;
+    const flags = { isAccepted: false, isExcused: false, isDone: false };
+    const author = node.nodeId;
+    this.#writesOf(author).push({ author, sequence, digest, id, calls, ...flags });
+    this.counts.writes += 1;
+    this.#deps.submit(node, { type: 'submit', intents: [signed] });
+  }
+
+  /** Takes back the oldest intent that is still pending, as an operator may. */
+  cancel(node: SimNode): void {
+    const pending = this.#deps.chainOf(node)?.pending().at(0);
+    if (pending === undefined) return;
+    const { sequence } = pending.signed.intent;
+    const signed = this.#sign(node, sequence, []);
+    this.counts.cancelled += 1;
+    this.#deps.submit(node, { type: 'submit', intents: [signed] });
+  }
+
+  told(node: SimNode, outcome: ChainOutcome): void {
+    switch (outcome.type) {
+      case 'accepted':
+        for (const write of this.#find(node, outcome.digest)) write.isAccepted = true;
+        break;
+      case 'refused':
+        this.#drop(node, this.#find(node, outcome.digest));
+        break;
+      case 'finalised':
+        this.#finalised(node, outcome);
+        this.#answer(node);
+        break;
+      case 'read-index': {
+        const read = this.#reads.get(node.nodeId)?.get(outcome.id);
+        if (read !== undefined) read.height = outcome.height;
+        this.#answer(node);
+        break;
+      }
+      case 'read-failed':
+        this.#reads.get(node.nodeId)?.delete(outcome.id);
+        break;
+      default:
+    }
+  }
+
+  /** The node has started anew: nobody waits for the answers to what was read before. */
+  booted(node: SimNode): void {
+    this.#reads.delete(node.nodeId);
+  }
+
+  /** Part of the disk is lost: so may be intents that were accepted. */
+  excuse(node: SimNode): void {
+    for (const write of this.#writesOf(node.nodeId)) write.isExcused = true;
+  }
+
+  /** An intent that was accepted and is not decided, though it must be. */
+  undecided(node: SimNode, isDecided: (author: string, sequence: number) => boolean): boolean {
+    return this.#writesOf(node.nodeId).some(
+      ({ author, sequence, isAccepted, isExcused, isDone }) =>
+        isAccepted && !isExcused && !isDone && !isDecided(author, sequence),
+    );
+  }
+
+  /** All that was asked and answered, with what was never answered. */
+  history(isDecided: (digest: string) => boolean): History[] {
+    const open = [...this.#writes.values()].flat().filter(({ isDone }) => !isDone);
+    const unknown = open
+      // What no chain holds at the end has happened nowhere.
+      .filter(({ digest }) => isDecided(digest))
+      .flatMap(({ calls }) => calls)
+      .map(
+        ({ input, call }): History => ({
+          client: 0,
+          input,
+          output: undefined,
+          call,
+          return: Infinity,
+        }),
+      );
+    return [...this.#history, ...unknown];
+  }
+
+  #read(node: SimNode, random: SimRandom): void {
+    this.#serial += 1;
+    const id = `read ${this.#serial}`;
+    const input: RegisterInput = { type: 'read', path: pathOf(random) };
+    const reads = this.#reads.get(node.nodeId) ?? new Map<string, Read>();
+    this.#reads.set(node.nodeId, reads);
+    reads.set(id, { call: { input, call: node.world.clock.now() }, height: undefined });
+    this.#deps.submit(node, { type: 'read-index', id });
+  }
+
+  #changeOf(node: SimNode, path: string, isBlind: boolean, random: SimRandom): Change {
+    const heads = this.#headsOf(node, path);
+    const compares = !isBlind && random.chance(0.6);
+    const expected = compares && heads.length <= 1 ? (heads[0] ?? null) : undefined;
+    this.#serial += 1;
+    return {
+      path,
+      version: versionCidOf(Buffer.from(`${node.nodeId} ${this.#serial}`)),
+      parents: heads,
+      generation: 1,
+      ...(expected === undefined ? {} : { expected }),
+    };
+  }
+
+  #sign(node: SimNode, sequence: number, changes: readonly Change[]): Verified<SignedIntent> {
+    const { cluster, keys } = this.#deps.toolsOf(node);
+    const intent = { author: node.nodeId, sequence, time: node.now(), changes };
+    const signed = createIntent(intent, cluster.clusterId, keys.signer);
+    this.submitted.add(signed.digest);
+    return signed;
+  }
+
+  #headsOf(node: SimNode, path: string): readonly CID[] {
+    const state = this.#deps.chainOf(node)?.ref(path);
+    return (state?.heads ?? []).map(({ version }) => version);
+  }
+
+  #writesOf(nodeId: string): Write[] {
+    const writes = this.#writes.get(nodeId) ?? [];
+    this.#writes.set(nodeId, writes);
+    return writes;
+  }
+
+  #find(node: SimNode, digest: string): Write[] {
+    return this.#writesOf(node.nodeId).filter((write) => write.digest === digest);
+  }
+
+  #drop(node: SimNode, dropped: readonly Write[]): void {
+    const kept = this.#writesOf(node.nodeId).filter((write) => !dropped.includes(write));
+    this.#writes.set(node.nodeId, kept);
+  }
+
+  #finalised(node: SimNode, { receipts }: Finalised): void {
+    const now = node.world.clock.now();
+    for (const { author, sequence, id, result } of receipts) {
+      if (author !== node.nodeId) continue;
+      for (const write of this.#writesOf(author)) {
+        if (write.sequence !== sequence || write.isDone) continue;
+        write.isDone = true;
+        // Another intent of the same sequence was decided: this one never will be.
+        if (write.id !== id) continue;
+        const output = { isDone: result !== 'refused' };
+        for (const { input, call } of write.calls) {
+          this.#history.push({ client: 0, input, output, call, return: now });
+        }
+      }
+    }
+  }
+
+  /** Answers the reads whose height this node has reached. */
+  #answer(node: SimNode): void {
+    const reads = this.#reads.get(node.nodeId);
+    const chain = this.#deps.chainOf(node);
+    if (reads === undefined || chain === undefined) return;
+    for (const [id, { call, height }] of reads) {
+      if (height === undefined || chain.height < height) continue;
+      reads.delete(id);
+      this.counts.reads += 1;
+      const heads = this.#headsOf(node, call.input.path).map(String).toSorted();
+      const output = { heads };
+      this.#history.push({ ...call, client: 0, output, return: node.world.clock.now() });
+    }
+  }
+}
+
+const pathOf = (random: SimRandom): string => `doc ${random.between(1, PATHS)}`;
+
+const inputOf = ({ path, version, parents, expected }: Change): RegisterInput => ({
+  type: 'write',
+  path,
+  version: version.toString(),
+  parents: parents.map(String),
+  expected: expected === undefined || expected === null ? expected : expected.toString(),
+});

@@ -1,0 +1,137 @@
+/** One seed of consensus: draws what is not given from the seed, runs it, and says what happened. */
+import { MINUTE, SECOND } from '../units.ts';
+import { type ConsensusOptions, ConsensusScenario } from './consensus-scenario.ts';
+import type { FaultKind } from './faults.ts';
+import { LATENCIES, type LatencyName, PROFILES } from './latency.ts';
+import { SimRandom } from './random.ts';
+import { World, type WorldReport } from './world.ts';
+
+/** What is fixed; the rest is drawn from the seed. */
+export interface RunOptions {
+  readonly seed: string;
+  readonly custodians?: number;
+  readonly agents?: number;
+  readonly latency?: LatencyName;
+  readonly durationMs?: number;
+  readonly faults?: readonly FaultKind[];
+  /** Signatures that are worth something outside of the run, too. */
+  readonly isReal?: boolean;
+  readonly fanout?: 'all' | 'leader';
+  readonly wrap?: ConsensusOptions['wrap'];
+  readonly isHasty?: boolean;
+  /** @default false */
+  readonly hashesTrace?: boolean;
+  readonly keepTrace?: boolean;
+}
+
+export interface RunReport extends WorldReport {
+  readonly custodians: number;
+  readonly latency: LatencyName;
+  /** Final blocks. */
+  readonly heights: number;
+  readonly intents: number;
+  readonly reads: number;
+  /** Views entered beyond the first of a height, by all nodes. */
+  readonly viewChanges: number;
+  /** Final blocks that were first proposed in a later view than 0. */
+  readonly laterViews: number;
+  readonly doubts: number;
+  readonly accused: number;
+  readonly byzantine: number;
+  readonly isReal: boolean;
+  /** Virtual time of all nodes together, in hours. */
+  readonly nodeHours: number;
+}
+
+interface Plan {
+  readonly custodians: number;
+  readonly agents: number;
+  readonly latency: LatencyName;
+  readonly durationMs: number;
+  readonly actions: number;
+  readonly fanout: 'all' | 'leader';
+}
+
+const DISKS: Readonly<Record<LatencyName, { minMs: number; maxMs: number }>> = {
+  lan: { minMs: 0.1, maxMs: 5 },
+  wan: { minMs: 1, maxMs: 20 },
+  tor: { minMs: 1, maxMs: 20 },
+};
+
+/** Work comes this often on average, over all clients. */
+const WORK_EVERY_MS = 1300;
+
+function planOf(options: RunOptions): Plan {
+  const random = new SimRandom(`${options.seed}/plan`);
+  const draw = {
+    custodians: random.pick([4, 4, 7])!,
+    agents: random.between(0, 1),
+    latency: random.pick(LATENCIES)!,
+    durationMs: random.between(100, 180) * SECOND,
+    fanout: random.pick(['all', 'all', 'leader'] as const)!,
+  };
+  const durationMs = options.durationMs ?? draw.durationMs;
+  return {
+    custodians: options.custodians ?? draw.custodians,
+    agents: options.agents ?? draw.agents,
+    latency: options.latency ?? draw.latency,
+    durationMs,
+    actions: Math.ceil(durationMs / WORK_EVERY_MS),
+    fanout: options.fanout ?? draw.fanout,
+  };
+}
+
+/** @throws {SimFailure} when a checker fails. */
+export function runConsensus(options: RunOptions): RunReport {
+  const plan = planOf(options);
+  const { custodians, fanout, latency } = plan;
+  const isReal = options.isReal ?? false;
+  let scenario: ConsensusScenario | undefined;
+  const make = (world: World): ConsensusScenario => {
+    const scheme = isReal ? 'real' : 'stub';
+    const { wrap } = options;
+    scenario = new ConsensusScenario(world, {
+      custodians,
+      fanout,
+      scheme,
+      ...(wrap === undefined ? {} : { wrap }),
+    });
+    return scenario;
+  };
+  const world = new World(
+    {
+      seed: options.seed,
+      nodes: custodians + plan.agents,
+      durationMs: plan.durationMs,
+      settleMs: 10 * MINUTE,
+      actions: plan.actions,
+      network: PROFILES[latency],
+      disk: { ...DISKS[latency], keepsHistory: true },
+      skewMsMax: 30 * SECOND,
+      faultOffRate: 0.6,
+      maxFaultsPerKind: 3,
+      isHasty: options.isHasty ?? false,
+      keepTrace: options.keepTrace ?? false,
+      hashesTrace: options.hashesTrace ?? false,
+      ...(options.faults === undefined ? {} : { faults: options.faults }),
+    },
+    { scenario: make },
+  );
+  const report = world.run();
+  const { checker, clients } = scenario!;
+  return {
+    ...report,
+    custodians,
+    latency,
+    heights: checker.ledger.height,
+    intents: checker.ledger.intents,
+    reads: clients.counts.reads,
+    viewChanges: checker.counts.viewChanges,
+    laterViews: checker.ledger.laterViews,
+    doubts: checker.counts.doubts,
+    accused: checker.accused,
+    byzantine: scenario!.byzantine,
+    isReal,
+    nodeHours: (report.nodes * report.elapsedMs) / (60 * MINUTE),
+  };
+}
