@@ -143,7 +143,7 @@ const EXIT_STATUS = [
   [EXIT.unavailable, 'No daemon answers, or Node.js is too old.'],
   [EXIT.bug, 'A bug in aegis.'],
   [EXIT.exists, 'It exists already, or runs already.'],
-  [EXIT.tryAgain, 'Try again: no peers, a timeout, too few copies, a full disk.'],
+  [EXIT.tryAgain, 'Try again: no quorum, no peers, a timeout, too few copies, a full disk.'],
   [EXIT.denied, 'Denied, or a wrong passphrase.'],
   [EXIT.badConfig, 'Bad configuration.'],
   [EXIT.interrupted, 'Interrupted by Ctrl-C.'],

@@ -1,4 +1,4 @@
-/** What the commands of consensus and intents say beyond one reply: exit statuses, files, streams. */
+/** What the commands of consensus and intents do beyond one reply: statuses, files, streams. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';

@@ -18,6 +18,7 @@ export const KINDS: Readonly<Record<string, string>> = {
   version: '\\d+\\.\\d+\\.\\d+',
   platform: '(?:linux|darwin)-\\w+',
   path: '/\\S+',
+  digest: '[0-9a-f]{12,}',
   key: '[0-9a-z]{56,}',
   onion: '[a-z2-7]{56}\\.onion',
 };

@@ -9,7 +9,7 @@ import { type Bindings, bind, KINDS, matches } from './match.ts';
 import { Session } from './session.ts';
 
 /** In this order, because one kind may look like a part of another. */
-const RECORDED = 'cluster id,node id,peer id,cid,time,fingerprint,onion,key'.split(',');
+const RECORDED = 'cluster id,node id,peer id,cid,time,fingerprint,digest,onion,key'.split(',');
 /** A JSON object that is longer is cut; its schema is checked all the same. */
 const JSON_COLUMNS = 220;
 

@@ -14,9 +14,10 @@ export default class KbGet extends BaseCommand<typeof KbGet, KbGetOutput | undef
   static override readonly description =
     'Prints a file on standard output, or writes a file or a directory to -o. What this node ' +
     'does not hold comes from the others, and every object is checked against its hash. The ' +
-    'target appears when it is complete, or not at all. A directory on -o - comes as a tar. Gives ' +
-    'the version that is final on this node; --linearizable first asks a quorum how far the chain ' +
-    'is, so that nothing is missed that was final before (exit status 75 without a quorum).';
+    'target appears when it is complete, or not at all. A directory on -o - comes as a tar. ' +
+    'Gives the version that is final on this node; --linearizable first asks a quorum how far ' +
+    'the chain is, so that nothing is missed that was final before (exit status 75 ' +
+    'without a quorum).';
   static override readonly examples = [
     { description: 'Print a file', command: '<%= config.bin %> kb get notes.md' },
     { description: 'Write a directory', command: '<%= config.bin %> kb get www/site -o ./site' },

@@ -66,8 +66,8 @@ function quorum(status: ConsensusStatus, nowMs: number): Why[] {
     return `${nameOf(each)} (${since})`;
   });
   const who = names.length === 0 ? '' : `; without a connection: ${listOf(names)}`;
-  const text = `no quorum: ${connected} of ${custodians} custodians are in reach and it takes ${wanted}${who}`;
-  return [{ cause: 'no-quorum', text }];
+  const reach = `${connected} of ${custodians} custodians are in reach`;
+  return [{ cause: 'no-quorum', text: `no quorum: ${reach} and it takes ${wanted}${who}` }];
 }
 
 const REFUSALS = {
@@ -79,7 +79,8 @@ const REFUSALS = {
 function refusal({ refused }: ConsensusStatus): Why[] {
   if (refused === null) return [];
   const { proposer, view, reason, detail } = refused;
-  const text = `this node refused the block of ${nameOf(proposer)} in view ${view}: ${REFUSALS[reason]}`;
+  const block = `the block of ${nameOf(proposer)} in view ${view}`;
+  const text = `this node refused ${block}: ${REFUSALS[reason]}`;
   return [{ cause: 'refused', text: detail === '' ? text : `${text} (${detail})` }];
 }
 
