@@ -99,8 +99,12 @@ async function daemon(patient: Patient): Promise<Check[]> {
     await examine('socket', () => look.checkSocket(patient, lock)),
     await examine('ports', () => look.checkPorts(patient, lock)),
   ];
-  if ('status' in answer) checks.push(await examine('peers', () => look.checkPeers(patient)));
-  return checks;
+  if (!('status' in answer)) return checks;
+  return [
+    ...checks,
+    await examine('peers', () => look.checkPeers(patient)),
+    await examine('consensus', () => look.checkConsensus(patient)),
+  ];
 }
 
 function linesOf({ id, status, message, hint, fixed }: Check, paint: Colours): string[] {

@@ -4,6 +4,7 @@ import { chmod, mkdir, readFile, stat, unlink, writeFile } from 'node:fs/promise
 import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { checkConsensus } from '../../src/cli/doctor/daemon.ts';
 import { checkClock, checkOpenFiles } from '../../src/cli/doctor/machine.ts';
 import { VERSION } from '../../src/cli/version.ts';
 import Doctor from '../../src/commands/doctor.ts';
@@ -15,6 +16,7 @@ import { createBundle } from '../../src/core/model/bundle.ts';
 import { createGenesis } from '../../src/core/model/genesis.ts';
 import { startNode } from '../../src/core/node/daemon.ts';
 import { HomeLock } from '../../src/core/storage/home-lock.ts';
+import { harness } from '../core/api/harness.ts';
 import { PASSPHRASE, type TestHome, withHomes, withoutAegisVariables } from './homes.ts';
 
 beforeAll(withoutAegisVariables);
@@ -157,6 +159,22 @@ test('a clock before the birth of the node, or of this program, is wrong', () =>
   expect(checkOpenFiles().message).toMatch(/open files/);
 });
 
+test('what keeps the custodians from agreeing is a warning, a key in two places is wrong', async () => {
+  await using h = await harness({ home: true });
+  const paths = resolveHome({ home: h.directory, env: {} });
+  const patient = { paths, env: {}, version: VERSION, fix: false, timeoutMs: 5000 };
+  expect(await checkConsensus(patient)).toMatchObject({ status: 'ok' });
+  h.backend.chain.status = { connected: 2, doubt: 'its home was copied' };
+  const found = await checkConsensus(patient);
+  expect([found.status, found.hint]).toEqual(['warn', 'See: aegis consensus status --why']);
+  expect(found.message).toMatch(/in doubt: its home was copied; no quorum: 2 of 4/);
+  h.backend.chain.status = { keyElsewhere: 'a vote of height 3' };
+  expect(await checkConsensus(patient)).toMatchObject({
+    status: 'fail',
+    message: expect.stringContaining('a vote of height 3'),
+  });
+});
+
 test('with a daemon, its version and peers are looked at', () =>
   inHome(async (home) => {
     const paths = pathsOf(home);
@@ -178,4 +196,8 @@ test('with a daemon, its version and peers are looked at', () =>
     expect(check('daemon')?.message).toContain(`ready, version ${VERSION}, process ${process.pid}`);
     expect(check('databases')).toMatchObject({ status: 'ok', message: 'whole' });
     expect(check('peers')).toMatchObject({ status: 'ok', message: '0 of 0 connected' });
+    expect(check('consensus')).toMatchObject({
+      status: 'ok',
+      message: 'custodian, final height 0, 1 of 1 custodians in reach',
+    });
   }));

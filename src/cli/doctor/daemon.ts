@@ -92,3 +92,25 @@ export async function checkPeers({ paths, timeoutMs }: Patient): Promise<Check> 
     throw error;
   }
 }
+
+/** Causes that a person should hear of, though nobody waits at the moment. */
+const TROUBLES = ['no-quorum', 'doubt', 'catch-up', 'refused', 'evidence'];
+
+/** Whether this node can take part in what the custodians decide. */
+export async function checkConsensus({ paths, timeoutMs }: Patient): Promise<Check> {
+  const status = await connect(paths, timeoutMs).call('consensus.status');
+  const of = (causes: readonly string[]): string =>
+    status.why
+      .filter(({ cause }) => causes.includes(cause))
+      .map(({ text }) => text)
+      .join('; ');
+  const stolen = of(['key-elsewhere']);
+  if (stolen !== '') {
+    return fail('consensus', stolen, 'Stop the other daemon, or this one: one key, one daemon.');
+  }
+  const trouble = of(TROUBLES);
+  if (trouble !== '') return warn('consensus', trouble, 'See: aegis consensus status --why');
+  const { height, connected, custodians, role } = status;
+  const reach = `${connected} of ${custodians} custodians in reach`;
+  return ok('consensus', `${role}, final height ${height}, ${reach}`);
+}
