@@ -11,8 +11,6 @@ import { AegisError } from '../../core/errors.ts';
 type Submitted = Reply<'intents.submit'>;
 
 const TIMEOUT_MS = 60_000;
-/** The daemon answers when its own wait is over; the connection waits a little longer. */
-const GRACE_MS = 5000;
 
 export default class IntentSubmit extends BaseCommand<typeof IntentSubmit, Submitted> {
   static override readonly summary = 'Submit a change of a path to the custodians.';
@@ -83,8 +81,7 @@ export default class IntentSubmit extends BaseCommand<typeof IntentSubmit, Submi
     for await (const intents of this.#batches()) {
       const timeoutMs = Math.max(1, deadline - Date.now());
       const body = { intents, wait, timeoutMs };
-      const call = { body, signal, timeoutMs: timeoutMs + GRACE_MS };
-      fates.push(...(await client.call('intents.submit', call)).intents);
+      fates.push(...(await client.call('intents.submit', { body, signal })).intents);
     }
     this.#conclude(fates);
     return { schema: 'aegis.intents.submit/1', intents: fates, wait };

@@ -30,6 +30,12 @@ const TIMEOUT_MS = 30_000;
 /** A call that waits in the daemon is given this much longer than the wait. */
 const GRACE_MS = 5000;
 
+/** How long the daemon waits in calls that wait longer than others when they are not told. */
+const WAITS: Partial<Record<RouteName, { timeoutMs: number }>> = {
+  'intents.submit': { timeoutMs: WAIT_MS.intents },
+  'intents.cancel': { timeoutMs: WAIT_MS.intents },
+};
+
 export class Client {
   readonly #target: Target;
   readonly #timeoutMs: number;
@@ -47,12 +53,13 @@ export class Client {
   async call<N extends RouteName>(name: N, options: CallOptions<N> = {}): Promise<Reply<N>> {
     const { method, path } = ROUTES[name];
     const query = options.query as QueryValues | undefined;
+    const body = options.body as object | undefined;
     const reply = await this.raw({
       method,
       target: requestTarget(path, options.params, query),
-      timeoutMs: this.#deadlineMs(options),
+      timeoutMs: this.#deadlineMs(options.timeoutMs, { ...WAITS[name], ...query, ...body }),
       ...(options.signal && { signal: options.signal }),
-      ...(ROUTES[name].body === 'json' && { body: toJson(options.body ?? {}) }),
+      ...(ROUTES[name].body === 'json' && { body: toJson(body ?? {}) }),
     });
     if (reply.status >= 300) throw errorOfReply(reply.status, reply.body);
     return parse(reply.body) as Reply<N>;
@@ -82,7 +89,7 @@ export class Client {
   ): Promise<Reply<'kb.put'>> {
     const { upload } = await import('./upload.ts');
     const target = requestTarget(ROUTES['kb.put'].path, {}, query);
-    const timeoutMs = this.#deadlineMs({ query: { timeoutMs: WAIT_MS.kb, ...query } });
+    const timeoutMs = this.#deadlineMs(undefined, { timeoutMs: WAIT_MS.kb, ...query });
     return await upload(this.#target, target, source, { ...options, timeoutMs });
   }
 
@@ -93,7 +100,7 @@ export class Client {
   ): Promise<ContentReply> {
     const { download } = await import('./stream.ts');
     const target = requestTarget(ROUTES['kb.get'].path, {}, query);
-    const timeoutMs = this.#deadlineMs({ ...options, query: { timeoutMs: WAIT_MS.kb, ...query } });
+    const timeoutMs = this.#deadlineMs(options.timeoutMs, { timeoutMs: WAIT_MS.kb, ...query });
     return await download(this.#target, target, { ...options, timeoutMs });
   }
 
@@ -103,10 +110,10 @@ export class Client {
     yield* watch(this.#target, ROUTES.events.path, { ...options, timeoutMs: this.#timeoutMs });
   }
 
-  #deadlineMs(options: { timeoutMs?: number; query?: object }): number {
-    const own = options.timeoutMs ?? this.#timeoutMs;
-    const { timeoutMs = 0 } = (options.query ?? {}) as { timeoutMs?: number };
-    return Math.max(own, timeoutMs === 0 ? 0 : timeoutMs + GRACE_MS);
+  /** @param sent what the daemon is told, among it perhaps how long it may wait. */
+  #deadlineMs(own: number | undefined, sent: { timeoutMs?: number | undefined }): number {
+    const { timeoutMs } = sent;
+    return Math.max(own ?? this.#timeoutMs, timeoutMs === undefined ? 0 : timeoutMs + GRACE_MS);
   }
 }
 

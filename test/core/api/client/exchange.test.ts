@@ -107,3 +107,15 @@ it('never lets a token or a path break out of its line', async () => {
   const lone = client(path).call('kb.stat', { query: { path: '\ud800' } });
   await expect(lone).rejects.toMatchObject({ code: 'BAD_REQUEST' });
 });
+
+it('waits as long as the daemon may, and no longer for anything else', async () => {
+  const waiting: net.Socket[] = [];
+  const path = await serve((socket) => waiting.push(socket));
+  const impatient = client(path, 50);
+  const body = { intents: [{ changes: [{ path: 'a', version: 'b' }] }] };
+  const submitted = impatient.call('intents.submit', { body });
+  await expect.poll(() => waiting.length).toBe(1);
+  await expect(impatient.call('node.status')).rejects.toMatchObject({ code: 'TIMEOUT' });
+  waiting[0]?.end('HTTP/1.1 200 OK\r\nContent-Length: 14\r\n\r\n{"intents":[]}');
+  expect(await submitted).toEqual({ intents: [] });
+});
