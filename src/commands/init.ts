@@ -23,10 +23,10 @@ export default class Init extends BaseCommand<typeof Init, InitResult> {
   static override readonly summary = 'Make the keys and the configuration of a new node.';
   static override readonly description =
     'Makes the identity key, its committed successor, the network key and the keys of consensus, ' +
-    'all encrypted under a passphrase, and writes them with the settings into the home. The name, zone and region ' +
-    'become part of the identity and cannot be changed later. Nothing is ever overwritten. ' +
-    'The successor alone can ever take the place of the identity: move it elsewhere with ' +
-    '`aegis keys export --next --remove`.';
+    'all encrypted under a passphrase, and writes them with the settings into the home. The ' +
+    'name, zone and region become part of the identity and cannot be changed later. Nothing is ' +
+    'ever overwritten. The successor alone can ever take the place of the identity: move it ' +
+    'elsewhere with `aegis keys export --next --remove`.';
   static override readonly examples = [
     { description: 'Make a node', command: '<%= config.bin %> init --name alice --zone berlin' },
     {

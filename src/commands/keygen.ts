@@ -14,8 +14,9 @@ export default class Keygen extends BaseCommand<typeof Keygen, KeygenResult> {
   static override readonly description =
     'The keys of a node are made by `aegis init`; this makes stand-alone ones. Types: network ' +
     '(Ed25519), consensus (BLS12-381 with proof of possession), vrf (edwards25519, for ' +
-    'verifiable randomness), session (X25519) and onion (Ed25519 for a v3 onion service). The secret is always encrypted; the file is readable by ' +
-    'its owner only and is never written over another one.';
+    'verifiable randomness), session (X25519) and onion (Ed25519 for a v3 onion service). The ' +
+    'secret is always encrypted; the file is readable by its owner only and is never written ' +
+    'over another one.';
   static override readonly examples = [
     {
       description: 'A consensus key and its public part beside it',

@@ -14,8 +14,8 @@ export default class ClusterBundle extends BaseCommand<typeof ClusterBundle, Clu
   static override readonly summary = 'Write the public bundle of this node.';
   static override readonly description =
     'The bundle holds the identity, the role, the public keys and the addresses of this node, ' +
-    'signed by its identity key. Give it to whoever runs `aegis cluster create`, and read the fingerprint ' +
-    'to them over another channel. It holds no secret.';
+    'signed by its identity key. Give it to whoever runs `aegis cluster create`, and read the ' +
+    'fingerprint to them over another channel. It holds no secret.';
   static override readonly examples = [
     {
       description: 'Into a file',

@@ -17,13 +17,12 @@ type Native = typeof Blst;
 /** A public key that has been decoded and checked: worth keeping where it verifies often. */
 export type BlsPublicKey = Blst.PublicKey;
 
-let loaded: Native | undefined;
+const load = createRequire(import.meta.url);
 
+/** Loaded at the first call; afterwards this is a look into a table. */
 function native(): Native {
-  if (loaded !== undefined) return loaded;
   try {
-    loaded = createRequire(import.meta.url)('@chainsafe/blst') as Native;
-    return loaded;
+    return load('@chainsafe/blst') as Native;
   } catch (error) {
     throw new AegisError('BAD_CONFIG', 'the BLS library cannot be loaded on this machine', {
       hint: 'Install aegis again, with its optional packages: npm install --include=optional',

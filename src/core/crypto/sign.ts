@@ -6,6 +6,7 @@
 import { createPrivateKey, createPublicKey, type KeyObject, sign, verify } from 'node:crypto';
 import { assert } from '../assert.ts';
 import type { Signer } from '../ports.ts';
+import { Memo } from './memo.ts';
 
 const ED25519_KEY_BYTES = 32;
 const ED25519_SIGNATURE_BYTES = 64;
@@ -36,28 +37,14 @@ function isSoundKey(publicKey: Uint8Array): boolean {
 }
 
 /** Preparing a key costs half as much as verifying with it; members sign again and again. */
-const PREPARED_MAX = 1024;
-const prepared = new Map<string, KeyObject>();
+const PREPARED = new Memo<KeyObject>(1024);
 
-/** Undefined for a key that fits nothing. Only sound keys are kept; the oldest one goes first. */
+/** Undefined for a key that is not sound, and so fits nothing. */
 function prepare(publicKey: Uint8Array): KeyObject | undefined {
-  const id = Buffer.from(publicKey).toString('latin1');
-  const known = prepared.get(id);
-  if (known !== undefined) {
-    prepared.delete(id);
-    prepared.set(id, known);
-    return known;
-  }
   if (!isSoundKey(publicKey)) return undefined;
   const der = Buffer.concat([SPKI_HEADER, publicKey]);
-  const key = createPublicKey({ key: der, format: 'der', type: 'spki' });
-  prepared.set(id, key);
-  if (prepared.size > PREPARED_MAX) prepared.delete(prepared.keys().next().value!);
-  return key;
+  return createPublicKey({ key: der, format: 'der', type: 'spki' });
 }
-
-/** How many keys are prepared, for a test of the limit. */
-export const preparedKeys = (): number => prepared.size;
 
 /**
  * The one verifier: strict (canonical S, canonical R, canonical key not of small order) and
@@ -71,7 +58,7 @@ export function verifyEd25519(
   if (publicKey.length !== ED25519_KEY_BYTES) return false;
   if (signature.length !== ED25519_SIGNATURE_BYTES) return false;
   try {
-    const key = prepare(publicKey);
+    const key = PREPARED.get(publicKey, prepare);
     return key !== undefined && verify(null, message, key, signature);
   } catch {
     return false;
@@ -88,7 +75,7 @@ export function verifyEd25519InPool(
   if (signature.length !== ED25519_SIGNATURE_BYTES) return Promise.resolve(false);
   return new Promise((resolve) => {
     try {
-      const key = prepare(publicKey);
+      const key = PREPARED.get(publicKey, prepare);
       if (key === undefined) resolve(false);
       else verify(null, message, key, signature, (error, isValid) => resolve(!error && isValid));
     } catch {

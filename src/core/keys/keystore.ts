@@ -1,8 +1,9 @@
 /**
  * The keystore of one node: a directory with one encrypted file a key, and the public inception
  * entry. Secrets leave it only as signatures and, for libp2p and for consensus, as copies that
- * their user wipes. It knows neither the cluster nor the network, and it does not rotate yet; the successor of the identity
- * key is committed from the first moment so that rotation will need no trust in this machine.
+ * their user wipes. It knows neither the cluster nor the network, and it does not rotate yet; the
+ * successor of the identity key is committed from the first moment so that rotation will need no
+ * trust in this machine.
  */
 import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';

@@ -68,6 +68,13 @@ const badIntent = (why: string): AegisError => new AegisError('BAD_ENCODING', `t
 
 const hexOf = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
 
+const canonical = (changes: readonly Change[]): Change[] =>
+  changes.map((change) => ({ ...change, parents: sortParents(change.parents) }));
+
+/** The id that the intent of an author with these changes has. */
+export const intentIdOf = (clusterId: string, author: string, changes: readonly Change[]): string =>
+  hexOf(sha256(encode([clusterId, author, canonical(changes)])));
+
 /** Makes a signed intent. `signer` holds the identity key of `intent.author`. */
 export function createIntent(
   intent: Intent,
@@ -75,10 +82,7 @@ export function createIntent(
   signer: Signer,
 ): Verified<SignedIntent> {
   const { author, sequence, time } = intent;
-  const changes = intent.changes.map((change) => ({
-    ...change,
-    parents: sortParents(change.parents),
-  }));
+  const changes = canonical(intent.changes);
   const record = { v: 1, type: 'intent', clusterId, author, sequence, time, changes };
   return verified(readIntent(signRecord(record, signer), clusterId).signed);
 }

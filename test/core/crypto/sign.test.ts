@@ -4,7 +4,6 @@ import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { sha256 } from '../../../src/core/crypto/hash.ts';
 import {
-  preparedKeys,
   publicKeyOf,
   signEd25519,
   signerOf,
@@ -57,7 +56,7 @@ describe('verdicts of the one verifier', () => {
   });
 });
 
-test('the pool gives the same verdict on all 914 CCTV vectors, also for a key that it knows', async () => {
+test('the pool gives the same verdicts on all 914 CCTV vectors, twice', async () => {
   const vectors = readVectors('cctv-ed25519/ed25519vectors.json') as {
     number: number;
     key: string;
@@ -89,7 +88,7 @@ test('the pool refuses hostile bytes of any length and throws nothing', async ()
   expect(await verifyEd25519InPool(publicKeyOf(seed), new Uint8Array(4), signature)).toBe(false);
 });
 
-test('no more than 1,024 prepared keys are kept, and a forgotten one still verifies', () => {
+test('a key that was forgotten for 1,024 others still verifies', () => {
   const seed = new Uint8Array(32).fill(9);
   const message = new Uint8Array(1);
   const signature = signEd25519(seed, message);
@@ -98,7 +97,6 @@ test('no more than 1,024 prepared keys are kept, and a forgotten one still verif
   for (let count = 0; count < 1100; count += 1) {
     verifyEd25519(sha256(Uint8Array.of(count >> 8, count)), message, signature);
   }
-  expect(preparedKeys()).toBe(1024);
   expect(verifies()).toBe(true);
 });
 
