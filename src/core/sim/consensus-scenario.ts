@@ -16,6 +16,7 @@ import { ConsensusChecker } from './consensus-checkers.ts';
 import {
   type ConsensusTools,
   clusterOf,
+  realCrypto,
   type SimCluster,
   type SimCrypto,
   stubCrypto,
@@ -73,7 +74,8 @@ export class ConsensusScenario implements Scenario {
     this.#random = world.random.child('consensus');
     const name = world.random.child('cluster').bytes(16).join();
     this.cluster = clusterOf(world, name, options.custodians);
-    this.#crypto = stubCrypto(name);
+    this.#crypto =
+      options.scheme === 'real' ? realCrypto(name, world, this.cluster) : stubCrypto(name);
     const chainOf = (node: SimNode): Chain | undefined => this.chainOf(node);
     this.clients = new Clients({
       chainOf,

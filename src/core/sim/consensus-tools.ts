@@ -1,5 +1,10 @@
 /** What the nodes of a consensus run know of their cluster, and what each signs with. */
+import { vrfScheme } from '../chain/seeds.ts';
+import { blsScheme } from '../consensus/bls-scheme.ts';
+import { blsPublicKeyOf, blsSecretOf } from '../crypto/bls.ts';
 import { sha256 } from '../crypto/hash.ts';
+import { verifyEd25519 } from '../crypto/sign.ts';
+import { vrfPublicKeyOf } from '../crypto/vrf.ts';
 import type { SimNode } from './node.ts';
 import type { SimRandom } from './random.ts';
 import { type SimKeys, StubKeyring } from './stub-scheme.ts';
@@ -38,6 +43,37 @@ export function clusterOf(world: World, seed: string, custodians: number): SimCl
     custodians: nodeIds.slice(0, custodians).toSorted(),
     members: nodeIds.toSorted(),
     faultyMax: Math.floor((custodians - 1) / 3),
+  };
+}
+
+/** The real keys and functions, for a share of the seeds. */
+export function realCrypto(seed: string, world: World, cluster: SimCluster): SimCrypto {
+  const secretOf = (nodeId: string, purpose: string): Uint8Array =>
+    sha256(Buffer.from(`${seed}/${purpose} ${nodeId}`));
+  const consensusSecretOf = (nodeId: string): Uint8Array =>
+    blsSecretOf(secretOf(nodeId, 'consensus'));
+  const identityKeyOf = (nodeId: string): Uint8Array | undefined =>
+    world.node(nodeId)?.identity.signer.publicKey;
+  const custodians = cluster.custodians.map((nodeId) => ({
+    consensusKey: blsPublicKeyOf(consensusSecretOf(nodeId)),
+    identityKey: identityKeyOf(nodeId)!,
+    vrfKey: vrfPublicKeyOf(secretOf(nodeId, 'vrf')),
+  }));
+  return {
+    keysOf: ({ nodeId, identity }, index) => {
+      const consensusSecret = consensusSecretOf(nodeId);
+      const self = { index, consensusSecret, identity: identity.signer };
+      const vrfSeed = secretOf(nodeId, 'vrf');
+      return {
+        votes: blsScheme({ ...(index < 0 ? {} : { self }), custodians }),
+        seeds: vrfScheme({ self: index < 0 ? undefined : { vrfSeed }, custodians }),
+        signer: identity.signer,
+      };
+    },
+    verifyIdentity: (author, message, signature) => {
+      const key = identityKeyOf(author);
+      return key !== undefined && verifyEd25519(key, message, signature);
+    },
   };
 }
 
