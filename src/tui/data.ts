@@ -3,17 +3,21 @@
  * Pure, and tolerant: an event of a later version that is not known here changes nothing.
  * Knows neither keys nor layout.
  */
+import type { BlockSummary, ConsensusStatus, Who } from '../core/api/contract/consensus.ts';
 import type { ApiEvent, LogLine, Snapshot } from '../core/api/contract/events.ts';
 import type { KbEntry } from '../core/api/contract/kb.ts';
 import type { NodeStatus } from '../core/api/contract/node.ts';
 import type { Peer } from '../core/api/contract/peers.ts';
 
-export type { ApiEvent, KbEntry, LogLine, NodeStatus, Peer };
+export type { ApiEvent, BlockSummary, ConsensusStatus, KbEntry, LogLine, NodeStatus, Peer, Who };
 
 /** A daemon that names more than these is shown in part; the terminal must stay quick. */
 export const PEERS_MAX = 2000;
 export const ENTRIES_MAX = 2000;
 export const LOG_LINES_MAX = 500;
+export const BLOCKS_MAX = 100;
+/** As many as a genesis may have. */
+const CUSTODIANS_MAX = 256;
 
 export interface Data {
   /** `undefined` until the first snapshot. */
@@ -22,11 +26,25 @@ export interface Data {
   readonly peers: ReadonlyMap<string, Peer>;
   /** The paths that changed most recently, by path; not all that exist. */
   readonly entries: ReadonlyMap<string, KbEntry>;
+  /** `undefined` until the node belongs to a cluster. */
+  readonly consensus: ConsensusStatus | undefined;
+  /** In the order in which certificates number them. */
+  readonly custodians: readonly Who[];
+  /** The last final ones by height; the highest last. */
+  readonly blocks: ReadonlyMap<string, BlockSummary>;
   /** The newest last. */
   readonly log: readonly LogLine[];
 }
 
-export const NO_DATA: Data = { node: undefined, peers: new Map(), entries: new Map(), log: [] };
+export const NO_DATA: Data = {
+  node: undefined,
+  peers: new Map(),
+  entries: new Map(),
+  consensus: undefined,
+  custodians: [],
+  blocks: new Map(),
+  log: [],
+};
 
 /** A peer is known by its node id; one that has never answered only by its address. */
 export const peerKey = (peer: { nodeId: string | null; address: string | null }): string =>
@@ -34,54 +52,62 @@ export const peerKey = (peer: { nodeId: string | null; address: string | null })
 
 /** Copies a collection at most once a batch, and only if something changes in it. */
 class Draft {
-  node: NodeStatus | undefined;
-  #peers: ReadonlyMap<string, Peer>;
-  #entries: ReadonlyMap<string, KbEntry>;
-  #log: readonly LogLine[];
+  #now: Data;
   readonly #from: Data;
 
   constructor(from: Data) {
     this.#from = from;
-    this.node = from.node;
-    this.#peers = from.peers;
-    this.#entries = from.entries;
-    this.#log = from.log;
+    this.#now = from;
+  }
+
+  set(change: Partial<Data>): void {
+    this.#now = { ...this.#now, ...change };
   }
 
   get peers(): Map<string, Peer> {
-    if (this.#peers === this.#from.peers) this.#peers = new Map(this.#peers);
-    return this.#peers as Map<string, Peer>;
+    if (this.#now.peers === this.#from.peers) this.set({ peers: new Map(this.#from.peers) });
+    return this.#now.peers as Map<string, Peer>;
   }
 
   get entries(): Map<string, KbEntry> {
-    if (this.#entries === this.#from.entries) this.#entries = new Map(this.#entries);
-    return this.#entries as Map<string, KbEntry>;
+    if (this.#now.entries === this.#from.entries) {
+      this.set({ entries: new Map(this.#from.entries) });
+    }
+    return this.#now.entries as Map<string, KbEntry>;
+  }
+
+  get blocks(): Map<string, BlockSummary> {
+    if (this.#now.blocks === this.#from.blocks) this.set({ blocks: new Map(this.#from.blocks) });
+    return this.#now.blocks as Map<string, BlockSummary>;
   }
 
   get log(): LogLine[] {
-    if (this.#log === this.#from.log) this.#log = [...this.#log];
-    return this.#log as LogLine[];
+    if (this.#now.log === this.#from.log) this.set({ log: [...this.#from.log] });
+    return this.#now.log as LogLine[];
   }
 
   replace(snapshot: Snapshot): void {
-    this.node = snapshot.node;
-    this.#peers = new Map(snapshot.peers.slice(0, PEERS_MAX).map((peer) => [peerKey(peer), peer]));
-    // The snapshot has the newest first, the map keeps the newest last.
-    const newest = snapshot.kb.slice(0, ENTRIES_MAX).toReversed();
-    this.#entries = new Map(newest.map((entry) => [entry.path, entry]));
-    this.#log = snapshot.log.slice(-LOG_LINES_MAX);
+    const { node, peers, kb, consensus, custodians, blocks, log } = snapshot;
+    this.set({
+      node,
+      peers: new Map(peers.slice(0, PEERS_MAX).map((peer) => [peerKey(peer), peer])),
+      // The snapshot has the newest first, the map keeps the newest last.
+      entries: new Map(
+        kb
+          .slice(0, ENTRIES_MAX)
+          .toReversed()
+          .map((entry) => [entry.path, entry]),
+      ),
+      consensus: consensus ?? undefined,
+      custodians: custodians.slice(0, CUSTODIANS_MAX),
+      blocks: new Map(blocks.slice(-BLOCKS_MAX).map((block) => [String(block.height), block])),
+      log: log.slice(-LOG_LINES_MAX),
+    });
   }
 
+  /** The object of before if nothing was set. */
   finish(): Data {
-    const { node } = this;
-    const done = { node, peers: this.#peers, entries: this.#entries, log: this.#log };
-    const from = this.#from;
-    const same =
-      node === from.node &&
-      done.peers === from.peers &&
-      done.entries === from.entries &&
-      done.log === from.log;
-    return same ? from : done;
+    return this.#now;
   }
 }
 
@@ -98,7 +124,7 @@ function apply(draft: Draft, event: ApiEvent): void {
       draft.replace(event);
       break;
     case 'node':
-      draft.node = event.node;
+      draft.set({ node: event.node });
       break;
     case 'peer':
       put(draft.peers, peerKey(event.peer), event.peer, PEERS_MAX);
@@ -112,6 +138,12 @@ function apply(draft: Draft, event: ApiEvent): void {
       break;
     case 'kb':
       put(draft.entries, event.entry.path, event.entry, ENTRIES_MAX);
+      break;
+    case 'consensus':
+      draft.set({ consensus: event.consensus });
+      break;
+    case 'block':
+      put(draft.blocks, String(event.block.height), event.block, BLOCKS_MAX);
       break;
     case 'log':
       draft.log.push(event.line);

@@ -72,7 +72,7 @@ function settled(state: State): State {
   const { list } = pageOf(state.page);
   if (list === undefined) return state;
   const view = state.lists[state.page] ?? initialView(list);
-  const rows = listRows(layoutOf(state).body);
+  const rows = screenful(state);
   return withView(state, settle(list, view, state.shown, { nowMs: state.nowMs, rows }));
 }
 
@@ -129,7 +129,11 @@ const beside = (state: State, by: number): PageId | undefined => {
 const go = (state: State, by: number): State =>
   changeView(state, (view) => move(view, by, state.nowMs));
 
-const screenful = (state: State): number => listRows(layoutOf(state).body);
+/** Rows of the list that are on the screen. */
+function screenful(state: State): number {
+  const { body } = layoutOf(state);
+  return listRows(pageOf(state.page).listRoom?.(state, body) ?? body);
+}
 
 /** What each command does to the state. */
 const COMMANDS: Readonly<Record<Command['do'], (state: State, number: number) => State>> = {

@@ -12,7 +12,7 @@ export interface Size {
 }
 
 /** Pages in the order of their number keys. Later capabilities add theirs at the end. */
-export type PageId = 'overview' | 'peers' | 'kb';
+export type PageId = 'overview' | 'peers' | 'kb' | 'consensus';
 
 /** How one list is filtered, sorted and looked at. */
 export interface ListView {
@@ -90,6 +90,8 @@ export interface Page {
   readonly title: string;
   /** Absent: the page is no list, and has no filter, sort or selection. */
   readonly list?: List;
+  /** What the list has of the body; absent: all of it. */
+  listRoom?(state: State, body: Size): Size;
   /** Rows of the page. The frame cuts what does not fit. */
   body(state: State, size: Size): Line[];
   /** All that is known of one row. */

@@ -2,7 +2,7 @@ import { render } from 'ink-testing-library';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { App } from '../../src/tui/app.tsx';
 import { Store } from '../../src/tui/store.ts';
-import { idOf, NOW_MS, nodeStatus, snapshot } from './fixtures.ts';
+import { block, consensus, idOf, NOW_MS, nodeStatus, snapshot } from './fixtures.ts';
 
 const opened: { unmount: () => void }[] = [];
 afterEach(() => {
@@ -37,6 +37,18 @@ describe('the app', () => {
     await shows('connection refused at /ip4/127.0.0.1/tcp/4004');
     stdin.write('\u001b');
     await vi.waitFor(() => expect(store.state.detail).toBe(false));
+  });
+
+  test('shows who has voted, and the next block when it is final', async () => {
+    const { stdin, store, shows } = await open();
+    stdin.write('4');
+    await shows('away');
+    store.collect({ type: 'consensus', consensus: consensus({ timeouts: [idOf('a')] }) }, NOW_MS);
+    store.collect({ type: 'block', block: block({ height: 43, absent: [idOf('b')] }) }, NOW_MS);
+    store.dispatch({ type: 'tick', nowMs: NOW_MS });
+    await shows('timed out');
+    stdin.write('g\r');
+    await shows('3/4 custodians');
   });
 
   test('moves by arrows', async () => {

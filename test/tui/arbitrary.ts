@@ -2,7 +2,18 @@
 import * as fc from 'fast-check';
 import type { ApiEvent } from '../../src/tui/data.ts';
 import type { Action } from '../../src/tui/state.ts';
-import { entry, idOf, isoBefore, logLine, NOW_MS, nodeStatus, peer, snapshot } from './fixtures.ts';
+import {
+  block,
+  consensus,
+  entry,
+  idOf,
+  isoBefore,
+  logLine,
+  NOW_MS,
+  nodeStatus,
+  peer,
+  snapshot,
+} from './fixtures.ts';
 
 const name = fc.oneof(
   fc.constantFrom('bob', 'carol', '', '\u001b[2J', '山田'),
@@ -39,6 +50,48 @@ const anyEntry = fc
   })
   .map(entry);
 
+const who = fc.record({ nodeId: letter.map(idOf), name: fc.option(name) });
+const ids = fc.array(letter.map(idOf), { maxLength: 6 });
+const anyTime = fc.oneof(fc.nat(100_000).map(isoBefore), name);
+
+const anyConsensus = fc
+  .record({
+    height: fc.nat(50),
+    view: fc.nat(3),
+    viewSince: fc.option(anyTime),
+    lastFinalAt: fc.option(anyTime),
+    leader: fc.option(who),
+    phase: fc.constantFrom('idle', 'propose', 'prepare', 'commit', 'timeout', 'catch-up'),
+    role: fc.constantFrom('custodian', 'agent'),
+    connected: fc.nat(6),
+    doubt: fc.option(name),
+    keyElsewhere: fc.option(name),
+    votes: fc.record({ prepare: ids, commit: ids }),
+    timeouts: ids,
+    missing: fc.array(
+      fc
+        .tuple(who, fc.boolean(), fc.option(anyTime))
+        .map(([one, connected, lastHeardAt]) => ({ ...one, connected, lastHeardAt })),
+      { maxLength: 4 },
+    ),
+    passedOver: fc.array(who, { maxLength: 3 }),
+    behind: fc.nat(3),
+    evidence: fc.nat(2),
+  })
+  .map(consensus);
+
+const anyBlock = fc
+  .record({
+    height: fc.nat(50),
+    time: anyTime,
+    proposer: who,
+    view: fc.nat(2),
+    intents: fc.nat(5000),
+    sizeBytes: figure,
+    absent: ids,
+  })
+  .map(block);
+
 const anyLine = fc.record({ message: name, room: name }).map(logLine);
 
 export const anyChange: fc.Arbitrary<ApiEvent> = fc.oneof(
@@ -46,12 +99,17 @@ export const anyChange: fc.Arbitrary<ApiEvent> = fc.oneof(
   anyPeer.map((one): ApiEvent => ({ type: 'peer', peer: one })),
   anyPeer.map(({ nodeId, address }): ApiEvent => ({ type: 'peer-gone', nodeId, address })),
   anyEntry.map((one): ApiEvent => ({ type: 'kb', entry: one })),
+  anyConsensus.map((one): ApiEvent => ({ type: 'consensus', consensus: one })),
+  anyBlock.map((one): ApiEvent => ({ type: 'block', block: one })),
 );
 
 export const anySnapshot: fc.Arbitrary<ApiEvent> = fc
   .record({
     peers: fc.array(anyPeer, { maxLength: 8 }),
     kb: fc.array(anyEntry, { maxLength: 8 }),
+    consensus: fc.option(anyConsensus),
+    custodians: fc.array(who, { maxLength: 30 }),
+    blocks: fc.array(anyBlock, { maxLength: 8 }),
     log: fc.array(anyLine, { maxLength: 4 }),
   })
   .map(snapshot);
@@ -67,7 +125,7 @@ export const anyEvent: fc.Arbitrary<ApiEvent> = fc.oneof(
   ),
 );
 
-const KEYS = 'j k g G s r y / ? q 1 2 3 9 x 山'.split(' ');
+const KEYS = 'j k g G s r y / ? q 1 2 3 4 9 x 山'.split(' ');
 const NAMED = 'up down left right pageup pagedown home end enter escape tab shift-tab backspace';
 export const anyKey = fc.constantFrom(...KEYS, ' ', ...NAMED.split(' '));
 

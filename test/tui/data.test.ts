@@ -64,7 +64,7 @@ describe('the state that events make', () => {
   });
 
   test('a kind of event that a later aegis sends changes nothing', () => {
-    const later = JSON.parse('{"type":"consensus","height":7}');
+    const later = JSON.parse('{"type":"weather","height":7}');
     expect(reduceEvents(NO_DATA, [later])).toBe(NO_DATA);
   });
 });

@@ -1,7 +1,17 @@
 /** A node with three peers and a few documents, as the event stream tells of them. */
-import type { ApiEvent, KbEntry, LogLine, NodeStatus, Peer } from '../../src/tui/data.ts';
+import type {
+  ApiEvent,
+  BlockSummary,
+  ConsensusStatus,
+  KbEntry,
+  LogLine,
+  NodeStatus,
+  Peer,
+  Who,
+} from '../../src/tui/data.ts';
 import { reduce } from '../../src/tui/state.ts';
 import { initialState, type Size, type State } from '../../src/tui/view.ts';
+import { CUSTODIANS, consensusStatus, hex } from '../core/api/memory-chain.ts';
 
 /** 2026-11-20T12:00:00Z */
 export const NOW_MS = 1_795_176_000_000;
@@ -24,6 +34,7 @@ export const nodeStatus = (change: Partial<NodeStatus> = {}): NodeStatus => ({
   addresses: ['/ip4/127.0.0.1/tcp/4001'],
   peers: { connected: 2, known: 3 },
   kb: { paths: 3, versions: 4, objects: 40, sizeBytes: 21_000_000, underReplicated: 1 },
+  chain: { height: 42, lastFinalAt: isoBefore(3000), behind: 0, isVoting: true, pending: 2 },
   resources: { rssBytes: 98_000_000, heapBytes: 30_000_000, cpuPercent: 2.1, loopLagMsP99: 1.4 },
   ...change,
 });
@@ -80,6 +91,8 @@ export const entry = (change: Partial<KbEntry> = {}): KbEntry => ({
   heads: 1,
   replicas: { wanted: 3, confirmed: 3 },
   local: true,
+  final: true,
+  height: 41,
   ...change,
 });
 
@@ -103,6 +116,8 @@ const ENTRIES: readonly KbEntry[] = [
     heads: 2,
     time: isoBefore(90_000_000),
     local: false,
+    final: false,
+    height: null,
   }),
 ];
 
@@ -114,6 +129,57 @@ export const logLine = (change: Partial<LogLine> = {}): LogLine => ({
   ...change,
 });
 
+const [ALICE, BOB, CAROL, DAVE] = CUSTODIANS as [Who, Who, Who, Who];
+
+/** Height 43 waits for commit votes; dave is away. */
+export const consensus = (change: Partial<ConsensusStatus> = {}): ConsensusStatus =>
+  consensusStatus({
+    height: 42,
+    digest: hex('42'),
+    lastFinalAt: isoBefore(3000),
+    viewSince: isoBefore(40),
+    leader: CAROL,
+    phase: 'commit',
+    timeoutMs: 800,
+    connected: 3,
+    votes: {
+      prepare: [ALICE.nodeId, BOB.nodeId, CAROL.nodeId],
+      commit: [ALICE.nodeId, CAROL.nodeId],
+    },
+    missing: [
+      { ...BOB, connected: true, lastHeardAt: isoBefore(20) },
+      { ...DAVE, connected: false, lastHeardAt: isoBefore(9000) },
+    ],
+    mempool: { intents: 7, sizeBytes: 2100, own: 2 },
+    finalMsP50: 12.3,
+    finalMsP95: 31,
+    ...change,
+  });
+
+export const block = (change: Partial<BlockSummary> = {}): BlockSummary => {
+  const { height = 42 } = change;
+  return {
+    height,
+    digest: hex(String(height)),
+    time: isoBefore(3000 + (42 - height) * 700),
+    proposer: CUSTODIANS[height % 4]!,
+    view: 0,
+    intents: 3,
+    sizeBytes: 1900,
+    signers: 3,
+    absent: [DAVE.nodeId],
+    ...change,
+  };
+};
+
+const BLOCKS: readonly BlockSummary[] = [
+  block({ height: 38, absent: [], signers: 4 }),
+  block({ height: 39 }),
+  block({ height: 40, view: 1 }),
+  block({ height: 41, intents: 120, sizeBytes: 31_000 }),
+  block({ height: 42 }),
+];
+
 export const snapshot = (
   change: Partial<Extract<ApiEvent, { type: 'snapshot' }>> = {},
 ): Extract<ApiEvent, { type: 'snapshot' }> => ({
@@ -123,6 +189,9 @@ export const snapshot = (
   node: nodeStatus(),
   peers: [...PEERS],
   kb: [...ENTRIES],
+  consensus: consensus(),
+  custodians: [...CUSTODIANS],
+  blocks: [...BLOCKS],
   log: [logLine(), logLine({ level: 'warn', room: 'peers', message: 'dave does not answer' })],
   ...change,
 });

@@ -28,6 +28,8 @@ describe.each([
     ['one peer', ['2', 'j', 'j', 'enter']],
     ['knowledge base', ['3']],
     ['one document', ['3', 'j', 'enter']],
+    ['consensus', ['4', 'j']],
+    ['one block', ['4', 'j', 'j', 'enter']],
     ['filter', ['3', '/', 'n', 'o']],
     ['help', ['2', '?']],
   ])('%s', (_, keys) => {
@@ -59,7 +61,7 @@ describe('colour', () => {
 test('ASCII means ASCII, names too', () => {
   const peers = [peer({ name: 'Müller 山田' })];
   const event = snapshot({ peers });
-  for (const page of ['1', '2', '3', '?']) {
+  for (const page of ['1', '2', '3', '4', '?']) {
     const state = press(started({ columns: 100, rows: 30 }, { ascii: true, event }), page);
     // oxlint-disable-next-line no-control-regex -- escape sequences are ASCII as well
     expect(draw(state, { color: true, ascii: true })).toMatch(/^[\u0000-\u007f]*$/);
@@ -80,9 +82,11 @@ test('a name cannot send anything to the terminal', () => {
 test('every height and width from nothing on has a frame of just that size', () => {
   for (let rows = 0; rows < 16; rows += 1) {
     for (const columns of [0, 1, 5, 20, 59, 60]) {
-      const drawn = frame(press(started({ columns, rows }), '2'));
-      expect(drawn.length).toBe(rows);
-      for (const row of drawn) expect(plain(row).length).toBeLessThanOrEqual(columns);
+      for (const page of ['2', '4']) {
+        const drawn = frame(press(started({ columns, rows }), page));
+        expect(drawn.length).toBe(rows);
+        for (const row of drawn) expect(plain(row).length).toBeLessThanOrEqual(columns);
+      }
     }
   }
 });

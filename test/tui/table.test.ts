@@ -1,5 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { blocksTable } from '../../src/tui/panes/blocks.ts';
 import { kbTable } from '../../src/tui/panes/kb.ts';
 import { peersTable } from '../../src/tui/panes/peers.ts';
 import { place } from '../../src/tui/table.ts';
@@ -10,6 +11,7 @@ const total = (placed: ReturnType<typeof place>): number =>
 describe.each([
   ['peers', peersTable.columns],
   ['knowledge base', kbTable.columns],
+  ['blocks', blocksTable.columns],
 ] as const)('the columns of %s', (_, columns) => {
   const titles = (width: number): string[] =>
     place<never>(columns, width).map((one) => one.column.title);

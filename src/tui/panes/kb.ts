@@ -48,6 +48,10 @@ const known: readonly Column<KbEntry>[] = [
   },
 ];
 
+/** The height at which the newest version became final. */
+const finality = ({ final, height }: KbEntry): string =>
+  final ? (height === null ? 'yes' : `at ${height}`) : 'no';
+
 const more: readonly Column<KbEntry>[] = [
   {
     id: 'changed',
@@ -69,11 +73,21 @@ const more: readonly Column<KbEntry>[] = [
     value: (entry) => entry.heads,
   },
   {
+    id: 'final',
+    title: 'FINAL',
+    columns: 8,
+    align: 'right',
+    drop: 4,
+    cell: finality,
+    tone: (entry) => (entry.final ? 'plain' : 'warn'),
+    value: (entry) => (entry.final ? (entry.height ?? 0) : null),
+  },
+  {
     id: 'generation',
     title: 'GEN',
     columns: 5,
     align: 'right',
-    drop: 6,
+    drop: 7,
     cell: (entry) => count(entry.generation),
     value: (entry) => entry.generation,
   },
@@ -81,11 +95,11 @@ const more: readonly Column<KbEntry>[] = [
     id: 'local',
     title: 'HERE',
     columns: 5,
-    drop: 5,
+    drop: 6,
     cell: (entry) => (entry.local ? 'yes' : 'no'),
     value: (entry) => (entry.local ? 'yes' : 'no'),
   },
-  { id: 'author', title: 'AUTHOR', columns: 14, drop: 4, cell: author, value: author },
+  { id: 'author', title: 'AUTHOR', columns: 14, drop: 5, cell: author, value: author },
 ];
 
 export const kbTable: TableSpec<KbEntry> = {
@@ -117,6 +131,7 @@ export const kbPage: Page = {
         ['held here', entry.local ? 'yes' : 'no'],
         ['content', entry.cid],
         ['version', entry.version],
+        ['final', finality(entry), entry.final ? 'plain' : 'warn'],
         ['generation', entry.generation],
         ['heads', entry.heads, entry.heads > 1 ? 'warn' : 'plain'],
         [

@@ -1,6 +1,14 @@
 /** The first page: this node at a glance. A summary, never the only place of a fact. */
 import type { Data, LogLine, NodeStatus } from '../data.ts';
-import { count, latency, percent, rate, size as sizeText, span as spanText } from '../format.ts';
+import {
+  ageMs,
+  count,
+  latency,
+  percent,
+  rate,
+  size as sizeText,
+  span as spanText,
+} from '../format.ts';
 import { BLANK, type Line, line, span, type Tone } from '../line.ts';
 import { sparkline } from '../sparkline.ts';
 import { drawTable, viewOf } from '../table.ts';
@@ -9,8 +17,20 @@ import type { Page, Size, State } from '../view.ts';
 import { type Fact, facts } from './facts.ts';
 import { peersPage, peersTable } from './peers.ts';
 
+/** How far the chain is, and whether this node takes part. */
+function chain({ chain: is }: NodeStatus, state: State): Fact {
+  if (is === null) return ['chain', null];
+  const age = ageMs(is.lastFinalAt, state.nowMs);
+  const parts = [`height ${is.height}`];
+  if (age !== undefined) parts.push(`final ${spanText(age)} ago`);
+  if (is.pending > 0) parts.push(`${is.pending} pending`);
+  if (is.behind > 0) parts.push(`${is.behind} behind`);
+  if (!is.isVoting) parts.push('does not vote');
+  return ['chain', parts.join('  '), is.behind > 0 ? 'warn' : 'plain'];
+}
+
 /** What changes and may need attention; enough for a low terminal, whose header has the rest. */
-function vitals(node: NodeStatus): Fact[] {
+function vitals(node: NodeStatus, state: State): Fact[] {
   const { kb } = node;
   const missing = node.peers.known - node.peers.connected;
   const short = kb.underReplicated;
@@ -20,6 +40,7 @@ function vitals(node: NodeStatus): Fact[] {
       `${node.peers.connected} of ${node.peers.known} connected`,
       missing > 0 ? 'warn' : 'good',
     ],
+    chain(node, state),
     [
       'documents',
       `${count(kb.paths)} paths  ${count(kb.versions)} versions  ` +
@@ -86,7 +107,7 @@ function peers(state: State, size: Size): Line[] {
 
 const PEER_ROWS_MAX = 10;
 /** From this height on nothing has to be left out of the facts. */
-const CALM_ROWS = 9;
+const CALM_ROWS = 10;
 
 export const overviewPage: Page = {
   id: 'overview',
@@ -96,8 +117,8 @@ export const overviewPage: Page = {
     if (node === undefined) return [line('waiting for the daemon', 'faint')];
     const all =
       size.rows < CALM_ROWS
-        ? [...vitals(node), ...identity(node, state)]
-        : [...identity(node, state), ...vitals(node)];
+        ? [...vitals(node, state), ...identity(node, state)]
+        : [...identity(node, state), ...vitals(node, state)];
     const top = facts(all, size.columns);
     const left = size.rows - top.length;
     if (left >= 6) top.push(BLANK, ...charts(state, size.columns));
