@@ -45,6 +45,56 @@ describe('SimDisk', () => {
     expect(disk.hasRoot('r')).toBe(false);
   });
 
+  it('may have written in a crash what it did not report', () => {
+    disk.commit([entry('a', 1)], () => expect.unreachable());
+    disk.commit([entry('b', 1)], () => expect.unreachable());
+    expect(disk.isWriting).toBe(true);
+    disk.crash('landed');
+    clock.runUntil(instant(1000));
+    expect(disk.scan('t').map(({ key }) => key)).toEqual(['a']);
+    disk.commit([entry('c', 1)], () => expect.unreachable());
+    disk.crash('torn');
+    clock.runUntil(instant(2000));
+    expect(disk.has('t', 'c')).toBe(false);
+  });
+
+  it('refuses commits while it is full, and one that fails to sync', () => {
+    const told: (string | undefined)[] = [];
+    const commit = (key: string): void => {
+      disk.commit([entry(key, 1)], (fault) => told.push(fault));
+      clock.runUntil(instant(clock.now() + 100));
+    };
+    disk.isFull = true;
+    commit('a');
+    disk.isFull = false;
+    commit('b');
+    disk.failsToSync = true;
+    commit('c');
+    commit('d');
+    expect(told).toEqual(['full', undefined, 'sync', undefined]);
+    expect(disk.scan('t').map(({ key }) => key)).toEqual(['b', 'd']);
+  });
+
+  it('goes back to what it held some transactions ago, and is in doubt then', () => {
+    const options = { minMs: 1, maxMs: 20, keepsHistory: true };
+    disk = new SimDisk(options, { clock, random: new SimRandom('disk') });
+    for (let i = 0; i < 5; i += 1) disk.commit([entry('k', i), entry(`${i}`, i)], () => {});
+    disk.commit([entry('0'), entry('k')], () => {});
+    clock.runUntil(instant(1000));
+    expect(disk.transactions).toBe(6);
+    expect(disk.isDoubtful).toBe(false);
+    disk.goBack(3);
+    expect(disk.isDoubtful).toBe(true);
+    expect(disk.scan('t').map(({ key, value }) => [key, value[0]])).toEqual([
+      ['0', 0],
+      ['1', 1],
+      ['2', 2],
+      ['k', 2],
+    ]);
+    expect(disk.get('t', 'k')).toEqual(Uint8Array.of(2));
+    expect(disk.transactions).toBe(3);
+  });
+
   it('is empty after it was lost', () => {
     disk.commit([entry('a', 1)], () => {});
     disk.putRoot('r', () => {});
