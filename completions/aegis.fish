@@ -39,7 +39,7 @@ complete -c aegis -f -n '__aegis_at' -a 'intent' -d 'Ask the custodians for chan
 complete -c aegis -f -n '__aegis_at' -a 'kb' -d 'Keep documents: put, get, list, and see where they are'
 complete -c aegis -f -n '__aegis_at' -a 'keygen' -d 'Make one key in one encrypted file'
 complete -c aegis -f -n '__aegis_at' -a 'keys' -d 'See and look after the keys of this node'
-complete -c aegis -f -n '__aegis_at' -a 'monitor' -d 'Watch the node live: overview, peers and knowledge base'
+complete -c aegis -f -n '__aegis_at' -a 'monitor' -d 'Watch the node live: overview, peers, knowledge base and consensus'
 complete -c aegis -f -n '__aegis_at' -a 'node' -d 'Start, stop and watch the daemon of this home'
 complete -c aegis -f -n '__aegis_at' -a 'peers' -d 'See and change which nodes this one talks to'
 complete -c aegis -f -n '__aegis_at' -a 'quickstart' -d 'Run a cluster of four nodes and share documents in it'

@@ -1,6 +1,5 @@
 /** Intents on the command line: from flags or from NDJSON, and what their end means to a script. */
 import { createReadStream } from 'node:fs';
-import { stdin } from 'node:process';
 import { splitLines } from '../core/api/client/lines.ts';
 import type { BodyInput } from '../core/api/contract/endpoints.ts';
 import type { IntentFate } from '../core/api/contract/intents.ts';
@@ -65,7 +64,7 @@ function parseIntent(text: string, count: number): WantedIntent {
 }
 
 async function* linesOf(file: string): AsyncGenerator<string, void> {
-  const source = file === '-' ? stdin : createReadStream(file);
+  const source = file === '-' ? process.stdin : createReadStream(file);
   try {
     yield* splitLines(ended(source as AsyncIterable<Uint8Array>), LINE_BYTES_MAX);
   } catch (error) {

@@ -34,10 +34,22 @@ test('flags, arguments, choices and defaults work in the bundle', async () => {
   expect((await aegis(['version', '--timeout=5s', '-qv'])).exit).toBe(0);
 });
 
-test('a short command loads neither a network nor a schema library', async () => {
+test('a short command loads nothing from node_modules', async () => {
   const trace = { NODE_OPTIONS: '--trace-require-module=no-node-modules' };
   expect((await aegis(['version'], { env: trace })).exit).toBe(0);
-  const loaded = (await aegis(['version', '--json'], { env: { NODE_DEBUG: 'esm' } })).stderr;
+});
+
+test.each([
+  ['version', '--json'],
+  ['node', 'status'],
+  ['kb', 'ls'],
+  ['consensus', 'status', '--why'],
+  ['consensus', 'block', '1'],
+  ['intent', 'list'],
+  ['intent', 'submit', 'path', 'version'],
+])('aegis %s %s loads neither a network nor a schema library', async (...args) => {
+  const options = { env: { NODE_DEBUG: 'esm', AEGIS_HOME: '/nonexistent' } };
+  const loaded = (await aegis(args, options)).stderr;
   const chunks = new Set(loaded.match(/dist\/[\w./-]+\.js/g));
   expect(chunks.size).toBeGreaterThan(2);
   const sizes = [...chunks].map((file) => readFileSync(file).length);

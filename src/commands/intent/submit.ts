@@ -83,8 +83,13 @@ export default class IntentSubmit extends BaseCommand<typeof IntentSubmit, Submi
       const body = { intents, wait, timeoutMs };
       fates.push(...(await client.call('intents.submit', { body, signal })).intents);
     }
-    this.#conclude(fates);
     return { schema: 'aegis.intents.submit/1', intents: fates, wait };
+  }
+
+  override async run(): Promise<Submitted> {
+    const submitted = await super.run();
+    this.#conclude(submitted.intents);
+    return submitted;
   }
 
   #batches(): AsyncIterable<WantedIntent[]> | Iterable<WantedIntent[]> {
