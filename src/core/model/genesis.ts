@@ -128,7 +128,9 @@ export function createGenesis(fields: {
 
 function checkCounts(custodians: number, agents: number): void {
   if (custodians < 1 || custodians > CUSTODIANS_MAX) {
-    throw new AegisError('BAD_REQUEST', `a cluster has 1 to ${CUSTODIANS_MAX} custodians`);
+    throw new AegisError('BAD_REQUEST', `a cluster has 1 to ${CUSTODIANS_MAX} custodians`, {
+      hint: 'Bundles are of custodians unless they were made with --role agent.',
+    });
   }
   if (agents > AGENTS_MAX) {
     throw new AegisError('BAD_REQUEST', `a cluster has at most ${AGENTS_MAX} agents`);
