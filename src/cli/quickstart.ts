@@ -13,6 +13,7 @@ import { MIB } from '../core/units.ts';
 import { VERSION } from './version.ts';
 
 export type Step = QuickstartResult['steps'][number];
+type FinalBlock = QuickstartResult['blocks'][number];
 /** What has happened, as `--json` prints it. */
 export type Story = Omit<QuickstartResult, 'schema' | 'kept'>;
 
@@ -34,6 +35,7 @@ export class Quickstart {
   readonly #options: StoryOptions;
   readonly #devnet: Devnet;
   readonly #steps: Step[] = [];
+  readonly #blocks: FinalBlock[] = [];
 
   private constructor(options: StoryOptions, devnet: Devnet) {
     this.#options = options;
@@ -66,7 +68,7 @@ export class Quickstart {
       return { name, nodeId, pid: pid!, home };
     });
     const durationMs = Math.round(performance.now() - begun);
-    return { nodes, steps: this.#steps, files, sizeBytes, durationMs };
+    return { nodes, steps: this.#steps, blocks: this.#blocks, files, sizeBytes, durationMs };
   }
 
   /** Stops every daemon. */
@@ -75,7 +77,8 @@ export class Quickstart {
   }
 
   async #startAll(): Promise<void> {
-    await this.#step('Four nodes, four processes, four homes', 'aegis devnet up', async () => {
+    const title = 'Four custodians, four processes, four homes';
+    await this.#step(title, 'aegis devnet up', async () => {
       await this.#devnet.up(this.#options.signal);
       await Promise.all(
         this.#devnet.nodes.map((_, i) => this.#aegis(i + 1, 'node', 'wait', '--for', 'peers=3')),
@@ -91,7 +94,11 @@ export class Quickstart {
     await this.#step('A directory goes in on node 1', command, async () => {
       const put = await this.#aegis(1, 'kb', 'put', dir, '--path', 'library');
       const { confirmed } = put['replicas'] as { confirmed: number };
-      return `text, JSON and a 20 MiB binary: ${String(put['cid'])}, durable on ${confirmed} nodes`;
+      const block = await this.#finalBlock(put);
+      return (
+        `text, JSON and a 20 MiB binary: ${String(put['cid'])}, durable on ${confirmed} nodes\n` +
+        `${signedText(block)}: no other content can be final there`
+      );
     });
     return { files: sizes.length, sizeBytes: sizes.reduce((sum, size) => sum + size, 0) };
   }
@@ -112,28 +119,61 @@ export class Quickstart {
     const note = join(this.#documents, 'note.md');
     await writeFile(note, `# Written while node 2 was dead\n\n${new Date().toISOString()}\n`);
     const killed = 'aegis devnet kill 2; aegis --home node1 kb put note.md';
-    await this.#step('Node 2 is killed; the others go on', killed, async () => {
-      await this.#devnet.kill('node2');
-      await this.#aegis(1, 'kb', 'put', note, '--path', 'note.md');
-      await this.#until(4, (entry) => entry !== undefined, 'kb', 'stat', 'note.md');
-      const copy = join(this.#documents, 'note-from-4.md');
-      await this.#aegis(4, 'kb', 'get', 'note.md', '-o', copy);
-      if (!(await readFile(copy)).equals(await readFile(note))) throw differs('note.md');
-      return 'a note was written on node 1 and read on node 4 meanwhile';
-    });
-    await this.#step('Node 2 comes back', 'aegis devnet resume 2', async () => {
+    const last = await this.#step(
+      'Node 2 is killed; three are enough to go on',
+      killed,
+      async () => {
+        await this.#devnet.kill('node2');
+        const put = await this.#aegis(1, 'kb', 'put', note, '--path', 'note.md');
+        const block = await this.#finalBlock(put);
+        if (block.signers.includes('node2')) throw new AegisError('BUG', 'a dead node has signed');
+        await this.#until(4, (entry) => entry !== undefined, 'kb', 'stat', 'note.md');
+        const copy = join(this.#documents, 'note-from-4.md');
+        await this.#aegis(4, 'kb', 'get', 'note.md', '-o', copy);
+        if (!(await readFile(copy)).equals(await readFile(note))) throw differs('note.md');
+        return [`a note was read on node 4 meanwhile, ${signedText(block)}, not by node2`, block];
+      },
+    );
+    const back = `aegis devnet resume 2; aegis --home node2 node wait --for height=${last.height}`;
+    await this.#step('Node 2 comes back', back, async () => {
       await this.#devnet.resume('node2');
+      await this.#aegis(2, 'node', 'wait', '--for', `height=${last.height}`);
+      const { digest } = await this.#aegis(2, 'consensus', 'block', String(last.height));
+      if (digest !== last.digest) throw differs(`the block at height ${last.height}`);
       await this.#until(2, (entry) => entry?.['local'] === true, 'kb', 'stat', 'note.md');
-      return 'it reconnected by itself and holds what it missed';
+      return `it holds what it missed: the same block at height ${last.height}, and the note`;
     });
   }
 
-  async #step(title: string, command: string, work: () => Promise<string>): Promise<void> {
+  /** The block that made a version final, as node 1 has it. */
+  async #finalBlock(put: Record<string, unknown>): Promise<FinalBlock> {
+    const { height } = put as { height: number };
+    const block = await this.#aegis(1, 'consensus', 'block', String(height));
+    const { signers } = block['certificate'] as { signers: { nodeId: string }[] };
+    const signed = new Set(signers.map(({ nodeId }) => nodeId));
+    const namesOf = (isSigner: boolean): string[] =>
+      this.#devnet.nodes
+        .filter(({ nodeId }) => signed.has(nodeId) === isSigner)
+        .map(({ name }) => name);
+    const digest = String(block['digest']);
+    const final = { height, digest, signers: namesOf(true), absent: namesOf(false) };
+    this.#blocks.push(final);
+    return final;
+  }
+
+  /** `work` returns what the step says, or that and what later steps need. */
+  async #step<T = undefined>(
+    title: string,
+    command: string,
+    work: () => Promise<string | [says: string, result: T]>,
+  ): Promise<T> {
     const begun = performance.now();
-    const says = await work();
+    const done = await work();
+    const [says, result] = typeof done === 'string' ? [done, undefined as T] : done;
     const step = { title, command, durationMs: Math.round(performance.now() - begun), says };
     this.#steps.push(step);
     this.#options.tell(step);
+    return result;
   }
 
   /** Repeats a question until the answer is right: others learn of a version a moment later. */
@@ -181,6 +221,13 @@ export class Quickstart {
     }
     return reply;
   }
+}
+
+/** `final at height 1, signed by node1, node3 and node4 (3 of 4)` */
+function signedText({ height, signers, absent }: FinalBlock): string {
+  const names = `${signers.slice(0, -1).join(', ')} and ${signers.at(-1) ?? ''}`;
+  const all = signers.length + absent.length;
+  return `final at height ${height}, signed by ${names} (${signers.length} of ${all})`;
 }
 
 /** A small directory with a text, a JSON file and a binary. Returns the sizes. */

@@ -9,11 +9,13 @@ export default class QuickstartCommand extends BaseCommand<
   typeof QuickstartCommand,
   QuickstartResult
 > {
-  static override readonly summary = 'Run a cluster of four nodes and share documents in it.';
+  static override readonly summary = 'Run a cluster of four nodes and let it agree on documents.';
   static override readonly description =
-    'Starts four daemons on this machine in a temporary home, puts a directory on one node, ' +
-    'reads it on another and compares every byte, kills a node and brings it back. Then it stops ' +
-    'everything and removes the temporary home, also after Ctrl-C. Nothing leaves this machine.';
+    'Starts four daemons on this machine in a temporary home, puts a directory on one node, shows ' +
+    'who signed the block that made it final, reads it on another node and compares every byte, ' +
+    'kills a node, goes on deciding with the other three, and brings it back to the same height. ' +
+    'Then it stops everything and removes the temporary home, also after Ctrl-C. Nothing leaves ' +
+    'this machine.';
   static override readonly examples = [
     { description: 'See it work', command: '<%= config.bin %> quickstart' },
     {
@@ -79,5 +81,5 @@ export default class QuickstartCommand extends BaseCommand<
 }
 
 function stepText({ title, command, durationMs, says }: Step): string {
-  return `\n${title} (${span(durationMs)})\n  $ ${command}\n  ${says}`;
+  return `\n${title} (${span(durationMs)})\n  $ ${command}\n  ${says.replaceAll('\n', '\n  ')}`;
 }

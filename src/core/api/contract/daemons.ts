@@ -1,6 +1,6 @@
 /** What the commands print that start daemons: `node start`, `devnet`, `quickstart`. */
 import * as v from 'valibot';
-import { address, bytes, count, ms, nodeId, word } from './values.ts';
+import { address, bytes, count, digest, ms, nodeId, word } from './values.ts';
 
 const ready = {
   nodeId,
@@ -120,6 +120,16 @@ export const quickstartResult = v.object({
   schema: v.literal('aegis.quickstart/1'),
   nodes: v.array(v.object({ name: word, nodeId, pid: count, home: word })),
   steps: v.array(step),
+  /** Those in which the documents became final. */
+  blocks: v.array(
+    v.object({
+      height: count,
+      digest,
+      /** Names of the custodians in the certificate, and of the others. */
+      signers: v.array(word),
+      absent: v.array(word),
+    }),
+  ),
   files: count,
   sizeBytes: bytes,
   durationMs: ms,
