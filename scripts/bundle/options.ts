@@ -7,7 +7,10 @@ import { leanOclif } from './oclif.ts';
 const ROOT = dirname(dirname(import.meta.dirname));
 const commands = globSync('src/commands/**/*.ts', { cwd: ROOT });
 /** Threads load a file of their own. */
-const workers = { 'storage-worker': 'src/core/storage/worker.ts' };
+const workers = {
+  'storage-worker': 'src/core/storage/worker.ts',
+  'sim-worker': 'src/core/sim/campaign-worker.ts',
+};
 
 const START = new RegExp(
   [
