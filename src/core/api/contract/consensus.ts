@@ -117,7 +117,7 @@ const summary = {
 export const blockSummarySchema = v.object(summary);
 export type BlockSummary = v.InferOutput<typeof blockSummarySchema>;
 
-const BLOCKS_LIMIT_MAX = 1000;
+const BLOCKS_LIMIT_MAX = 200;
 export const consensusBlocks = endpoint('consensus.blocks', {
   query: {
     /** The highest to show. Default: the last final one. */
