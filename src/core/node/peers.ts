@@ -33,6 +33,7 @@ const DIAL_TIMEOUT_MS = 10_000;
 
 export class Peers {
   readonly #deps: PeersDeps;
+  #isolated: ReadonlySet<string> = new Set();
   #refused: { address: string; error: AegisError } | undefined;
 
   constructor(deps: PeersDeps) {
@@ -93,6 +94,17 @@ export class Peers {
     // Addresses of a peer that was removed before are still known, and dialled no more.
     const removed = status === undefined || status.state === 'removed' ? [] : status.addresses;
     return { nodeId: peer.nodeId, removed: [...removed], disconnected };
+  }
+
+  /** Those that are let in again are dialled at once, whatever their pause was. */
+  async isolate({ nodeIds }: Body<'peers.isolate'>): Promise<Result<'peers.isolate'>> {
+    const before = this.#isolated;
+    this.#isolated = new Set(nodeIds);
+    const disconnected = await this.#deps.host.isolate(this.#isolated);
+    for (const nodeId of before) {
+      if (!this.#isolated.has(nodeId)) this.#deps.submit({ type: 'retry', nodeId });
+    }
+    return { nodeIds: [...this.#isolated], disconnected };
   }
 
   async ping(
@@ -165,6 +177,9 @@ export class Peers {
     if (peer.nextDialAt !== null) reasons.push(`the next dial is at ${peer.nextDialAt}`);
     if (peer.state === 'unknown') {
       reasons.push('no address is known, or it was removed with aegis peers remove');
+    }
+    if (peer.nodeId !== null && this.#isolated.has(peer.nodeId)) {
+      reasons.unshift('this node keeps itself apart from it, until aegis devnet heal or a restart');
     }
     if (this.#refused !== undefined && this.#refused.address === peer.address) {
       reasons.push(this.#refused.error.message);
