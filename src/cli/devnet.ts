@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { Args } from '@oclif/core';
 import type { HomePaths } from '../core/config/home.ts';
+import { quorumOf } from '../core/consensus/quorum.ts';
 import type { Devnet, DevnetOptions, DevnetStatus } from '../core/node/devnet.ts';
 import { table } from './format.ts';
 import { VERSION } from './version.ts';
@@ -47,7 +48,7 @@ const groupOf =
 /** What the groups mean for agreement: a decision takes n - f of n custodians. */
 export function verdictOn(groups: Groups): string {
   const custodians = groups.flat().length;
-  const quorum = custodians - Math.floor((custodians - 1) / 3);
+  const quorum = quorumOf(custodians);
   const able = groups.find((group) => group.length >= quorum);
   return able === undefined
     ? `No group has the ${quorum} nodes that a decision takes: nothing becomes final until it heals.`
