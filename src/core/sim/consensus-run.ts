@@ -1,5 +1,6 @@
 /** One seed of consensus: draws what is not given from the seed, runs it, and says what happened. */
 import { MINUTE, SECOND } from '../units.ts';
+import { byzantineRun } from './byzantine/run.ts';
 import { type ConsensusOptions, ConsensusScenario } from './consensus-scenario.ts';
 import type { FaultKind } from './faults.ts';
 import { LATENCIES, type LatencyName, PROFILES } from './latency.ts';
@@ -17,6 +18,8 @@ export interface RunOptions {
   /** Signatures that are worth something outside of the run, too. */
   readonly isReal?: boolean;
   readonly fanout?: 'all' | 'leader';
+  /** A behaviour of custodians that do not follow the rules, or `all`. */
+  readonly byzantine?: string;
   readonly wrap?: ConsensusOptions['wrap'];
   readonly isHasty?: boolean;
   /** @default false */
@@ -89,12 +92,14 @@ export function runConsensus(options: RunOptions): RunReport {
   let scenario: ConsensusScenario | undefined;
   const make = (world: World): ConsensusScenario => {
     const scheme = isReal ? 'real' : 'stub';
-    const { wrap } = options;
+    const { byzantine } = options;
+    const run = byzantine === undefined ? options : byzantineRun(byzantine, options.seed);
     scenario = new ConsensusScenario(world, {
       custodians,
       fanout,
       scheme,
-      ...(wrap === undefined ? {} : { wrap }),
+      ...(run.wrap === undefined ? {} : { wrap: run.wrap }),
+      ...('checkers' in run ? { checkers: run.checkers } : {}),
     });
     return scenario;
   };

@@ -4,11 +4,19 @@
  */
 import { Chain } from '../chain/chain.ts';
 import { CHAIN_PROTOCOL, openMessage } from '../chain/messages.ts';
+import {
+  blockKey,
+  heightKey,
+  RECOVERY_TABLES,
+  readChainRow,
+  TABLES,
+  undecidedFrom,
+} from '../chain/rows.ts';
 import type { ChainInput, ChainOutcome, FinalBlock } from '../chain/types.ts';
+import { EVIDENCE_TABLE, REPLICA_TABLE } from '../consensus/journal.ts';
 import { CONSENSUS_PROTOCOL } from '../consensus/messages.ts';
 import { AegisError } from '../errors.ts';
 import type { Envelope, Machine, Outcome } from '../machine.ts';
-import { decode } from '../model/cbor.ts';
 import { verified } from '../units.ts';
 import { Clients } from './clients.ts';
 import { connectorTie } from './connector.ts';
@@ -28,9 +36,6 @@ import { type Checker, type Scenario, SimFailure, type Tie } from './scenario.ts
 import type { World } from './world.ts';
 
 const TIE = 'chain';
-const ROW_BYTES_MAX = 4096;
-/** Tables that the chain recovers from. */
-const TABLES = /^(chain|consensus)\//;
 
 export interface ConsensusOptions {
   /** The first so many of the nodes of the world; the others are agents. */
@@ -41,6 +46,8 @@ export interface ConsensusOptions {
   readonly epochHeights?: number;
   /** @default 'stub' */
   readonly scheme?: 'stub' | 'real';
+  /** Beside those of the scenario. */
+  readonly checkers?: readonly Checker[];
   /**
    * Called at each start of a node; another machine than the given one makes the node Byzantine
    * for the checkers, for good, and one of the f that may be faulty.
@@ -62,6 +69,7 @@ export class ConsensusScenario implements Scenario {
   readonly cluster: SimCluster;
   readonly clients: Clients;
   readonly checker: ConsensusChecker;
+  readonly #checkers: readonly Checker[];
   readonly #crypto: SimCrypto;
   readonly #random: SimRandom;
   readonly #tools = new Map<string, ConsensusTools>();
@@ -89,10 +97,11 @@ export class ConsensusScenario implements Scenario {
       isByzantine: (nodeId) => this.#byzantine.has(nodeId),
       verifier: this.#crypto.keysOf(world.nodes[0]!, -1).votes,
     });
+    this.#checkers = [this.checker, ...(options.checkers ?? [])];
   }
 
   get checkers(): readonly Checker[] {
-    return [this.checker];
+    return this.#checkers;
   }
 
   /** The chain of the present run of a node. */
@@ -187,10 +196,11 @@ export class ConsensusScenario implements Scenario {
     const { clusterId, members } = cluster;
     const { fanout, epochHeights } = this.options;
     const custodians = cluster.custodians.map((custodian) => ({ nodeId: custodian }));
-    const rows = disk
-      .tables()
-      .filter((table) => TABLES.test(table))
-      .flatMap((table) => disk.scan(table));
+    const first = undecidedFrom(disk.scan(TABLES.meta));
+    const rows = [
+      ...[...RECOVERY_TABLES, REPLICA_TABLE, EVIDENCE_TABLE].flatMap((table) => disk.scan(table)),
+      ...disk.scan(TABLES.blocks).filter(({ key }) => key >= first),
+    ];
     return Chain.recover(
       { clusterId, custodians, members, self: nodeId, fanout, epochHeights: epochHeights ?? 8 },
       { scheme: keys.votes, seeds: keys.seeds },
@@ -237,15 +247,10 @@ export class ConsensusScenario implements Scenario {
 function finalBlocks({ disk }: SimNode, from: number, upTo: number): FinalBlock[] {
   const blocks: FinalBlock[] = [];
   for (let height = from; height <= upTo; height += 1) {
-    const key = String(height).padStart(12, '0');
-    const row = disk.get('chain/chain', key);
+    const row = disk.get(TABLES.chain, heightKey(height));
     if (row === undefined) break;
-    const { digest, certificate } = decode(row, { maxBytes: ROW_BYTES_MAX }) as {
-      readonly digest: Uint8Array | string;
-      readonly certificate: Uint8Array;
-    };
-    const name = typeof digest === 'string' ? digest : Buffer.from(digest).toString('hex');
-    const block = disk.get('chain/blocks', `${key}/${name}`);
+    const { digest, certificate } = readChainRow(row);
+    const block = disk.get(TABLES.blocks, blockKey(height, digest));
     if (block === undefined) break;
     blocks.push({ block, certificate });
   }

@@ -5,6 +5,7 @@
  * refs are those that the simulator computes for itself.
  */
 import type { Chain } from '../chain/chain.ts';
+import { blockKey, heightKey, readChainRow, TABLES } from '../chain/rows.ts';
 import type { Finalised } from '../chain/types.ts';
 import {
   decodeCertificate,
@@ -14,7 +15,6 @@ import {
 import type { VoteScheme } from '../consensus/scheme.ts';
 import type { Certificate } from '../consensus/types.ts';
 import { type Block, openBlock } from '../model/block.ts';
-import { decode } from '../model/cbor.ts';
 import { type Intent, readIntent } from '../model/intent.ts';
 import type { SimCluster } from './consensus-tools.ts';
 import type { SimNode } from './node.ts';
@@ -36,7 +36,6 @@ interface Decided {
 }
 
 const NO_DIGEST = '0'.repeat(64);
-const ROW_BYTES_MAX = 4096;
 
 export class LedgerChecker {
   readonly #context: LedgerContext;
@@ -90,9 +89,9 @@ export class LedgerChecker {
   }
 
   #kept(node: SimNode, height: number): Certificate {
-    const row = node.disk.get('chain/chain', heightKey(height));
+    const row = node.disk.get(TABLES.chain, heightKey(height));
     if (row === undefined) fail('durability', node, `holds ${height} and keeps no certificate`);
-    return certificateOf(row);
+    return decodeCertificate(readChainRow(row).certificate);
   }
 
   #agree(node: SimNode, height: number, digest: string): void {
@@ -125,7 +124,7 @@ export class LedgerChecker {
 
   /** All that a node holds, at the end. */
   onSettled(node: SimNode, chain: Chain): void {
-    const rows = node.disk.scan('chain/chain');
+    const rows = node.disk.scan(TABLES.chain);
     if (rows.length !== this.#chain.length) {
       fail('finality', node, `keeps ${rows.length} final blocks of ${this.#chain.length}`);
     }
@@ -134,7 +133,7 @@ export class LedgerChecker {
       const kept = this.#kept(node, height);
       this.#agree(node, height, kept.digest);
       this.#checkCertificate(node, kept, height, digest);
-      if (!node.disk.has('chain/blocks', `${heightKey(height)}/${digest}`)) {
+      if (!node.disk.has(TABLES.blocks, blockKey(height, digest))) {
         fail('finality', node, `has lost block ${height}`);
       }
     }
@@ -147,7 +146,7 @@ export class LedgerChecker {
   }
 
   #append(node: SimNode, height: number, digest: string): void {
-    const bytes = node.disk.get('chain/blocks', `${heightKey(height)}/${digest}`);
+    const bytes = node.disk.get(TABLES.blocks, blockKey(height, digest));
     if (bytes === undefined) fail('durability', node, `tells ${height} and does not hold it`);
     const block = openBlock(bytes);
     const { header } = block;
@@ -216,16 +215,8 @@ export class LedgerChecker {
   }
 }
 
-/** Of a row of `chain/chain`. */
-function certificateOf(row: Uint8Array): Certificate {
-  const value = decode(row, { maxBytes: ROW_BYTES_MAX }) as { readonly certificate: Uint8Array };
-  return decodeCertificate(value.certificate);
-}
-
 const receiptsText = (receipts: Finalised['receipts']): string =>
   receipts.map(({ id, result }) => `${id} ${result !== 'refused'}`).join(',');
-
-const heightKey = (height: number): string => String(height).padStart(12, '0');
 
 function fail(checker: string, node: SimNode, what: string): never {
   throw new SimFailure(`${checker}: ${node.options.name} ${what}`);

@@ -5,10 +5,7 @@ import type { RunOptions } from './consensus-run.ts';
 import { CONSENSUS_FAULTS, type FaultKind } from './faults.ts';
 import { LATENCIES, type LatencyName } from './latency.ts';
 
-/** Of a Byzantine behaviour, by name; the owner of the run finds it again. */
-export interface Replay extends Omit<RunOptions, 'wrap'> {
-  readonly byzantine?: string;
-}
+export type Replay = Omit<RunOptions, 'wrap'>;
 
 /** For example `17:nodes=4:latency=tor:duration=60:faults=crash+loss:byzantine=all:real`. */
 export function replayText(run: Replay): string {

@@ -2,9 +2,13 @@
  * The wire: no node that follows the rules signs two messages for one slot, across crashes and
  * losses of its disk, and what it signed was durable before it left (P6, D1).
  */
+import { blockKey, TABLES } from '../chain/rows.ts';
+import { REPLICA_TABLE, readRows } from '../consensus/journal.ts';
 import { CONSENSUS_PROTOCOL, type ConsensusMessage, decodeMessage } from '../consensus/messages.ts';
+import type { Slot } from '../consensus/pen.ts';
 import type { VoteScheme } from '../consensus/scheme.ts';
 import { digestMessage, timeoutMessage } from '../consensus/signed-bytes.ts';
+import type { Evidence } from '../consensus/types.ts';
 import type { Envelope } from '../machine.ts';
 import type { SimCluster } from './consensus-tools.ts';
 import type { SimNode } from './node.ts';
@@ -18,10 +22,20 @@ interface WireContext {
 
 /** One thing that a node has signed. */
 interface Signed {
-  /** Kind, height and view. */
-  readonly slot: string;
+  readonly kind: Evidence['kind'];
+  readonly height: number;
+  readonly view: number;
   /** What it says there. */
   readonly says: string;
+}
+
+const highText = (highView: number | undefined): string => `high ${highView ?? 'none'}`;
+
+/** What a durable slot holds of one kind, in the words of `Signed`. */
+function saysOf({ proposal, shares }: Slot, kind: Signed['kind']): string | undefined {
+  if (kind === 'proposal') return proposal?.digest;
+  const share = shares[kind];
+  return kind === 'timeout' ? share && highText(share.highView) : share?.digest;
 }
 
 export class WireChecker implements Checker {
@@ -43,14 +57,28 @@ export class WireChecker implements Checker {
     this.#last.set(nodeId, body);
     const signed = this.#signedBy(nodeId, decodeMessage(body));
     if (signed === undefined) return;
-    const name = `${nodeId} ${signed.slot}`;
+    this.#checkDurable(node, signed);
+    const slot = `${signed.kind} ${signed.height}/${signed.view}`;
+    const name = `${nodeId} ${slot}`;
     const before = this.#slots.get(name);
     if (before === signed.says) return;
     if (before !== undefined) {
-      const { slot, says } = signed;
+      const { says } = signed;
       throw new SimFailure(`wire: ${node.options.name} signs ${says} after ${before} in ${slot}`);
     }
     this.#slots.set(name, signed.says);
+  }
+
+  /** D1: what has been signed, or that the slot is past, and the block that a vote is for. */
+  #checkDurable({ disk, options }: SimNode, { kind, height, view, says }: Signed): void {
+    const { slot } = readRows(disk.scan(REPLICA_TABLE));
+    const isPast = slot !== undefined && (slot.height - height || slot.view - view) > 0;
+    if (isPast) return;
+    const kept = slot?.height === height && slot.view === view ? saysOf(slot, kind) : undefined;
+    const hasBlock = kind !== 'prepare' || disk.has(TABLES.blocks, blockKey(height, says));
+    if (kept === says && hasBlock) return;
+    const what = `${kind} of ${says} at ${height}/${view}`;
+    throw new SimFailure(`durability: ${options.name} sends its ${what} before it is durable`);
   }
 
   /** What the sender has signed in this message; messages of others may be passed on. */
@@ -63,21 +91,21 @@ export class WireChecker implements Checker {
         const bytes = digestMessage(cluster.clusterId, 'proposal', height, view, digest);
         if (!verifier.verifyProposal(index, bytes, signature)) return undefined;
         this.counts.proposals += 1;
-        return { slot: `proposal ${height}/${view}`, says: digest };
+        return { kind: 'proposal', height, view, says: digest };
       }
       case 'vote': {
         const { phase, height, view, digest, signature } = message;
         const bytes = digestMessage(cluster.clusterId, phase, height, view, digest);
         if (!verifier.verify(index, bytes, signature)) return undefined;
         this.counts[phase === 'prepare' ? 'prepares' : 'commits'] += 1;
-        return { slot: `${phase} ${height}/${view}`, says: digest };
+        return { kind: phase, height, view, says: digest };
       }
       case 'timeout': {
         const { height, view, high, signature } = message;
         const bytes = timeoutMessage(cluster.clusterId, height, view, high?.view);
         if (!verifier.verify(index, bytes, signature)) return undefined;
         this.counts.timeouts += 1;
-        return { slot: `timeout ${height}/${view}`, says: `high ${high?.view ?? 'none'}` };
+        return { kind: 'timeout', height, view, says: highText(high?.view) };
       }
       default:
         return undefined;
