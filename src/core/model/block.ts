@@ -3,7 +3,7 @@
  * decides, as they were signed. Here stands only whether the bytes are one: who proposed it, and
  * whether its state root is right, is for `consensus/` and `chain/` to say.
  */
-import { sha256 } from '../crypto/hash.ts';
+import { sha256Hex } from '../crypto/hash.ts';
 import { AegisError } from '../errors.ts';
 import { decode, encode } from './cbor.ts';
 import { isNodeId } from './identity.ts';
@@ -107,8 +107,7 @@ export function openBlock(bytes: Uint8Array): Block {
   if (Buffer.compare(merkleRoot(intents), header.intentsRoot) !== 0) {
     throw badBlock('has other intents than its header says');
   }
-  const digest = Buffer.from(sha256(headerBytes)).toString('hex');
-  return { header, intents, digest, headerBytes, bytes };
+  return { header, intents, digest: sha256Hex(headerBytes), headerBytes, bytes };
 }
 
 function readIntents(list: unknown): Uint8Array[] {
@@ -123,7 +122,8 @@ function readIntents(list: unknown): Uint8Array[] {
   });
 }
 
-function readHeader(bytes: Uint8Array): BlockHeader {
+/** @throws {AegisError} `BAD_ENCODING`, `TOO_LARGE`. */
+export function readHeader(bytes: Uint8Array): BlockHeader {
   const value = decode(bytes, { maxBytes: HEADER_BYTES_MAX });
   const record = new RecordReader(value, 'block', NAMES);
   const proposer = record.text('proposer', { maxBytes: 64 });

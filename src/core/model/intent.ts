@@ -4,7 +4,7 @@
  * for `chain/` to say. It names the cluster, so that it fits no other one.
  */
 import type { CID } from 'multiformats/cid';
-import { sha256 } from '../crypto/hash.ts';
+import { sha256Hex } from '../crypto/hash.ts';
 import { AegisError } from '../errors.ts';
 import type { Signer } from '../ports.ts';
 import { type Verified, verified } from '../units.ts';
@@ -66,14 +66,12 @@ const CHANGE_NAMES = ['path', 'version', 'parents', 'generation', 'deleted', 'ex
 
 const badIntent = (why: string): AegisError => new AegisError('BAD_ENCODING', `the intent ${why}`);
 
-const hexOf = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
-
 const canonical = (changes: readonly Change[]): Change[] =>
   changes.map((change) => ({ ...change, parents: sortParents(change.parents) }));
 
 /** The id that the intent of an author with these changes has. */
 export const intentIdOf = (clusterId: string, author: string, changes: readonly Change[]): string =>
-  hexOf(sha256(encode([clusterId, author, canonical(changes)])));
+  sha256Hex(encode([clusterId, author, canonical(changes)]));
 
 /** Makes a signed intent. `signer` holds the identity key of `intent.author`. */
 export function createIntent(
@@ -110,9 +108,9 @@ export function readIntent(
     time: record.time('time'),
     changes: changes.map(readChange),
   };
-  const id = hexOf(sha256(encode([clusterId, author, changes])));
+  const id = sha256Hex(encode([clusterId, author, changes]));
   return {
-    signed: { id, intent, bytes, digest: hexOf(sha256(bytes)) },
+    signed: { id, intent, bytes, digest: sha256Hex(bytes) },
     check: { author, message: signedMessage('intent', payload), signature },
   };
 }

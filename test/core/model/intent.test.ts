@@ -12,6 +12,7 @@ import {
   createIntent,
   INTENT_BYTES_MAX,
   type Intent,
+  intentIdOf,
   readIntent,
 } from '../../../src/core/model/intent.ts';
 import { signRecord } from '../../../src/core/model/signed.ts';
@@ -62,6 +63,7 @@ test('an intent is read as it was made, and its signature verifies', () => {
         const made = make({ changes: some, sequence, time });
         const { signed, check } = readIntent(made.bytes, CLUSTER);
         expect(signed).toEqual(made);
+        expect(intentIdOf(CLUSTER, node.nodeId, some)).toBe(made.id);
         expect(signed.intent).toMatchObject({ author: node.nodeId, sequence, time });
         expect(signed.intent.changes.map(({ path }) => path)).toEqual(some.map(({ path }) => path));
         for (const [index, { expected, deleted }] of some.entries()) {
