@@ -12,7 +12,7 @@ import {
   TABLES,
   undecidedFrom,
 } from '../chain/rows.ts';
-import type { ChainInput, ChainOutcome, FinalBlock } from '../chain/types.ts';
+import type { ChainInput, ChainOutcome, FinalBlock, StoredRow } from '../chain/types.ts';
 import { EVIDENCE_TABLE, REPLICA_TABLE } from '../consensus/journal.ts';
 import { CONSENSUS_PROTOCOL } from '../consensus/messages.ts';
 import { AegisError } from '../errors.ts';
@@ -33,9 +33,11 @@ import { CONSENSUS_FAULTS } from './faults.ts';
 import type { SimNode } from './node.ts';
 import type { SimRandom } from './random.ts';
 import { type Checker, type Scenario, SimFailure, type Tie } from './scenario.ts';
+import type { SimKeys } from './stub-scheme.ts';
 import type { World } from './world.ts';
 
 const TIE = 'chain';
+const RECOVERED = [...RECOVERY_TABLES, REPLICA_TABLE, EVIDENCE_TABLE];
 
 export interface ConsensusOptions {
   /** The first so many of the nodes of the world; the others are agents. */
@@ -123,7 +125,14 @@ export class ConsensusScenario implements Scenario {
     if (tools === undefined) {
       const index = this.cluster.custodians.indexOf(node.nodeId);
       const random = this.#random.child(node.options.name);
-      tools = { cluster: this.cluster, index, keys: this.#crypto.keysOf(node, index), random };
+      const keys = this.#crypto.keysOf(node, index);
+      tools = {
+        cluster: this.cluster,
+        index,
+        keys,
+        random,
+        recover: (rows) => this.#recover(node.nodeId, keys, rows, 'sound'),
+      };
       this.#tools.set(node.nodeId, tools);
     }
     return tools;
@@ -173,7 +182,10 @@ export class ConsensusScenario implements Scenario {
 
   #bootChain(node: SimNode): ChainTie {
     const tools = this.toolsOf(node);
-    const chain = this.#recover(node, tools);
+    const { disk, nodeId } = node;
+    const rows = disk.tables().flatMap((table) => disk.scan(table));
+    const standing = disk.isDoubtful ? 'doubtful' : 'sound';
+    const chain = this.#recover(nodeId, tools.keys, rows, standing);
     const wrapped = this.options.wrap?.(node, chain, tools) ?? chain;
     if (wrapped !== chain) this.#byzantine.add(node.nodeId);
     this.checker.onBoot(node, chain);
@@ -191,21 +203,25 @@ export class ConsensusScenario implements Scenario {
     };
   }
 
-  #recover(node: SimNode, { cluster, keys }: ConsensusTools): Chain {
-    const { disk, nodeId } = node;
-    const { clusterId, members } = cluster;
+  /** What the owner of the store reads when a node starts, and the machine that comes of it. */
+  #recover(
+    nodeId: string,
+    { votes: scheme, seeds }: SimKeys,
+    rows: readonly StoredRow[],
+    standing: 'sound' | 'doubtful',
+  ): Chain {
+    const { clusterId, members } = this.cluster;
     const { fanout, epochHeights } = this.options;
-    const custodians = cluster.custodians.map((custodian) => ({ nodeId: custodian }));
-    const first = undecidedFrom(disk.scan(TABLES.meta));
-    const rows = [
-      ...[...RECOVERY_TABLES, REPLICA_TABLE, EVIDENCE_TABLE].flatMap((table) => disk.scan(table)),
-      ...disk.scan(TABLES.blocks).filter(({ key }) => key >= first),
-    ];
+    const custodians = this.cluster.custodians.map((custodian) => ({ nodeId: custodian }));
+    const first = undecidedFrom(rows.filter(({ table }) => table === TABLES.meta));
+    const wanted = rows.filter(({ table, key }) =>
+      table === TABLES.blocks ? key >= first : RECOVERED.includes(table),
+    );
     return Chain.recover(
       { clusterId, custodians, members, self: nodeId, fanout, epochHeights: epochHeights ?? 8 },
-      { scheme: keys.votes, seeds: keys.seeds },
-      rows,
-      disk.isDoubtful ? 'doubtful' : 'sound',
+      { scheme, seeds },
+      wanted,
+      standing,
     );
   }
 

@@ -1,5 +1,7 @@
 /** What the nodes of a consensus run know of their cluster, and what each signs with. */
+import type { Chain } from '../chain/chain.ts';
 import { vrfScheme } from '../chain/seeds.ts';
+import type { StoredRow } from '../chain/types.ts';
 import { blsScheme } from '../consensus/bls-scheme.ts';
 import { blsPublicKeyOf, blsSecretOf } from '../crypto/bls.ts';
 import { sha256 } from '../crypto/hash.ts';
@@ -28,6 +30,8 @@ export interface ConsensusTools {
   readonly keys: SimKeys;
   /** Of this node, and of nobody else. */
   readonly random: SimRandom;
+  /** Another machine of this node, from rows of its disk: who follows the rules has one. */
+  recover(rows: readonly StoredRow[]): Chain;
 }
 
 /** Signs and verifies for all nodes of a run. */
