@@ -61,7 +61,7 @@ export function connectorTie(node: SimNode, members: readonly string[]): Tie {
   const { network } = node.world;
   return {
     name: 'connector',
-    machine: new Connector(node.nodeId, members) as Machine<unknown>,
+    machine: new Connector(node.nodeId, members),
     first: [{ type: 'start' } satisfies Input],
     alarmInput: (key) => ({ type: 'alarm', key }) satisfies Input,
     peerInput: (nodeId, isUp) => ({ type: isUp ? 'up' : 'down', nodeId }) satisfies Input,

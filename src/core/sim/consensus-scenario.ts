@@ -182,10 +182,10 @@ export class ConsensusScenario implements Scenario {
 
   #bootChain(node: SimNode): ChainTie {
     const tools = this.toolsOf(node);
-    const { disk, nodeId } = node;
+    const { disk } = node;
     const rows = disk.tables().flatMap((table) => disk.scan(table));
     const standing = disk.isDoubtful ? 'doubtful' : 'sound';
-    const chain = this.#recover(nodeId, tools.keys, rows, standing);
+    const chain = this.#recover(node.nodeId, tools.keys, rows, standing);
     const wrapped = this.options.wrap?.(node, chain, tools) ?? chain;
     if (wrapped !== chain) this.#byzantine.add(node.nodeId);
     this.checker.onBoot(node, chain);
@@ -193,7 +193,7 @@ export class ConsensusScenario implements Scenario {
     return {
       name: TIE,
       chain,
-      machine: wrapped as Machine<unknown>,
+      machine: wrapped,
       first: [{ type: 'start' } satisfies ChainInput],
       alarmInput: (key) => ({ type: 'alarm', key }) satisfies ChainInput,
       peerInput: (nodeId, isUp) =>
