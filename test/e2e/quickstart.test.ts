@@ -36,6 +36,12 @@ describe('quickstart --keep', () => {
   interface Kept {
     readonly kept: string;
     readonly nodes: readonly { readonly pid: number; readonly home: string }[];
+    readonly blocks: readonly {
+      readonly height: number;
+      readonly digest: string;
+      readonly signers: readonly string[];
+      readonly absent: readonly string[];
+    }[];
   }
   let tmp: string;
   let kept: Kept;
@@ -80,6 +86,24 @@ describe('quickstart --keep', () => {
       expect(processesWith(home).map((one) => one.pid)).toEqual([pid]);
       expect(existsSync(join(home, 'data', 'content.db'))).toBe(true);
     }
+  });
+
+  test('tells of blocks that every node holds, signed by a quorum, one without the dead node', async () => {
+    const names = ['node1', 'node2', 'node3', 'node4'];
+    expect(kept.blocks.map(({ height }) => height)).toEqual([1, 2]);
+    for (const { height, digest, signers, absent } of kept.blocks) {
+      expect(signers.length).toBeGreaterThanOrEqual(3);
+      expect([...signers, ...absent].toSorted()).toEqual(names);
+      for (const node of [1, 2, 3, 4]) {
+        const block = await aegisJson<{ digest: string; certificate: { signers: object[] } }>(
+          on(node, 'consensus', 'block', String(height)),
+        );
+        expect(block.digest).toBe(digest);
+        // Each node may hold another certificate of the same block; any is a quorum.
+        expect(block.certificate.signers.length).toBeGreaterThanOrEqual(3);
+      }
+    }
+    expect(kept.blocks.at(-1)!.absent).toEqual(['node2']);
   });
 
   test('an object comes to node 4 when it is read there, not before', async () => {
@@ -151,7 +175,15 @@ test('a plain quickstart leaves nothing', async () => {
     env: { TMPDIR: tmp, NODE_COMPILE_CACHE: join(dir, 'cache') },
   });
   expect(run.exit, run.stderr).toBe(0);
-  expect(run.stdout.toString()).toContain('every byte is the same');
+  const text = run.stdout.toString();
+  expect(text).toContain('every byte is the same');
+  expect(text).toMatch(/final at height 1, signed by (node[1-4](, | and )?){3,4} \([34] of 4\)/);
+  expect(text).toMatch(
+    /final at height 2, signed by node1, node3 and node4 \(3 of 4\), not by node2/,
+  );
+  expect(text).toMatch(/the same block at height 2, and the note/);
+  // On one screen, whatever happens in between.
+  expect(text.trimEnd().split('\n').length).toBeLessThanOrEqual(30);
   expectNothingLeft(tmp);
 });
 
