@@ -21,6 +21,7 @@ export interface RunOptions {
   /** A behaviour of custodians that do not follow the rules, or `all`. */
   readonly byzantine?: string;
   readonly wrap?: ConsensusOptions['wrap'];
+  readonly checkers?: ConsensusOptions['checkers'];
   readonly isHasty?: boolean;
   /** @default false */
   readonly hashesTrace?: boolean;
@@ -99,7 +100,7 @@ export function runConsensus(options: RunOptions): RunReport {
       fanout,
       scheme,
       ...(run.wrap === undefined ? {} : { wrap: run.wrap }),
-      ...('checkers' in run ? { checkers: run.checkers } : {}),
+      ...(run.checkers === undefined ? {} : { checkers: run.checkers }),
     });
     return scenario;
   };
