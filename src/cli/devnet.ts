@@ -51,7 +51,7 @@ export function verdictOn(groups: Groups): string {
   const quorum = quorumOf(custodians);
   const able = groups.find((group) => group.length >= quorum);
   return able === undefined
-    ? `No group has the ${quorum} nodes that a decision takes: nothing becomes final until it heals.`
+    ? `No group has the ${quorum} nodes of a decision: nothing becomes final until they are joined.`
     : `Only ${able.join(', ')} can decide: a decision takes ${quorum} of ${custodians} nodes.`;
 }
 

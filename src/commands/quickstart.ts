@@ -11,7 +11,7 @@ export default class QuickstartCommand extends BaseCommand<
 > {
   static override readonly summary = 'Run a cluster of four nodes and let it agree on documents.';
   static override readonly description =
-    'Starts four daemons on this machine in a temporary home, puts a directory on one node, shows ' +
+    'Starts four daemons on this machine in a temporary home, puts a directory on one node, says ' +
     'who signed the block that made it final, reads it on another node and compares every byte, ' +
     'kills a node, goes on deciding with the other three, and brings it back to the same height. ' +
     'Then it stops everything and removes the temporary home, also after Ctrl-C. Nothing leaves ' +

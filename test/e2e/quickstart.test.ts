@@ -88,7 +88,7 @@ describe('quickstart --keep', () => {
     }
   });
 
-  test('tells of blocks that every node holds, signed by a quorum, one without the dead node', async () => {
+  test('tells of blocks that all nodes hold, signed by a quorum without the dead one', async () => {
     const names = ['node1', 'node2', 'node3', 'node4'];
     expect(kept.blocks.map(({ height }) => height)).toEqual([1, 2]);
     for (const { height, digest, signers, absent } of kept.blocks) {

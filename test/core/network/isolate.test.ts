@@ -34,7 +34,7 @@ describe('isolate', () => {
     expect(b.peers()).toEqual([]);
   });
 
-  it('dials none that it has met before, and one that it meets only then does not stay', async () => {
+  it('dials none that it has met, and one that it meets only then does not stay', async () => {
     await using cluster = new Cluster(3);
     const [a, b] = await cluster.pair();
     const c = await cluster.start(2);
