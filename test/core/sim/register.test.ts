@@ -58,7 +58,7 @@ describe('the simulator', () => {
           const signed: SignedIntent = { id: `${i}`, intent, bytes: Buffer.of(), digest: '' };
           const block = { clusterId: CLUSTER, height: i + 1 };
           const done = executeIntents(state, [signed], block);
-          for (const { key, value } of done.changes) state.set(key, value);
+          for (const { key, value } of done.changes) state.set(key, value!);
           const after = write(heads, inputOf(change));
           expect(done.receipts[0]!.result !== 'refused').toBe(after !== undefined);
           heads = after ?? heads;
