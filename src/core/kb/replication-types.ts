@@ -36,6 +36,8 @@ export type ReplicationInput =
   | { readonly type: 'stored'; readonly root: CID }
   /** Objects of a root are gone or damaged. */
   | { readonly type: 'lost'; readonly root: CID }
+  /** A version is known by name only: asks all peers for what they have more. */
+  | { readonly type: 'missing' }
   /** A fetch that was asked for came to nothing. */
   | { readonly type: 'fetch-failed'; readonly root: CID }
   /** Tell once when the version has this many copies. */

@@ -178,6 +178,9 @@ export class Replication implements Machine<ReplicationInput> {
         return this.#stored(input.root);
       case 'lost':
         return this.#lost(input.root);
+      case 'missing':
+        for (const nodeId of this.#up) this.#sendVector(nodeId, false);
+        return;
       case 'fetch-failed':
         return this.#wants.failed(input.root, now);
       case 'want':

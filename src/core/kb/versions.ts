@@ -49,7 +49,7 @@ export interface ListEntry {
 export type VersionVector = ReadonlyMap<string, number>;
 
 /** The greatest of `(generation, time, CID)` is shown. */
-const compareShown = (a: SignedVersion, b: SignedVersion): number =>
+export const compareShown = (a: SignedVersion, b: SignedVersion): number =>
   a.version.generation - b.version.generation ||
   a.version.time - b.version.time ||
   Number(a.cidText > b.cidText) - Number(a.cidText < b.cidText);

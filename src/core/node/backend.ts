@@ -1,5 +1,6 @@
 /** What the API asks of a node, answered by the engine. */
 import type { Backend, CallContext, Download, Upload, WaitFor } from '../api/backend.ts';
+import type { ConsensusStatus, Explanation } from '../api/contract/consensus.ts';
 import type { Body, Query, Result } from '../api/contract/endpoints.ts';
 import { type Change, KB_RECENT_MAX, type Snapshot } from '../api/contract/events.ts';
 import type { HomePaths } from '../config/home.ts';
@@ -9,8 +10,10 @@ import type { Genesis, Member } from '../model/genesis.ts';
 import type { NodeLog } from '../telemetry/log.ts';
 import type { NodeMetrics } from '../telemetry/metrics.ts';
 import type { ResourceSampler } from '../telemetry/sampler.ts';
+import type { ConsensusViews } from './consensus-views.ts';
 import type { Engine } from './engine.ts';
 import type { EventHub } from './events.ts';
+import type { IntentViews } from './intent-views.ts';
 
 export type NodeState = 'starting' | 'ready' | 'stopping';
 
@@ -27,6 +30,8 @@ export interface BackendOptions {
 
 export interface BackendDeps {
   readonly engine: Engine;
+  readonly consensus: ConsensusViews;
+  readonly intents: IntentViews;
   readonly hub: EventHub;
   readonly log: NodeLog;
   readonly metrics: NodeMetrics;
@@ -74,6 +79,7 @@ export class NodeBackend implements Backend {
         sizeBytes: bytes,
         underReplicated: backlog.underReplicated,
       },
+      chain: this.#chain(),
       resources: sampler.latest,
     };
   }
@@ -100,15 +106,17 @@ export class NodeBackend implements Backend {
       logFile: paths.logFile,
       storageWeight: self.storageWeight,
       replicasWanted: genesis.replicas,
-      members: genesis.custodians.length,
+      members: genesis.members.length,
+      role: self.role,
+      custodians: genesis.custodians.length,
+      quorum: this.#deps.engine.chain.chain.status().quorum,
       agent,
     });
   }
 
-  wait({ condition, peers, timeoutMs }: WaitFor, { signal }: CallContext): Promise<void> {
-    const holds = () =>
-      this.#deps.state() === 'ready' &&
-      (condition === 'ready' || this.#deps.engine.host.peers().length >= peers);
+  wait(wanted: WaitFor, { signal }: CallContext): Promise<void> {
+    const { condition, timeoutMs } = wanted;
+    const holds = () => this.#deps.state() === 'ready' && this.#holds(wanted);
     return new Promise((resolve, reject) => {
       const end = (settle: () => void) => {
         unsubscribe();
@@ -167,6 +175,57 @@ export class NodeBackend implements Backend {
     return this.#deps.engine.peers.why(id);
   }
 
+  isolatePeers(body: Body<'peers.isolate'>): Promise<Result<'peers.isolate'>> {
+    return this.#deps.engine.peers.isolate(body);
+  }
+
+  async consensus(): Promise<ConsensusStatus> {
+    return this.#deps.consensus.status();
+  }
+
+  blocks(query: Query<'consensus.blocks'>): Promise<Result<'consensus.blocks'>> {
+    return this.#deps.consensus.blocks(query);
+  }
+
+  block(height: number): Promise<Result<'consensus.block'>> {
+    return this.#deps.consensus.block(height);
+  }
+
+  validators(): Promise<Result<'consensus.validators'>> {
+    return this.#deps.consensus.validators();
+  }
+
+  explainBlock(height: number): Promise<Explanation> {
+    return this.#deps.consensus.explain(height);
+  }
+
+  evidence(): Promise<Result<'consensus.evidence'>> {
+    return this.#deps.consensus.evidence();
+  }
+
+  submitIntents(
+    body: Body<'intents.submit'>,
+    context: CallContext,
+  ): Promise<Result<'intents.submit'>> {
+    return this.#deps.intents.submit(body, context);
+  }
+
+  async intents(query: Query<'intents.list'>): Promise<Result<'intents.list'>> {
+    return this.#deps.intents.list(query);
+  }
+
+  intent(id: string): Promise<Result<'intents.show'>> {
+    return this.#deps.intents.show(id);
+  }
+
+  cancelIntent(
+    id: string,
+    query: Query<'intents.cancel'>,
+    context: CallContext,
+  ): Promise<Result<'intents.cancel'>> {
+    return this.#deps.intents.cancel(id, query, context);
+  }
+
   put(query: Query<'kb.put'>, upload: Upload, context: CallContext): Promise<Result<'kb.put'>> {
     return this.#deps.engine.knowledge.put(query, upload, context);
   }
@@ -179,7 +238,7 @@ export class NodeBackend implements Backend {
     return this.#deps.engine.views.list(query);
   }
 
-  async log(query: Query<'kb.log'>): Promise<Result<'kb.log'>> {
+  log(query: Query<'kb.log'>): Promise<Result<'kb.log'>> {
     return this.#deps.engine.views.log(query);
   }
 
@@ -198,6 +257,9 @@ export class NodeBackend implements Backend {
       node: await this.status(),
       peers: engine.peers.list().peers,
       kb: await engine.views.recent(RECENT_MAX),
+      consensus: this.#deps.consensus.status(),
+      custodians: this.#deps.consensus.custodians(),
+      blocks: this.#deps.consensus.recent(),
       log: [...log.recent()],
     };
   }
@@ -206,12 +268,30 @@ export class NodeBackend implements Backend {
     return this.#deps.hub.subscribe(listener);
   }
 
+  #holds({ condition, peers, height }: WaitFor): boolean {
+    const { host, chain } = this.#deps.engine;
+    if (condition === 'peers') return host.peers().length >= peers;
+    return condition === 'ready' || chain.chain.height >= height;
+  }
+
+  #chain(): Result<'node.status'>['chain'] {
+    const { height, lastFinalAt, behind, isVoting, mempool } = this.#deps.consensus.status();
+    return { height, lastFinalAt, behind, isVoting, pending: mempool.own };
+  }
+
   #notYet(condition: WaitFor['condition']): AegisError {
-    const { length } = this.#deps.engine.host.peers();
-    return condition === 'ready'
-      ? new AegisError('TIMEOUT', `the node is still ${this.#deps.state()}`)
-      : new AegisError('TIMEOUT', `the node has ${length} connected peers`, {
-          hint: 'See what keeps the others away: aegis peers, aegis peers why',
-        });
+    const { host, chain } = this.#deps.engine;
+    if (condition === 'ready') {
+      return new AegisError('TIMEOUT', `the node is still ${this.#deps.state()}`);
+    }
+    if (condition === 'height') {
+      return new AegisError('TIMEOUT', `the last final height is ${chain.chain.height}`, {
+        hint: 'See what keeps the next one: aegis consensus status --why',
+      });
+    }
+    const { length } = host.peers();
+    return new AegisError('TIMEOUT', `the node has ${length} connected peers`, {
+      hint: 'See what keeps the others away: aegis peers, aegis peers why',
+    });
   }
 }

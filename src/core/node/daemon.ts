@@ -120,6 +120,8 @@ class Starting {
         fatal: (error) => this.#die(error),
         peersChanged: () => watch?.peersChanged(),
         pathChanged: (path) => void watch?.pathChanged(path),
+        consensusMoved: () => watch?.consensusMoved(),
+        blockFinal: (block) => watch?.blockFinal(block),
       },
     );
     this.#undo.push(() => engine.stop());
@@ -130,6 +132,8 @@ class Starting {
       { paths, version, agent, genesis, self, startedAt, nodeCreatedAt },
       {
         engine,
+        consensus: engine.consensus,
+        intents: engine.intents,
         hub: this.#hub,
         log: this.#log,
         metrics,
@@ -205,7 +209,7 @@ function readyOf(options: StartOptions, opened: Opened, addresses: readonly stri
     addresses: [...addresses],
     socket: options.paths.socket,
     pid: process.pid,
-    members: genesis.custodians.length,
+    members: genesis.members.length,
   };
 }
 

@@ -4,9 +4,12 @@
  */
 
 import type { CID } from 'multiformats/cid';
+import type { BlockSummary } from '../api/contract/consensus.ts';
 import { assert } from '../assert.ts';
+import type { ChainInput, Finalised } from '../chain/chain.ts';
 import type { Settings } from '../config/settings.ts';
-import type { AegisError } from '../errors.ts';
+import { type AegisError, toAegisError } from '../errors.ts';
+import { statIfPresent } from '../files.ts';
 import { KB_PROTOCOL, type Replication } from '../kb/replication.ts';
 import type { ReplicationInput } from '../kb/replication-types.ts';
 import type { Keystore } from '../keys/keystore.ts';
@@ -19,9 +22,14 @@ import { ChainStore } from '../storage/chain-store.ts';
 import { ContentStore } from '../storage/content-store.ts';
 import { createHasher } from '../storage/hasher.ts';
 import { KIB } from '../units.ts';
+import { CHAIN_MACHINE } from './chain-desk.ts';
+import { ChainRoom } from './chain-room.ts';
 import { systemClock } from './clock.ts';
+import { ConsensusViews } from './consensus-views.ts';
 import { Fetcher } from './fetcher.ts';
+import { Finality } from './finality.ts';
 import { HolderQuery } from './holder-query.ts';
+import { IntentViews } from './intent-views.ts';
 import { KbViews } from './kb-views.ts';
 import { KB_MACHINE, Knowledge } from './knowledge.ts';
 import { Loop, type LoopDependencies } from './loop.ts';
@@ -49,24 +57,34 @@ export interface EngineDeps {
   fatal(error: unknown): void;
   peersChanged(): void;
   pathChanged(path: string): void;
+  /** Something of the height that is being decided has changed. */
+  consensusMoved(): void;
+  blockFinal(block: BlockSummary): void;
 }
 
 /** What a peer tells of its addresses, at most about. */
 const LEARNED_BYTES = 8 * KIB;
 
+/** Facts of the knowledge base stepped in one turn, while votes wait. */
+const BULK_BATCH = 64;
+
 const originOf = (from: string) => ({ from, sizeBytes: LEARNED_BYTES });
 
 interface Parts {
-  readonly chain: ChainStore;
+  readonly store: ChainStore;
+  readonly chain: ChainRoom;
   readonly content: ContentStore;
   readonly hashers: readonly Hasher[];
   readonly host: Host;
   readonly machines: Machines;
+  readonly members: ReadonlyMap<string, Member>;
   readonly clock: Clock;
   readonly lostMarker: string;
 }
 
 export class Engine {
+  readonly consensus: ConsensusViews;
+  readonly intents: IntentViews;
   readonly content: ContentStore;
   readonly host: Host;
   readonly members: ReadonlyMap<string, Member>;
@@ -74,19 +92,22 @@ export class Engine {
   readonly peers: Peers;
   readonly knowledge: Knowledge;
   readonly views: KbViews;
+  readonly chain: ChainRoom;
   readonly #options: EngineOptions;
   readonly #deps: EngineDeps;
-  readonly #chain: ChainStore;
+  readonly #store: ChainStore;
   readonly #loop: Loop;
   readonly #fetcher: Fetcher;
+  readonly #finality: Finality;
 
   /** @throws {AegisError} `STORE_DAMAGED`, `PORT_IN_USE`, `BAD_CONFIG`, `DISK_FULL`. */
   static async start(options: EngineOptions, deps: EngineDeps): Promise<Engine> {
     const { log, fatal } = deps;
     const storage = { log: log.child('storage'), fatal };
     const lostMarker = await markLostFacts(options.chainDb, options.contentDb);
-    const [chain, content] = await openBoth(
-      () => ChainStore.open(options.chainDb, storage),
+    const hasHistory = (await statIfPresent(lostMarker)) !== undefined;
+    const [store, content] = await openBoth(
+      () => ChainStore.open(options.chainDb, storage, { hasHistory }),
       () => ContentStore.open(options.contentDb, storage),
     );
     try {
@@ -95,9 +116,18 @@ export class Engine {
       const { metrics } = deps;
       const host = await createHost(options, { log: log.child('network'), metrics, clock });
       const { settings, genesis, keystore } = options;
-      const machines = await recoverMachines({ settings, genesis, self: keystore.nodeId }, chain);
-      const parts = { chain, content, hashers, host, machines, clock, lostMarker };
-      const engine = new Engine(options, deps, parts);
+      const members = new Map(genesis.members.map((member) => [member.nodeId, member]));
+      const machines = await recoverMachines({ settings, genesis, self: keystore.nodeId }, store);
+      const chain = await ChainRoom.open(options, {
+        ...{ store, members, log: log.child('chain'), metrics },
+        submit: (input) => void engine.#loop.submit(CHAIN_MACHINE, input),
+        offer: (input, origin) => void engine.#loop.offer(CHAIN_MACHINE, input, origin),
+        moved: deps.consensusMoved,
+        finalised: (block) => engine.#finalised(block),
+        accused: (evidence) => engine.consensus.accused(evidence),
+      });
+      const parts = { store, chain, content, hashers, host, machines, members, clock, lostMarker };
+      const engine: Engine = new Engine(options, deps, parts);
       try {
         await engine.#start();
       } catch (error) {
@@ -106,7 +136,7 @@ export class Engine {
       }
       return engine;
     } catch (error) {
-      await Promise.all([chain.close(), content.close()]);
+      await Promise.all([store.close(), content.close()]);
       throw error;
     }
   }
@@ -119,11 +149,12 @@ export class Engine {
     const self = keystore.nodeId;
     this.#options = options;
     this.#deps = deps;
-    this.#chain = parts.chain;
+    this.#store = parts.store;
+    this.chain = parts.chain;
     this.content = content;
     this.host = host;
     this.machine = replication;
-    this.members = new Map(genesis.custodians.map((member) => [member.nodeId, member]));
+    this.members = parts.members;
     this.#loop = new Loop({}, this.#loopDeps(clock));
     const byCode = (code: number) => hashers.find((hasher) => hasher.code === code);
     this.#fetcher = new Fetcher({
@@ -136,6 +167,18 @@ export class Engine {
     const mend = (root: CID, signal?: AbortSignal) => this.knowledge.mend(root, signal);
     const reader = new ObjectReader({ content, log: log.child('content'), metrics, mend });
     const { replicas } = genesis;
+    const { chain, desk, finals, reads } = this.chain;
+    const { clusterId } = genesis;
+    const isConnected = (nodeId: string) => host.peer(nodeId) !== undefined;
+    const consensus = { genesis, self, room: this.chain, store: this.#store, isConnected };
+    this.consensus = new ConsensusViews(consensus);
+    const nameOf = (nodeId: string) => this.members.get(nodeId)?.name ?? null;
+    this.intents = new IntentViews({ clusterId, room: this.chain, nameOf });
+    const finality = new Finality({
+      ...{ chain, desk, finals, reads, graph: replication.graph },
+      record: (version, signal) => this.knowledge.record(version, signal),
+    });
+    this.#finality = finality;
     this.knowledge = new Knowledge(
       { self, minReplicas, replicas, custodians: genesis.custodians.length },
       {
@@ -143,6 +186,7 @@ export class Engine {
         content,
         fetcher: this.#fetcher,
         reader,
+        finality,
         history: historyOf(options, parts, log.child('kb')),
         identity: keystore.identity,
         hasher: (name) => hashers.find((hasher) => hasher.name === name)!,
@@ -172,19 +216,23 @@ export class Engine {
       replicas,
       content,
       reader,
-      isConnected: (nodeId) => host.peer(nodeId) !== undefined,
+      isConnected,
+      decided: (versions) => finality.find(versions),
       askHolders: (root, nodeIds) => query.ask(root, nodeIds),
     });
     this.#serveObjects(reader);
     const alarm = (key: string) => ({ type: 'alarm', key }) as const;
-    this.#loop.register<ReplicationInput>(KB_MACHINE, replication, alarm);
+    // First of all, and in larger batches than the others: votes wait for nothing.
+    this.#loop.register<ChainInput>(CHAIN_MACHINE, chain, alarm);
+    this.#loop.register<ReplicationInput>(KB_MACHINE, replication, alarm, BULK_BATCH);
     this.#loop.register<PeerInput>(PEERS_MACHINE, book, alarm);
   }
 
   /** Ends everything in order. Safe to call once. */
   async stop(): Promise<void> {
     await this.#halt();
-    await Promise.all([this.#chain.close(), this.content.close()]);
+    await this.chain.close();
+    await Promise.all([this.#store.close(), this.content.close()]);
   }
 
   /** Everything but the stores. */
@@ -197,6 +245,7 @@ export class Engine {
   /** Ends waits with an error: nothing that they wait for will come any more. */
   fail(error: AegisError): void {
     this.knowledge.fail(error);
+    this.chain.fail(error);
   }
 
   async #start(): Promise<void> {
@@ -204,7 +253,11 @@ export class Engine {
     this.#listen();
     // Before anybody can ask: nothing that is gone may be called durable.
     await this.#reportLostRoots();
+    await this.chain.catchUp();
+    await this.consensus.open();
     this.#loop.submit(KB_MACHINE, { type: 'start' });
+    this.#loop.submit(CHAIN_MACHINE, { type: 'start' });
+    void this.#submitMissing();
     await host.start();
     this.peers.start(this.#options.settings['node.peers']);
   }
@@ -215,30 +268,34 @@ export class Engine {
       clock,
       log: log.child('loop'),
       metrics,
-      commit: (entries) => this.#chain.commit(entries),
+      commit: (entries) => this.#store.commit(entries),
       send: (envelope) => void this.host.send(envelope),
       tell: (machine, outcome) => this.#tell(machine, outcome),
       blocked: (error) => {
         log.write('error', 'the disk takes no more facts', { reason: error.message });
-        this.knowledge.fail(error);
+        this.fail(error);
       },
       fatal,
     };
   }
 
   #tell(machine: string, outcome: Outcome): void {
-    if (machine === KB_MACHINE) this.knowledge.tell(outcome);
+    if (machine === CHAIN_MACHINE) this.chain.tell(outcome);
+    else if (machine === KB_MACHINE) this.knowledge.tell(outcome);
     else this.peers.tell(outcome);
   }
 
   #listen(): void {
-    this.host.onEnvelope(({ from, protocol, body }) => {
-      if (protocol !== KB_PROTOCOL) return;
+    this.host.onEnvelope((envelope) => {
+      const { from, protocol, body } = envelope;
+      if (this.chain.take(envelope) || protocol !== KB_PROTOCOL) return;
       const { byteLength: sizeBytes } = body;
       this.#loop.offer(KB_MACHINE, { type: 'message', from, body }, { from, sizeBytes });
     });
     this.host.onPeer(({ type, nodeId }) => {
-      this.#loop.submit(KB_MACHINE, { type: type === 'up' ? 'peer-up' : 'peer-down', nodeId });
+      const input = { type: type === 'up' ? 'peer-up' : 'peer-down', nodeId } as const;
+      this.#loop.submit(CHAIN_MACHINE, input);
+      this.#loop.submit(KB_MACHINE, input);
       if (type === 'down') this.#fetcher.peerGone(nodeId);
     });
   }
@@ -250,6 +307,25 @@ export class Engine {
       log: this.#deps.log.child('objects'),
     });
     this.host.handleBulk((from, request, out) => server.answer(from, request, out));
+  }
+
+  #finalised(block: Finalised): void {
+    for (const path of block.paths) this.#deps.pathChanged(path);
+    this.#deps.blockFinal(this.consensus.add(block));
+  }
+
+  /** What this node wrote and never told the custodians, since it ended in between. */
+  async #submitMissing(): Promise<void> {
+    try {
+      const log = this.machine.graph.author(this.#options.keystore.nodeId);
+      const own = [...log.between(1, log.sequence)];
+      const count = await this.#finality.submitMissing(own);
+      if (count === 0) return;
+      this.#deps.log.write('info', 'own versions are queued for the custodians', { count });
+    } catch (error) {
+      const { code, message: reason } = toAegisError(error);
+      this.#deps.log.write('warn', 'own versions could not be queued', { code, reason });
+    }
   }
 
   async #mendInBackground(root: CID): Promise<void> {

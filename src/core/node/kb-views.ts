@@ -10,6 +10,7 @@ import { parsePath } from '../model/path.ts';
 import type { SignedVersion, Version } from '../model/version.ts';
 import type { ContentStore } from '../storage/content-store.ts';
 import { Exporter } from './export.ts';
+import type { Final } from './finals.ts';
 import type { ObjectReader } from './object-reader.ts';
 import { resolveReference } from './reference.ts';
 
@@ -22,6 +23,8 @@ export interface KbViewsDeps {
   readonly content: ContentStore;
   readonly reader: ObjectReader;
   isConnected(nodeId: string): boolean;
+  /** What the custodians have decided about versions. */
+  decided(versions: readonly string[]): Promise<(Final | undefined)[]>;
   /** Which of the nodes say that they hold a root. */
   askHolders(root: CID, nodeIds: readonly string[]): Promise<string[]>;
 }
@@ -37,14 +40,14 @@ export class KbViews {
   async entry(path: string): Promise<KbEntry | undefined> {
     const shown = this.#deps.machine.graph.shown(path);
     if (shown === undefined || shown.version.deleted === true) return undefined;
-    return await this.#entry(shown);
+    return (await this.#entries([shown]))[0];
   }
 
   /** The newest entries first. */
   async recent(count: number): Promise<KbEntry[]> {
     const list = this.#deps.machine.graph.list().map((entry) => entry.shown);
     list.sort((a, b) => b.version.time - a.version.time);
-    return await Promise.all(list.slice(0, count).map((signed) => this.#entry(signed)));
+    return await this.#entries(list.slice(0, count));
   }
 
   async list({ prefix, recursive, limit, after }: Query<'kb.ls'>): Promise<Result<'kb.ls'>> {
@@ -61,12 +64,12 @@ export class KbViews {
     const direct = all.filter(({ path }) => cut(path) === undefined);
     const rest = after === undefined ? direct : direct.filter(({ path }) => path > after);
     const page = rest.slice(0, limit);
-    const entries = await Promise.all(page.map(({ shown }) => this.#entry(shown)));
+    const entries = await this.#entries(page.map(({ shown }) => shown));
     const next = rest.length > page.length ? (page.at(-1)?.path ?? null) : null;
     return { prefix, entries, prefixes, items, total: direct.length, next };
   }
 
-  log({ path, limit }: Query<'kb.log'>): Result<'kb.log'> {
+  async log({ path, limit }: Query<'kb.log'>): Promise<Result<'kb.log'>> {
     const { graph } = this.#deps.machine;
     const parsed = parsePath(path);
     const versions = graph.log(parsed);
@@ -77,9 +80,14 @@ export class KbViews {
     }
     const heads = new Set(graph.heads(parsed).map((head) => head.cidText));
     const shown = graph.shown(parsed)?.cidText;
+    const page = versions.slice(0, limit);
+    const decided = await this.#deps.decided(page.map(({ cidText }) => cidText));
     return {
       path: parsed,
-      versions: versions.slice(0, limit).map((signed) => this.#logEntry(signed, heads, shown)),
+      versions: page.map((signed, n) => ({
+        ...this.#logEntry(signed, heads, shown),
+        ...agreed(decided[n]),
+      })),
       heads: heads.size,
       total: versions.length,
     };
@@ -88,13 +96,13 @@ export class KbViews {
   async stat({ path }: Query<'kb.stat'>): Promise<Result<'kb.stat'>> {
     const { signed } = resolveReference(this.#deps.machine.graph, path);
     const { version } = signed;
-    const entry = await this.#entry(signed);
+    const [entry] = await this.#entries([signed]);
     return {
-      ...entry,
+      ...entry!,
       message: version.message ?? null,
       parents: version.parents.map(String),
       sequence: version.sequence,
-      objects: entry.local ? await this.#countObjects(version.root) : null,
+      objects: entry!.local ? await this.#countObjects(version.root) : null,
       hash: version.root.multihash.code === BLAKE3 ? 'blake3' : 'sha2-256',
     };
   }
@@ -155,7 +163,12 @@ export class KbViews {
     return items;
   }
 
-  async #entry({ cidText, version }: SignedVersion): Promise<KbEntry> {
+  async #entries(all: readonly SignedVersion[]): Promise<KbEntry[]> {
+    const decided = await this.#deps.decided(all.map(({ cidText }) => cidText));
+    return await Promise.all(all.map((signed, n) => this.#entry(signed, decided[n])));
+  }
+
+  async #entry({ cidText, version }: SignedVersion, decided: Final | undefined): Promise<KbEntry> {
     const { machine, members, content } = this.#deps;
     const local = await content.root(version.root);
     return {
@@ -164,6 +177,7 @@ export class KbViews {
       version: cidText,
       kind: version.directory === true ? 'directory' : 'file',
       sizeBytes: version.sizeBytes,
+      ...agreed(decided),
       generation: version.generation,
       author: version.author,
       authorName: members.get(version.author)?.name ?? null,
@@ -174,7 +188,11 @@ export class KbViews {
     };
   }
 
-  #logEntry(signed: SignedVersion, heads: Set<string>, shown: string | undefined): KbLogEntry {
+  #logEntry(
+    signed: SignedVersion,
+    heads: Set<string>,
+    shown: string | undefined,
+  ): Omit<KbLogEntry, 'final' | 'height'> {
     const { cidText, version } = signed;
     return {
       version: cidText,
@@ -211,6 +229,12 @@ export class KbViews {
     return await exporter.countObjects(root);
   }
 }
+
+/** What was refused is as open as what has not been decided: it may be asked for again. */
+const agreed = (decided: Final | undefined) => {
+  const isFinal = decided !== undefined && decided.result !== 'refused';
+  return { final: isFinal, height: isFinal ? decided.height : null };
+};
 
 function parseCid(text: string): CID {
   try {

@@ -10,16 +10,20 @@ import { LIMITS } from '../kb/limits.ts';
 import type { Replication, ReplicationInput, ReplicationOutcome } from '../kb/replication.ts';
 import type { Outcome } from '../machine.ts';
 import { parsePath } from '../model/path.ts';
-import { createVersion, type SignedVersion } from '../model/version.ts';
-import type { Hasher, Log, LogLevel, Signer } from '../ports.ts';
+import type { SignedVersion } from '../model/version.ts';
+import type { Hasher, Log } from '../ports.ts';
 import type { ContentStore } from '../storage/content-store.ts';
 import { MIB, SECOND } from '../units.ts';
+import { Complaints } from './complaints.ts';
 import { Exporter } from './export.ts';
 import type { Fetcher } from './fetcher.ts';
+import type { Finality } from './finality.ts';
 import { type Imported, Importer } from './import.ts';
+import type { Queued } from './intent-desk.ts';
 import type { ObjectReader } from './object-reader.ts';
-import type { OwnHistory } from './own-history.ts';
-import { type Reference, resolveReference } from './reference.ts';
+import { OwnVersions, type OwnVersionsDeps } from './own-versions.ts';
+import { type Reference, resolveFinal, resolveReference } from './reference.ts';
+import { timeout } from './timeout.ts';
 import { Waiting } from './waiting.ts';
 
 export const KB_MACHINE = 'kb';
@@ -40,8 +44,9 @@ export interface KnowledgeDeps {
   readonly content: ContentStore;
   readonly fetcher: Fetcher;
   readonly reader: ObjectReader;
-  readonly history: OwnHistory;
-  readonly identity: Signer;
+  readonly finality: Finality;
+  readonly history: OwnVersionsDeps['history'];
+  readonly identity: OwnVersionsDeps['identity'];
   readonly hasher: (name: Hasher['name']) => Hasher;
   readonly log: Log;
   /** Node ids that are connected now. */
@@ -51,7 +56,10 @@ export interface KnowledgeDeps {
   changed(path: string): void;
 }
 
-const QUIET_MS = 10 * SECOND;
+/** How long a write waits for news of what is final; without a quorum there are none. */
+const NEWS_MS = 2 * SECOND;
+/** So often peers are asked for a record that is final and not here. */
+const MISSING_MS = 250;
 
 type FetchWanted = Extract<ReplicationOutcome, { type: 'fetchWanted' }>;
 
@@ -65,17 +73,18 @@ export class Knowledge {
   readonly #deps: KnowledgeDeps;
   readonly #added = new Waiting<SignedVersion>();
   readonly #replicated = new Waiting<Copies>();
-  readonly #never = new AbortController().signal;
-  /** Versions of this node are made one after another: each has the next sequence number. */
-  #lastWrite: Promise<unknown> = Promise.resolve();
-  /** By member and fault, both few. */
-  readonly #complaints = new Map<string, { until: number; unsaid: number }>();
-  /** The version that was given to the machine last. */
-  #lastLocal: SignedVersion | undefined;
+  readonly #own: OwnVersions;
+  readonly #complaints: Complaints;
+  #missingSaidAt = 0;
 
   constructor(options: KnowledgeOptions, deps: KnowledgeDeps) {
     this.#options = options;
     this.#deps = deps;
+    const { self } = options;
+    this.#complaints = new Complaints(deps.log);
+    const copied: OwnVersionsDeps['copied'] = (signed, copies, signal) =>
+      this.#copied(signed, copies, signal);
+    this.#own = new OwnVersions({ ...deps, self, copied });
   }
 
   /** Carries out what the machine has decided. */
@@ -84,7 +93,7 @@ export class Knowledge {
     switch (decided.type) {
       case 'version-added':
         this.#added.tell(decided.version.cidText, decided.version);
-        if (decided.version.cidText === this.#lastLocal?.cidText) this.#lastLocal = undefined;
+        this.#own.added(decided.version);
         this.#deps.changed(decided.version.version.path);
         return;
       case 'fetchWanted':
@@ -99,38 +108,26 @@ export class Knowledge {
       case 'equivocation': {
         const { author, sequence } = decided;
         const fields = { author, sequence };
-        this.#complain('error', 'a node has signed two versions as one', author, fields);
+        this.#complaints.say('error', 'a node has signed two versions as one', author, fields);
         return;
       }
       case 'refused': {
         const { from, error } = decided;
-        // Own versions are made one at a time, so it is the one that waits.
-        if (from === this.#options.self) {
-          this.#lastLocal = undefined;
-          this.#added.fail(error);
-        }
+        if (from === this.#options.self) this.#own.refused(error);
         const fields = { from, code: error.code, reason: error.message };
-        this.#complain('warn', 'refused a message of a peer', `${from} ${error.code}`, fields);
+        this.#complaints.say(
+          'warn',
+          'refused a message of a peer',
+          `${from} ${error.code}`,
+          fields,
+        );
       }
     }
   }
 
-  /** A flood of faults must not become a flood of lines that drives out all others. */
-  #complain(level: LogLevel, message: string, key: string, fields: Record<string, unknown>): void {
-    const now = performance.now();
-    const last = this.#complaints.get(key) ?? { until: 0, unsaid: 0 };
-    this.#complaints.set(key, last);
-    if (now < last.until) {
-      last.unsaid += 1;
-      return;
-    }
-    this.#deps.log.write(level, message, { ...fields, repeated: last.unsaid });
-    this.#complaints.set(key, { until: now + QUIET_MS, unsaid: 0 });
-  }
-
   /** Ends all waits: the disk takes nothing now, or the node stops. What is queued stays queued. */
   fail(error: AegisError): void {
-    this.#added.fail(error);
+    this.#own.fail(error);
     this.#replicated.fail(error);
   }
 
@@ -142,20 +139,17 @@ export class Knowledge {
     const path = parsePath(query.path);
     this.#checkCopies(query);
     const deadline = AbortSignal.any([signal, timeout(query.timeoutMs)]);
-    this.#checkExpected(path, query.ifVersion);
-    const hasher = this.#deps.hasher(query.hash);
-    const importer = new Importer({}, { content: this.#deps.content, hasher });
-    const imported =
-      upload.kind === 'file'
-        ? await importer.file(upload.bytes)
-        : await importer.directory(upload.entries);
-    this.#checkPlaced(query, imported.root);
-    await this.#deps.content.setRoot(imported.root, { ...imported, complete: true });
-    const { signed, created } = await this.#inTurn(() =>
-      this.#write(path, upload.kind, imported, query),
-    );
-    const copies =
-      query.wait === 'replicated' ? await this.#waitForCopies(signed, query, deadline) : [];
+    const { ifVersion, message, wait } = query;
+    const isAgreed = wait === 'final';
+    const wanted = { path, kind: upload.kind, message, ifVersion, isAgreed };
+    const news = isAgreed ? this.#news(deadline) : undefined;
+    // Before the content is taken in, which may be much.
+    if (ifVersion !== undefined) await this.#own.base(wanted, deadline);
+    const imported = await this.#import(query, upload);
+    await news;
+    const { signed, created, queued } = await this.#own.write(wanted, imported, deadline);
+    const height = await this.#heightOf(signed, queued, query, deadline);
+    const copies = wait === 'local' ? [] : await this.#waitForCopies(signed, query, deadline);
     const nodes = copies.length > 0 ? copies : this.#holders(imported.root);
     return {
       path,
@@ -166,15 +160,27 @@ export class Knowledge {
       sizeBytes: imported.sizeBytes,
       replicas: { wanted: this.#wanted(imported.root), confirmed: nodes.length, nodes: [...nodes] },
       created,
-      wait: query.wait,
+      wait,
+      height,
+      intent: queued?.id ?? null,
     };
   }
 
   async get(query: Query<'kb.get'>, { signal }: CallContext): Promise<Download> {
-    const reference = resolveReference(this.#deps.machine.graph, query.path);
+    const { linearizable, provisional, timeoutMs } = query;
+    if (linearizable && provisional) {
+      throw new AegisError('BAD_REQUEST', 'what is provisional cannot be linearizable');
+    }
+    const deadline = AbortSignal.any([signal, timeout(timeoutMs)]);
+    if (linearizable) await this.#agree(deadline);
+    const { graph } = this.#deps.machine;
+    const reference = provisional
+      ? resolveReference(graph, query.path)
+      : await resolveFinal(graph, query.path, (path) => this.#deps.finality.head(path, deadline));
     const { signed, inside } = reference;
     const { root } = signed.version;
-    const deadline = AbortSignal.any([signal, timeout(query.timeoutMs)]);
+    const [decided] = await this.#deps.finality.find([signed.cidText]);
+    const isFinal = decided !== undefined && decided.result !== 'refused';
     await this.#complete(reference, deadline);
     const exporter = new Exporter({ read: this.#deps.reader.below(root, signal) });
     const at = await exporter.resolve(root, inside);
@@ -182,7 +188,20 @@ export class Knowledge {
     const sizeBytes = content.kind === 'file' ? content.sizeBytes : signed.version.sizeBytes;
     const path = [signed.version.path, ...inside].join('/');
     const facts = { path, cid: at.toString(), version: signed.cidText, sizeBytes };
-    return { ...facts, ...content };
+    return { ...facts, final: isFinal, height: isFinal ? decided.height : null, ...content };
+  }
+
+  /** The record of a version that is final, from wherever it comes. */
+  async record(version: string, signal: AbortSignal): Promise<SignedVersion> {
+    const known = this.#deps.machine.graph.get(version);
+    if (known !== undefined) return known;
+    const added = this.#added.wait(version, () => true, signal);
+    const now = performance.now();
+    if (now - this.#missingSaidAt > MISSING_MS) {
+      this.#missingSaidAt = now;
+      this.#deps.submit({ type: 'missing' });
+    }
+    return await added;
   }
 
   /** Makes a root complete in the own store again: called when an object of it is bad or gone. */
@@ -199,61 +218,58 @@ export class Knowledge {
     return [...new Set([...likely, ...connected])].filter((nodeId) => connected.has(nodeId));
   }
 
-  async #write(
-    path: string,
-    kind: Upload['kind'],
-    imported: Imported,
-    query: Query<'kb.put'>,
-  ): Promise<{ signed: SignedVersion; created: boolean }> {
-    await this.#deps.history.check();
-    this.#checkExpected(path, query.ifVersion);
-    const { graph } = this.#deps.machine;
-    const shown = graph.shown(path);
-    if (shown?.version.root.equals(imported.root) && shown.version.deleted !== true) {
-      // The same content again changes nothing, so that repeating a command is harmless.
-      this.#deps.submit({ type: 'stored', root: imported.root });
-      await this.#waitUntilDurable(shown);
-      return { signed: shown, created: false };
+  async #import(query: Query<'kb.put'>, upload: Upload): Promise<Imported> {
+    const hasher = this.#deps.hasher(query.hash);
+    const importer = new Importer({}, { content: this.#deps.content, hasher });
+    const imported =
+      upload.kind === 'file'
+        ? await importer.file(upload.bytes)
+        : await importer.directory(upload.entries);
+    this.#checkPlaced(query, imported.root);
+    await this.#deps.content.setRoot(imported.root, { ...imported, complete: true });
+    return imported;
+  }
+
+  /**
+   * So that a write follows all that was final before it began. Without a quorum it follows what
+   * this node knows, and waits to be decided anyway.
+   */
+  async #news(deadline: AbortSignal): Promise<void> {
+    const signal = AbortSignal.any([deadline, AbortSignal.timeout(NEWS_MS)]);
+    await this.#deps.finality.barrier(signal).catch(() => {});
+  }
+
+  /** @throws {AegisError} `NOT_FINAL` when no quorum of custodians answers in time. */
+  async #agree(signal: AbortSignal): Promise<void> {
+    try {
+      await this.#deps.finality.barrier(signal);
+    } catch (error) {
+      if (!hasCode(error, 'TIMEOUT')) throw error;
+      throw new AegisError('TIMEOUT', 'no quorum of custodians has answered in time', {
+        hint: 'See: aegis consensus status --why. Without --linearizable: what is final here.',
+      });
     }
-    this.#checkLast();
-    const { root, sizeBytes } = imported;
-    const { self } = this.#options;
-    const signed = createVersion(
-      {
-        path,
-        root,
-        sizeBytes,
-        parents: shown === undefined ? [] : [shown.cid],
-        generation: (shown?.version.generation ?? 0) + 1,
-        sequence: graph.nextSequence(self),
-        time: Math.max(Date.now(), shown?.version.time ?? 0),
-        author: self,
-        ...(query.message === undefined ? {} : { message: query.message }),
-        ...(kind === 'directory' ? { directory: true } : {}),
-      },
-      this.#deps.identity,
-    );
-    // Waits even for a caller that has gone: the next version needs to know that this one is in.
-    const added = this.#added.wait(signed.cidText, () => true, this.#never);
-    this.#lastLocal = signed;
-    this.#deps.submit({ type: 'local', version: signed });
-    await added;
-    return { signed, created: true };
   }
 
-  /** The graph knows a version a little before the disk does. */
-  async #waitUntilDurable(signed: SignedVersion): Promise<void> {
-    const durable = this.#replicated.wait(signed.cidText, () => true, this.#never);
-    // Answered once the facts before it are durable: one copy is here.
-    this.#deps.submit({ type: 'want', version: signed.cidText, copies: 1 });
-    await durable;
-  }
-
-  /** Two versions must not be numbered alike. @throws {AegisError} `TRY_AGAIN`. */
-  #checkLast(): void {
-    const last = this.#lastLocal;
-    if (last === undefined || this.#deps.machine.graph.get(last.cidText) !== undefined) return;
-    throw new AegisError('TRY_AGAIN', 'an earlier version still waits to be written');
+  /** At which a version became final; null where nobody waits for it, or nobody remembers. */
+  async #heightOf(
+    signed: SignedVersion,
+    queued: Queued | undefined,
+    { wait, timeoutMs }: Query<'kb.put'>,
+    signal: AbortSignal,
+  ): Promise<number | null> {
+    const { finality } = this.#deps;
+    if (queued === undefined) return (await finality.find([signed.cidText]))[0]?.height ?? null;
+    if (wait !== 'final') return null;
+    try {
+      return await finality.wait(queued, signal);
+    } catch (error) {
+      if (!hasCode(error, 'TIMEOUT')) throw error;
+      const message = `the custodians have not agreed on the version within ${timeoutMs} ms`;
+      throw new AegisError('NOT_FINAL', message, {
+        details: { version: signed.cidText, intent: queued.id },
+      });
+    }
   }
 
   async #waitForCopies(
@@ -262,10 +278,8 @@ export class Knowledge {
     signal: AbortSignal,
   ): Promise<readonly string[]> {
     const copies = query.replicas ?? this.#options.minReplicas;
-    const enough = this.#replicated.wait(signed.cidText, (seen) => seen.copies >= copies, signal);
-    this.#deps.submit({ type: 'want', version: signed.cidText, copies });
     try {
-      return (await enough).nodes;
+      return await this.#copied(signed, copies, signal);
     } catch (error) {
       if (!hasCode(error, 'TIMEOUT')) throw error;
       const confirmed = this.#holders(signed.version.root).length;
@@ -276,34 +290,28 @@ export class Knowledge {
     }
   }
 
+  async #copied(signed: SignedVersion, copies: number, signal: AbortSignal) {
+    const enough = this.#replicated.wait(signed.cidText, (seen) => seen.copies >= copies, signal);
+    this.#deps.submit({ type: 'want', version: signed.cidText, copies });
+    return (await enough).nodes;
+  }
+
   /** @throws {AegisError} `BAD_REQUEST` for more copies than there can ever be. */
   #checkCopies({ replicas, wait }: Query<'kb.put'>): void {
     const { custodians } = this.#options;
-    if (wait !== 'replicated' || replicas === undefined || replicas <= custodians) return;
+    if (wait === 'local' || replicas === undefined || replicas <= custodians) return;
     const message = `the cluster has ${custodians} nodes and cannot keep ${replicas} copies`;
     throw new AegisError('BAD_REQUEST', message, { hint: 'Ask for fewer: --replicas' });
   }
 
   /** Only its author and the placed keep a root. @throws {AegisError} `BAD_REQUEST`. */
   #checkPlaced({ replicas, wait }: Query<'kb.put'>, root: CID): void {
-    if (wait !== 'replicated' || replicas === undefined) return;
+    if (wait === 'local' || replicas === undefined) return;
     const { placed } = this.#deps.machine.holders(root);
     const most = new Set([this.#options.self, ...placed]).size;
     if (replicas <= most) return;
     const message = `${most} nodes keep this document, so ${replicas} copies will never be`;
     throw new AegisError('BAD_REQUEST', message, { hint: 'Ask for fewer: --replicas' });
-  }
-
-  /** @throws {AegisError} `EXISTS` when the path shows another version than was expected. */
-  #checkExpected(path: string, expected: string | undefined): void {
-    if (expected === undefined) return;
-    const shown = this.#deps.machine.graph.shown(path);
-    const found = shown === undefined || shown.version.deleted ? 'none' : shown.cidText;
-    if (found === expected) return;
-    throw new AegisError('EXISTS', `${path} shows ${found}, not ${expected}`, {
-      hint: 'Read it again, and decide again. See: aegis kb log',
-      details: { found, expected },
-    });
   }
 
   async #complete({ signed }: Reference, signal: AbortSignal): Promise<void> {
@@ -340,12 +348,6 @@ export class Knowledge {
   #wanted(root: CID): number {
     return Math.min(this.#options.replicas, this.#deps.machine.holders(root).placed.length);
   }
-
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const result = this.#lastWrite.then(work, work);
-    this.#lastWrite = result.catch(() => {});
-    return result;
-  }
 }
 
 /** The objects of a document are its content and, at most as long again, the nodes above it. */
@@ -353,11 +355,3 @@ const objectBytesMax = (sizeBytes: number): number =>
   Math.min(2 * sizeBytes + 64 * MIB, LIMITS.rootBytes);
 
 const withSignal = (signal: AbortSignal | undefined) => (signal === undefined ? {} : { signal });
-
-/** Like `AbortSignal.timeout`, with an error that an operator can read. */
-function timeout(ms: number): AbortSignal {
-  const controller = new AbortController();
-  const reason = () => controller.abort(new AegisError('TIMEOUT', `not done within ${ms} ms`));
-  setTimeout(reason, ms).unref();
-  return controller.signal;
-}

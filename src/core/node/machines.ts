@@ -27,7 +27,7 @@ export async function recoverMachines(
   chain: ChainStore,
 ): Promise<Machines> {
   const entries = await readEntries(chain);
-  const keys = new Map(genesis.custodians.map((member) => [member.nodeId, member.identityKey]));
+  const keys = new Map(genesis.members.map((member) => [member.nodeId, member.identityKey]));
   const minReplicas = Math.min(settings['kb.minReplicas'], genesis.custodians.length);
   const { replicas } = genesis;
   const members = genesis.custodians.map(placementOf);

@@ -72,14 +72,13 @@ export class MessageGate<M> {
     // Checks begin now, and their results wait for those of the messages before.
     const sound = this.#check(from, checks);
     const before = lane.last;
-    const last = (async () => {
+    lane.last = (async () => {
       await before;
       if (await sound) this.#deps.offer(from, verified(message), body.length);
       lane.count -= 1;
       lane.bytes -= body.length;
-      if (lane.last === last) this.#lanes.delete(key);
+      if (lane.count === 0) this.#lanes.delete(key);
     })();
-    lane.last = last;
   }
 
   #open(from: string, protocol: string, body: Uint8Array) {

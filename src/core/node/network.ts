@@ -24,8 +24,8 @@ export interface NetworkDeps {
 export async function createHost(options: NetworkOptions, deps: NetworkDeps): Promise<Host> {
   const { settings, genesis, keystore, agent } = options;
   const listen = settings['node.listen'];
-  const members = new Set(genesis.custodians.map((member) => member.nodeId));
-  const keys = new Set(genesis.custodians.map(({ networkKey }) => hex(networkKey)));
+  const members = new Set(genesis.members.map((member) => member.nodeId));
+  const keys = new Set(genesis.members.map(({ networkKey }) => hex(networkKey)));
   return await Host.create(
     {
       networkSeed: keystore.networkSeed(),

@@ -6,6 +6,7 @@ import { loadSettings, type Settings } from '../config/settings.ts';
 import { AegisError, toAegisError } from '../errors.ts';
 import { statIfPresent } from '../files.ts';
 import { Keystore } from '../keys/keystore.ts';
+import { checkMemberKeys } from '../keys/membership.ts';
 import { GENESIS_BYTES_MAX, type Genesis, type Member, openGenesis } from '../model/genesis.ts';
 import { HomeLock } from '../storage/home-lock.ts';
 
@@ -52,14 +53,15 @@ export async function openHome(
   const flags = listen === undefined ? {} : { 'node.listen': listen };
   const { settings } = await loadSettings(paths, env, flags);
   const genesis = await readGenesis(paths);
-  const { nodeId } = await Keystore.inspect(paths.keys);
-  const self = genesis.custodians.find((member) => member.nodeId === nodeId);
+  const { nodeId, keys } = await Keystore.inspect(paths.keys);
+  const self = genesis.members.find((member) => member.nodeId === nodeId);
   if (self === undefined) {
-    const message = `this node, ${nodeId}, is not a custodian of the cluster ${genesis.name}`;
+    const message = `this node, ${nodeId}, is not a member of the cluster ${genesis.name}`;
     throw new AegisError('BAD_CONFIG', message, {
       hint: 'Make a genesis that holds its bundle: aegis cluster bundle, aegis cluster create',
     });
   }
+  checkMemberKeys(keys, self);
   return { settings, genesis, self };
 }
 

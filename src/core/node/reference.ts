@@ -16,27 +16,63 @@ export interface Reference {
 /** Fewer characters of a version could be a part of a name by chance. */
 const VERSION_CHARACTERS_MIN = 8;
 
-/** @throws {AegisError} `NOT_FOUND`, `BAD_REQUEST`. */
+/**
+ * By what this node knows, final or not.
+ * @throws {AegisError} `NOT_FOUND`, `BAD_REQUEST`.
+ */
 export function resolveReference(graph: VersionGraph, text: string): Reference {
-  const exact = findShown(graph, text);
-  if (exact !== undefined) return exact;
-  const at = text.lastIndexOf('@');
-  const mark = at > 0 ? text.slice(at + 1) : '';
-  if (mark.length >= VERSION_CHARACTERS_MIN && /^[a-z2-7]+$/.test(mark)) {
-    return findVersion(graph, text.slice(0, at), mark);
+  for (const { path, inside } of readings(text)) {
+    const signed = graph.shown(path);
+    if (signed !== undefined && isMeant(signed, inside)) return { signed, inside };
   }
-  throw notFound(text);
+  const exact = findMarked(graph, text);
+  if (exact === undefined) throw notFound(text);
+  return exact;
 }
 
-function findShown(graph: VersionGraph, text: string): Reference | undefined {
-  const parts = parsePath(text).split('/');
-  for (let length = parts.length; length > 0; length -= 1) {
-    const signed = graph.shown(parts.slice(0, length).join('/'));
-    if (signed === undefined || signed.version.deleted === true) continue;
-    const inside = parts.slice(length);
-    if (inside.length === 0 || signed.version.directory === true) return { signed, inside };
+/**
+ * By what is final. A version that is named exactly may be any.
+ * @param head the final version that is shown under a path.
+ * @throws {AegisError} `NOT_FOUND`, `BAD_REQUEST`.
+ */
+export async function resolveFinal(
+  graph: VersionGraph,
+  text: string,
+  head: (path: string) => Promise<SignedVersion | undefined>,
+): Promise<Reference> {
+  for (const { path, inside } of readings(text)) {
+    const signed = await head(path);
+    if (signed !== undefined && isMeant(signed, inside)) return { signed, inside };
   }
-  return undefined;
+  const exact = findMarked(graph, text);
+  if (exact !== undefined) return exact;
+  const isKnown = readings(text).some(({ path, inside }) => {
+    const signed = graph.shown(path);
+    return signed !== undefined && isMeant(signed, inside);
+  });
+  if (!isKnown) throw notFound(text);
+  throw new AegisError('NOT_FOUND', `nothing under ${JSON.stringify(text)} is final yet`, {
+    hint: 'See what this node has, final or not: aegis kb get --provisional',
+  });
+}
+
+/** The longest path first: what stands there itself comes before what is inside a directory. */
+function readings(text: string): { path: string; inside: string[] }[] {
+  const parts = parsePath(text).split('/');
+  return parts.map((_, n) => {
+    const length = parts.length - n;
+    return { path: parts.slice(0, length).join('/'), inside: parts.slice(length) };
+  });
+}
+
+const isMeant = ({ version }: SignedVersion, inside: readonly string[]): boolean =>
+  version.deleted !== true && (inside.length === 0 || version.directory === true);
+
+function findMarked(graph: VersionGraph, text: string): Reference | undefined {
+  const at = text.lastIndexOf('@');
+  const mark = at > 0 ? text.slice(at + 1) : '';
+  const isMark = mark.length >= VERSION_CHARACTERS_MIN && /^[a-z2-7]+$/.test(mark);
+  return isMark ? findVersion(graph, text.slice(0, at), mark) : undefined;
 }
 
 function findVersion(graph: VersionGraph, path: string, mark: string): Reference {

@@ -35,11 +35,11 @@ export class Waiting<T> {
     for (const listener of [...(this.#waiting.get(key) ?? [])]) listener(value);
   }
 
-  /** Ends every wait with an error. */
-  fail(error: Error): void {
-    for (const listeners of [...this.#waiting.values()]) {
-      for (const listener of [...listeners]) listener(error);
-    }
+  /** Ends every wait, or those for a key, with an error. */
+  fail(error: Error, key?: string): void {
+    const waiting =
+      key === undefined ? [...this.#waiting.values()] : [this.#waiting.get(key) ?? []];
+    for (const listeners of waiting) for (const listener of [...listeners]) listener(error);
   }
 }
 

@@ -2,6 +2,7 @@
  * Turns what happens in a node into events for those who watch. What changes often (round trips,
  * memory, counters) is compared once a second, and only while somebody watches.
  */
+import type { BlockSummary } from '../api/contract/consensus.ts';
 import type { Peer } from '../api/contract/peers.ts';
 import type { NodeLog } from '../telemetry/log.ts';
 import type { NodeBackend } from './backend.ts';
@@ -16,11 +17,14 @@ export interface WatchDeps {
 }
 
 const INTERVAL_MS = 1000;
+/** Votes come in crowds; a reader sees no more than this. */
+const CONSENSUS_MS = 50;
 
 export class Watch {
   readonly #deps: WatchDeps;
   readonly #timer: NodeJS.Timeout;
   readonly #unsubscribe: () => void;
+  #consensus: NodeJS.Timeout | undefined;
   #peers = new Map<string, { readonly peer: Peer; readonly text: string }>();
 
   constructor(deps: WatchDeps) {
@@ -34,6 +38,7 @@ export class Watch {
 
   stop(): void {
     clearInterval(this.#timer);
+    clearTimeout(this.#consensus);
     this.#unsubscribe();
   }
 
@@ -56,6 +61,16 @@ export class Watch {
     this.#peers = now;
   }
 
+  consensusMoved(): void {
+    if (!this.#deps.hub.isWatched) return;
+    this.#consensus ??= setTimeout(() => this.#tellConsensus(), CONSENSUS_MS).unref();
+  }
+
+  blockFinal(block: BlockSummary): void {
+    this.#deps.hub.emit(() => ({ type: 'block', block }));
+    this.consensusMoved();
+  }
+
   async pathChanged(path: string): Promise<void> {
     if (!this.#deps.hub.isWatched) return;
     try {
@@ -66,9 +81,18 @@ export class Watch {
     }
   }
 
+  #tellConsensus(): void {
+    this.#consensus = undefined;
+    this.#deps.hub.emit(() => ({
+      type: 'consensus',
+      consensus: this.#deps.engine.consensus.status(),
+    }));
+  }
+
   async #look(): Promise<void> {
     if (!this.#deps.hub.isWatched) return;
     this.peersChanged();
+    this.#tellConsensus();
     try {
       const node = await this.#deps.backend.status();
       this.#deps.hub.emit(() => ({ type: 'node', node }));

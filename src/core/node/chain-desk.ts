@@ -1,0 +1,209 @@
+/**
+ * Carries out what the chain has decided: answers those who lag, tells those who wait, keeps the
+ * index of final versions, and says loudly when somebody breaks the rules.
+ */
+import type { Chain, ChainInput, ChainOutcome, Divergence, Finalised } from '../chain/chain.ts';
+import type { Evidence } from '../consensus/types.ts';
+import { type AegisError, toAegisError } from '../errors.ts';
+import type { Outcome } from '../machine.ts';
+import { readIntent } from '../model/intent.ts';
+import type { Log, Metrics } from '../ports.ts';
+import type { BlockArchive } from './block-archive.ts';
+import { Complaints } from './complaints.ts';
+import type { Finals } from './finals.ts';
+import type { IntentDesk } from './intent-desk.ts';
+import type { LinearReads } from './linear-reads.ts';
+import type { RoundLog } from './round-log.ts';
+
+export const CHAIN_MACHINE = 'chain';
+
+export interface ChainDeskDeps {
+  readonly clusterId: string;
+  readonly chain: Pick<Chain, 'height' | 'status'>;
+  readonly desk: IntentDesk;
+  readonly finals: Finals;
+  readonly reads: LinearReads;
+  readonly archive: BlockArchive;
+  readonly rounds: RoundLog;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  submit(input: ChainInput): void;
+  /** D4: this node is not in doubt any more. */
+  settle(): Promise<void>;
+  /** Something of the present height has changed. */
+  moved(): void;
+  finalised(block: Finalised): void;
+  accused(evidence: Evidence): void;
+}
+
+/** Blocks read in one piece while the index makes up for what it missed. */
+const CATCH_UP_BLOCKS = 64;
+
+export class ChainDesk {
+  readonly #deps: ChainDeskDeps;
+  readonly #complaints: Complaints;
+  #isDoubtful: boolean;
+  #isMute = false;
+
+  /** @param isDoubtful whether the home was in doubt when it was opened (D3). */
+  constructor(deps: ChainDeskDeps, isDoubtful: boolean) {
+    this.#deps = deps;
+    this.#complaints = new Complaints(deps.log);
+    this.#isDoubtful = isDoubtful;
+  }
+
+  tell(outcome: Outcome): void {
+    const decided = outcome as ChainOutcome;
+    const { desk, reads, rounds } = this.#deps;
+    rounds.tell(decided, Date.now());
+    const cancelled = desk.tell(decided);
+    switch (decided.type) {
+      case 'finalised':
+        this.#finalised(decided);
+        this.#deps.finals.withdraw(cancelled, decided.height);
+        reads.tell(decided);
+        return;
+      case 'read-index':
+      case 'read-failed':
+        reads.tell(decided);
+        return;
+      case 'serve':
+        void this.#serve(decided);
+        return;
+      case 'entered':
+        this.#deps.metrics.gauge('aegis_consensus_view', decided.view);
+        if (decided.view > 0) this.#deps.metrics.count('aegis_consensus_view_changes_total');
+        this.#deps.moved();
+        return;
+      case 'voted':
+        if (decided.phase === 'timeout') {
+          this.#deps.metrics.count('aegis_consensus_timeouts_total');
+        }
+        this.#deps.moved();
+        return;
+      case 'accepted':
+      case 'refused':
+        return;
+      default:
+        this.#complain(decided);
+        this.#deps.moved();
+    }
+  }
+
+  /** A peer has sent what cannot be read, or what it had no right to sign. */
+  refused(from: string, { code, message: reason }: AegisError): void {
+    const fields = { from, code, reason };
+    this.#complaints.say('warn', 'refused a message of a peer', `${from} ${code}`, fields);
+  }
+
+  /** The index of final versions may be behind the blocks. Call before anything is stepped. */
+  async catchUp(): Promise<void> {
+    const { archive, finals, chain, clusterId } = this.#deps;
+    while (finals.height < chain.height) {
+      const from = finals.height + 1;
+      const upTo = Math.min(chain.height, from + CATCH_UP_BLOCKS - 1);
+      const blocks = await archive.blocks(from, upTo);
+      if (blocks.length === 0) return;
+      for (const { block } of blocks) {
+        const all = block.intents.map((bytes) => readIntent(bytes, clusterId).signed);
+        const found = await archive.receipts(all.map(({ id }) => id));
+        const { height } = block.header;
+        // Of an intent that was sent twice only the last receipt is kept.
+        const signed = all.filter((_, n) => found[n]?.height === height);
+        const receipts = found.filter((one) => one?.height === height).map((one) => one!);
+        finals.learn({ height, signed, receipts });
+      }
+    }
+  }
+
+  fail(error: AegisError): void {
+    this.#deps.desk.fail(error);
+    this.#deps.reads.fail(error);
+  }
+
+  async close(): Promise<void> {
+    this.#isMute = true;
+    await this.#deps.finals.close();
+  }
+
+  #finalised(block: Finalised): void {
+    const { height, intents } = block;
+    const { finals, metrics } = this.#deps;
+    finals.learn(block);
+    metrics.gauge('aegis_chain_height', height);
+    metrics.count('aegis_chain_intents_total', intents);
+    const { mempool } = this.#deps.chain.status();
+    metrics.gauge('aegis_mempool_intents', mempool.intents);
+    metrics.gauge('aegis_mempool_bytes', mempool.bytes);
+    const seen = this.#deps.rounds.get(height);
+    if (seen?.startedAt !== undefined && seen.finalAt !== undefined) {
+      metrics.observe('aegis_consensus_final_seconds', (seen.finalAt - seen.startedAt) / 1000);
+    }
+    this.#deps.finalised(block);
+    this.#endDoubt();
+  }
+
+  /** The store goes on finding the doubt until it hears that the replica has got over it (D4). */
+  #endDoubt(): void {
+    if (!this.#isDoubtful || this.#deps.chain.status().doubt !== undefined) return;
+    this.#isDoubtful = false;
+    this.#deps.log.write('info', 'this node is not in doubt any more', {});
+    this.#deps.settle().catch(() => {
+      this.#isDoubtful = true;
+    });
+  }
+
+  async #serve({ to, from, upTo }: Extract<ChainOutcome, { type: 'serve' }>): Promise<void> {
+    try {
+      const blocks = await this.#deps.archive.read(from, upTo);
+      this.#deps.submit({ type: 'rows', to, blocks });
+    } catch (error) {
+      if (this.#isMute) return;
+      const { code, message } = toAegisError(error);
+      const fields = { to, from, upTo, code, reason: message };
+      this.#deps.log.write('warn', 'blocks could not be read for a peer', fields);
+      this.#deps.submit({ type: 'rows', to, blocks: [] });
+    }
+  }
+
+  #complain(outcome: ChainOutcome): void {
+    const say = this.#complaints.say.bind(this.#complaints);
+    switch (outcome.type) {
+      case 'evidence': {
+        const { kind, custodian, height, view } = outcome.evidence;
+        this.#deps.metrics.count('aegis_consensus_evidence_total');
+        this.#deps.accused(outcome.evidence);
+        const fields = { kind, custodian, height, view };
+        say('error', 'a custodian has signed two things for one slot', `e${custodian}`, fields);
+        return;
+      }
+      case 'bad-share': {
+        const { from, what } = outcome;
+        this.#deps.metrics.count('aegis_consensus_bad_shares_total');
+        say('warn', 'a custodian has sent a false signature', `share ${from}`, { from, what });
+        return;
+      }
+      case 'doubt':
+        this.#isDoubtful = true;
+        say('error', 'this node may not vote', 'doubt', { reason: outcome.reason });
+        return;
+      case 'key-elsewhere':
+        say('error', 'the consensus key of this node is in use elsewhere', 'key', {
+          what: outcome.what,
+        });
+        return;
+      case 'divergence':
+        this.#deps.metrics.count('aegis_chain_divergences_total');
+        say('error', 'a final block leads to another state here', 'divergence', fieldsOf(outcome));
+        return;
+      default:
+    }
+  }
+}
+
+const fieldsOf = ({ height, ours, theirs, proposer }: Divergence) => ({
+  height,
+  ours,
+  theirs,
+  proposer,
+});

@@ -1,0 +1,194 @@
+/** The chain of a running node and all that stands around it, married. */
+import { Chain, type ChainInput, type Finalised } from '../chain/chain.ts';
+import { LIMITS } from '../chain/limits.ts';
+import {
+  CHAIN_PROTOCOL,
+  type ChainMessage,
+  CONSENSUS_PROTOCOL,
+  openMessage,
+} from '../chain/messages.ts';
+import { RECOVERY_TABLES, TABLES, undecidedFrom } from '../chain/rows.ts';
+import { vrfScheme } from '../chain/seeds.ts';
+import type { StoredRow } from '../chain/types.ts';
+import { blsScheme } from '../consensus/bls-scheme.ts';
+import { EVIDENCE_TABLE, REPLICA_TABLE } from '../consensus/journal.ts';
+import type { Evidence } from '../consensus/types.ts';
+import { verifyEd25519InPool } from '../crypto/sign.ts';
+import type { AegisError } from '../errors.ts';
+import type { Keystore } from '../keys/keystore.ts';
+import type { Outcome } from '../machine.ts';
+import type { Genesis, Member } from '../model/genesis.ts';
+import type { IncomingEnvelope } from '../network/rpc-server.ts';
+import type { Log, Metrics } from '../ports.ts';
+import type { ChainStore } from '../storage/chain-store.ts';
+import { BlockArchive } from './block-archive.ts';
+import { ChainDesk } from './chain-desk.ts';
+import { Finals } from './finals.ts';
+import { IntentDesk } from './intent-desk.ts';
+import { LinearReads } from './linear-reads.ts';
+import { MessageGate } from './message-gate.ts';
+import { RoundLog } from './round-log.ts';
+
+export interface ChainRoomOptions {
+  readonly genesis: Genesis;
+  readonly keystore: Keystore;
+}
+
+export interface ChainRoomDeps {
+  readonly store: ChainStore;
+  readonly members: ReadonlyMap<string, Member>;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  submit(input: ChainInput): void;
+  offer(input: ChainInput, origin: { from: string; sizeBytes: number }): void;
+  /** Something of the present height has changed. */
+  moved(): void;
+  finalised(block: Finalised): void;
+  accused(evidence: Evidence): void;
+}
+
+const CONSENSUS_TABLES = [REPLICA_TABLE, EVIDENCE_TABLE];
+/** Sorts after every key of `chain/blocks`. */
+const END = '~';
+
+export class ChainRoom {
+  readonly chain: Chain;
+  readonly desk: IntentDesk;
+  readonly finals: Finals;
+  readonly reads: LinearReads;
+  readonly archive: BlockArchive;
+  readonly rounds: RoundLog;
+  readonly #gate: MessageGate<ChainMessage>;
+  readonly #chainDesk: ChainDesk;
+  /** When this node has heard last of each custodian, in consensus. */
+  readonly #heardAt = new Map<string, number>();
+
+  /** @throws {AegisError} `STORE_DAMAGED` for rows that do not fit together. */
+  static async open(options: ChainRoomOptions, deps: ChainRoomDeps): Promise<ChainRoom> {
+    const { standing, reason } = await deps.store.standing();
+    if (reason !== undefined) {
+      deps.log.write('warn', 'this home may have voted what it does not remember', { reason });
+    }
+    const rows = await readRows(deps.store);
+    const chain = recoverChain(options, rows, standing);
+    const finals = await Finals.open(deps.store);
+    return new ChainRoom(options, deps, { chain, finals, isDoubtful: standing === 'doubtful' });
+  }
+
+  private constructor(
+    { genesis, keystore }: ChainRoomOptions,
+    deps: ChainRoomDeps,
+    parts: { chain: Chain; finals: Finals; isDoubtful: boolean },
+  ) {
+    const { store, members, log, metrics, submit } = deps;
+    const { clusterId } = genesis;
+    const { chain, finals } = parts;
+    this.chain = chain;
+    this.finals = finals;
+    this.archive = new BlockArchive(store);
+    this.rounds = new RoundLog(() => chain.status());
+    this.reads = new LinearReads({ height: () => chain.height, submit });
+    const receipt = async (id: string) =>
+      chain.receipt(id) ?? (await this.archive.receipts([id]))[0];
+    this.desk = new IntentDesk(
+      { self: keystore.nodeId, clusterId, pendingMax: LIMITS.authorIntents },
+      { chain, identity: keystore.identity, submit, receipt },
+    );
+    const settle = () => store.settle();
+    this.#chainDesk = new ChainDesk(
+      { ...deps, ...this.#parts(), clusterId, settle },
+      parts.isDoubtful,
+    );
+    const isKnown = (digest: string) => chain.isKnown(digest);
+    this.#gate = new MessageGate<ChainMessage>(
+      {},
+      {
+        open: (protocol, body) => openMessage(protocol, body, { clusterId, isKnown }),
+        keyOf: (nodeId) => members.get(nodeId)?.identityKey,
+        verify: verifyEd25519InPool,
+        offer: (from, message, sizeBytes) => {
+          if (message.type === 'consensus') this.#heardAt.set(from, Date.now());
+          deps.offer({ type: 'message', from, message }, { from, sizeBytes });
+        },
+        refused: (from, error) => this.#chainDesk.refused(from, error),
+        metrics,
+      },
+    );
+    log.write('info', 'the chain is read', {
+      height: chain.height,
+      pending: this.desk.pendingCount,
+    });
+    metrics.gauge('aegis_chain_height', chain.height);
+  }
+
+  /** @returns whether the envelope is of the chain. */
+  take(envelope: IncomingEnvelope): boolean {
+    const { protocol } = envelope;
+    if (protocol !== CHAIN_PROTOCOL && protocol !== CONSENSUS_PROTOCOL) return false;
+    this.#gate.take(envelope);
+    return true;
+  }
+
+  tell(outcome: Outcome): void {
+    this.#chainDesk.tell(outcome);
+  }
+
+  /** When a custodian was heard last; undefined: not since the start. */
+  heardAt(nodeId: string): number | undefined {
+    return this.#heardAt.get(nodeId);
+  }
+
+  /** Call before anything is stepped. */
+  catchUp(): Promise<void> {
+    return this.#chainDesk.catchUp();
+  }
+
+  fail(error: AegisError): void {
+    this.#chainDesk.fail(error);
+  }
+
+  /** Before the store is closed. */
+  close(): Promise<void> {
+    return this.#chainDesk.close();
+  }
+
+  #parts() {
+    const { chain, desk, finals, reads, archive, rounds } = this;
+    return { chain, desk, finals, reads, archive, rounds };
+  }
+}
+
+/** What `Chain.recover` needs; of the blocks only those that are not final. */
+async function readRows(store: ChainStore): Promise<StoredRow[]> {
+  const rows: StoredRow[] = [];
+  for (const table of [...RECOVERY_TABLES, ...CONSENSUS_TABLES]) {
+    for (const row of await store.scan(table)) rows.push({ table, ...row });
+  }
+  const from = undecidedFrom(rows.filter(({ table }) => table === TABLES.meta));
+  const limit = LIMITS.undecidedBlocks * 4;
+  const blocks = await store.range({ table: TABLES.blocks, from, to: END, limit });
+  return [...rows, ...blocks.map((row) => ({ table: TABLES.blocks, ...row }))];
+}
+
+function recoverChain(
+  { genesis, keystore }: ChainRoomOptions,
+  rows: readonly StoredRow[],
+  standing: 'sound' | 'doubtful',
+): Chain {
+  const { clusterId, custodians, members } = genesis;
+  const { nodeId: self, identity } = keystore;
+  const index = custodians.findIndex((member) => member.nodeId === self);
+  const isCustodian = index >= 0;
+  const scheme = blsScheme({
+    custodians,
+    ...(isCustodian
+      ? { self: { index, consensusSecret: keystore.consensusSecret(), identity } }
+      : {}),
+  });
+  const seeds = vrfScheme({
+    custodians,
+    self: isCustodian ? { vrfSeed: keystore.vrfSeed() } : undefined,
+  });
+  const options = { clusterId, custodians, self, members: members.map(({ nodeId }) => nodeId) };
+  return Chain.recover(options, { scheme, seeds }, rows, standing);
+}

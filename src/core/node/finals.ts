@@ -1,0 +1,150 @@
+/**
+ * At which height each version became final, or was refused. It follows from the blocks and is kept
+ * as an index beside them: written a little later than the block itself, and made up for from
+ * the blocks at the next start.
+ */
+import type { Receipt } from '../chain/execution.ts';
+import { AegisError } from '../errors.ts';
+import type { LogEntry } from '../machine.ts';
+import type { SignedIntent } from '../model/intent.ts';
+
+export interface Final {
+  readonly height: number;
+  readonly result: Receipt['result'];
+}
+
+/** What a final block has decided. */
+export interface Decided {
+  readonly height: number;
+  readonly receipts: readonly Receipt[];
+  /** In the order of the receipts. */
+  readonly signed: readonly SignedIntent[];
+}
+
+export interface FinalsStore {
+  commit(entries: readonly LogEntry[]): Promise<void>;
+  get(table: string, key: string): Promise<Uint8Array | undefined>;
+  getMany(table: string, keys: readonly string[]): Promise<(Uint8Array | undefined)[]>;
+}
+
+/** `node/finals`: by version, its height in decimal and the first letter of the result. */
+const TABLE = 'node/finals';
+/** Up to which height the index is complete. */
+const UP_TO = { table: 'node/finals-up-to', key: '' };
+const RESULTS: Readonly<Record<string, Final['result']>> = {
+  d: 'done',
+  u: 'unchanged',
+  r: 'refused',
+};
+/** The index may lag so far behind: it saves a transaction for each block. */
+const SAVE_AFTER_MS = 200;
+
+export class Finals {
+  readonly #store: FinalsStore;
+  #unsaved = new Map<string, Final>();
+  #saving: Map<string, Final> | undefined;
+  #height: number;
+  #timer: NodeJS.Timeout | undefined;
+  #last: Promise<void> = Promise.resolve();
+
+  private constructor(store: FinalsStore, height: number) {
+    this.#store = store;
+    this.#height = height;
+  }
+
+  static async open(store: FinalsStore): Promise<Finals> {
+    const bytes = await store.get(UP_TO.table, UP_TO.key);
+    return new Finals(store, bytes === undefined ? 0 : Number(textOf(bytes)));
+  }
+
+  /** The last height that it knows. */
+  get height(): number {
+    return this.#height;
+  }
+
+  /** Of each version what is known; a version that was refused first may be final later. */
+  async find(versions: readonly string[]): Promise<(Final | undefined)[]> {
+    const found = versions.map((version) => this.#inMemory(version));
+    const missing = versions.filter((_, n) => found[n] === undefined);
+    if (missing.length === 0) return found;
+    const rows = await this.#store.getMany(TABLE, missing);
+    const stored = new Map(missing.map((version, n) => [version, read(rows[n])]));
+    return versions.map((version, n) => found[n] ?? stored.get(version));
+  }
+
+  async get(version: string): Promise<Final | undefined> {
+    const [found] = await this.find([version]);
+    return found;
+  }
+
+  /** Blocks come in the order of their heights. */
+  learn({ height, receipts, signed }: Decided): void {
+    for (const [n, { result }] of receipts.entries()) {
+      for (const { version } of signed[n]?.intent.changes ?? []) {
+        const key = version.toString();
+        // What was done stays so: only a later attempt of the same version can have failed.
+        const isFinal = this.#inMemory(key)?.result === 'done';
+        if (result === 'done' || !isFinal) this.#unsaved.set(key, { height, result });
+      }
+    }
+    this.#height = height;
+    this.#timer ??= setTimeout(() => void this.#save(), SAVE_AFTER_MS).unref();
+  }
+
+  /** Intents in the place of which others were decided: their versions are refused. */
+  withdraw(cancelled: readonly SignedIntent[], height: number): void {
+    for (const { intent } of cancelled) {
+      for (const { version } of intent.changes) {
+        this.#unsaved.set(version.toString(), { height, result: 'refused' });
+      }
+    }
+  }
+
+  /** Writes what is not written yet. */
+  async close(): Promise<void> {
+    clearTimeout(this.#timer);
+    await this.#save();
+  }
+
+  #inMemory(version: string): Final | undefined {
+    return this.#unsaved.get(version) ?? this.#saving?.get(version);
+  }
+
+  #save(): Promise<void> {
+    this.#timer = undefined;
+    this.#last = this.#last.then(() => this.#write());
+    return this.#last;
+  }
+
+  async #write(): Promise<void> {
+    const saving = this.#unsaved;
+    const height = this.#height;
+    this.#saving = saving;
+    this.#unsaved = new Map();
+    try {
+      const keys = [...saving.keys()];
+      const stored = await this.#store.getMany(TABLE, keys);
+      const isNew = keys.filter((_, n) => read(stored[n])?.result !== 'done');
+      const entries = isNew.map((key) => {
+        const { height: at, result } = saving.get(key)!;
+        return { table: TABLE, key, value: bytesOf(`${at} ${result.charAt(0)}`) };
+      });
+      await this.#store.commit([...entries, { ...UP_TO, value: bytesOf(String(height)) }]);
+    } catch {
+      // A full disk, or the end of the node: what came later wins over what could not be written.
+      this.#unsaved = new Map([...saving, ...this.#unsaved]);
+    }
+    this.#saving = undefined;
+  }
+}
+
+function read(bytes: Uint8Array | undefined): Final | undefined {
+  if (bytes === undefined) return undefined;
+  const [height, letter] = textOf(bytes).split(' ');
+  const result = RESULTS[letter ?? ''];
+  if (result !== undefined) return { height: Number(height), result };
+  throw new AegisError('STORE_DAMAGED', 'an entry of the index of final versions is damaged');
+}
+
+const textOf = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
+const bytesOf = (text: string): Uint8Array => new TextEncoder().encode(text);

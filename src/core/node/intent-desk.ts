@@ -1,0 +1,269 @@
+/**
+ * The intents of this node: signs them in the order of their sequence, hands them to the chain, and
+ * tells whoever waits what became of them. What is durable stays queued whether anybody waits or
+ * not. Which changes make sense is for its callers to know.
+ */
+
+import type { CID } from 'multiformats/cid';
+import type { Receipt } from '../chain/execution.ts';
+import type { ChainInput, ChainOutcome, PendingIntent } from '../chain/types.ts';
+import { AegisError } from '../errors.ts';
+import { type Change, createIntent, intentIdOf, type SignedIntent } from '../model/intent.ts';
+import type { Signer } from '../ports.ts';
+import type { Verified } from '../units.ts';
+import { Waiting } from './waiting.ts';
+
+export interface IntentDeskOptions {
+  readonly self: string;
+  readonly clusterId: string;
+  /** Own intents that may wait to be decided. */
+  readonly pendingMax: number;
+}
+
+export interface IntentDeskDeps {
+  readonly chain: {
+    nextSequence(author: string): number;
+    pending(): readonly PendingIntent[];
+  };
+  readonly identity: Signer;
+  submit(input: Extract<ChainInput, { type: 'submit' }>): void;
+  /** What became of an intent that was decided, however long ago. */
+  receipt(id: string): Promise<Receipt | undefined>;
+}
+
+/** An own intent that is durable: it waits, or it was decided before. */
+export interface Queued {
+  readonly id: string;
+  readonly sequence: number;
+  readonly receipt: Receipt | undefined;
+}
+
+interface Own {
+  readonly signed: SignedIntent;
+  /** Durable; until then nobody is told of it. */
+  isAccepted: boolean;
+}
+
+/** Own intents that were decided, kept to be listed. */
+const DECIDED_MAX = 1000;
+
+export class IntentDesk {
+  readonly #options: IntentDeskOptions;
+  readonly #deps: IntentDeskDeps;
+  readonly #pending = new Map<number, Own>();
+  readonly #byId = new Map<string, number>();
+  /** By path, the sequences of the pending intents that change it, ascending. */
+  readonly #byPath = new Map<string, number[]>();
+  /** Versions that pending intents move paths to. */
+  readonly #versions = new Set<string>();
+  readonly #accepted = new Waiting<true>();
+  readonly #decided = new Waiting<Receipt>();
+  readonly #recent: { readonly signed: SignedIntent; readonly receipt: Receipt }[] = [];
+  readonly #never = new AbortController().signal;
+  #next = 0;
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(options: IntentDeskOptions, deps: IntentDeskDeps) {
+    this.#options = options;
+    this.#deps = deps;
+    for (const { signed } of deps.chain.pending()) this.#add(signed, true);
+  }
+
+  get pendingCount(): number {
+    return this.#pending.size;
+  }
+
+  /** All of them are durable and queued when it resolves, or none. @throws {AegisError} `BUSY`. */
+  submit(wanted: readonly (readonly Change[])[]): Promise<Queued[]> {
+    return this.#inTurn(() => this.#submit(wanted));
+  }
+
+  /** The change of a path that waits to be decided last, if one does. */
+  lastPending(path: string): { readonly change: Change; readonly queued: Queued } | undefined {
+    const signed = this.#pending.get(this.#byPath.get(path)?.at(-1) ?? 0)?.signed;
+    const change = signed?.intent.changes.findLast((one) => one.path === path);
+    if (signed === undefined || change === undefined) return undefined;
+    const queued = { id: signed.id, sequence: signed.intent.sequence, receipt: undefined };
+    return { change, queued };
+  }
+
+  /** Whether an intent that waits moves a path to this version. */
+  isPending(version: CID): boolean {
+    return this.#versions.has(version.toString());
+  }
+
+  /**
+   * What became of an own intent. @throws {AegisError} `NOT_FOUND` when another one was decided in
+   * its place; the reason of `signal`.
+   */
+  async wait({ id, sequence, receipt }: Queued, signal: AbortSignal): Promise<Receipt> {
+    const decided = receipt ?? (await this.#decided.wait(String(sequence), () => true, signal));
+    if (decided.id === id) return decided;
+    throw new AegisError('NOT_FOUND', `the intent ${id} was cancelled`);
+  }
+
+  /** An own intent that waits. */
+  pending(id: string): SignedIntent | undefined {
+    return this.#pending.get(this.#byId.get(id) ?? 0)?.signed;
+  }
+
+  /** Own intents that wait, in the order of their sequence. */
+  allPending(): SignedIntent[] {
+    return [...this.#pending.values()].filter((own) => own.isAccepted).map((own) => own.signed);
+  }
+
+  /** Own intents that were decided since the start, the last one last. */
+  recent(): readonly { readonly signed: SignedIntent; readonly receipt: Receipt }[] {
+    return this.#recent;
+  }
+
+  /** Puts an intent without changes in the place of one that waits; either may be decided. */
+  async cancel(id: string, signal: AbortSignal): Promise<Receipt> {
+    const signed = this.pending(id);
+    if (signed === undefined) throw new AegisError('NOT_FOUND', `no intent ${id} waits here`);
+    const { sequence } = signed.intent;
+    const decided = this.#decided.wait(String(sequence), () => true, signal);
+    decided.catch(() => {});
+    const empty = this.#sign([], sequence);
+    const queued = this.#accepted.wait(empty.digest, () => true, signal);
+    this.#deps.submit({ type: 'submit', intents: [empty] });
+    await Promise.race([queued, decided]);
+    return await decided;
+  }
+
+  /** @returns own intents in the place of which others were decided. */
+  tell(outcome: ChainOutcome): SignedIntent[] {
+    const replaced: SignedIntent[] = [];
+    if (outcome.type === 'accepted') this.#accept(outcome.digest, outcome.sequence);
+    else if (outcome.type === 'refused') this.#refuse(outcome.digest, outcome.error);
+    else if (outcome.type === 'finalised') {
+      for (const receipt of outcome.receipts) {
+        if (receipt.author !== this.#options.self) continue;
+        const signed = this.#decide(receipt);
+        if (signed !== undefined && signed.id !== receipt.id) replaced.push(signed);
+      }
+    }
+    return replaced;
+  }
+
+  /** Ends all waits; what is queued stays so. */
+  fail(error: AegisError): void {
+    this.#accepted.fail(error);
+    this.#decided.fail(error);
+  }
+
+  async #submit(wanted: readonly (readonly Change[])[]): Promise<Queued[]> {
+    const { self, clusterId } = this.#options;
+    const ids = wanted.map((changes) => intentIdOf(clusterId, self, changes));
+    const known = new Map<string, Queued>();
+    await Promise.all(
+      ids.map(async (id) => {
+        const found = await this.#find(id);
+        if (found !== undefined) known.set(id, found);
+      }),
+    );
+    this.#checkRoom(new Set(ids).size - known.size);
+    const made: Verified<SignedIntent>[] = [];
+    for (const [n, changes] of wanted.entries()) {
+      const id = ids[n]!;
+      if (known.has(id)) continue;
+      const signed = this.#sign(changes, this.#take());
+      known.set(id, { id, sequence: signed.intent.sequence, receipt: undefined });
+      this.#add(signed, false);
+      made.push(signed);
+    }
+    if (made.length > 0) await this.#queue(made);
+    return ids.map((id) => known.get(id)!);
+  }
+
+  async #queue(made: readonly Verified<SignedIntent>[]): Promise<void> {
+    const all = Promise.all(
+      made.map((one) => this.#accepted.wait(one.digest, () => true, this.#never)),
+    );
+    this.#deps.submit({ type: 'submit', intents: made });
+    await all;
+  }
+
+  async #find(id: string): Promise<Queued | undefined> {
+    const sequence = this.#byId.get(id);
+    if (sequence !== undefined) return { id, sequence, receipt: undefined };
+    const receipt = await this.#deps.receipt(id);
+    return receipt === undefined ? undefined : { id, sequence: receipt.sequence, receipt };
+  }
+
+  #sign(changes: readonly Change[], sequence: number): Verified<SignedIntent> {
+    const { self, clusterId } = this.#options;
+    const intent = { author: self, sequence, time: Date.now(), changes };
+    return createIntent(intent, clusterId, this.#deps.identity);
+  }
+
+  /** Steps of the chain come later than ours, so both count. */
+  #take(): number {
+    const sequence = Math.max(this.#next, this.#deps.chain.nextSequence(this.#options.self));
+    this.#next = sequence + 1;
+    return sequence;
+  }
+
+  #checkRoom(more: number): void {
+    const { pendingMax } = this.#options;
+    if (this.#pending.size + more <= pendingMax) return;
+    throw new AegisError('BUSY', `${this.#pending.size} intents of this node wait already`, {
+      hint: `At most ${pendingMax} may. See: aegis consensus status --why`,
+    });
+  }
+
+  #add(signed: SignedIntent, isAccepted: boolean): void {
+    const { sequence, changes } = signed.intent;
+    this.#pending.set(sequence, { signed, isAccepted });
+    this.#byId.set(signed.id, sequence);
+    for (const { version } of changes) this.#versions.add(version.toString());
+    for (const path of new Set(changes.map((change) => change.path))) {
+      const sequences = this.#byPath.get(path) ?? [];
+      this.#byPath.set(path, sequences);
+      sequences.push(sequence);
+    }
+  }
+
+  #drop(sequence: number): SignedIntent | undefined {
+    const own = this.#pending.get(sequence);
+    if (own === undefined) return undefined;
+    this.#pending.delete(sequence);
+    this.#byId.delete(own.signed.id);
+    for (const { path, version } of own.signed.intent.changes) {
+      this.#versions.delete(version.toString());
+      const rest = this.#byPath.get(path)?.filter((one) => one !== sequence) ?? [];
+      if (rest.length === 0) this.#byPath.delete(path);
+      else this.#byPath.set(path, rest);
+    }
+    return own.signed;
+  }
+
+  #accept(digest: string, sequence: number): void {
+    const own = this.#pending.get(sequence);
+    if (own?.signed.digest === digest) own.isAccepted = true;
+    this.#accepted.tell(digest, true);
+  }
+
+  #refuse(digest: string, error: AegisError): void {
+    for (const [sequence, { signed, isAccepted }] of this.#pending) {
+      if (signed.digest === digest && !isAccepted) this.#drop(sequence);
+    }
+    // What the chain did not take leaves no gap.
+    this.#next = 0;
+    this.#accepted.fail(error, digest);
+  }
+
+  #decide(receipt: Receipt): SignedIntent | undefined {
+    const signed = this.#drop(receipt.sequence);
+    this.#decided.tell(String(receipt.sequence), receipt);
+    if (signed?.id === receipt.id) this.#recent.push({ signed, receipt });
+    if (this.#recent.length > DECIDED_MAX) this.#recent.shift();
+    return signed;
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#last.then(work, work);
+    this.#last = result.catch(() => {});
+    return result;
+  }
+}

@@ -1,0 +1,176 @@
+/**
+ * Makes the versions of this node, one after another: on what each follows, whether it is allowed,
+ * and that it is durable and queued for the custodians. It neither reads content nor waits for
+ * anybody's agreement.
+ */
+import { AegisError } from '../errors.ts';
+import type { Replication, ReplicationInput } from '../kb/replication.ts';
+import { createVersion, type SignedVersion } from '../model/version.ts';
+import type { Signer } from '../ports.ts';
+import type { Base, Finality } from './finality.ts';
+import type { Imported } from './import.ts';
+import type { Queued } from './intent-desk.ts';
+import type { OwnHistory } from './own-history.ts';
+import { Waiting } from './waiting.ts';
+
+export interface OwnVersionsDeps {
+  /** Node id of this node. */
+  readonly self: string;
+  readonly machine: Replication;
+  readonly history: OwnHistory;
+  readonly identity: Signer;
+  readonly finality: Finality;
+  submit(input: ReplicationInput): void;
+  /** Resolves when the version has so many copies, with the nodes that have one. */
+  copied(signed: SignedVersion, copies: number, signal: AbortSignal): Promise<readonly string[]>;
+}
+
+export interface WantedVersion {
+  readonly path: string;
+  readonly kind: 'file' | 'directory';
+  readonly message: string | undefined;
+  /** The version that must be the one that is followed, or `none`. */
+  readonly ifVersion: string | undefined;
+  /** Whether to ask a quorum before the write is refused: another node may know better. */
+  readonly isAgreed: boolean;
+}
+
+export interface OwnVersion {
+  readonly signed: SignedVersion;
+  readonly created: boolean;
+  /** The intent by which it becomes final; undefined when it is. */
+  readonly queued: Queued | undefined;
+}
+
+export class OwnVersions {
+  readonly #deps: OwnVersionsDeps;
+  readonly #added = new Waiting<SignedVersion>();
+  readonly #never = new AbortController().signal;
+  /** Each has the next sequence number. */
+  #last: Promise<unknown> = Promise.resolve();
+  /** The version that was given to the machine last. */
+  #lastLocal: SignedVersion | undefined;
+
+  constructor(deps: OwnVersionsDeps) {
+    this.#deps = deps;
+  }
+
+  /** The graph has a version; it is durable. */
+  added(signed: SignedVersion): void {
+    this.#added.tell(signed.cidText, signed);
+    if (signed.cidText === this.#lastLocal?.cidText) this.#lastLocal = undefined;
+  }
+
+  /** The machine did not take a version. They are made one at a time, so it is the last one. */
+  refused(error: AegisError): void {
+    this.#lastLocal = undefined;
+    this.#added.fail(error);
+  }
+
+  fail(error: AegisError): void {
+    this.#added.fail(error);
+  }
+
+  /** @throws {AegisError} `EXISTS` for another version than the expected one; `TRY_AGAIN`. */
+  write(wanted: WantedVersion, imported: Imported, signal: AbortSignal): Promise<OwnVersion> {
+    const result = this.#last.then(() => this.#write(wanted, imported, signal));
+    this.#last = result.catch(() => {});
+    return result;
+  }
+
+  /**
+   * On what the next version of a path follows, once the caller's expectation holds.
+   * @throws {AegisError} `EXISTS` when it does not; when that cannot be known, what keeps us from it.
+   */
+  async base(
+    { path, ifVersion, isAgreed }: Pick<WantedVersion, 'path' | 'ifVersion' | 'isAgreed'>,
+    signal: AbortSignal,
+  ): Promise<Base> {
+    const { finality } = this.#deps;
+    let base = await finality.base(path, signal);
+    if (ifVersion === undefined || nameOf(base) === ifVersion) return base;
+    if (isAgreed) base = await this.#agreedBase(path, base, signal);
+    const found = nameOf(base);
+    if (found === ifVersion) return base;
+    throw new AegisError('EXISTS', `${path} shows ${found}, not ${ifVersion}`, {
+      hint: 'Read it again, and decide again. See: aegis kb log',
+      details: { found, expected: ifVersion },
+    });
+  }
+
+  /** What this node knows may be old news, and its own last version may still be refused. */
+  async #agreedBase(path: string, known: Base, signal: AbortSignal): Promise<Base> {
+    const { finality } = this.#deps;
+    let base = known;
+    while (base.queued !== undefined) {
+      await finality.wait(base.queued, signal).catch(rethrowAbort(signal));
+      base = await finality.base(path, signal);
+    }
+    await finality.barrier(signal);
+    return await finality.base(path, signal);
+  }
+
+  async #write(
+    wanted: WantedVersion,
+    imported: Imported,
+    signal: AbortSignal,
+  ): Promise<OwnVersion> {
+    const { finality } = this.#deps;
+    await this.#deps.history.check();
+    const base = await this.base(wanted, signal);
+    const { signed: before } = base;
+    if (before?.version.root.equals(imported.root) && before.version.deleted !== true) {
+      // The same content again changes nothing, so that repeating a command is harmless.
+      this.#deps.submit({ type: 'stored', root: imported.root });
+      // One copy is here as soon as the facts before it are durable: the graph knows it earlier.
+      await this.#deps.copied(before, 1, this.#never);
+      return { signed: before, created: false, queued: base.queued };
+    }
+    this.#checkLast();
+    const signed = await this.#create(wanted, imported, before);
+    const expected = wanted.ifVersion === undefined ? undefined : (before ?? null);
+    return { signed, created: true, queued: await finality.submit(signed, expected) };
+  }
+
+  async #create(
+    { path, kind, message }: WantedVersion,
+    { root, sizeBytes }: Imported,
+    before: SignedVersion | undefined,
+  ): Promise<SignedVersion> {
+    const { self, machine } = this.#deps;
+    const signed = createVersion(
+      {
+        path,
+        root,
+        sizeBytes,
+        parents: before === undefined ? [] : [before.cid],
+        generation: (before?.version.generation ?? 0) + 1,
+        sequence: machine.graph.nextSequence(self),
+        time: Math.max(Date.now(), before?.version.time ?? 0),
+        author: self,
+        ...(message === undefined ? {} : { message }),
+        ...(kind === 'directory' ? { directory: true } : {}),
+      },
+      this.#deps.identity,
+    );
+    // Waits even for a caller that has gone: the next version needs to know that this one is in.
+    const added = this.#added.wait(signed.cidText, () => true, this.#never);
+    this.#lastLocal = signed;
+    this.#deps.submit({ type: 'local', version: signed });
+    await added;
+    return signed;
+  }
+
+  /** Two versions must not be numbered alike. @throws {AegisError} `TRY_AGAIN`. */
+  #checkLast(): void {
+    const last = this.#lastLocal;
+    if (last === undefined || this.#deps.machine.graph.get(last.cidText) !== undefined) return;
+    throw new AegisError('TRY_AGAIN', 'an earlier version still waits to be written');
+  }
+}
+
+const nameOf = ({ signed }: Base): string =>
+  signed === undefined || signed.version.deleted === true ? 'none' : signed.cidText;
+
+/** What became of the earlier version does not matter here, but that the wait is over does. */
+const rethrowAbort = (signal: AbortSignal) => (): void => signal.throwIfAborted();
