@@ -11,8 +11,8 @@ export interface ReplicaOptions {
   /** Own index; undefined: an agent, which only follows. */
   readonly self: number | undefined;
   /** How votes travel. @default 'all' up to 7 custodians, else 'leader' */
-  readonly fanout?: 'all' | 'leader';
-  readonly timing?: Partial<Timing>;
+  readonly fanout?: 'all' | 'leader' | undefined;
+  readonly timing?: Partial<Timing> | undefined;
 }
 
 export interface ReplicaDependencies {
@@ -31,7 +31,7 @@ export interface VerdictInput {
   /** In which view its header says that it was first proposed. */
   readonly view: number;
   /** The next seed, when the height ends a seed epoch. */
-  readonly seed?: Uint8Array;
+  readonly seed?: Uint8Array | undefined;
 }
 
 /** The answer to `build` and to `reproposal-wanted`. */
@@ -43,7 +43,7 @@ export interface ProposalInput {
   readonly digest: string;
   /** The block, executed and, by the end of this transaction, durable. */
   readonly payload: Uint8Array;
-  readonly seed?: Uint8Array;
+  readonly seed?: Uint8Array | undefined;
 }
 
 export type ReplicaInput =
@@ -54,7 +54,7 @@ export type ReplicaInput =
   /** Whether the chain has intents to decide. */
   | { readonly type: 'work'; readonly isWaiting: boolean }
   | ProposalInput
-  /** There is nothing to propose after all. */
+  /** There is nothing to propose after all: no work, until `work` says so again. */
   | { readonly type: 'no-proposal'; readonly height: number; readonly view: number }
   | VerdictInput
   /** A commit certificate that came with a fetched block. */

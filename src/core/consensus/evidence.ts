@@ -24,7 +24,7 @@ const claimKey = ({ digest, highView }: SignedClaim): string =>
   digest ?? String((highView ?? -1) + 1).padStart(10, '0');
 
 /** Names the slot: more evidence about one slot proves no more. */
-export const evidenceKey = ({ custodian, kind, height, view }: Evidence): string =>
+export const evidenceKey = ({ custodian, kind, height, view }: Omit<Evidence, 'claims'>): string =>
   `${String(height).padStart(15, '0')}/${String(view).padStart(10, '0')}/${kind}/${custodian}`;
 
 /** Whether the two claims differ and the custodian has signed both. */

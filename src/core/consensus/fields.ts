@@ -68,6 +68,10 @@ export class Fields {
     return value as W;
   }
 
+  read<T>(read: (value: unknown) => T): T {
+    return read(this.#next);
+  }
+
   /** Null stands for what is not there. */
   optional<T>(read: (value: unknown) => T): T | undefined {
     const value = this.#next;

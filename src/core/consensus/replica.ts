@@ -1,14 +1,31 @@
-/** One custodian's part in consensus, as a machine. */
-import { type Machine, type Ready, ReadyBuilder } from '../machine.ts';
+/**
+ * One custodian's part in consensus, as a machine: it decides one digest a height, and knows nothing
+ * else of a block. Each step takes in what has come, then tries the rules of the specification
+ * until none applies, and at last says what must be durable and when it wants to be woken.
+ *
+ * It does not see intents or state, checks no block and keeps none: that is the chain's part, which
+ * acts upon the outcomes at once and answers with inputs.
+ */
+import { unreachable } from '../assert.ts';
+import type { Machine, Ready } from '../machine.ts';
 import type { Instant } from '../units.ts';
 import type {
+  ProposalInput,
   ReplicaDependencies,
   ReplicaInput,
   ReplicaOptions,
-  ReplicaOutcome,
+  VerdictInput,
 } from './contract.ts';
-import { faultyMax, quorumOf } from './quorum.ts';
-import type { ReplicaStatus } from './types.ts';
+import { take, takeCertificate } from './intake.ts';
+import { type KeptDoubt, type Row, readRows } from './journal.ts';
+import type { ConsensusMessage } from './messages.ts';
+import { Output } from './output.ts';
+import { type AlarmKey, Pacemaker, timeoutMs } from './pacemaker.ts';
+import { Places } from './places.ts';
+import { giveUp, RULES, repeat, sendProposal } from './rules.ts';
+import { settingOf } from './setting.ts';
+import { State } from './state.ts';
+import type { Certificate, ReplicaPhase, ReplicaStatus } from './types.ts';
 
 export type {
   ReplicaDependencies,
@@ -18,61 +35,241 @@ export type {
 } from './contract.ts';
 
 export class Replica implements Machine<ReplicaInput> {
-  readonly #options: ReplicaOptions;
-  readonly #leaders: ReplicaDependencies['leaders'];
+  readonly #state: State;
+  readonly #pacemaker = new Pacemaker();
+  readonly #places = new Places();
+  /** The doubt with which this life begins. */
+  readonly #doubt: KeptDoubt | undefined;
+  #isStarted = false;
 
-  private constructor(options: ReplicaOptions, { leaders }: ReplicaDependencies) {
-    this.#options = options;
-    this.#leaders = leaders;
+  private constructor(state: State, doubt: KeptDoubt | undefined) {
+    this.#state = state;
+    this.#doubt = doubt;
   }
 
-  /** @param standing whether the home may have signed what is not in `rows` (D3). */
+  /**
+   * @param rows those of the tables of this room; others are passed over.
+   * @param standing whether the home may have signed what is not in `rows` (D3).
+   * @throws {AegisError} `STORE_DAMAGED`.
+   */
   static recover(
     options: ReplicaOptions,
     dependencies: ReplicaDependencies,
-    rows: readonly { readonly table: string; readonly key: string; readonly value: Uint8Array }[],
+    rows: readonly Row[],
     standing: 'sound' | 'doubtful',
   ): Replica {
-    void rows;
-    void standing;
-    return new Replica(options, dependencies);
+    const kept = readRows(rows);
+    const reason = 'this home was copied, restored or damaged';
+    const floor = kept.doubt?.floor ?? 0;
+    const fresh = standing === 'doubtful' ? { reason, until: undefined, floor } : undefined;
+    const doubt = options.self === undefined ? undefined : (fresh ?? kept.doubt);
+    return new Replica(new State(settingOf(options, dependencies), kept), doubt);
   }
 
   /** The first height that is not final. */
   get height(): number {
-    return this.finalised + 1;
+    return this.#state.height;
   }
 
+  /** The last height that is final; 0 before the first. */
   get finalised(): number {
-    return 0;
+    return this.#state.finalised;
+  }
+
+  /**
+   * The certificate that proves the highest height in which this node may have voted `commit`:
+   * nothing can be final above it without a quorum that knows of it.
+   */
+  get proof(): Certificate | undefined {
+    return this.#state.commit ?? this.#state.high ?? this.#state.final;
   }
 
   step(input: ReplicaInput, now: Instant): Ready {
-    void input;
-    void now;
-    return new ReadyBuilder<ReplicaOutcome>().build();
+    const state = this.#state;
+    state.out = new Output(state.setting);
+    state.now = now;
+    if (!this.#isStarted) this.#start();
+    this.#take(input);
+    this.#settle();
+    this.#pacemaker.update(state);
+    // D1: what was signed is durable before any message that shows it leaves.
+    state.keepSlot();
+    return state.out.build();
   }
 
   status(): ReplicaStatus {
-    const custodians = this.#options.custodians.length;
+    const state = this.#state;
+    const { height, view, tally, setting, final, high } = state;
     return {
-      height: this.height,
-      view: 0,
-      viewSince: undefined,
-      leader: this.#leaders.leaderOf(this.height, 0),
-      phase: 'idle',
-      timeoutMs: 0,
-      quorum: quorumOf(custodians),
-      faultyMax: faultyMax(custodians),
-      isVoting: false,
-      doubt: undefined,
-      keyElsewhere: undefined,
-      votes: { prepare: [], commit: [] },
-      timeouts: [],
-      high: undefined,
-      passedOver: [],
-      lastFinalised: undefined,
-      behindTo: undefined,
+      height,
+      view,
+      viewSince: state.viewSince,
+      leader: state.leader,
+      phase: this.#phase(),
+      timeoutMs: timeoutMs(state),
+      quorum: setting.quorum,
+      faultyMax: setting.faultyMax,
+      isVoting: state.isVoting,
+      doubt: (state.doubt ?? (this.#isStarted ? undefined : this.#doubt))?.reason,
+      keyElsewhere: state.keyElsewhere,
+      votes: { prepare: tally.signers('prepare', view), commit: tally.signers('commit', view) },
+      timeouts: tally.signers('timeout', view),
+      high: high && { view: high.view, digest: high.digest },
+      passedOver: setting.leaders.passedOver(height),
+      lastFinalised: final && { height: final.height, digest: final.digest },
+      behindTo: state.target?.height,
     };
+  }
+
+  #phase(): ReplicaPhase {
+    const { target, viewSince, high, view, proposal } = this.#state;
+    if (target !== undefined) return 'catch-up';
+    if (viewSince === undefined) return 'idle';
+    if (this.#state.hasShare('timeout')) return 'timeout';
+    if (high?.view === view) return 'commit';
+    return proposal === undefined ? 'propose' : 'prepare';
+  }
+
+  /** D3: doubt comes before anything else, so that nothing is signed by mistake. */
+  #start(): void {
+    this.#isStarted = true;
+    const state = this.#state;
+    if (this.#doubt !== undefined) {
+      state.startDoubt(this.#doubt);
+      this.#places.askAll(state);
+    }
+    const { height, view, leader } = state;
+    state.out.tell({ type: 'entered', height, view, leader });
+  }
+
+  #take(input: ReplicaInput): void {
+    const state = this.#state;
+    switch (input.type) {
+      case 'start':
+        return;
+      case 'alarm':
+        this.#wake(input.key as AlarmKey);
+        return;
+      case 'peer-up':
+      case 'peer-down':
+        this.#takePeer(input.nodeId, input.type === 'peer-up');
+        return;
+      case 'message':
+        this.#takeMessage(input.from, input.message);
+        return;
+      case 'work':
+        state.isWaiting = input.isWaiting;
+        return;
+      case 'proposal':
+        this.#takeProposal(input);
+        return;
+      case 'no-proposal':
+        if (input.height !== state.height || input.view !== state.view) return;
+        if (state.asked !== 'build') return;
+        state.asked = undefined;
+        state.isWaiting = false;
+        return;
+      case 'verdict':
+        this.#takeVerdict(input);
+        return;
+      case 'certified':
+        takeCertificate(state, undefined, input.certificate);
+        return;
+      default:
+        unreachable(input);
+    }
+  }
+
+  #wake(key: AlarmKey): void {
+    const state = this.#state;
+    this.#pacemaker.fired(key);
+    // T2: when the timer ends the replica signs a timeout.
+    if (key === 'view' && this.#pacemaker.isViewOver(state)) giveUp(state);
+    if (key === 'repeat' && this.#pacemaker.isRepeatDue(state)) repeat(state);
+    if (key !== 'catch-up') return;
+    state.askForBlocks();
+    if (state.doubt?.isAsking === true) this.#places.askAll(state);
+  }
+
+  #takePeer(nodeId: string, isUp: boolean): void {
+    const state = this.#state;
+    const index = state.setting.indices.get(nodeId);
+    if (index === undefined || index === state.setting.self) return;
+    if (!isUp) {
+      state.lost.set(index, state.now);
+      return;
+    }
+    state.lost.delete(index);
+    if (state.setting.self === undefined) return;
+    const ask = state.doubt?.isAsking === true ? state.doubt.question : 0;
+    this.#places.tell(state, index, { ask });
+  }
+
+  #takeMessage(from: string, message: ConsensusMessage): void {
+    const state = this.#state;
+    const index = state.setting.indices.get(from);
+    if (index === undefined || index === state.setting.self) return;
+    if (state.setting.self === undefined) {
+      // An agent follows: only what is proven matters to it.
+      if (message.type === 'certificate') takeCertificate(state, index, message.certificate);
+      return;
+    }
+    if (message.type === 'status') {
+      this.#places.take(state, index, message);
+      return;
+    }
+    const need = take(state, index, message);
+    if (need !== 'nothing') this.#places.help(state, index);
+  }
+
+  #takeProposal({ height, view, digest, payload, seed }: ProposalInput): void {
+    const state = this.#state;
+    if (height !== state.height || state.asked === undefined || !state.isVoting) return;
+    if (state.payload !== undefined) return;
+    // P2: unchanged what the timeout certificate names; else a block of this very view.
+    const bound = state.pen.slot.proposal?.digest ?? state.entry?.high?.digest;
+    if (bound === undefined ? view !== state.view : digest !== bound) return;
+    state.approve(digest, { view, seed });
+    // P1: once it has timed out of the view, nobody would vote for it.
+    if (state.hasShare('timeout')) return;
+    const signature = state.pen.propose(digest);
+    const isBound = state.entry?.high !== undefined;
+    state.payload = payload;
+    state.proposal = { digest, signature, isBound, isApproved: true };
+    sendProposal(state);
+  }
+
+  #takeVerdict({ height, digest, isValid, view, seed }: VerdictInput): void {
+    const state = this.#state;
+    if (height !== state.height) return;
+    if (isValid) state.approve(digest, { view, seed });
+    const { proposal } = state;
+    if (proposal?.digest !== digest || proposal.isApproved !== undefined) return;
+    // P2: a block that is not bound must have been made for this view, or leaders whose views did
+    // not fail would be passed over.
+    proposal.isApproved = isValid && (proposal.isBound || view === state.view);
+  }
+
+  /** Tries the rules in turn until none applies. */
+  #settle(): void {
+    const state = this.#state;
+    for (;;) {
+      const { finalised } = state;
+      if (!RULES.some((rule) => rule(state))) return;
+      if (state.finalised === finalised) continue;
+      this.#takeEarly();
+    }
+  }
+
+  /** A height has begun: what came early for it is taken in, and a doubt may be over. */
+  #takeEarly(): void {
+    const state = this.#state;
+    if (state.doubt?.isOver(state.finalised) === true) {
+      state.doubt = undefined;
+      state.keepDoubt();
+    }
+    for (const { from, message } of state.ahead.take()) {
+      if (message.type !== 'status') take(state, from, message);
+    }
   }
 }

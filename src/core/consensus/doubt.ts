@@ -1,0 +1,70 @@
+/**
+ * Whether this node may have signed what it does not remember. A replica in doubt neither proposes,
+ * votes nor times out (D4): it is one of the f faulty ones until it is not in doubt any more.
+ */
+import type { KeptDoubt } from './journal.ts';
+
+export class Doubt {
+  readonly reason: string;
+  /** Tells answers from those to an earlier life's question. */
+  readonly question: number;
+  readonly #needed: number;
+  readonly #heights = new Map<number, number>();
+  #until: number | undefined;
+  #floor: number;
+
+  /**
+   * @param options.needed answers of others: n - f - 1.
+   * @param options.question a number above 0 that no earlier doubt of this node has used.
+   */
+  constructor(kept: KeptDoubt, options: { readonly needed: number; readonly question: number }) {
+    this.reason = kept.reason;
+    this.#until = kept.until;
+    this.#floor = kept.floor;
+    this.#needed = options.needed;
+    this.question = options.question;
+  }
+
+  get kept(): KeptDoubt {
+    return { reason: this.reason, until: this.#until, floor: this.#floor };
+  }
+
+  /** Whether it still has to ask. */
+  get isAsking(): boolean {
+    return this.#until === undefined;
+  }
+
+  /**
+   * One custodian's answer. The height is proven by a certificate, so that a liar cannot make the
+   * doubt last.
+   * @param height the first that is not final there.
+   * @param ownHeight the first that is not final here.
+   * @returns whether all are there now.
+   */
+  answer(custodian: number, height: number, ownHeight: number): boolean {
+    if (this.#until !== undefined) return false;
+    this.#heights.set(custodian, Math.max(height, this.#heights.get(custodian) ?? 0));
+    return this.settle(ownHeight);
+  }
+
+  /**
+   * D4: to vote at a height takes the commit certificate of the one before; among the answers is one
+   * of a rule-abiding custodian that made it. So the votes in doubt are at most one height above the
+   * highest working height of the answers.
+   */
+  settle(ownHeight: number): boolean {
+    if (this.#until !== undefined || this.#heights.size < this.#needed) return false;
+    this.#until = Math.max(ownHeight, ...this.#heights.values()) + 1;
+    return true;
+  }
+
+  /** D5: something of this node has turned up that it has signed at `height`. */
+  learn(height: number): void {
+    this.#floor = Math.max(this.#floor, height);
+  }
+
+  /** Whether it ends with `finalised`: all that may have been signed lies below. */
+  isOver(finalised: number): boolean {
+    return this.#until !== undefined && finalised >= Math.max(this.#until, this.#floor);
+  }
+}

@@ -1,0 +1,159 @@
+/**
+ * What a replica keeps across a crash, one row a concern. It is written in the transaction of the
+ * step that changed it, so before any message that shows it (D1), and read back once (D2).
+ */
+import { AegisError } from '../errors.ts';
+import type { LogEntry } from '../machine.ts';
+import { decode, encode } from '../model/cbor.ts';
+import { KIB } from '../units.ts';
+import {
+  certificateValue,
+  readCertificate,
+  readTimeoutCertificate,
+  timeoutCertificateValue,
+} from './certificate.ts';
+import { decodeEvidence, encodeEvidence, evidenceKey } from './evidence.ts';
+import { Fields, fromHex, SIGNATURE_BYTES } from './fields.ts';
+import { readShare, shareValue } from './messages.ts';
+import type { Slot } from './pen.ts';
+import { type LeaderOptions, LeaderSchedule } from './schedule.ts';
+import type { Certificate, Evidence, Share, SlotKind, TimeoutCertificate } from './types.ts';
+
+export const REPLICA_TABLE = 'consensus/replica';
+export const EVIDENCE_TABLE = 'consensus/evidence';
+const ROW_BYTES_MAX = 64 * KIB;
+const REASON_BYTES_MAX = 512;
+
+export interface Row {
+  readonly table: string;
+  readonly key: string;
+  readonly value: Uint8Array;
+}
+
+/** A doubt that a restart does not end (D4). */
+export interface KeptDoubt {
+  readonly reason: string;
+  /** The height with whose finality it ends; undefined: not known yet. */
+  readonly until: number | undefined;
+  /** The highest height of which it is known that this node has signed something there. */
+  readonly floor: number;
+}
+
+/** All that was durable. */
+export interface Kept {
+  /** Of the last final block. */
+  readonly final: Certificate | undefined;
+  readonly slot: Slot | undefined;
+  readonly last: Share | undefined;
+  readonly entry: TimeoutCertificate | undefined;
+  readonly high: Certificate | undefined;
+  readonly named: Certificate | undefined;
+  readonly doubt: KeptDoubt | undefined;
+  readonly evidence: readonly Evidence[];
+}
+
+const row = (key: string, value: unknown): LogEntry => ({
+  table: REPLICA_TABLE,
+  key,
+  value: value === undefined ? undefined : encode(value),
+});
+
+export const finalRow = (certificate: Certificate): LogEntry =>
+  row('final', [1, certificateValue(certificate)]);
+
+export const slotRow = (slot: Slot, last: Share | undefined): LogEntry => {
+  const { height, view, proposal, shares } = slot;
+  const list = (['prepare', 'commit', 'timeout'] as const).map((kind) => {
+    const share = shares[kind];
+    return share === undefined ? null : shareValue(share);
+  });
+  const proposed = proposal === undefined ? null : [fromHex(proposal.digest), proposal.signature];
+  return row('slot', [1, height, view, proposed, list, last ? shareValue(last) : null]);
+};
+
+export const entryRow = (entry: TimeoutCertificate): LogEntry =>
+  row('entry', [1, timeoutCertificateValue(entry)]);
+
+export const highRow = (high: Certificate): LogEntry => row('high', [1, certificateValue(high)]);
+
+/** What the timeout of the slot names; `high` may have been raised since (T5). */
+export const namedRow = (named: Certificate): LogEntry =>
+  row('named', [1, certificateValue(named)]);
+
+export const doubtRow = (doubt: KeptDoubt | undefined): LogEntry =>
+  row('doubt', doubt && [1, Buffer.from(doubt.reason), doubt.until ?? null, doubt.floor]);
+
+export const leadersRow = (snapshot: Uint8Array): LogEntry => ({
+  table: REPLICA_TABLE,
+  key: 'leaders',
+  value: snapshot,
+});
+
+/** The leaders as they were after the last final block of `rows`. */
+export function recoverLeaders(options: LeaderOptions, rows: readonly Row[]): LeaderSchedule {
+  const row = rows.find(({ table, key }) => table === REPLICA_TABLE && key === 'leaders');
+  if (row === undefined) return new LeaderSchedule(options);
+  return LeaderSchedule.restore(options, row.value);
+}
+
+export const evidenceRow = (evidence: Evidence): LogEntry => ({
+  table: EVIDENCE_TABLE,
+  key: evidenceKey(evidence),
+  value: encodeEvidence(evidence),
+});
+
+/** @throws {AegisError} `STORE_DAMAGED` for a row that this code has not written. */
+export function readRows(rows: readonly Row[]): Kept {
+  const own = new Map<string, Uint8Array>();
+  const evidence: Evidence[] = [];
+  try {
+    for (const { table, key, value } of rows) {
+      if (table === REPLICA_TABLE) own.set(key, value);
+      if (table === EVIDENCE_TABLE) evidence.push(decodeEvidence(value));
+    }
+    const read = <T>(key: string, count: number, parse: (fields: Fields) => T): T | undefined => {
+      const bytes = own.get(key);
+      if (bytes === undefined) return undefined;
+      const fields = new Fields(decode(bytes, { maxBytes: ROW_BYTES_MAX }), count, `row ${key}`);
+      fields.integer(1, 1);
+      return parse(fields);
+    };
+    const slot = read('slot', 6, readSlot);
+    return {
+      final: read('final', 2, (fields) => fields.read(readCertificate)),
+      slot: slot?.slot,
+      last: slot?.last,
+      entry: read('entry', 2, (fields) => fields.read(readTimeoutCertificate)),
+      high: read('high', 2, (fields) => fields.read(readCertificate)),
+      named: read('named', 2, (fields) => fields.read(readCertificate)),
+      doubt: read('doubt', 4, readDoubt),
+      evidence,
+    };
+  } catch (cause) {
+    throw new AegisError('STORE_DAMAGED', 'what was kept of the consensus cannot be read', {
+      cause,
+    });
+  }
+}
+
+function readSlot(fields: Fields): { readonly slot: Slot; readonly last: Share | undefined } {
+  const height = fields.height();
+  const view = fields.view();
+  const proposal = fields.optional((value) => {
+    const proposed = new Fields(value, 2, 'row slot');
+    return { digest: proposed.digest(), signature: proposed.bytes(SIGNATURE_BYTES) };
+  });
+  const shares: Partial<Record<SlotKind, Share>> = {};
+  fields.list(3, (value) => {
+    if (value === null) return;
+    const share = readShare(value);
+    shares[share.kind] = share;
+  });
+  return { slot: { height, view, proposal, shares }, last: fields.optional(readShare) };
+}
+
+function readDoubt(fields: Fields): KeptDoubt {
+  const reason = Buffer.from(fields.blob(REASON_BYTES_MAX)).toString();
+  const until = fields.optional((value) => new Fields([value], 1, 'row doubt').height());
+  return { reason, until, floor: fields.height(0) };
+}

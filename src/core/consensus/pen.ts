@@ -1,0 +1,131 @@
+/**
+ * The only place that signs, and the memory of what was signed. A replica signs at most one digest
+ * a phase, height and view, one proposal and one timeout (P6); what it signed is durable before it
+ * is shown (D1), and a restart goes on from it (D2).
+ */
+import { assert } from '../assert.ts';
+import type { Setting } from './setting.ts';
+import { digestMessage, shareMessage } from './signed-bytes.ts';
+import type { Phase, Share, SlotKind } from './types.ts';
+
+/** What was signed in the current view. */
+export interface Slot {
+  readonly height: number;
+  readonly view: number;
+  readonly proposal: { readonly digest: string; readonly signature: Uint8Array } | undefined;
+  readonly shares: Readonly<Partial<Record<SlotKind, Share>>>;
+}
+
+/** Written literally: within a view a replica signs in this order only. */
+const RANK: Readonly<Record<SlotKind, number>> = { prepare: 0, commit: 1, timeout: 2 };
+
+interface Place {
+  readonly kind: SlotKind;
+  readonly height: number;
+  readonly view: number;
+}
+
+/** Negative when `a` was signed before `b` by whoever follows the rules. */
+export const comparePlaces = (a: Place, b: Place): number =>
+  a.height - b.height || a.view - b.view || RANK[a.kind] - RANK[b.kind];
+
+export class Pen {
+  readonly #setting: Setting;
+  #slot: Slot;
+  #last: Share | undefined;
+  #isChanged = false;
+
+  constructor(setting: Setting, slot: Slot, last: Share | undefined) {
+    this.#setting = setting;
+    this.#slot = slot;
+    this.#last = last;
+  }
+
+  get slot(): Slot {
+    return this.#slot;
+  }
+
+  /** The last share that was signed, of whatever height. */
+  get last(): Share | undefined {
+    return this.#last;
+  }
+
+  share(kind: SlotKind): Share | undefined {
+    return this.#slot.shares[kind];
+  }
+
+  /** The shares of the current view, in the order in which they were signed. */
+  get shares(): readonly Share[] {
+    const { prepare, commit, timeout } = this.#slot.shares;
+    return [prepare, commit, timeout].filter((share) => share !== undefined);
+  }
+
+  /** Whether the slot has changed since it was last asked: it must become durable. */
+  takeChange(): boolean {
+    const isChanged = this.#isChanged;
+    this.#isChanged = false;
+    return isChanged;
+  }
+
+  /** Turns to another view; what was signed in the one before cannot be signed again. */
+  turnTo(height: number, view: number): void {
+    const { slot } = this;
+    const isLater = height > slot.height || (height === slot.height && view > slot.view);
+    assert(isLater, 'heights and views only grow');
+    this.#slot = { height, view, proposal: undefined, shares: {} };
+    // The first view of a height follows from the block before, which is durable by itself.
+    if (view > 0) this.#isChanged = true;
+  }
+
+  /** Own share for a digest in the current view. */
+  vote(phase: Phase, digest: string): Share {
+    return this.#sign(phase, digest, undefined);
+  }
+
+  /** Own timeout of the current view, naming the view of a prepare certificate or none. */
+  giveUp(highView: number | undefined): Share {
+    return this.#sign('timeout', undefined, highView);
+  }
+
+  propose(digest: string): Uint8Array {
+    const { height, view, proposal } = this.#slot;
+    // P6: asked again, the same bytes again; another digest would be evidence against us.
+    assert(proposal === undefined || proposal.digest === digest, 'one proposal a view');
+    if (proposal !== undefined) return proposal.signature;
+    const { clusterId, scheme } = this.#setting;
+    const message = digestMessage(clusterId, 'proposal', height, view, digest);
+    const signature = scheme.signProposal(message);
+    this.#slot = { ...this.#slot, proposal: { digest, signature } };
+    this.#isChanged = true;
+    return signature;
+  }
+
+  /** What this node knows of a share that bears its signature. */
+  recognise(share: Omit<Share, 'signature'>): 'own' | 'past' | 'forgotten' | 'forged' {
+    if (this.#last === undefined || comparePlaces(share, this.#last) > 0) return 'forgotten';
+    if (share.height !== this.#slot.height || share.view !== this.#slot.view) return 'past';
+    const own = this.#slot.shares[share.kind];
+    const isSame = own?.digest === share.digest && own?.highView === share.highView;
+    return own !== undefined && isSame ? 'own' : 'forged';
+  }
+
+  #sign(kind: SlotKind, digest: string | undefined, highView: number | undefined): Share {
+    const { height, view, shares } = this.#slot;
+    const before = shares[kind];
+    if (before !== undefined) {
+      // P6: asked again, the same bytes again.
+      assert(before.digest === digest, 'one digest a phase, height and view');
+      return before;
+    }
+    const place = { kind, height, view };
+    const isNext = this.#last === undefined || comparePlaces(place, this.#last) > 0;
+    assert(isNext, 'nothing is signed before what was signed last');
+    const unsigned = { ...place, digest, highView };
+    const message = shareMessage(this.#setting.clusterId, unsigned);
+    const share = { ...unsigned, signature: this.#setting.scheme.sign(message) };
+    this.#slot = { ...this.#slot, shares: { ...shares, [kind]: share } };
+    this.#last = share;
+    this.#isChanged = true;
+    return share;
+  }
+}

@@ -1,0 +1,43 @@
+/** What does not change while a replica lives. */
+import { assert } from '../assert.ts';
+import type { ReplicaDependencies, ReplicaOptions } from './contract.ts';
+import { faultyMax, quorumOf } from './quorum.ts';
+import type { Leaders } from './schedule.ts';
+import type { VoteScheme } from './scheme.ts';
+import { CUSTODIANS_MAX, TIMING_DEFAULT, type Timing } from './types.ts';
+
+/** Up to here every custodian aggregates for itself: two message delays less, and few messages. */
+const ALL_FANOUT_CUSTODIANS_MAX = 7;
+
+export interface Setting {
+  readonly clusterId: string;
+  readonly custodians: readonly string[];
+  /** Index of every custodian by node id. */
+  readonly indices: ReadonlyMap<string, number>;
+  readonly self: number | undefined;
+  readonly quorum: number;
+  readonly faultyMax: number;
+  readonly fanout: 'all' | 'leader';
+  readonly timing: Timing;
+  readonly scheme: VoteScheme;
+  readonly leaders: Leaders;
+}
+
+export function settingOf(options: ReplicaOptions, dependencies: ReplicaDependencies): Setting {
+  const { clusterId, custodians, self } = options;
+  const count = custodians.length;
+  assert(count >= 1 && count <= CUSTODIANS_MAX, 'a cluster has 1 to 256 custodians');
+  assert(self === undefined || self < count, 'the own index is that of a custodian');
+  return {
+    clusterId,
+    custodians,
+    indices: new Map(custodians.map((nodeId, index) => [nodeId, index])),
+    self,
+    quorum: quorumOf(count),
+    faultyMax: faultyMax(count),
+    fanout: options.fanout ?? (count <= ALL_FANOUT_CUSTODIANS_MAX ? 'all' : 'leader'),
+    timing: { ...TIMING_DEFAULT, ...options.timing },
+    scheme: dependencies.scheme,
+    leaders: dependencies.leaders,
+  };
+}

@@ -1,0 +1,331 @@
+/**
+ * What a replica knows, and how it changes. Nothing here decides: the intake writes down what others
+ * have proven, the rules act upon it.
+ */
+import type { Instant } from '../units.ts';
+import { Ahead } from './ahead.ts';
+import type { VerdictInput } from './contract.ts';
+import { Doubt } from './doubt.ts';
+import { createEvidence } from './evidence.ts';
+import { EvidenceBook } from './evidence-book.ts';
+import {
+  doubtRow,
+  entryRow,
+  evidenceRow,
+  finalRow,
+  highRow,
+  type Kept,
+  type KeptDoubt,
+  leadersRow,
+  slotRow,
+} from './journal.ts';
+import { APPROVED_MAX, PREPARED_MAX, VIEWS_BEHIND_MAX } from './limits.ts';
+import { Output } from './output.ts';
+import { Pace } from './pace.ts';
+import { comparePlaces, Pen } from './pen.ts';
+import type { Setting } from './setting.ts';
+import { type Findings, Tally } from './tally.ts';
+import { Trust } from './trust.ts';
+import type { Certificate, Evidence, Share, SlotKind, TimeoutCertificate } from './types.ts';
+
+/** The first proposal of the current view that its leader has signed and P2 allows. */
+export interface SeenProposal {
+  readonly digest: string;
+  readonly signature: Uint8Array;
+  /** Whether P2 left no other digest. */
+  readonly isBound: boolean;
+  /** Whether it may be voted on; undefined: the chain has not said yet. */
+  isApproved: boolean | undefined;
+}
+
+/** What the chain knows of a block that it has executed. */
+export type Approval = Pick<VerdictInput, 'view' | 'seed'>;
+
+/** The highest height that is proven to be final elsewhere. */
+export interface Target {
+  readonly height: number;
+  readonly digest: string | undefined;
+  readonly from: readonly string[];
+}
+
+export class State implements Findings {
+  readonly setting: Setting;
+  readonly trust = new Trust();
+  readonly pace: Pace;
+  readonly pen: Pen;
+  readonly ahead = new Ahead();
+  readonly evidenceBook: EvidenceBook;
+  /** The last share of each custodian that came from itself (D5). */
+  readonly seen = new Map<number, Share>();
+  /** Custodians whose connection was lost, and when. */
+  readonly lost = new Map<number, Instant>();
+
+  /** Of this step. */
+  out: Output;
+  now: Instant = 0 as Instant;
+
+  /** Commit certificate of the last final height. */
+  final: Certificate | undefined;
+  view: number;
+  /** By which the view was entered; undefined in view 0, and where another way led into it. */
+  entry: TimeoutCertificate | undefined;
+  high: Certificate | undefined;
+  /** The certificate that the own timeout of this view names; `high` may be above it (T5). */
+  named: Certificate | undefined;
+  /** Commit certificate of this height, until the chain has the block. */
+  commit: Certificate | undefined;
+  proposal: SeenProposal | undefined;
+  /** The block of the own proposal. */
+  payload: Uint8Array | undefined;
+  /** What the chain has been asked for in this view. */
+  asked: 'build' | 'reproposal' | undefined;
+  tally: Tally;
+  /** Verified prepare certificates of this height, by view. */
+  readonly prepared = new Map<number, Certificate>();
+  /** Blocks of this height that the chain has executed. */
+  readonly approved = new Map<string, Approval>();
+
+  isWaiting = false;
+  /** Since when there has been work in this view. */
+  viewSince: Instant | undefined;
+  /** When the own messages of this view were sent last. */
+  saidAt: Instant | undefined;
+  doubt: Doubt | undefined;
+  keyElsewhere: string | undefined;
+  target: Target | undefined;
+
+  constructor(setting: Setting, kept: Kept) {
+    this.setting = setting;
+    this.out = new Output(setting);
+    this.pace = new Pace(setting.timing);
+    this.evidenceBook = new EvidenceBook(kept.evidence);
+    this.final = kept.final;
+    // D2: a replica goes on from what is durable.
+    const { height } = this;
+    const slot = kept.slot?.height === height ? kept.slot : undefined;
+    this.view = slot?.view ?? 0;
+    const empty = { height, view: 0, proposal: undefined, shares: {} };
+    this.pen = new Pen(setting, slot ?? empty, kept.last);
+    this.tally = new Tally(setting, height, this.trust, this);
+    const isOfView = kept.entry?.height === height && kept.entry.view + 1 === this.view;
+    this.entry = isOfView ? kept.entry : undefined;
+    this.high = kept.high?.height === height ? kept.high : undefined;
+    if (this.high !== undefined) this.prepared.set(this.high.view, this.high);
+    const names = this.pen.share('timeout')?.highView;
+    this.named = names === undefined ? undefined : kept.named;
+    for (const share of this.pen.shares) this.tally.add(setting.self!, share);
+  }
+
+  /** The first height that is not final. */
+  get height(): number {
+    return this.finalised + 1;
+  }
+
+  get finalised(): number {
+    return this.final?.height ?? 0;
+  }
+
+  get leader(): number {
+    return this.setting.leaders.leaderOf(this.height, this.view);
+  }
+
+  get isLeader(): boolean {
+    return this.leader === this.setting.self;
+  }
+
+  /** D4: a replica in doubt signs nothing; an agent never does. */
+  get isVoting(): boolean {
+    return this.setting.self !== undefined && this.doubt === undefined;
+  }
+
+  nodeIdsOf(custodians: readonly number[]): string[] {
+    const { self, custodians: nodeIds } = this.setting;
+    return custodians.filter((index) => index !== self).map((index) => nodeIds[index]!);
+  }
+
+  /** P4, T5: a verified prepare certificate of this height. */
+  learnPrepared(certificate: Certificate): void {
+    if (this.prepared.has(certificate.view)) return;
+    this.prepared.set(certificate.view, certificate);
+    if (this.prepared.size > PREPARED_MAX) this.prepared.delete(Math.min(...this.prepared.keys()));
+    if (this.high === undefined || certificate.view > this.high.view) {
+      this.high = certificate;
+      this.out.persist(highRow(certificate));
+    }
+    this.#recogniseVotes(certificate);
+  }
+
+  /** P5: a verified commit certificate of this height. */
+  learnCommitted(certificate: Certificate): void {
+    if (this.commit !== undefined) return;
+    this.commit = certificate;
+    this.#recogniseVotes(certificate);
+  }
+
+  /**
+   * T4: with a timeout certificate of view v a replica is in view v + 1, and passes it on to the
+   * leader there, who may need it to propose.
+   */
+  learnTimeouts(certificate: TimeoutCertificate, from?: number): void {
+    if (certificate.high !== undefined) this.learnPrepared(certificate.high);
+    const { height, view, groups } = certificate;
+    const { self } = this.setting;
+    for (const { highView, signers } of groups) {
+      if (self === undefined || !signers.includes(self)) continue;
+      this.recogniseOwn({ kind: 'timeout', height, view, digest: undefined, highView });
+    }
+    this.enterView(view + 1, certificate);
+    const { leader } = this;
+    if (self === undefined || leader === self || leader === from) return;
+    this.out.send(leader, { type: 'timeout-certificate', certificate });
+  }
+
+  /** A height above the own one is final elsewhere. */
+  learnTarget(target: Target): void {
+    if (target.height <= (this.target?.height ?? 0)) return;
+    this.target = target;
+    this.askForBlocks();
+  }
+
+  askForBlocks(): void {
+    if (this.target !== undefined) this.out.tell({ type: 'fetch', ...this.target });
+  }
+
+  approve(digest: string, approval: Approval): void {
+    if (this.approved.has(digest)) return;
+    if (this.approved.size >= APPROVED_MAX) {
+      const other = this.approved.keys().find((known) => known !== this.high?.digest);
+      if (other !== undefined) this.approved.delete(other);
+    }
+    this.approved.set(digest, approval);
+  }
+
+  enterView(view: number, entry: TimeoutCertificate | undefined): void {
+    this.pen.turnTo(this.height, view);
+    if (entry !== undefined) this.out.persist(entryRow(entry));
+    this.tally.prune(view - VIEWS_BEHIND_MAX);
+    this.#begin(view, entry);
+  }
+
+  /** P5: the block is final; the replica goes to the next height, view 0. */
+  enterHeight(certificate: Certificate, { view, seed }: Approval): void {
+    const { height, digest } = certificate;
+    this.final = certificate;
+    this.out.persist(finalRow(certificate));
+    this.setting.leaders.advance({ height, view, seed });
+    this.out.persist(leadersRow(this.setting.leaders.snapshot()));
+    this.out.tell({ type: 'finalised', height, digest, certificate, view });
+    this.pen.turnTo(this.height, 0);
+    this.trust.forgive();
+    this.tally = new Tally(this.setting, this.height, this.trust, this);
+    this.prepared.clear();
+    this.approved.clear();
+    this.high = undefined;
+    this.commit = undefined;
+    if (this.target !== undefined && this.target.height <= height) this.target = undefined;
+    this.#begin(0, undefined);
+  }
+
+  /** D3, D5: from now on this node signs nothing until `until` is known and final. */
+  startDoubt(kept: KeptDoubt): void {
+    const needed = this.setting.quorum - 1;
+    const question = Math.max(1, Math.trunc(this.now));
+    this.doubt = new Doubt(kept, { needed, question });
+    this.doubt.settle(this.height);
+    this.keepDoubt();
+    this.out.tell({ type: 'doubt', reason: kept.reason });
+  }
+
+  keepDoubt(): void {
+    this.out.persist(doubtRow(this.doubt?.kept));
+  }
+
+  /** D5, D6: something that bears the own signature, which has been verified. */
+  recogniseOwn(share: Omit<Share, 'signature'>, signature?: Uint8Array): void {
+    const verdict = this.pen.recognise(share);
+    const what = `a ${share.kind} at height ${share.height}, view ${share.view}`;
+    if (verdict === 'forgotten') {
+      if (this.doubt === undefined) {
+        const reason = `others hold ${what} of this node, which it does not remember`;
+        this.startDoubt({ reason, until: undefined, floor: share.height });
+      } else {
+        this.doubt.learn(share.height);
+        this.keepDoubt();
+      }
+    }
+    if (verdict !== 'forged') return;
+    this.#tellKeyElsewhere(what);
+    const own = this.pen.share(share.kind);
+    if (own === undefined || signature === undefined) return;
+    const { kind, height, view } = share;
+    const slot = { kind, height, view, custodian: this.setting.self! };
+    this.evidence(createEvidence(slot, own, { ...share, signature }));
+  }
+
+  noteSeen(from: number, share: Share): void {
+    const last = this.seen.get(from);
+    if (last === undefined || comparePlaces(share, last) > 0) this.seen.set(from, share);
+  }
+
+  /** A signature that does not hold, outside of the tally. */
+  lied(from: number | undefined, what: string): void {
+    if (from === undefined) return;
+    this.trust.lied(from);
+    this.badShare(from, what);
+  }
+
+  badShare(custodian: number, what: string): void {
+    this.out.tell({ type: 'bad-share', from: this.setting.custodians[custodian]!, what });
+  }
+
+  /** Verified evidence, found here: everybody is told. */
+  evidence(evidence: Evidence): void {
+    if (this.keepEvidence(evidence)) this.out.broadcast({ type: 'evidence', evidence });
+  }
+
+  /** @returns whether it is news. */
+  keepEvidence(evidence: Evidence): boolean {
+    if (!this.evidenceBook.isNews(evidence)) return false;
+    this.evidenceBook.add(evidence);
+    this.out.persist(evidenceRow(evidence));
+    this.out.tell({ type: 'evidence', evidence });
+    if (evidence.custodian === this.setting.self) {
+      this.#tellKeyElsewhere(`two ${evidence.kind} messages at height ${evidence.height}`);
+    }
+    return true;
+  }
+
+  /** D1: what was signed becomes durable with this step. */
+  keepSlot(): void {
+    if (this.pen.takeChange()) this.out.persist(slotRow(this.pen.slot, this.pen.last));
+  }
+
+  hasShare(kind: SlotKind): boolean {
+    return this.pen.share(kind) !== undefined;
+  }
+
+  #begin(view: number, entry: TimeoutCertificate | undefined): void {
+    this.view = view;
+    this.entry = entry;
+    this.named = undefined;
+    this.proposal = undefined;
+    this.payload = undefined;
+    this.asked = undefined;
+    this.viewSince = undefined;
+    this.saidAt = undefined;
+    this.out.tell({ type: 'entered', height: this.height, view, leader: this.leader });
+  }
+
+  #recogniseVotes({ phase, height, view, digest, signers }: Certificate): void {
+    const { self } = this.setting;
+    if (self === undefined || !signers.includes(self)) return;
+    this.recogniseOwn({ kind: phase, height, view, digest, highView: undefined });
+  }
+
+  #tellKeyElsewhere(what: string): void {
+    const isNew = this.keyElsewhere === undefined;
+    this.keyElsewhere = what;
+    // D6: once is enough to be acted upon.
+    if (isNew) this.out.tell({ type: 'key-elsewhere', what });
+  }
+}
