@@ -1,14 +1,43 @@
-/** The chain machine. */
+/**
+ * The chain of blocks as a machine: it makes, checks, executes and keeps blocks, gathers intents
+ * for them, gets what it lacks, and answers who asks. The replica of `consensus/` lies within: its
+ * votes, the blocks that they are for and the state are one transaction. It verifies no signatures
+ * of intents, which its caller has done, and reads nothing back from the store.
+ */
+import { assert, unreachable } from '../assert.ts';
+import {
+  decodeCertificate,
+  encodeCertificate,
+  verifyCertificate,
+} from '../consensus/certificate.ts';
+import { faultyMax } from '../consensus/quorum.ts';
 import type { VoteScheme } from '../consensus/scheme.ts';
-import { type Machine, type Ready, ReadyBuilder } from '../machine.ts';
-import type { Instant } from '../units.ts';
+import type { Certificate } from '../consensus/types.ts';
+import type { Machine, Ready } from '../machine.ts';
+import type { SignedIntent } from '../model/intent.ts';
+import { type Instant, instant } from '../units.ts';
+import { ANNOUNCE_ALARM, Announcer, QUIET_ALARM, tellTip } from './announcer.ts';
+import type { ExecutedBlock } from './block-rules.ts';
+import { CATCH_UP_ALARM, CatchUp } from './catch-up.ts';
+import { CONSENSUS_PREFIX, Decider, SEEK_ALARM } from './decider.ts';
 import type { Receipt } from './execution.ts';
+import { Ledger } from './ledger.ts';
+import { LIMITS } from './limits.ts';
+import { Mempool } from './mempool.ts';
+import type { ChainMessage, FetchedBlock } from './messages.ts';
+import type { OpenedBlock } from './opened-block.ts';
+import { OwnIntents } from './own-intents.ts';
+import { type OwnAnswer, READ_ALARM, Reads } from './reads.ts';
+import { RecentSet } from './recent-set.ts';
 import type { RefState } from './ref.ts';
+import { META, readRuns, runsRow, type SortedRows, sortRows, TABLES } from './rows.ts';
+import { Serving } from './serving.ts';
+import { FLUSH_ALARM, REPEAT_ALARM, Spread, sendIntents } from './spread.ts';
+import { Turn } from './turn.ts';
 import type {
   ChainDeps,
   ChainInput,
   ChainOptions,
-  ChainOutcome,
   ChainStatus,
   PendingIntent,
   ProvenRef,
@@ -18,64 +47,378 @@ import type {
 
 export type * from './types.ts';
 
-export class Chain implements Machine<ChainInput> {
-  readonly #scheme: VoteScheme;
+const APPLY_ALARM = 'apply';
+const FORWARD_ALARM = 'forward';
 
-  private constructor(_options: ChainOptions, deps: ChainDeps) {
+/** Fetched blocks that one step takes, so that steps stay short. */
+const APPLY_BLOCKS = 4;
+
+export class Chain implements Machine<ChainInput> {
+  readonly #options: ChainOptions;
+  readonly #custodians: ReadonlySet<string>;
+  readonly #members: ReadonlySet<string>;
+  readonly #scheme: VoteScheme;
+  readonly #ledger: Ledger;
+  readonly #mempool: Mempool;
+  readonly #own: OwnIntents;
+  readonly #decider: Decider;
+  readonly #catchUp = new CatchUp();
+  readonly #serving = new Serving();
+  readonly #spread: Spread;
+  readonly #announcer: Announcer;
+  readonly #reads: Reads;
+  readonly #verified = new RecentSet(LIMITS.verifiedDigests);
+  readonly #peers = new Set<string>();
+  #runs: number;
+  #hasToldWork = false;
+  #turn = new Turn(instant(0));
+
+  private constructor(
+    options: ChainOptions,
+    deps: ChainDeps,
+    rows: SortedRows,
+    standing: 'sound' | 'doubtful',
+  ) {
+    const { clusterId, self, members } = options;
+    const ids = options.custodians.map(({ nodeId }) => nodeId);
+    this.#options = options;
+    this.#custodians = new Set(ids);
+    this.#members = new Set(members);
     this.#scheme = deps.scheme;
+    const ledger = Ledger.recover(clusterId, rows);
+    const baseOf = (author: string): number => ledger.sequenceOf(author);
+    const mempool = new Mempool({ self, members: members.length }, baseOf);
+    this.#ledger = ledger;
+    this.#mempool = mempool;
+    this.#own = new OwnIntents(clusterId, { ledger, mempool });
+    this.#own.restore(rows.pending);
+    const stored = { rows, standing };
+    this.#decider = new Decider(options, { ...deps, ledger, mempool }, stored, {
+      entered: () => this.#entered(),
+      finalised: (executed) => this.#finalised(executed),
+      behind: (height, digest, from) => this.#behind(height, digest, from),
+    });
+    this.#spread = new Spread({ custodians: this.#custodians, faultyMax: faultyMax(ids.length) });
+    this.#announcer = new Announcer({ custodians: this.#custodians });
+    this.#reads = new Reads({ clusterId, custodians: ids, self }, deps.scheme);
+    const runs = rows.meta.get(META.runs);
+    this.#runs = runs === undefined ? 0 : readRuns(runs);
   }
 
   /** @throws {AegisError} `STORE_DAMAGED` when the rows do not fit together. */
   static recover(
     options: ChainOptions,
     deps: ChainDeps,
-    _rows: Iterable<StoredRow>,
-    _standing: 'sound' | 'doubtful',
+    rows: Iterable<StoredRow>,
+    standing: 'sound' | 'doubtful',
   ): Chain {
-    return new Chain(options, deps);
+    return new Chain(options, deps, sortRows(rows), standing);
   }
 
-  step(_input: ChainInput, _now: Instant): Ready {
-    return new ReadyBuilder<ChainOutcome>().build();
+  step(input: ChainInput, now: Instant): Ready {
+    const turn = new Turn(now);
+    this.#turn = turn;
+    this.#take(input);
+    this.#settleWork();
+    this.#catchUp.pump(turn, this.height, this.#peers);
+    return turn.build();
   }
 
-  /** The last final one. */
+  #take(input: ChainInput): void {
+    switch (input.type) {
+      case 'start':
+        return this.#start();
+      case 'alarm':
+        return this.#alarm(input.key);
+      case 'peer-up':
+        return this.#peerUp(input.nodeId);
+      case 'peer-down':
+        this.#peers.delete(input.nodeId);
+        this.#catchUp.forget(input.nodeId);
+        return this.#decider.drive(this.#turn, input);
+      case 'message':
+        return this.#message(input.from, input.message);
+      case 'submit':
+        return this.#submit(input.intents);
+      case 'read-index':
+        return this.#reads.add(this.#turn, input.id, this.#ownAnswer());
+      case 'rows':
+        return this.#serving.rows(this.#turn, input.to, input.blocks);
+      default:
+        return unreachable(input);
+    }
+  }
+
+  /** The last final height. */
   get height(): number {
-    return 0;
+    return this.#ledger.tip.height;
   }
 
   tip(): Tip {
-    throw new Error(String(this.#scheme));
+    return this.#ledger.tip;
   }
 
-  ref(_path: string): RefState | undefined {
-    return undefined;
+  ref(path: string): RefState | undefined {
+    return this.#ledger.ref(path);
   }
 
   /** The sequence for the author's next intent. */
-  nextSequence(_author: string): number {
-    return 1;
+  nextSequence(author: string): number {
+    return this.#mempool.nextSequence(author);
   }
 
-  /** Own intents that are not final, by sequence. */
+  /** Own intents that are not final. */
   pending(): readonly PendingIntent[] {
-    return [];
+    return [...this.#own.pending.values()];
   }
 
-  prove(_path: string): ProvenRef {
-    throw new Error('not yet');
+  /** What shows anyone where a path points, or that it points nowhere. */
+  prove(path: string): ProvenRef {
+    return this.#ledger.prove(path);
   }
 
-  isKnown(_digest: string): boolean {
-    return false;
+  /** Whether the signature of the intent with this digest has been verified before. */
+  isKnown(digest: string): boolean {
+    return this.#mempool.get(digest) !== undefined || this.#verified.has(digest);
   }
 
   status(): ChainStatus {
-    throw new Error('not yet');
+    const status = this.#decider.status;
+    return {
+      ...status,
+      isVoting: status.isVoting && this.#decider.divergence === undefined,
+      mempool: { intents: this.#mempool.count, bytes: this.#mempool.bytes },
+      lag: Math.max(0, this.#catchUp.target - this.height),
+      undecided: this.#decider.undecided,
+      divergence: this.#decider.divergence,
+    };
   }
 
   /** Of an intent that became final lately. */
-  receipt(_id: string): Receipt | undefined {
-    return undefined;
+  receipt(id: string): Receipt | undefined {
+    return this.#ledger.receipt(id)?.receipt;
+  }
+
+  #start(): void {
+    this.#runs += 1;
+    this.#turn.persist(TABLES.meta, META.runs, runsRow(this.#runs));
+    this.#reads.start(this.#runs);
+    this.#spread.watch(this.#turn, this.#own.pending);
+    this.#decider.drive(this.#turn, { type: 'start' });
+  }
+
+  #alarm(key: string): void {
+    if (key.startsWith(CONSENSUS_PREFIX)) {
+      return this.#decider.drive(this.#turn, {
+        type: 'alarm',
+        key: key.slice(CONSENSUS_PREFIX.length),
+      });
+    }
+    switch (key) {
+      case FLUSH_ALARM:
+        return this.#spread.flush(this.#turn, this.#peers);
+      case REPEAT_ALARM:
+        return this.#spread.repeat(this.#turn, this.#own.pending, this.#peers);
+      case ANNOUNCE_ALARM:
+        return this.#announcer.announce(this.#turn, this.tip(), this.#listeners);
+      case QUIET_ALARM:
+        return this.#announcer.quiet(this.#turn, this.tip(), this.#listeners);
+      case READ_ALARM:
+        return this.#reads.retry(this.#turn, this.#ownAnswer());
+      case FORWARD_ALARM:
+        return this.#forward();
+      case APPLY_ALARM:
+        return this.#applyFetched();
+      case SEEK_ALARM:
+        return this.#decider.seek(this.#turn, this.#peers);
+      case CATCH_UP_ALARM:
+        // Each step looks after what is wanted.
+        return;
+      default:
+        return;
+    }
+  }
+
+  #peerUp(nodeId: string): void {
+    this.#peers.add(nodeId);
+    if (this.height > 0) tellTip(this.#turn, [nodeId], this.tip());
+    this.#spread.greet(this.#turn, nodeId, this.#own.pending);
+    this.#decider.drive(this.#turn, { type: 'peer-up', nodeId });
+  }
+
+  #message(from: string, message: ChainMessage): void {
+    const turn = this.#turn;
+    switch (message.type) {
+      case 'consensus':
+        if (message.block !== undefined) {
+          this.#trust(message.block);
+          this.#decider.keepOpened(message.block);
+        }
+        return this.#decider.drive(this.#turn, { type: 'message', from, message: message.message });
+      case 'intents':
+        return this.#takeIntents(message.intents);
+      case 'announce':
+        this.#catchUp.note(from, message.height);
+        if (message.height < this.height) tellTip(turn, [from], this.tip());
+        return;
+      case 'want':
+        return this.#serve(from, message);
+      case 'blocks':
+        for (const { opened } of message.blocks) this.#trust(opened);
+        this.#catchUp.take(from, message.blocks);
+        return this.#applyFetched();
+      case 'candidate':
+        this.#trust(message.block);
+        if (this.#decider.takeCandidate(turn, message.block)) {
+          this.#catchUp.answered(from, message.block.block.header.height);
+        }
+        return;
+      case 'index-request':
+        return this.#answerIndex(from, message.nonce);
+      case 'index-reply':
+        return this.#reads.answer(turn, from, message, {
+          tip: this.height,
+          own: this.#ownAnswer(),
+        });
+      default:
+        return unreachable(message);
+    }
+  }
+
+  #entered(): void {
+    if (this.#mempool.hasWork) this.#armForward();
+  }
+
+  #finalised(executed: ExecutedBlock): void {
+    this.#settleIntents(executed);
+    this.#announcer.moved(this.#turn, this.tip(), this.#listeners);
+  }
+
+  #settleIntents({ intents }: ExecutedBlock): void {
+    const last = new Map<string, number>();
+    const decided = new Set<string>();
+    for (const { intent, digest } of intents) {
+      last.set(intent.author, intent.sequence);
+      decided.add(digest);
+    }
+    for (const [author, sequence] of last) this.#mempool.settle(author, sequence);
+    const own = last.get(this.#options.self);
+    if (own !== undefined) this.#own.settle(this.#turn, own, decided);
+  }
+
+  #behind(height: number, digest: string | undefined, from: readonly string[]): void {
+    for (const nodeId of from) this.#catchUp.note(nodeId, height);
+    if (digest !== undefined) this.#catchUp.hint(height, digest);
+  }
+
+  /** Takes fetched blocks in the order of their heights. */
+  #applyFetched(): void {
+    for (let count = 0; count < APPLY_BLOCKS; count += 1) {
+      const height = this.height + 1;
+      const next = this.#decider.divergence === undefined ? this.#catchUp.next(height) : undefined;
+      if (next === undefined) return;
+      const certificate = this.#certificateOf(next.block);
+      if (certificate === undefined) {
+        this.#catchUp.reject(height, this.#turn.now);
+        continue;
+      }
+      this.#decider.takeFetched(this.#turn, next.block.opened, certificate);
+      if (this.height < height) return;
+    }
+    this.#turn.alarmIn(APPLY_ALARM, 0);
+  }
+
+  /** The commit certificate of a fetched block, if it holds. */
+  #certificateOf({ certificate, opened }: FetchedBlock): Certificate | undefined {
+    const { digest, header } = opened.block;
+    try {
+      const read = decodeCertificate(certificate);
+      const isItsOwn = read.height === header.height && read.digest === digest;
+      if (!isItsOwn || read.phase !== 'commit') return undefined;
+      const { clusterId, custodians } = this.#options;
+      return verifyCertificate(read, this.#scheme, custodians.length, clusterId) ? read : undefined;
+    } catch {
+      return undefined;
+    }
+  }
+
+  #submit(intents: readonly SignedIntent[]): void {
+    for (const signed of intents) {
+      assert(signed.intent.author === this.#options.self, 'a node submits its own intents');
+      const isNew = this.#own.submit(this.#turn, signed);
+      if (isNew !== undefined) this.#spread.add(this.#turn, isNew, this.#peers);
+    }
+    this.#spread.watch(this.#turn, this.#own.pending);
+  }
+
+  /** Those of others. An agent passes on what is new to it: its peer may know no custodian. */
+  #takeIntents(intents: readonly SignedIntent[]): void {
+    const isAgent = !this.#custodians.has(this.#options.self);
+    for (const signed of intents) {
+      if (!this.#members.has(signed.intent.author)) continue;
+      this.#verified.add(signed.digest);
+      const isNew = this.#mempool.add(signed, this.#turn.now) === 'added';
+      if (isNew && isAgent) this.#spread.add(this.#turn, signed, this.#peers);
+    }
+  }
+
+  #serve(from: string, want: Extract<ChainMessage, { type: 'want' }>): void {
+    if (want.from <= this.height) {
+      this.#serving.serve(this.#turn, from, want.from, Math.min(want.to, this.height));
+      return;
+    }
+    const bytes = want.digest === undefined ? undefined : this.#decider.bytes(want.digest);
+    if (bytes !== undefined) this.#turn.send([from], { type: 'candidate', block: bytes });
+  }
+
+  /** Index requests are answered by custodians that remember all that they have voted. */
+  #ownAnswer(): OwnAnswer {
+    if (this.#decider.divergence !== undefined || !this.#custodians.has(this.#options.self))
+      return undefined;
+    const { doubt, high } = this.#decider.status;
+    if (doubt !== undefined) return undefined;
+    return high === undefined ? this.height : this.height + 1;
+  }
+
+  #answerIndex(from: string, nonce: number): void {
+    const height = this.#ownAnswer();
+    if (height === undefined) return;
+    const proof = height > this.height ? this.#decider.high : this.#ledger.certificate;
+    const certificate = proof === undefined ? undefined : encodeCertificate(proof);
+    this.#turn.send([from], { type: 'index-reply', nonce, height, certificate });
+  }
+
+  /** Tells the replica when work begins or ends. */
+  #settleWork(): void {
+    while (this.#decider.divergence === undefined && this.#mempool.hasWork !== this.#hasToldWork) {
+      this.#hasToldWork = this.#mempool.hasWork;
+      if (this.#hasToldWork) this.#armForward();
+      this.#decider.drive(this.#turn, { type: 'work', isWaiting: this.#hasToldWork });
+    }
+  }
+
+  #armForward(): void {
+    this.#turn.alarmIn(FORWARD_ALARM, Math.ceil(this.#decider.status.timeoutMs / 3));
+  }
+
+  /** The leader may lack what waits here: its clients may not reach it. */
+  #forward(): void {
+    const { phase, leader } = this.#decider.status;
+    const nodeId = this.#options.custodians[leader]?.nodeId;
+    if (nodeId === undefined || nodeId === this.#options.self || !this.#peers.has(nodeId)) return;
+    if (phase !== 'propose' && phase !== 'idle') return;
+    const { messageIntentBytes, messageIntents } = LIMITS;
+    const intents = this.#mempool.take(messageIntentBytes, messageIntents);
+    sendIntents(this.#turn, [nodeId], intents);
+  }
+
+  /** The signatures in it have been verified. */
+  #trust(opened: OpenedBlock): void {
+    for (const digest of opened.digests) this.#verified.add(digest);
+  }
+
+  get #listeners() {
+    const knownHeight = (peer: string): number => this.#catchUp.knownHeight(peer);
+    return { peers: this.#peers, knownHeight };
   }
 }

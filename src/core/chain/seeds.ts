@@ -4,6 +4,7 @@
  */
 
 import { assert } from '../assert.ts';
+import { sha256 } from '../crypto/hash.ts';
 import { proveVrf, verifyVrf } from '../crypto/vrf.ts';
 
 export interface SeedScheme {
@@ -29,3 +30,24 @@ export const vrfScheme = (options: {
     return key === undefined ? undefined : verifyVrf(key, alpha, proof);
   },
 });
+
+/** What a proposer proves at the last height of seed epoch `epoch`. */
+export const seedAlpha = (seed: Uint8Array, epoch: number): Uint8Array =>
+  joined('aegis/seed/1\0', seed, [epoch]);
+
+/**
+ * L1: the seed after that of `epoch`, by the block at its last height, first proposed in `view`.
+ * @param beta the output of the proof.
+ */
+export const nextSeed = (
+  seed: Uint8Array,
+  epoch: number,
+  view: number,
+  beta: Uint8Array,
+): Uint8Array => sha256(view === 0 ? beta : joined('aegis/seed-failed/1\0', seed, [epoch, view]));
+
+function joined(domain: string, seed: Uint8Array, numbers: readonly number[]): Uint8Array {
+  const view = new DataView(new ArrayBuffer(8 * numbers.length));
+  for (const [at, number] of numbers.entries()) view.setBigUint64(8 * at, BigInt(number));
+  return Buffer.concat([Buffer.from(domain), seed, new Uint8Array(view.buffer)]);
+}

@@ -69,6 +69,8 @@ export interface Finalised {
   readonly time: number;
   readonly proposer: string;
   readonly intents: number;
+  /** Of the block. */
+  readonly sizeBytes: number;
   readonly receipts: readonly Receipt[];
   /** In the order of the receipts. */
   readonly signed: readonly SignedIntent[];
@@ -109,6 +111,17 @@ export type ChainOutcome =
   | { readonly type: 'read-index'; readonly id: string; readonly height: number }
   | { readonly type: 'read-failed'; readonly id: string; readonly error: AegisError }
   | Divergence
+  /** This node does not vote for what was proposed. */
+  | {
+      readonly type: 'proposal-refused';
+      readonly height: number;
+      readonly view: number;
+      /** Node id of the leader of the view. */
+      readonly proposer: string;
+      /** `time`: its clock or ours is wrong. `state`: this node comes to another state. */
+      readonly reason: 'time' | 'state' | 'invalid';
+      readonly detail: string;
+    }
   | PassedOn;
 
 /** A final block whose state root is not what this node computed: it votes no more. */

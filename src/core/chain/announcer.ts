@@ -1,0 +1,70 @@
+/**
+ * Tells others of final heights: agents at each, since no votes reach them; custodians that lag
+ * behind when it has become quiet, since a message that was lost would else be missed by nobody.
+ */
+import { MINUTE, SECOND } from '../units.ts';
+import type { Turn } from './turn.ts';
+import type { Tip } from './types.ts';
+
+export const ANNOUNCE_ALARM = 'announce';
+export const QUIET_ALARM = 'quiet';
+
+/** Announcements to agents are at least so far apart. */
+const SPACING_MS = 50;
+const QUIET_MS = 2 * SECOND;
+const QUIET_MS_MAX = MINUTE;
+
+export interface AnnouncerOptions {
+  readonly custodians: ReadonlySet<string>;
+}
+
+export interface Listeners {
+  readonly peers: ReadonlySet<string>;
+  /** The final height that a peer is known to have. */
+  knownHeight(peer: string): number;
+}
+
+export class Announcer {
+  readonly #custodians: ReadonlySet<string>;
+  #announcedAt = 0;
+  #isArmed = false;
+  #quietMs = QUIET_MS;
+
+  constructor(options: AnnouncerOptions) {
+    this.#custodians = options.custodians;
+  }
+
+  /** The tip has moved. */
+  moved(turn: Turn, tip: Tip, listeners: Listeners): void {
+    this.#quietMs = QUIET_MS;
+    turn.alarmIn(QUIET_ALARM, QUIET_MS);
+    if (this.#announcedAt + SPACING_MS <= turn.now) this.announce(turn, tip, listeners);
+    else if (!this.#isArmed) {
+      this.#isArmed = true;
+      turn.alarmIn(ANNOUNCE_ALARM, SPACING_MS);
+    }
+  }
+
+  /** To the agents that lack it. */
+  announce(turn: Turn, tip: Tip, listeners: Listeners): void {
+    this.#isArmed = false;
+    this.#announcedAt = turn.now;
+    const agents = behind(tip, listeners).filter((peer) => !this.#custodians.has(peer));
+    tellTip(turn, agents, tip);
+  }
+
+  /** Nothing has become final for a while: to all that seem to lack it, ever more rarely. */
+  quiet(turn: Turn, tip: Tip, listeners: Listeners): void {
+    const late = behind(tip, listeners);
+    tellTip(turn, late, tip);
+    if (late.length === 0) return;
+    this.#quietMs = Math.min(2 * this.#quietMs, QUIET_MS_MAX);
+    turn.alarmIn(QUIET_ALARM, this.#quietMs);
+  }
+}
+
+const behind = (tip: Tip, { peers, knownHeight }: Listeners): string[] =>
+  [...peers].filter((peer) => knownHeight(peer) < tip.height);
+
+export const tellTip = (turn: Turn, to: readonly string[], { height, digest }: Tip): void =>
+  turn.send(to, { type: 'announce', height, digest });

@@ -1,0 +1,135 @@
+/**
+ * When a block may follow the last final one. `judge` is a function of the chain before and of the
+ * block: all nodes come to the same verdict. What only a voter asks, its own clock and the view,
+ * stands apart.
+ */
+import type { LeaderSchedule } from '../consensus/schedule.ts';
+import { isAegisError } from '../errors.ts';
+import type { Block, BlockHeader } from '../model/block.ts';
+import type { SignedIntent } from '../model/intent.ts';
+import type { Instant } from '../units.ts';
+import { type Executed, executeIntents } from './execution.ts';
+import type { Ledger } from './ledger.ts';
+import { LIMITS } from './limits.ts';
+import { nextSeed, type SeedScheme, seedAlpha } from './seeds.ts';
+import type { StateTree } from './state-tree.ts';
+
+export interface RuleContext {
+  readonly clusterId: string;
+  readonly custodians: readonly string[];
+  readonly members: ReadonlySet<string>;
+  readonly ledger: Ledger;
+  readonly leaders: LeaderSchedule;
+  readonly seeds: SeedScheme;
+}
+
+/** A block that has been executed upon the last final one. */
+export interface ExecutedBlock extends Executed {
+  readonly block: Block;
+  readonly intents: readonly SignedIntent[];
+  /** The state after it. */
+  readonly tree: StateTree;
+  /** The next seed, when its height ends a seed epoch. */
+  readonly seed: Uint8Array | undefined;
+}
+
+export type Judgement =
+  | { readonly isValid: true; readonly executed: ExecutedBlock }
+  | {
+      readonly isValid: false;
+      readonly why: string;
+      /** Hex; undefined when it did not come to that. */
+      readonly ownStateRoot?: string;
+    };
+
+const no = (why: string): Judgement => ({ isValid: false, why });
+
+/** Whether `block` follows the last final block, and its state root is what it comes to. */
+export function judge(
+  context: RuleContext,
+  block: Block,
+  intents: readonly SignedIntent[],
+): Judgement {
+  const { header } = block;
+  const fault = headerFault(context, header) ?? intentsFault(context, intents);
+  if (fault !== undefined) return no(fault);
+  const seed = seedOf(context, header);
+  if (typeof seed === 'string') return no(seed);
+  const executed = tryExecute(context, header, intents);
+  if (typeof executed === 'string') return no(executed);
+  const tree = context.ledger.tree.update(executed.changes);
+  const { root } = tree;
+  if (Buffer.compare(root, header.stateRoot) !== 0) {
+    const ownStateRoot = Buffer.from(root).toString('hex');
+    return { isValid: false, why: 'it comes to another state root', ownStateRoot };
+  }
+  return { isValid: true, executed: { ...executed, block, intents, tree, seed } };
+}
+
+function headerFault(context: RuleContext, header: BlockHeader): string | undefined {
+  const { tip } = context.ledger;
+  if (header.clusterId !== context.clusterId) return 'it is of another cluster';
+  if (header.height !== tip.height + 1) return 'it is of another height';
+  if (Buffer.from(header.previous).toString('hex') !== tip.digest) {
+    return 'it follows another block';
+  }
+  if (tip.header !== undefined && header.time <= tip.header.time) {
+    return 'it is not later than the block before';
+  }
+  const leader = context.leaders.leaderOf(header.height, header.view);
+  if (context.custodians[leader] !== header.proposer) {
+    return 'its proposer did not lead the view in which it was first proposed';
+  }
+  return undefined;
+}
+
+function intentsFault(context: RuleContext, intents: readonly SignedIntent[]): string | undefined {
+  // P1: a block is made when there is work.
+  if (intents.length === 0) return 'it has no intents';
+  const stranger = intents.find(({ intent }) => !context.members.has(intent.author));
+  return stranger === undefined ? undefined : 'an author is no member';
+}
+
+/** L1: the next seed; undefined within an epoch; a text says what is wrong. */
+export function seedOf(context: RuleContext, header: BlockHeader): Uint8Array | undefined | string {
+  const { leaders, seeds, custodians } = context;
+  const { height, view, seedProof } = header;
+  if (!endsEpoch(leaders, height)) {
+    return seedProof === undefined ? undefined : 'it carries a seed proof within an epoch';
+  }
+  if (seedProof === undefined) return 'it carries no seed proof at the end of an epoch';
+  const [seed, epoch] = [leaders.seed(height), leaders.epochOf(height)];
+  const custodian = custodians.indexOf(header.proposer);
+  const beta = seeds.verify(custodian, seedAlpha(seed, epoch), seedProof);
+  return beta === undefined ? 'its seed proof does not hold' : nextSeed(seed, epoch, view, beta);
+}
+
+export const endsEpoch = (leaders: LeaderSchedule, height: number): boolean =>
+  leaders.epochOf(height) !== leaders.epochOf(height + 1);
+
+function tryExecute(
+  context: RuleContext,
+  { height }: BlockHeader,
+  intents: readonly SignedIntent[],
+): Executed | string {
+  try {
+    const { clusterId, ledger } = context;
+    return executeIntents(ledger.tree, intents, { clusterId, height });
+  } catch (error) {
+    if (isAegisError(error)) return error.message;
+    throw error;
+  }
+}
+
+/**
+ * What a voter asks beside: whether the block is not far ahead of its clock, and was not first
+ * proposed in a view that is still to come.
+ */
+export function voterFault(header: BlockHeader, view: number, now: Instant): string | undefined {
+  if (header.view > view) return 'it was first proposed in a view to come';
+  // What is proposed again was prepared by a quorum of clocks.
+  const isFresh = header.view === view;
+  if (isFresh && header.time > now + LIMITS.aheadMs)
+    return 'its time is far ahead of the clock of this node';
+  return undefined;
+}

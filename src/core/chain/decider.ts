@@ -1,0 +1,350 @@
+/**
+ * The replica of `consensus/` and what it needs of the chain: blocks made, checked, executed and
+ * kept. Votes, the block that they are for and the state after it are in one transaction. It sends
+ * no intents and asks nobody for final blocks; what it tells, its owner acts on at once.
+ */
+import { assert } from '../assert.ts';
+import { faultyMax } from '../consensus/quorum.ts';
+import { Replica, type ReplicaInput, type ReplicaOutcome } from '../consensus/replica.ts';
+import { LeaderSchedule } from '../consensus/schedule.ts';
+import type { Certificate, ReplicaStatus } from '../consensus/types.ts';
+import { type ExecutedBlock, type Judgement, voterFault } from './block-rules.ts';
+import { Candidates } from './candidates.ts';
+import type { Ledger } from './ledger.ts';
+import type { Mempool } from './mempool.ts';
+import type { OpenedBlock } from './opened-block.ts';
+import { META, type SortedRows, TABLES } from './rows.ts';
+import type { Turn } from './turn.ts';
+import type { ChainDeps, ChainOptions, Divergence } from './types.ts';
+
+export const CONSENSUS_PREFIX = 'consensus/';
+export const SEEK_ALARM = 'seek';
+
+/** Blocks of proposals that came before the replica asked about them. */
+const OPENED_BLOCKS = 8;
+/** After this other custodians are asked for a block that this node must propose. */
+const SEEK_MS = 500;
+
+export interface DeciderDeps extends ChainDeps {
+  readonly ledger: Ledger;
+  readonly mempool: Mempool;
+}
+
+/** What the owner hears of, within the step. */
+export interface DeciderOwner {
+  /** The replica has come to another height or view. */
+  entered(): void;
+  finalised(executed: ExecutedBlock): void;
+  /** Blocks up to `height` are final elsewhere; `digest` is that of the last. */
+  behind(height: number, digest: string | undefined, from: readonly string[]): void;
+}
+
+interface Sought {
+  readonly height: number;
+  readonly digest: string;
+  /** A quorum has made it final; or this node must propose it. */
+  readonly isFinal: boolean;
+  tries: number;
+}
+
+export class Decider {
+  readonly #options: ChainOptions;
+  readonly #custodians: readonly string[];
+  readonly #ledger: Ledger;
+  readonly #leaders: LeaderSchedule;
+  readonly #replica: Replica;
+  readonly #candidates: Candidates;
+  readonly #owner: DeciderOwner;
+  readonly #opened = new Map<string, OpenedBlock>();
+  /** What the replica has told; the first is being carried out. */
+  readonly #told: ReplicaOutcome[] = [];
+  /** An undecided block that other custodians are asked for. */
+  #sought: Sought | undefined;
+  #divergence: Divergence | undefined;
+
+  constructor(
+    options: ChainOptions,
+    deps: DeciderDeps,
+    stored: { readonly rows: SortedRows; readonly standing: 'sound' | 'doubtful' },
+    owner: DeciderOwner,
+  ) {
+    const { clusterId, self, members, fanout, timing } = options;
+    const custodians = options.custodians.map(({ nodeId }) => nodeId);
+    const { scheme, seeds, ledger, mempool } = deps;
+    const { rows, standing } = stored;
+    this.#options = options;
+    this.#custodians = custodians;
+    this.#ledger = ledger;
+    this.#owner = owner;
+    const leaders = recoverLeaders(options, rows);
+    this.#leaders = leaders;
+    const index = custodians.indexOf(self);
+    this.#replica = Replica.recover(
+      {
+        clusterId,
+        custodians,
+        self: index === -1 ? undefined : index,
+        ...(fanout === undefined ? {} : { fanout }),
+        ...(timing === undefined ? {} : { timing }),
+      },
+      { scheme, leaders },
+      rows.consensus,
+      standing,
+    );
+    this.#candidates = new Candidates(
+      { clusterId, custodians, members: new Set(members), ledger, leaders, seeds },
+      mempool,
+    );
+    for (const { key, value } of rows.blocks) {
+      const [height = '', digest = ''] = key.split('/');
+      if (Number(height) > this.#height) {
+        this.#candidates.restore(Number(height), digest, value);
+      }
+    }
+  }
+
+  get divergence(): Divergence | undefined {
+    return this.#divergence;
+  }
+
+  get undecided(): number {
+    return this.#candidates.size;
+  }
+
+  get status(): ReplicaStatus {
+    return this.#replica.status();
+  }
+
+  /** The highest prepare certificate of the first height that is not final. */
+  get high(): Certificate | undefined {
+    return this.#replica.high;
+  }
+
+  get #height(): number {
+    return this.#ledger.tip.height;
+  }
+
+  /** Bytes of an undecided block. */
+  bytes(digest: string): Uint8Array | undefined {
+    return this.#candidates.bytes(digest);
+  }
+
+  /** The block of a proposal, until the replica asks about it. */
+  keepOpened(opened: OpenedBlock): void {
+    this.#opened.set(opened.block.digest, opened);
+    if (this.#opened.size <= OPENED_BLOCKS) return;
+    for (const oldest of this.#opened.keys()) {
+      this.#opened.delete(oldest);
+      return;
+    }
+  }
+
+  /** Steps the replica and carries out what it tells, in order. */
+  drive(turn: Turn, input: ReplicaInput): void {
+    // A node that comes to another state than the others has nothing more to say.
+    if (this.#divergence !== undefined) return;
+    const ready = this.#replica.step(input, turn.now);
+    turn.merge(ready, CONSENSUS_PREFIX);
+    const isOuter = this.#told.length === 0;
+    this.#told.push(...(ready.outcomes as readonly ReplicaOutcome[]));
+    if (!isOuter) return;
+    // What is being carried out stays at the head, so that inner calls only add to the list.
+    for (let next = this.#told[0]; next !== undefined; next = this.#told[0]) {
+      this.#carryOut(turn, next);
+      this.#told.shift();
+    }
+  }
+
+  #carryOut(turn: Turn, outcome: ReplicaOutcome): void {
+    switch (outcome.type) {
+      case 'build':
+        return this.#build(turn, outcome.height, outcome.view);
+      case 'reproposal-wanted':
+        return this.#repropose(turn, outcome.height, outcome.digest);
+      case 'check':
+        return this.#check(turn, outcome);
+      case 'finalised':
+        return this.#finalise(turn, outcome.digest, outcome.certificate);
+      case 'fetch':
+        return this.#fetch(turn, outcome);
+      case 'entered':
+        this.#owner.entered();
+        return turn.tell(outcome);
+      default:
+        return turn.tell(outcome);
+    }
+  }
+
+  /** P1. */
+  #build(turn: Turn, height: number, view: number): void {
+    assert(height === this.#height + 1, 'a block is made upon the last final one');
+    const digest = this.#candidates.build(view, this.#options.self, turn.now);
+    if (digest === undefined) return this.drive(turn, { type: 'no-proposal', height, view });
+    return this.#propose(turn, height, digest);
+  }
+
+  /** Answers `build` and `reproposal-wanted` with a block that is here. */
+  #propose(turn: Turn, height: number, digest: string): void {
+    const judgement = this.#candidates.judge(digest);
+    // A quorum has prepared it; if it is not valid here, this node is the one that is wrong.
+    if (!judgement.isValid) return;
+    const { block, seed } = judgement.executed;
+    // D1: the block is durable with the proposal.
+    this.#candidates.persist(turn, digest);
+    const { view } = block.header;
+    const payload = block.bytes;
+    this.drive(turn, { type: 'proposal', height, view, digest, payload, ...withSeed(seed) });
+  }
+
+  /** P2. */
+  #repropose(turn: Turn, height: number, digest: string): void {
+    if (height !== this.#height + 1) return;
+    if (this.#candidates.has(digest)) return this.#propose(turn, height, digest);
+    this.#sought = { height, digest, isFinal: false, tries: 0 };
+    turn.alarmIn(SEEK_ALARM, 0);
+  }
+
+  /** Asks f + 1 custodians for the undecided block that is sought, and others the next time. */
+  seek(turn: Turn, peers: ReadonlySet<string>): void {
+    const sought = this.#sought;
+    if (sought === undefined) return;
+    const connected = this.#custodians.filter((nodeId) => peers.has(nodeId));
+    const count = Math.min(faultyMax(this.#custodians.length) + 1, connected.length);
+    const asked = Array.from(
+      { length: count },
+      (_, at) => connected[(sought.tries * count + at) % connected.length]!,
+    );
+    const { height, digest } = sought;
+    turn.send(asked, { type: 'want', from: height, to: height, digest });
+    sought.tries += 1;
+    turn.alarmIn(SEEK_ALARM, SEEK_MS);
+  }
+
+  /** @returns whether it was sought. */
+  takeCandidate(turn: Turn, opened: OpenedBlock): boolean {
+    const { digest, header } = opened.block;
+    const sought = this.#sought;
+    if (sought?.digest !== digest || header.height !== this.#height + 1) return false;
+    this.#candidates.add(opened, digest);
+    this.#sought = undefined;
+    if (sought.isFinal) this.#takeFinal(turn, digest, undefined);
+    else this.#propose(turn, header.height, digest);
+    return true;
+  }
+
+  /** P3: execute before vote. */
+  #check(turn: Turn, wanted: Extract<ReplicaOutcome, { type: 'check' }>): void {
+    const { height, view, digest, payload } = wanted;
+    if (height === this.#height + 1) {
+      const high = this.#replica.status().high?.digest;
+      const opened = this.#opened.get(digest);
+      if (opened === undefined) this.#candidates.addBytes(payload, digest, high);
+      else this.#candidates.add(opened, high);
+    }
+    this.#opened.delete(digest);
+    const header = this.#candidates.block(digest)?.header;
+    assert(header !== undefined, 'a proposal is for the block that it carries');
+    const late = voterFault(header, view, turn.now);
+    const judgement = late === undefined ? this.#candidates.judge(digest) : undefined;
+    const verdict = { type: 'verdict', height, digest, view: header.view } as const;
+    if (judgement?.isValid === true) {
+      this.#candidates.persist(turn, digest);
+      const seed = withSeed(judgement.executed.seed);
+      return this.drive(turn, { ...verdict, isValid: true, ...seed });
+    }
+    turn.tell({
+      type: 'proposal-refused',
+      height,
+      view,
+      proposer: this.#custodians[wanted.proposer]!,
+      ...reasonOf(late, judgement),
+    });
+    return this.drive(turn, { ...verdict, isValid: false });
+  }
+
+  /** P5: everything that finality changes is in the transaction of this step. */
+  #finalise(turn: Turn, digest: string, certificate: Certificate): void {
+    const judgement = this.#candidates.judge(digest);
+    assert(judgement.isValid, 'only an executed block becomes final');
+    const { executed } = judgement;
+    const { header, bytes } = executed.block;
+    this.#candidates.persist(turn, digest);
+    this.#ledger.advance(turn, executed, certificate);
+    this.#candidates.decide(turn, header.height, digest);
+    turn.persist(TABLES.meta, META.leaders, this.#leaders.snapshot());
+    if (this.#sought !== undefined) {
+      this.#sought = undefined;
+      turn.alarm({ key: SEEK_ALARM, at: undefined });
+    }
+    turn.tell({
+      type: 'finalised',
+      height: header.height,
+      digest,
+      view: header.view,
+      time: header.time,
+      proposer: header.proposer,
+      intents: header.intents,
+      sizeBytes: bytes.length,
+      receipts: executed.receipts,
+      signed: executed.intents,
+      certificate,
+      paths: executed.paths,
+    });
+    this.#owner.finalised(executed);
+  }
+
+  #fetch(turn: Turn, { height, digest, from }: Extract<ReplicaOutcome, { type: 'fetch' }>): void {
+    if (digest !== undefined && height === this.#height + 1) {
+      if (this.#candidates.has(digest)) return this.#takeFinal(turn, digest, undefined);
+      this.#sought = { height, digest, isFinal: true, tries: 0 };
+    }
+    this.#owner.behind(height, digest, from);
+  }
+
+  /** A fetched block with its commit certificate, which has been verified. */
+  takeFetched(turn: Turn, opened: OpenedBlock, certificate: Certificate): void {
+    this.#candidates.add(opened, certificate.digest);
+    this.#takeFinal(turn, certificate.digest, certificate);
+  }
+
+  /** A quorum has made this block final: it is what this node must come to as well. */
+  #takeFinal(turn: Turn, digest: string, certificate: Certificate | undefined): void {
+    const judgement = this.#candidates.judge(digest);
+    const { header } = this.#candidates.block(digest)!;
+    const { height, view, proposer } = header;
+    if (!judgement.isValid) {
+      const ours = judgement.ownStateRoot ?? `none: ${judgement.why}`;
+      const theirs = Buffer.from(header.stateRoot).toString('hex');
+      this.#divergence = { type: 'divergence', height, ours, theirs, proposer };
+      return turn.tell(this.#divergence);
+    }
+    this.#candidates.persist(turn, digest);
+    if (certificate !== undefined) this.drive(turn, { type: 'certified', certificate });
+    if (this.#height >= height) return;
+    const seed = withSeed(judgement.executed.seed);
+    this.drive(turn, { type: 'verdict', height, digest, isValid: true, view, ...seed });
+  }
+}
+
+const withSeed = (seed: Uint8Array | undefined) => (seed === undefined ? {} : { seed });
+
+/** Why this node does not vote for a proposal. */
+function reasonOf(late: string | undefined, judgement: Judgement | undefined) {
+  if (late !== undefined) return { reason: 'time', detail: late } as const;
+  assert(judgement?.isValid === false, 'what is refused has a fault');
+  const reason = judgement.ownStateRoot === undefined ? 'invalid' : 'state';
+  return { reason, detail: judgement.why } as const;
+}
+
+function recoverLeaders(options: ChainOptions, rows: SortedRows): LeaderSchedule {
+  const { clusterId, custodians, epochHeights } = options;
+  const leaderOptions = {
+    clusterId,
+    custodians: custodians.length,
+    ...(epochHeights === undefined ? {} : { epochHeights }),
+  };
+  const snapshot = rows.meta.get(META.leaders);
+  return snapshot === undefined
+    ? new LeaderSchedule(leaderOptions)
+    : LeaderSchedule.restore(leaderOptions, snapshot);
+}

@@ -1,0 +1,113 @@
+/** What this node has asked for and is not final: durable, in the mempool, and told of its end. */
+import { AegisError } from '../errors.ts';
+import { readIntent, type SignedIntent } from '../model/intent.ts';
+import type { Ledger } from './ledger.ts';
+import type { Admission, Mempool } from './mempool.ts';
+import { sequenceKey, TABLES } from './rows.ts';
+import type { Turn } from './turn.ts';
+import type { PendingIntent, StoredRow } from './types.ts';
+
+export interface OwnIntentsDeps {
+  readonly ledger: Ledger;
+  readonly mempool: Mempool;
+}
+
+export class OwnIntents {
+  readonly #clusterId: string;
+  readonly #ledger: Ledger;
+  readonly #mempool: Mempool;
+  /** By sequence, ascending but for what was cancelled. */
+  readonly #pending = new Map<number, PendingIntent>();
+
+  constructor(clusterId: string, { ledger, mempool }: OwnIntentsDeps) {
+    this.#clusterId = clusterId;
+    this.#ledger = ledger;
+    this.#mempool = mempool;
+  }
+
+  get pending(): ReadonlyMap<number, PendingIntent> {
+    return this.#pending;
+  }
+
+  /** @throws {AegisError} `STORE_DAMAGED`. */
+  restore(rows: readonly StoredRow[]): void {
+    for (const { key, value } of rows) {
+      try {
+        const { signed } = readIntent(value, this.#clusterId);
+        this.#pending.set(signed.intent.sequence, { signed, since: signed.intent.time });
+        this.#mempool.add(signed, signed.intent.time);
+      } catch (cause) {
+        throw new AegisError('STORE_DAMAGED', `the queued intent ${key} is damaged`, { cause });
+      }
+    }
+  }
+
+  /** @returns what is new and has to be sent to others. */
+  submit(turn: Turn, signed: SignedIntent): SignedIntent | undefined {
+    const before = this.#before(signed);
+    if (before !== undefined) {
+      turn.tell({ type: 'accepted', id: signed.id, ...before });
+      return undefined;
+    }
+    const { id, digest, intent } = signed;
+    const { author, sequence } = intent;
+    const isCancel = intent.changes.length === 0 && this.#pending.has(sequence);
+    if (!isCancel && sequence !== this.#mempool.nextSequence(author)) {
+      refuse(
+        turn,
+        signed,
+        new AegisError('TRY_AGAIN', 'the sequence is not the next of the author'),
+      );
+      return undefined;
+    }
+    const admission = this.#mempool.add(signed, turn.now);
+    if (admission !== 'added') {
+      refuse(turn, signed, refusal(admission));
+      return undefined;
+    }
+    turn.persist(TABLES.pending, sequenceKey(sequence), signed.bytes);
+    this.#pending.set(sequence, { signed, since: turn.now });
+    turn.tell({ type: 'accepted', id, digest, sequence });
+    return signed;
+  }
+
+  /** The same request, if it waits or has been carried out: repeating a command is harmless. */
+  #before({ id, intent }: SignedIntent): { digest: string; sequence: number } | undefined {
+    if (intent.changes.length === 0) return undefined;
+    for (const { signed } of this.#pending.values()) {
+      if (signed.id === id) return { digest: signed.digest, sequence: signed.intent.sequence };
+    }
+    const final = this.#ledger.receipt(id);
+    if (final === undefined || final.receipt.result === 'refused') return undefined;
+    return { digest: final.digest, sequence: final.receipt.sequence };
+  }
+
+  /**
+   * Sequences up to `sequence` are decided.
+   * @param decided digests of the intents that decided them.
+   */
+  settle(turn: Turn, sequence: number, decided: ReadonlySet<string>): void {
+    for (const [key, { signed }] of this.#pending) {
+      if (key > sequence) continue;
+      this.#pending.delete(key);
+      turn.persist(TABLES.pending, sequenceKey(key), undefined);
+      if (decided.has(signed.digest)) continue;
+      const what = 'another intent with the same sequence has become final';
+      refuse(turn, signed, new AegisError('EXISTS', what));
+    }
+  }
+}
+
+function refuse(turn: Turn, { id, digest }: SignedIntent, error: AegisError): void {
+  turn.tell({ type: 'refused', id, digest, error });
+}
+
+function refusal(admission: Exclude<Admission, 'added'>): AegisError {
+  switch (admission) {
+    case 'full':
+    case 'ahead':
+      return new AegisError('BUSY', 'too many intents of this node wait to become final');
+    default:
+      return new AegisError('TRY_AGAIN', 'another intent has the sequence');
+  }
+}

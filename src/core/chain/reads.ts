@@ -1,0 +1,151 @@
+/**
+ * Linearizable reads: which height must be final here before a read may answer. A write that was
+ * acknowledged is final, so a quorum voted `commit` for its height; of any n - f custodians one that
+ * follows the rules is among those, and names that height or a greater one. Who names a height that
+ * is not final here has to prove it by a certificate, or anybody could make a read wait for ever.
+ */
+import { decodeCertificate, verifyCertificate } from '../consensus/certificate.ts';
+import { faultyMax } from '../consensus/quorum.ts';
+import type { VoteScheme } from '../consensus/scheme.ts';
+import { AegisError } from '../errors.ts';
+import { MINUTE, SECOND } from '../units.ts';
+import { LIMITS } from './limits.ts';
+import type { Turn } from './turn.ts';
+
+export const READ_ALARM = 'read';
+
+/** After this those who have not answered are asked again. */
+const RETRY_MS = SECOND;
+const GIVE_UP_MS = MINUTE;
+
+export interface ReadsOptions {
+  readonly clusterId: string;
+  readonly custodians: readonly string[];
+  readonly self: string;
+}
+
+/** What this node itself would answer; undefined: it must not (it is in doubt, or no custodian). */
+export type OwnAnswer = number | undefined;
+
+interface Round {
+  readonly ids: readonly string[];
+  /** By custodian. */
+  readonly answers: Map<string, number>;
+  readonly since: number;
+}
+
+export class Reads {
+  readonly #options: ReadsOptions;
+  readonly #scheme: VoteScheme;
+  readonly #rounds = new Map<number, Round>();
+  #waiting: string[] = [];
+  /** Differs from that of every round of an earlier run, so that no old answer fits. */
+  #nonce = 0;
+
+  constructor(options: ReadsOptions, scheme: VoteScheme) {
+    this.#options = options;
+    this.#scheme = scheme;
+  }
+
+  /** @param runs how often this node has started: durable before the first question leaves. */
+  start(runs: number): void {
+    this.#nonce = runs * 2 ** 24;
+  }
+
+  get count(): number {
+    return [...this.#rounds.values()].reduce((n, { ids }) => n + ids.length, this.#waiting.length);
+  }
+
+  add(turn: Turn, id: string, own: OwnAnswer): void {
+    if (this.count >= LIMITS.reads) {
+      turn.tell({ type: 'read-failed', id, error: new AegisError('BUSY', 'too many reads wait') });
+      return;
+    }
+    this.#waiting.push(id);
+    this.#begin(turn, own);
+  }
+
+  /** An answer; `certificate` proves a height above `tip`. */
+  answer(
+    turn: Turn,
+    from: string,
+    reply: {
+      readonly nonce: number;
+      readonly height: number;
+      readonly certificate: Uint8Array | undefined;
+    },
+    state: { readonly tip: number; readonly own: OwnAnswer },
+  ): void {
+    const round = this.#rounds.get(reply.nonce);
+    if (round === undefined || !this.#options.custodians.includes(from)) return;
+    if (round.answers.has(from)) return;
+    if (reply.height > state.tip && !this.#isProven(reply)) return;
+    round.answers.set(from, reply.height);
+    this.#finish(turn, reply.nonce, round);
+    this.#begin(turn, state.own);
+  }
+
+  /** Asks again whoever has not answered, and gives up what has waited too long. */
+  retry(turn: Turn, own: OwnAnswer): void {
+    for (const [nonce, round] of this.#rounds) {
+      if (round.since + GIVE_UP_MS <= turn.now) {
+        this.#rounds.delete(nonce);
+        this.#fail(turn, round.ids);
+        continue;
+      }
+      if (own !== undefined) round.answers.set(this.#options.self, own);
+      this.#ask(turn, nonce, round);
+      this.#finish(turn, nonce, round);
+    }
+    this.#begin(turn, own);
+    if (this.#rounds.size > 0) turn.alarmIn(READ_ALARM, RETRY_MS);
+  }
+
+  /** Reads that wait go together into one round, as soon as there is room for one. */
+  #begin(turn: Turn, own: OwnAnswer): void {
+    if (this.#waiting.length === 0 || this.#rounds.size >= LIMITS.readRounds) return;
+    const round: Round = { ids: this.#waiting, answers: new Map(), since: turn.now };
+    this.#waiting = [];
+    this.#nonce += 1;
+    if (this.#rounds.size === 0) turn.alarmIn(READ_ALARM, RETRY_MS);
+    this.#rounds.set(this.#nonce, round);
+    if (own !== undefined) round.answers.set(this.#options.self, own);
+    this.#ask(turn, this.#nonce, round);
+    this.#finish(turn, this.#nonce, round);
+  }
+
+  #ask(turn: Turn, nonce: number, round: Round): void {
+    const { custodians, self } = this.#options;
+    const asked = custodians.filter((id) => id !== self && !round.answers.has(id));
+    turn.send(asked, { type: 'index-request', nonce });
+  }
+
+  #finish(turn: Turn, nonce: number, round: Round): void {
+    const { length } = this.#options.custodians;
+    if (round.answers.size < length - faultyMax(length) || !this.#rounds.has(nonce)) return;
+    this.#rounds.delete(nonce);
+    const height = Math.max(...round.answers.values());
+    for (const id of round.ids) turn.tell({ type: 'read-index', id, height });
+  }
+
+  #fail(turn: Turn, ids: readonly string[]): void {
+    const what = 'too few custodians have said what is final';
+    for (const id of ids) {
+      turn.tell({ type: 'read-failed', id, error: new AegisError('TIMEOUT', what) });
+    }
+  }
+
+  #isProven(reply: { readonly height: number; readonly certificate: Uint8Array | undefined }) {
+    if (reply.certificate === undefined) return false;
+    const { custodians, clusterId } = this.#options;
+    try {
+      const certificate = decodeCertificate(reply.certificate);
+      return (
+        certificate.height === reply.height &&
+        verifyCertificate(certificate, this.#scheme, custodians.length, clusterId)
+      );
+    } catch {
+      return false;
+    }
+  }
+}

@@ -1,0 +1,149 @@
+/** How the chain lies in its tables: keys, values, and what of it a node needs when it starts. */
+import { fromHex, hex } from '../consensus/fields.ts';
+import { AegisError } from '../errors.ts';
+import { decode, encode } from '../model/cbor.ts';
+import { RecordReader } from '../model/record.ts';
+import type { Receipt } from './execution.ts';
+import type { StoredRow } from './types.ts';
+
+export const TABLES = {
+  /** `height/digest` -> block bytes, final or undecided. */
+  blocks: 'chain/blocks',
+  /** height -> digest and certificate of the final block. */
+  chain: 'chain/chain',
+  /** Key of the state -> value. */
+  state: 'chain/state',
+  /** Intent id -> receipt. */
+  receipts: 'chain/receipts',
+  /** Sequence -> own intent that is not final. */
+  pending: 'chain/pending',
+  meta: 'chain/meta',
+} as const;
+
+export const META = { tip: 'tip', leaders: 'leaders', runs: 'runs' } as const;
+
+/** Tables of which `Chain.recover` needs all rows. Of `chain/blocks` see `undecidedFrom`. */
+export const RECOVERY_TABLES: readonly string[] = [TABLES.meta, TABLES.state, TABLES.pending];
+
+const HEIGHT_DIGITS = 12;
+const ROW_BYTES_MAX = 8192;
+
+/** Sorts as the heights (or sequences) do. */
+export const heightKey = (height: number): string => String(height).padStart(HEIGHT_DIGITS, '0');
+
+export const sequenceKey = heightKey;
+
+export const blockKey = (height: number, digest: string): string =>
+  `${heightKey(height)}/${digest}`;
+
+/** The first key of `chain/blocks` that `Chain.recover` needs, by the rows of `chain/meta`. */
+export function undecidedFrom(
+  metaRows: Iterable<{ readonly key: string; readonly value: Uint8Array }>,
+): string {
+  for (const { key, value } of metaRows) {
+    if (key === META.tip) return heightKey(readTip(value).height + 1);
+  }
+  return heightKey(1);
+}
+
+export interface TipRow {
+  readonly height: number;
+  readonly headerBytes: Uint8Array;
+  readonly certificate: Uint8Array;
+}
+
+export const tipRow = ({ height, headerBytes, certificate }: TipRow): Uint8Array =>
+  encode({ v: 1, type: 'tip', height, headerBytes, certificate });
+
+/** @throws {AegisError} `BAD_ENCODING`. */
+export function readTip(bytes: Uint8Array): TipRow {
+  const value = decode(bytes, { maxBytes: ROW_BYTES_MAX });
+  const record = new RecordReader(value, 'tip', ['height', 'headerBytes', 'certificate']);
+  return {
+    height: record.integer('height', 1),
+    headerBytes: record.bytes('headerBytes', { maxBytes: ROW_BYTES_MAX }),
+    certificate: record.bytes('certificate', { maxBytes: ROW_BYTES_MAX }),
+  };
+}
+
+/** What `chain/chain` says of a final block. */
+export interface ChainRow {
+  /** Hex. */
+  readonly digest: string;
+  /** An encoded commit certificate. */
+  readonly certificate: Uint8Array;
+}
+
+export const chainRow = ({ digest, certificate }: ChainRow): Uint8Array =>
+  encode({ digest: fromHex(digest), certificate });
+
+/** @throws {AegisError} `BAD_ENCODING`. */
+export function readChainRow(bytes: Uint8Array): ChainRow {
+  const value = decode(bytes, { maxBytes: ROW_BYTES_MAX }) as Partial<Record<string, unknown>>;
+  const digest = value?.['digest'];
+  const certificate = value?.['certificate'];
+  if (!(digest instanceof Uint8Array) || !(certificate instanceof Uint8Array)) {
+    throw new AegisError('BAD_ENCODING', 'the row of the chain is none');
+  }
+  return { digest: hex(digest), certificate };
+}
+
+export const receiptRow = ({ id: _id, ...rest }: Receipt): Uint8Array =>
+  encode({ v: 1, type: 'receipt', ...rest });
+
+const RESULTS = ['done', 'unchanged', 'refused'] as const;
+const REASONS = ['conflict', 'bad-generation', 'too-many-heads'] as const;
+
+/** @throws {AegisError} `BAD_ENCODING`. */
+export function readReceipt(id: string, bytes: Uint8Array): Receipt {
+  const value = decode(bytes, { maxBytes: ROW_BYTES_MAX });
+  const names = ['author', 'sequence', 'height', 'index', 'result', 'reason'];
+  const record = new RecordReader(value, 'receipt', names);
+  const result = RESULTS.find((word) => word === record.text('result', { maxBytes: 32 }));
+  const reason = record.has('reason')
+    ? REASONS.find((word) => word === record.text('reason', { maxBytes: 32 }))
+    : undefined;
+  if (result === undefined) throw new AegisError('BAD_ENCODING', 'the receipt has no result');
+  return {
+    id,
+    author: record.text('author', { maxBytes: 64 }),
+    sequence: record.integer('sequence', 1),
+    height: record.integer('height', 1),
+    index: record.integer('index', 0),
+    result,
+    ...(reason === undefined ? {} : { reason }),
+  };
+}
+
+export const runsRow = (runs: number): Uint8Array => encode({ v: 1, type: 'runs', runs });
+
+/** @throws {AegisError} `BAD_ENCODING`. */
+export function readRuns(bytes: Uint8Array): number {
+  const value = decode(bytes, { maxBytes: ROW_BYTES_MAX });
+  return new RecordReader(value, 'runs', ['runs']).integer('runs', 1);
+}
+
+export interface SortedRows {
+  readonly meta: ReadonlyMap<string, Uint8Array>;
+  readonly state: readonly StoredRow[];
+  readonly pending: readonly StoredRow[];
+  readonly blocks: readonly StoredRow[];
+  /** Of the machine beneath. */
+  readonly consensus: readonly StoredRow[];
+}
+
+export function sortRows(rows: Iterable<StoredRow>): SortedRows {
+  const meta = new Map<string, Uint8Array>();
+  const state: StoredRow[] = [];
+  const pending: StoredRow[] = [];
+  const blocks: StoredRow[] = [];
+  const consensus: StoredRow[] = [];
+  for (const row of rows) {
+    if (row.table === TABLES.meta) meta.set(row.key, row.value);
+    else if (row.table === TABLES.state) state.push(row);
+    else if (row.table === TABLES.pending) pending.push(row);
+    else if (row.table === TABLES.blocks) blocks.push(row);
+    else if (row.table.startsWith('consensus/')) consensus.push(row);
+  }
+  return { meta, state, pending, blocks, consensus };
+}

@@ -1,0 +1,50 @@
+/** What the parts of the chain share within one step: the time, who is there, and what is asked. */
+import { type Alarm, type Ready, ReadyBuilder } from '../machine.ts';
+import { type Instant, instant } from '../units.ts';
+import { CHAIN_PROTOCOL, encodeMessage, type OutgoingMessage } from './messages.ts';
+import type { ChainOutcome } from './types.ts';
+
+export class Turn {
+  readonly now: Instant;
+  readonly #ready = new ReadyBuilder<ChainOutcome>();
+
+  constructor(now: Instant) {
+    this.now = now;
+  }
+
+  persist(table: string, key: string, value: Uint8Array | undefined): void {
+    this.#ready.persist(table, key, value);
+  }
+
+  /** One message to many, encoded once. */
+  send(to: Iterable<string>, message: OutgoingMessage): void {
+    let body: Uint8Array | undefined;
+    for (const nodeId of to) {
+      body ??= encodeMessage(message);
+      this.#ready.send(nodeId, CHAIN_PROTOCOL, body);
+    }
+  }
+
+  alarmIn(key: string, afterMs: number): void {
+    this.#ready.alarm(key, instant(this.now + afterMs));
+  }
+
+  alarm(alarm: Alarm): void {
+    this.#ready.alarm(alarm.key, alarm.at);
+  }
+
+  tell(outcome: ChainOutcome): void {
+    this.#ready.tell(outcome);
+  }
+
+  /** What the machine beneath has asked for, but for its outcomes. */
+  merge(ready: Ready, alarmPrefix: string): void {
+    for (const { table, key, value } of ready.entries) this.#ready.persist(table, key, value);
+    for (const { to, protocol, body } of ready.messages) this.#ready.send(to, protocol, body);
+    for (const { key, at } of ready.alarms) this.#ready.alarm(alarmPrefix + key, at);
+  }
+
+  build(): Ready {
+    return this.#ready.build();
+  }
+}
