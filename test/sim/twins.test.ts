@@ -3,18 +3,20 @@ import { expect, it } from 'vitest';
 import { SimRandom } from '../../src/core/sim/random.ts';
 import { SimFailure } from '../../src/core/sim/scenario.ts';
 import {
+  drawTwins,
   runTwins,
   type TwinsReport,
+  type TwinsRound,
   twinsScenario,
   twinsScenarios,
 } from '../../src/core/sim/twins.ts';
 
-function run(number: number, rounds: number): TwinsReport {
+function run(scenario: readonly TwinsRound[], name: string): TwinsReport {
   try {
-    return runTwins(twinsScenario(number, rounds));
+    return runTwins(scenario);
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
-    throw new SimFailure(`scenario ${number} of ${rounds} rounds: ${why}`, { cause: error });
+    throw new SimFailure(`${name}: ${why}`, { cause: error });
   }
 }
 
@@ -31,7 +33,9 @@ function tell(name: string, reports: readonly TwinsReport[]): void {
 
 it('correct custodians agree and go on in all 4,096 scenarios of two rounds', () => {
   expect(twinsScenarios(2)).toBe(4096);
-  const reports = Array.from({ length: 4096 }, (_, number) => run(number, 2));
+  const reports = Array.from({ length: 4096 }, (_, number) =>
+    run(twinsScenario(number, 2), `scenario ${number} of two rounds`),
+  );
   tell('scenarios of two rounds', reports);
   // Nothing of what the scenarios are for may be missing.
   expect(reports.some(({ isFinalInParts }) => isFinalInParts)).toBe(true);
@@ -46,18 +50,15 @@ it('correct custodians agree and go on in all 4,096 scenarios of two rounds', ()
   }
 });
 
-it('and in scenarios of three to seven rounds, drawn from a seed', () => {
+it('and in scenarios of two to seven rounds that part every phase, drawn from a seed', () => {
   const seed = process.env['AEGIS_SIM_SEED'] ?? '1';
-  const count = Number(process.env['AEGIS_SIM_TWINS'] ?? 500);
+  const count = Number(process.env['AEGIS_SIM_TWINS'] ?? 600);
   const random = new SimRandom(`twins ${seed}`);
-  const reports = Array.from({ length: count }, () => {
-    const rounds = random.between(3, 7);
-    let number = 0;
-    for (let round = 0; round < rounds; round += 1) {
-      number = number * twinsScenarios(1) + random.between(0, twinsScenarios(1) - 1);
-    }
-    return run(number, rounds);
+  const reports = Array.from({ length: count }, (_, number) => {
+    const rounds = random.between(2, 7);
+    const scenario = drawTwins(rounds, random.child(`${number}`));
+    return run(scenario, `drawn scenario ${number} of ${rounds} rounds of seed ${seed}`);
   });
-  tell(`scenarios of more rounds from seed ${seed}`, reports);
+  tell(`scenarios that part every phase, seed ${seed}`, reports);
   expect(reports.some(({ view }) => view >= 3)).toBe(true);
 });

@@ -6,7 +6,8 @@
  * Four custodians, one of them twice: five instances. A scenario says for each of its rounds (the
  * first views of height 1) who leads and how the instances are parted into at most two groups:
  * 4 * 16 a round, few enough to run them all. Between the groups nothing passes but timeouts. Then
- * the network heals; the correct custodians must finalise one block, and the same one.
+ * the network heals; the correct custodians must finalise one block, and the same one. Scenarios
+ * that are drawn part the instances anew for the commit votes of a round: so locks come about.
  */
 import { type ConsensusMessage, decodeMessage } from '../consensus/messages.ts';
 import { Replica, type ReplicaInput, type ReplicaOutcome } from '../consensus/replica.ts';
@@ -14,8 +15,9 @@ import type { Leaders } from '../consensus/schedule.ts';
 import type { Certificate } from '../consensus/types.ts';
 import { sha256 } from '../crypto/hash.ts';
 import type { Envelope } from '../machine.ts';
-import { instant, MINUTE } from '../units.ts';
+import { instant, MINUTE, SECOND } from '../units.ts';
 import { SimClock } from './clock.ts';
+import type { SimRandom } from './random.ts';
 import { SimFailure } from './scenario.ts';
 import { StubKeyring } from './stub-scheme.ts';
 
@@ -24,7 +26,6 @@ const CUSTODIANS = 4;
 const TWIN = 0;
 /** Custodian of each instance. */
 const INSTANCES = [TWIN, TWIN, 1, 2, 3] as const;
-/** The first instance is always on side 0. */
 const PARTITIONS = 2 ** (INSTANCES.length - 1);
 const CHOICES = CUSTODIANS * PARTITIONS;
 const CLUSTER_ID = 'twins';
@@ -38,6 +39,8 @@ export interface TwinsRound {
   readonly leader: number;
   /** By instance: 0 or 1. */
   readonly sides: readonly number[];
+  /** For commit votes. */
+  readonly commitSides: readonly number[];
 }
 
 export interface TwinsReport {
@@ -60,13 +63,23 @@ export const twinsScenarios = (rounds: number): number => CHOICES ** rounds;
 export function twinsScenario(number: number, rounds: number): TwinsRound[] {
   return Array.from({ length: rounds }, (_, round) => {
     const choice = Math.floor(number / CHOICES ** round) % CHOICES;
-    const mask = 2 * Math.floor(choice / CUSTODIANS);
-    return {
-      leader: choice % CUSTODIANS,
-      sides: INSTANCES.map((_instance, i) => (mask >> i) & 1),
-    };
+    const sides = sidesOf(Math.floor(choice / CUSTODIANS));
+    return { leader: choice % CUSTODIANS, sides, commitSides: sides };
   });
 }
+
+/** A scenario of so many rounds with a partition for each phase. */
+export function drawTwins(rounds: number, random: SimRandom): TwinsRound[] {
+  return Array.from({ length: rounds }, () => ({
+    leader: random.between(0, CUSTODIANS - 1),
+    sides: sidesOf(random.between(0, PARTITIONS - 1)),
+    commitSides: sidesOf(random.between(0, PARTITIONS - 1)),
+  }));
+}
+
+/** The first instance is on side 0. */
+const sidesOf = (partition: number): number[] =>
+  INSTANCES.map((_instance, place) => ((2 * partition) >> place) & 1);
 
 /** @throws {SimFailure} when a promise is broken. */
 export function runTwins(rounds: readonly TwinsRound[]): TwinsReport {
@@ -101,6 +114,8 @@ interface Instance {
   /** What it has signed, by slot. */
   readonly signed: Map<string, string>;
   view: number;
+  /** It knows that the height is final, and waits for the block. */
+  isBehind: boolean;
   final: Final | undefined;
 }
 
@@ -125,7 +140,8 @@ class Twins {
       const replica = Replica.recover(options, dependencies, [], 'sound');
       const isCorrect = custodian !== TWIN;
       const [alarms, signed] = [new Map<string, () => void>(), new Map<string, string>()];
-      return { place, custodian, isCorrect, replica, alarms, signed, view: 0, final: undefined };
+      const start = { view: 0, isBehind: false, final: undefined };
+      return { place, custodian, isCorrect, replica, alarms, signed, ...start };
     });
     this.#correct = this.#instances.filter(({ isCorrect }) => isCorrect);
   }
@@ -140,6 +156,11 @@ class Twins {
       }
       this.#step(instance, { type: 'work', isWaiting: true });
     }
+    // Timers double: by then every round is over, whoever was left alone in one.
+    const heal = (): void => {
+      this.#isHealed = true;
+    };
+    this.#clock.after(2 ** (this.#rounds.length + 1) * SECOND, heal);
     while (this.#correct.some(({ final }) => final === undefined)) {
       if (this.#clock.now() > SETTLE_MS) throw new SimFailure(`liveness: ${this.#whereTheyAre()}`);
       this.#clock.runUntil(instant(this.#clock.now() + 100));
@@ -213,6 +234,7 @@ class Twins {
   }
 
   #build(instance: Instance, height: number, view: number): void {
+    if (height > 1) return this.#step(instance, { type: 'no-proposal', height, view });
     const payload = Buffer.from(`block ${height} ${view} by instance ${instance.place}`);
     const digest = Buffer.from(sha256(payload)).toString('hex');
     this.#proposed.set(digest, { payload, view });
@@ -227,6 +249,8 @@ class Twins {
 
   /** Catching up: whoever has the block gives it, once the network lets it. */
   #fetch(instance: Instance): void {
+    instance.isBehind = true;
+    this.#healWhenDone();
     const has = this.#instances.find(
       ({ final, place }) => final !== undefined && (this.#isHealed || place === instance.place),
     );
@@ -250,7 +274,7 @@ class Twins {
   /** The network heals when the rounds are over for all that are correct. */
   #healWhenDone(): void {
     this.#isHealed ||= this.#correct.every(
-      ({ view, final }) => final !== undefined || view >= this.#rounds.length,
+      ({ view, final, isBehind }) => final !== undefined || isBehind || view >= this.#rounds.length,
     );
   }
 
@@ -275,9 +299,10 @@ class Twins {
   #delayMs(from: Instance, to: Instance, message: ConsensusMessage): number | undefined {
     if (this.#isHealed) return LATENCY_MS;
     const view = Math.min(viewOf(message), this.#rounds.length - 1);
-    const { sides } = this.#rounds[view]!;
+    const round = this.#rounds[view]!;
+    const sides = isOfCommit(message) ? round.commitSides : round.sides;
     if (sides[from.place] === sides[to.place]) return LATENCY_MS;
-    return message.type.startsWith('timeout') ? ACROSS_MS : undefined;
+    return isOfTimeout(message) ? ACROSS_MS : undefined;
   }
 
   /** P6: a correct custodian says one thing a slot. */
@@ -300,6 +325,12 @@ class Twins {
     return message;
   }
 }
+
+const isOfTimeout = ({ type }: ConsensusMessage): boolean =>
+  type === 'timeout' || type === 'timeout-certificate';
+
+const isOfCommit = (message: ConsensusMessage): boolean =>
+  isOfTimeout(message) || (message.type === 'vote' && message.phase === 'commit');
 
 function viewOf(message: ConsensusMessage): number {
   if ('view' in message) return message.view;

@@ -2,7 +2,11 @@
  * Hunts one bug: `node hunt.ts HUNT WITHIN`, in a copy of the sources that has the bug. Prints who
  * caught it and after how many rounds, as JSON.
  */
+import { runConsensus } from '../../../src/core/sim/consensus-run.ts';
+import { SimRandom } from '../../../src/core/sim/random.ts';
+import { readReplay } from '../../../src/core/sim/replay.ts';
 import { SimFailure } from '../../../src/core/sim/scenario.ts';
+import { drawTwins, runTwins, twinsScenario } from '../../../src/core/sim/twins.ts';
 
 /** Who caught a bug, and when. */
 export interface Catch {
@@ -12,10 +16,25 @@ export interface Catch {
   readonly message: string;
 }
 
-/** One seed or scenario; throws what its checkers find. */
+/** One seed or scenario, from 1 on; throws what its checkers find. */
 type Round = (round: number) => void;
 
-const hunts: Readonly<Record<string, (options: readonly string[]) => Round>> = {};
+const hunts: Readonly<Record<string, (options: string) => Round>> = {
+  /** All scenarios of so many rounds, in an order that mixes them. */
+  twins: (rounds) => (round) => {
+    const count = 64 ** Number(rounds);
+    const number = (round * 2_654_435_761) % count;
+    runTwins(twinsScenario(number, Number(rounds)));
+  },
+  /** Scenarios of so many rounds that are drawn. */
+  'drawn-twins': (rounds) => (round) => {
+    runTwins(drawTwins(Number(rounds), new SimRandom(`drawn twins ${round}`)));
+  },
+  /** Seeds of consensus, with the options of a replay. */
+  seeds: (options) => (round) => {
+    runConsensus(readReplay(options === '' ? `${round}` : `${round}:${options}`));
+  },
+};
 
 function huntDown(round: Round, within: number): Catch | undefined {
   for (let after = 1; after <= within; after += 1) {
@@ -23,8 +42,8 @@ function huntDown(round: Round, within: number): Catch | undefined {
       round(after);
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
-      // Only checkers may catch: what the code itself asserts is a checker of its own.
-      const checker = error instanceof SimFailure ? message.split(':', 1)[0]! : 'assertion';
+      // What the code itself asserts is a checker of its own.
+      const checker = error instanceof SimFailure ? message.split(':', 1)[0]! : 'machine';
       return { checker, after, message };
     }
   }
@@ -32,6 +51,6 @@ function huntDown(round: Round, within: number): Catch | undefined {
 }
 
 const [hunt = '', within = '1'] = process.argv.slice(2);
-const [name = '', ...options] = hunt.split(' ');
+const [name = '', options = ''] = hunt.split(' ');
 const caught = huntDown(hunts[name]!(options), Number(within));
 process.stdout.write(JSON.stringify({ caught }));

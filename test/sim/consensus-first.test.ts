@@ -1,0 +1,14 @@
+import { expect, it } from 'vitest';
+import { runRegressions, runSeedShare } from './consensus-share.ts';
+
+it('runs that have found something once find nothing', () => {
+  runRegressions();
+}, 120_000);
+
+it('consensus keeps its promises under the faults of seeds 1 to 75', () => {
+  const { counts, faults, heightsMedian } = runSeedShare({ first: 1, count: 75 });
+  for (const [kind, count] of Object.entries(faults)) expect(count, kind).toBeGreaterThan(0);
+  expect(counts.viewChanges).toBeGreaterThan(0);
+  expect(counts.doubts).toBeGreaterThan(0);
+  expect(heightsMedian).toBeGreaterThanOrEqual(30);
+}, 180_000);
