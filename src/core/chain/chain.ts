@@ -373,17 +373,16 @@ export class Chain implements Machine<ChainInput> {
 
   /** Index requests are answered by custodians that remember all that they have voted. */
   #ownAnswer(): OwnAnswer {
-    if (this.#decider.divergence !== undefined || !this.#custodians.has(this.#options.self))
-      return undefined;
-    const { doubt, high } = this.#decider.status;
-    if (doubt !== undefined) return undefined;
-    return high === undefined ? this.height : this.height + 1;
+    const isCustodian = this.#custodians.has(this.#options.self);
+    if (!isCustodian || this.#decider.divergence !== undefined) return undefined;
+    if (this.#decider.status.doubt !== undefined) return undefined;
+    return this.#decider.proof?.height ?? 0;
   }
 
   #answerIndex(from: string, nonce: number): void {
     const height = this.#ownAnswer();
     if (height === undefined) return;
-    const proof = height > this.height ? this.#decider.high : this.#ledger.certificate;
+    const { proof } = this.#decider;
     const certificate = proof === undefined ? undefined : encodeCertificate(proof);
     this.#turn.send([from], { type: 'index-reply', nonce, height, certificate });
   }

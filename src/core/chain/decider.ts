@@ -115,9 +115,9 @@ export class Decider {
     return this.#replica.status();
   }
 
-  /** The highest prepare certificate of the first height that is not final. */
-  get high(): Certificate | undefined {
-    return this.#replica.high;
+  /** What proves the highest height for which this node may have voted `commit`. */
+  get proof(): Certificate | undefined {
+    return this.#replica.high ?? this.#ledger.certificate;
   }
 
   get #height(): number {
@@ -319,10 +319,9 @@ export class Decider {
       return turn.tell(this.#divergence);
     }
     this.#candidates.persist(turn, digest);
-    if (certificate !== undefined) this.drive(turn, { type: 'certified', certificate });
-    if (this.#height >= height) return;
     const seed = withSeed(judgement.executed.seed);
     this.drive(turn, { type: 'verdict', height, digest, isValid: true, view, ...seed });
+    if (certificate !== undefined) this.drive(turn, { type: 'certified', certificate });
   }
 }
 

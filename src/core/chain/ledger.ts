@@ -6,7 +6,7 @@ import { decodeCertificate, encodeCertificate } from '../consensus/certificate.t
 import type { Certificate } from '../consensus/types.ts';
 import { sha256Hex } from '../crypto/hash.ts';
 import { AegisError } from '../errors.ts';
-import { type BlockHeader, readHeader } from '../model/block.ts';
+import { readHeader } from '../model/block.ts';
 import type { ExecutedBlock } from './candidates.ts';
 import { type Receipt, readRef, readSequence } from './execution.ts';
 import { LIMITS } from './limits.ts';
@@ -63,18 +63,13 @@ export class Ledger {
 
   #restoreTip(row: Uint8Array): void {
     const { height, headerBytes, certificate } = readTip(row);
+    this.#certificate = decodeCertificate(certificate);
     const header = readHeader(headerBytes);
     this.#tip = { height, digest: sha256Hex(headerBytes), header };
-    this.#certificate = decodeCertificate(certificate);
   }
 
   get tip(): Tip {
     return this.#tip;
-  }
-
-  /** The state after the tip. */
-  get tree(): StateTree {
-    return this.#tree;
   }
 
   /** Of the tip. */
@@ -82,8 +77,9 @@ export class Ledger {
     return this.#certificate;
   }
 
-  get header(): BlockHeader | undefined {
-    return this.#tip.header;
+  /** The state after the tip. */
+  get tree(): StateTree {
+    return this.#tree;
   }
 
   ref(path: string): RefState | undefined {
