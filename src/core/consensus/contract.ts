@@ -17,7 +17,10 @@ export interface ReplicaOptions {
 
 export interface ReplicaDependencies {
   readonly scheme: VoteScheme;
-  /** Recovered from the same rows; the replica advances it and makes it durable. */
+  /**
+   * As they were after the last final block: the replica advances them with each one, the owner
+   * keeps their snapshot in the same transaction.
+   */
   readonly leaders: Leaders;
 }
 

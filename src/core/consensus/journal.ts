@@ -16,7 +16,6 @@ import { decodeEvidence, encodeEvidence, evidenceKey } from './evidence.ts';
 import { Fields, fromHex, SIGNATURE_BYTES } from './fields.ts';
 import { readShare, shareValue } from './messages.ts';
 import type { Slot } from './pen.ts';
-import { type LeaderOptions, LeaderSchedule } from './schedule.ts';
 import type { Certificate, Evidence, Share, SlotKind, TimeoutCertificate } from './types.ts';
 
 export const REPLICA_TABLE = 'consensus/replica';
@@ -82,19 +81,6 @@ export const namedRow = (named: Certificate): LogEntry =>
 
 export const doubtRow = (doubt: KeptDoubt | undefined): LogEntry =>
   row('doubt', doubt && [1, Buffer.from(doubt.reason), doubt.until ?? null, doubt.floor]);
-
-export const leadersRow = (snapshot: Uint8Array): LogEntry => ({
-  table: REPLICA_TABLE,
-  key: 'leaders',
-  value: snapshot,
-});
-
-/** The leaders as they were after the last final block of `rows`. */
-export function recoverLeaders(options: LeaderOptions, rows: readonly Row[]): LeaderSchedule {
-  const row = rows.find(({ table, key }) => table === REPLICA_TABLE && key === 'leaders');
-  if (row === undefined) return new LeaderSchedule(options);
-  return LeaderSchedule.restore(options, row.value);
-}
 
 export const evidenceRow = (evidence: Evidence): LogEntry => ({
   table: EVIDENCE_TABLE,

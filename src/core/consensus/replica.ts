@@ -76,12 +76,9 @@ export class Replica implements Machine<ReplicaInput> {
     return this.#state.finalised;
   }
 
-  /**
-   * The certificate that proves the highest height in which this node may have voted `commit`:
-   * nothing can be final above it without a quorum that knows of it.
-   */
-  get proof(): Certificate | undefined {
-    return this.#state.commit ?? this.#state.high ?? this.#state.final;
+  /** The highest prepare certificate of `height`: whoever has voted `commit` there has one. */
+  get high(): Certificate | undefined {
+    return this.#state.high;
   }
 
   step(input: ReplicaInput, now: Instant): Ready {

@@ -16,7 +16,6 @@ import {
   highRow,
   type Kept,
   type KeptDoubt,
-  leadersRow,
   slotRow,
 } from './journal.ts';
 import { APPROVED_MAX, PREPARED_MAX, VIEWS_BEHIND_MAX } from './limits.ts';
@@ -213,7 +212,6 @@ export class State implements Findings {
     this.final = certificate;
     this.out.persist(finalRow(certificate));
     this.setting.leaders.advance({ height, view, seed });
-    this.out.persist(leadersRow(this.setting.leaders.snapshot()));
     this.out.tell({ type: 'finalised', height, digest, certificate, view });
     this.pen.turnTo(this.height, 0);
     this.trust.forgive();
