@@ -1,0 +1,351 @@
+/**
+ * A small deterministic cluster in memory: replicas, a clock, links that may lose, delay and double,
+ * and a chain that knows just enough to build, check and hand out blocks. Rows survive a crash.
+ */
+
+import type { ConsensusMessage } from '../../../../src/core/consensus/messages.ts';
+import { decodeMessage } from '../../../../src/core/consensus/messages.ts';
+import {
+  Replica,
+  type ReplicaInput,
+  type ReplicaOptions,
+  type ReplicaOutcome,
+} from '../../../../src/core/consensus/replica.ts';
+import { LeaderSchedule } from '../../../../src/core/consensus/schedule.ts';
+import type { VoteScheme } from '../../../../src/core/consensus/scheme.ts';
+import type { Certificate, Timing } from '../../../../src/core/consensus/types.ts';
+import { sha256 } from '../../../../src/core/crypto/hash.ts';
+import type { Ready } from '../../../../src/core/machine.ts';
+import { SimRandom } from '../../../../src/core/sim/random.ts';
+import { StubKeyring } from '../../../../src/core/sim/stub-scheme.ts';
+import { instant } from '../../../../src/core/units.ts';
+
+export const CLUSTER_ID = 'cluster-of-tests';
+
+export interface ClusterOptions {
+  readonly custodians: number;
+  readonly seed?: string;
+  readonly fanout?: 'all' | 'leader';
+  readonly timing?: Partial<Timing>;
+  /** Chance that a message is lost, from 0 to 1. */
+  readonly loss?: number;
+  readonly latencyMsMax?: number;
+}
+
+export interface Block {
+  readonly height: number;
+  readonly previous: string;
+  /** Where it was first proposed. */
+  readonly view: number;
+  readonly proposer: number;
+  readonly item: number;
+}
+
+export const nodeIdOf = (index: number): string => `node-${String(index).padStart(3, '0')}`;
+
+export const encodeBlock = (block: Block): Uint8Array => Buffer.from(JSON.stringify(block));
+export const digestOf = (payload: Uint8Array): string =>
+  Buffer.from(sha256(payload)).toString('hex');
+
+export interface FinalBlock {
+  readonly digest: string;
+  readonly payload: Uint8Array;
+  readonly certificate: Certificate;
+}
+
+interface Envelope {
+  readonly from: number;
+  readonly to: number;
+  readonly message: ConsensusMessage;
+}
+
+interface Timed {
+  readonly at: number;
+  readonly order: number;
+  readonly run: () => void;
+}
+
+export class Cluster {
+  readonly options: ClusterOptions;
+  readonly keyring: StubKeyring;
+  readonly nodes: Node[] = [];
+  readonly random: SimRandom;
+  now = 1_000_000;
+  /** Decides about each message; true: it is delivered. */
+  filter: (envelope: Envelope) => boolean = () => true;
+  /** Every message that was handed to the network. */
+  onSend: (envelope: Envelope) => void = () => undefined;
+  readonly #queue: Timed[] = [];
+  #order = 0;
+
+  constructor(options: ClusterOptions) {
+    this.options = options;
+    this.random = new SimRandom(options.seed ?? 'cluster');
+    this.keyring = new StubKeyring(options.seed ?? 'cluster');
+    for (let index = 0; index < options.custodians; index += 1) {
+      this.nodes.push(new Node(this, index));
+    }
+  }
+
+  get replicaOptions(): Omit<ReplicaOptions, 'self'> {
+    const { custodians, fanout, timing } = this.options;
+    const ids = Array.from({ length: custodians }, (_, index) => nodeIdOf(index));
+    return { clusterId: CLUSTER_ID, custodians: ids, fanout, timing };
+  }
+
+  start(): void {
+    for (const node of this.nodes) node.boot();
+    for (const node of this.nodes) node.connect();
+  }
+
+  after(ms: number, run: () => void): void {
+    this.#order += 1;
+    this.#queue.push({ at: this.now + ms, order: this.#order, run });
+  }
+
+  transmit(envelope: Envelope): void {
+    this.onSend(envelope);
+    if (!this.filter(envelope)) return;
+    const { loss = 0, latencyMsMax = 3 } = this.options;
+    if (this.random.chance(loss)) return;
+    this.after(this.random.between(1, latencyMsMax), () => {
+      const to = this.nodes[envelope.to]!;
+      if (to.isUp && this.nodes[envelope.from]!.isUp) {
+        to.input({ type: 'message', from: nodeIdOf(envelope.from), message: envelope.message });
+      }
+    });
+  }
+
+  /** Gives every node work until all have reached `height`, or the time is over. */
+  runTo(height: number, forMs = 120_000, nodes: readonly Node[] = this.nodes): boolean {
+    return this.runUntil(
+      () => nodes.every((node) => !node.isUp || node.finals.length >= height),
+      forMs,
+    );
+  }
+
+  runUntil(isDone: () => boolean, forMs = 120_000): boolean {
+    const end = this.now + forMs;
+    while (!isDone()) {
+      const next = this.#take();
+      if (next === undefined || next.at > end) {
+        if (next !== undefined) this.#queue.push(next);
+        return false;
+      }
+      this.now = Math.max(this.now, next.at);
+      next.run();
+    }
+    return true;
+  }
+
+  /** Runs everything that happens within a time. */
+  run(forMs: number): void {
+    const end = this.now + forMs;
+    this.runUntil(() => false, forMs);
+    this.now = end;
+  }
+
+  /** How many events wait: an idle cluster has none. */
+  get waiting(): number {
+    return this.#queue.length;
+  }
+
+  #take(): Timed | undefined {
+    let first = 0;
+    for (const [i, { at, order }] of this.#queue.entries()) {
+      const best = this.#queue[first]!;
+      if (at < best.at || (at === best.at && order < best.order)) first = i;
+    }
+    return this.#queue.splice(first, 1)[0];
+  }
+}
+
+export class Node {
+  readonly cluster: Cluster;
+  readonly index: number;
+  readonly finals: FinalBlock[] = [];
+  readonly rows = new Map<string, { table: string; key: string; value: Uint8Array }>();
+  readonly outcomes: ReplicaOutcome[] = [];
+  readonly #blocks = new Map<string, Uint8Array>();
+  readonly #alarms = new Map<string, number>();
+  scheme: VoteScheme;
+  replica!: Replica;
+  isUp = false;
+  isWaiting = false;
+  /** What the chain says to a block, besides what the protocol needs. */
+  isValid: (block: Block) => boolean = () => true;
+  item = 0;
+
+  constructor(cluster: Cluster, index: number) {
+    this.cluster = cluster;
+    this.index = index;
+    this.scheme = cluster.keyring.votes(index);
+  }
+
+  /** Starts, or starts again from what is durable. */
+  boot(standing: 'sound' | 'doubtful' = 'sound'): void {
+    this.isUp = true;
+    this.#alarms.clear();
+    const { custodians } = this.cluster.options;
+    const leaders = new LeaderSchedule({ clusterId: CLUSTER_ID, custodians, epochHeights: 1e6 });
+    for (const { payload } of this.finals) {
+      const { height, view } = readBlock(payload);
+      leaders.advance({ height, view });
+    }
+    this.replica = Replica.recover(
+      { ...this.cluster.replicaOptions, self: this.index },
+      { scheme: this.scheme, leaders },
+      [...this.rows.values()],
+      standing,
+    );
+    this.input({ type: 'start' });
+    if (this.isWaiting) this.input({ type: 'work', isWaiting: true });
+  }
+
+  crash(): void {
+    this.isUp = false;
+    for (const other of this.cluster.nodes) {
+      if (other.isUp) other.input({ type: 'peer-down', nodeId: nodeIdOf(this.index) });
+    }
+  }
+
+  /** Links with all that are up. */
+  connect(): void {
+    for (const other of this.cluster.nodes) {
+      if (other === this || !other.isUp) continue;
+      this.input({ type: 'peer-up', nodeId: nodeIdOf(other.index) });
+      if (other.replica !== undefined) {
+        other.input({ type: 'peer-up', nodeId: nodeIdOf(this.index) });
+      }
+    }
+  }
+
+  work(isWaiting: boolean): void {
+    this.isWaiting = isWaiting;
+    if (this.isUp) this.input({ type: 'work', isWaiting });
+  }
+
+  input(input: ReplicaInput): void {
+    this.take(this.replica.step(input, instant(this.cluster.now)));
+  }
+
+  take(ready: Ready): void {
+    for (const { table, key, value } of ready.entries) {
+      if (value === undefined) this.rows.delete(`${table}/${key}`);
+      else this.rows.set(`${table}/${key}`, { table, key, value });
+    }
+    for (const { to, body } of ready.messages) {
+      const index = Number(to.slice('node-'.length));
+      this.cluster.transmit({ from: this.index, to: index, message: decodeMessage(body) });
+    }
+    for (const { key, at } of ready.alarms) this.#arm(key, at);
+    for (const outcome of ready.outcomes as readonly ReplicaOutcome[]) this.#act(outcome);
+  }
+
+  #arm(key: string, at: number | undefined): void {
+    if (at === undefined) {
+      this.#alarms.delete(key);
+      return;
+    }
+    const { cluster, replica } = this;
+    this.#alarms.set(key, at);
+    cluster.after(Math.max(0, at - cluster.now), () => {
+      if (this.#alarms.get(key) !== at || this.replica !== replica || !this.isUp) return;
+      this.#alarms.delete(key);
+      this.input({ type: 'alarm', key });
+    });
+  }
+
+  #act(outcome: ReplicaOutcome): void {
+    this.outcomes.push(outcome);
+    switch (outcome.type) {
+      case 'build': {
+        // Not at once: a chain of one custodian would never come to an end.
+        const { height, view, previous } = outcome;
+        this.#later(() => this.#build(height, view, previous));
+        return;
+      }
+      case 'reproposal-wanted':
+        this.#repropose(outcome.height, outcome.digest);
+        return;
+      case 'check':
+        this.#check(outcome.height, outcome.digest, outcome.payload);
+        return;
+      case 'finalised': {
+        const { digest, certificate } = outcome;
+        this.finals.push({ digest, payload: this.#blocks.get(digest)!, certificate });
+        return;
+      }
+      case 'fetch':
+        this.#fetch(outcome.height);
+        return;
+      default:
+    }
+  }
+
+  #build(height: number, view: number, previous: string): void {
+    if (!this.isWaiting) {
+      this.input({ type: 'no-proposal', height, view });
+      return;
+    }
+    this.item += 1;
+    const block = { height, previous, view, proposer: this.index, item: this.item };
+    const payload = encodeBlock(block);
+    const digest = this.keep(payload);
+    this.input({ type: 'proposal', height, view, digest, payload });
+  }
+
+  #repropose(height: number, digest: string): void {
+    const payload = this.cluster.nodes
+      .map((node) => node.#blocks.get(digest))
+      .find((bytes) => bytes !== undefined);
+    if (payload === undefined) return;
+    this.keep(payload);
+    const { view } = readBlock(payload);
+    this.input({ type: 'proposal', height, view, digest, payload });
+  }
+
+  #check(height: number, digest: string, payload: Uint8Array): void {
+    const block = readBlock(payload);
+    const isValid =
+      digestOf(payload) === digest &&
+      block.height === height &&
+      block.previous === (this.finals.at(-1)?.digest ?? '') &&
+      this.isValid(block);
+    if (isValid) this.keep(payload);
+    this.input({ type: 'verdict', height, digest, isValid, view: block.view });
+  }
+
+  /** From whoever is up and has more: as the chain does, after a while. */
+  #fetch(height: number): void {
+    this.#later(() => {
+      const source = this.cluster.nodes.find((node) => node.isUp && node.finals.length >= height);
+      while (source !== undefined && this.finals.length < height) {
+        const final = source.finals[this.finals.length]!;
+        const before = this.finals.length;
+        this.keep(final.payload);
+        this.input({ type: 'certified', certificate: final.certificate });
+        const { view } = readBlock(final.payload);
+        const { digest } = final;
+        this.input({ type: 'verdict', height: before + 1, digest, isValid: true, view });
+        if (this.finals.length === before) return;
+      }
+    });
+  }
+
+  #later(run: () => void): void {
+    const { replica } = this;
+    this.cluster.after(1, () => {
+      if (this.isUp && this.replica === replica) run();
+    });
+  }
+
+  keep(payload: Uint8Array): string {
+    const digest = digestOf(payload);
+    this.#blocks.set(digest, payload);
+    return digest;
+  }
+}
+
+export const readBlock = (payload: Uint8Array): Block =>
+  JSON.parse(Buffer.from(payload).toString()) as Block;
