@@ -97,7 +97,7 @@ export class Quickstart {
       const block = await this.#finalBlock(put);
       return (
         `text, JSON and a 20 MiB binary: ${String(put['cid'])}, durable on ${confirmed} nodes\n` +
-        `${signedText(block)}: no other content can be final there`
+        signedText(block)
       );
     });
     return { files: sizes.length, sizeBytes: sizes.reduce((sum, size) => sum + size, 0) };
@@ -131,7 +131,7 @@ export class Quickstart {
         const copy = join(this.#documents, 'note-from-4.md');
         await this.#aegis(4, 'kb', 'get', 'note.md', '-o', copy);
         if (!(await readFile(copy)).equals(await readFile(note))) throw differs('note.md');
-        return [`a note was read on node 4 meanwhile, ${signedText(block)}, not by node2`, block];
+        return [`${signedText(block)}, not by node2; read on node 4`, block];
       },
     );
     const back = `aegis devnet resume 2; aegis --home node2 node wait --for height=${last.height}`;
