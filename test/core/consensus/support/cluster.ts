@@ -53,7 +53,7 @@ export interface FinalBlock {
   readonly certificate: Certificate;
 }
 
-interface Envelope {
+export interface Envelope {
   readonly from: number;
   readonly to: number;
   readonly message: ConsensusMessage;
@@ -66,7 +66,7 @@ interface Timed {
 }
 
 export class Cluster {
-  readonly options: ClusterOptions;
+  options: ClusterOptions;
   readonly keyring: StubKeyring;
   readonly nodes: Node[] = [];
   readonly random: SimRandom;
@@ -75,6 +75,8 @@ export class Cluster {
   filter: (envelope: Envelope) => boolean = () => true;
   /** Every message that was handed to the network. */
   onSend: (envelope: Envelope) => void = () => undefined;
+  /** Chance that a message comes twice. */
+  doubled = 0;
   readonly #queue: Timed[] = [];
   #order = 0;
 
@@ -108,12 +110,13 @@ export class Cluster {
     if (!this.filter(envelope)) return;
     const { loss = 0, latencyMsMax = 3 } = this.options;
     if (this.random.chance(loss)) return;
-    this.after(this.random.between(1, latencyMsMax), () => {
-      const to = this.nodes[envelope.to]!;
-      if (to.isUp && this.nodes[envelope.from]!.isUp) {
-        to.input({ type: 'message', from: nodeIdOf(envelope.from), message: envelope.message });
-      }
-    });
+    const { from, message } = envelope;
+    const to = this.nodes[envelope.to]!;
+    for (let copies = this.random.chance(this.doubled) ? 2 : 1; copies > 0; copies -= 1) {
+      this.after(this.random.between(1, latencyMsMax), () => {
+        if (to.isUp) to.input({ type: 'message', from: nodeIdOf(from), message });
+      });
+    }
   }
 
   /** Gives every node work until all have reached `height`, or the time is over. */
@@ -175,6 +178,8 @@ export class Node {
   /** What the chain says to a block, besides what the protocol needs. */
   isValid: (block: Block) => boolean = () => true;
   item = 0;
+  /** Whether the node dies with this step, before or after it has become durable. */
+  crashes: (() => 'before' | 'after' | undefined) | undefined;
 
   constructor(cluster: Cluster, index: number) {
     this.cluster = cluster;
@@ -230,9 +235,23 @@ export class Node {
   }
 
   take(ready: Ready): void {
+    if (!this.isUp) return;
+    const crash = this.crashes?.();
+    if (crash === 'before') {
+      this.crash();
+      return;
+    }
+    // What is final is in the transaction of its step.
+    for (const outcome of ready.outcomes as readonly ReplicaOutcome[]) {
+      if (outcome.type === 'finalised') this.#finalise(outcome);
+    }
     for (const { table, key, value } of ready.entries) {
       if (value === undefined) this.rows.delete(`${table}/${key}`);
       else this.rows.set(`${table}/${key}`, { table, key, value });
+    }
+    if (crash === 'after') {
+      this.crash();
+      return;
     }
     for (const { to, body } of ready.messages) {
       const index = Number(to.slice('node-'.length));
@@ -271,16 +290,15 @@ export class Node {
       case 'check':
         this.#check(outcome.height, outcome.digest, outcome.payload);
         return;
-      case 'finalised': {
-        const { digest, certificate } = outcome;
-        this.finals.push({ digest, payload: this.#blocks.get(digest)!, certificate });
-        return;
-      }
       case 'fetch':
         this.#fetch(outcome.height);
         return;
       default:
     }
+  }
+
+  #finalise({ digest, certificate }: { digest: string; certificate: Certificate }): void {
+    this.finals.push({ digest, payload: this.#blocks.get(digest)!, certificate });
   }
 
   #build(height: number, view: number, previous: string): void {
@@ -320,15 +338,13 @@ export class Node {
   #fetch(height: number): void {
     this.#later(() => {
       const source = this.cluster.nodes.find((node) => node.isUp && node.finals.length >= height);
-      while (source !== undefined && this.finals.length < height) {
-        const final = source.finals[this.finals.length]!;
-        const before = this.finals.length;
+      for (const final of source?.finals.slice(this.finals.length, height) ?? []) {
+        const { height: of, view } = readBlock(final.payload);
+        if (of !== this.finals.length + 1 || !this.isUp) return;
+        const { digest, certificate } = final;
         this.keep(final.payload);
-        this.input({ type: 'certified', certificate: final.certificate });
-        const { view } = readBlock(final.payload);
-        const { digest } = final;
-        this.input({ type: 'verdict', height: before + 1, digest, isValid: true, view });
-        if (this.finals.length === before) return;
+        this.input({ type: 'certified', certificate });
+        this.input({ type: 'verdict', height: of, digest, isValid: true, view });
       }
     });
   }
