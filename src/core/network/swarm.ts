@@ -24,6 +24,7 @@ import type { HostLimits, Profile } from './limits.ts';
 import { guardMuxer } from './muxer-guard.ts';
 import { noiseCrypto } from './noise-crypto.ts';
 import { silentLogger } from './silent-logger.ts';
+import { sparseWindowUpdates } from './window-updates.ts';
 
 export interface SwarmOptions {
   readonly networkSeed: Uint8Array;
@@ -110,7 +111,7 @@ function guardedYamux(limits: HostLimits): () => StreamMuxerFactory {
       protocol: inner.protocol,
       createStreamMuxer(connection) {
         guardMuxer(connection, { maxBytes: WINDOW_MAX_BYTES });
-        return inner.createStreamMuxer(connection);
+        return sparseWindowUpdates(inner.createStreamMuxer(connection));
       },
     };
   };
