@@ -10,8 +10,11 @@ import { Devnet } from '../../src/core/node/devnet.ts';
 import { BIN, until } from './processes.ts';
 
 export interface BenchNode {
+  readonly name: string;
+  readonly nodeId: string;
   readonly home: string;
-  readonly pid: number;
+  /** Of the present daemon: another one after a restart. */
+  pid: number;
   readonly client: Client;
 }
 
@@ -26,6 +29,8 @@ export interface BenchCluster {
   readonly nodes: readonly BenchNode[];
   /** From each start of a daemon to its READY, one after the other. */
   readonly startMs: readonly number[];
+  /** Starts the daemon of a node again that has been killed; resolves when it is connected. */
+  restart(node: BenchNode): Promise<void>;
 }
 
 /** Starts a cluster, waits until everybody knows everybody, and stops it after `use`. */
@@ -43,13 +48,20 @@ export async function withCluster<T>(
         await devnet.resume(name);
         startMs.push(performance.now() - from);
       }
-      const nodes = (await devnet.status()).map(({ home, pid }) => ({
-        home,
-        pid: pid!,
-        client: clientOf(home),
-      }));
+      const nodes: BenchNode[] = [];
+      for (const { name, home, pid } of await devnet.status()) {
+        const client = clientOf(home);
+        const { nodeId } = await client.call('node.status');
+        nodes.push({ name, nodeId, home, pid: pid!, client });
+      }
       for (const node of nodes) await connected(node, options.size - 1);
-      return await use({ dir, nodes, startMs });
+      const restart = async (node: BenchNode): Promise<void> => {
+        await devnet.resume(node.name);
+        const now = (await devnet.status()).find(({ name }) => name === node.name);
+        node.pid = now!.pid!;
+        for (const each of nodes) await connected(each, options.size - 1);
+      };
+      return await use({ dir, nodes, startMs, restart });
     } finally {
       await devnet.down();
     }
