@@ -61,7 +61,6 @@ export interface Envelope {
 
 interface Timed {
   readonly at: number;
-  readonly order: number;
   readonly run: () => void;
 }
 
@@ -77,8 +76,8 @@ export class Cluster {
   onSend: (envelope: Envelope) => void = () => undefined;
   /** Chance that a message comes twice. */
   doubled = 0;
-  readonly #queue: Timed[] = [];
-  #order = 0;
+  /** What happens at each instant, in order. */
+  readonly #queue = new Map<number, Timed[]>();
 
   constructor(options: ClusterOptions) {
     this.options = options;
@@ -101,8 +100,8 @@ export class Cluster {
   }
 
   after(ms: number, run: () => void): void {
-    this.#order += 1;
-    this.#queue.push({ at: this.now + ms, order: this.#order, run });
+    const at = Math.ceil(this.now + ms);
+    this.#put({ at, run });
   }
 
   transmit(envelope: Envelope): void {
@@ -132,7 +131,8 @@ export class Cluster {
     while (!isDone()) {
       const next = this.#take();
       if (next === undefined || next.at > end) {
-        if (next !== undefined) this.#queue.push(next);
+        if (next !== undefined)
+          this.#queue.set(next.at, [next, ...(this.#queue.get(next.at) ?? [])]);
         return false;
       }
       this.now = Math.max(this.now, next.at);
@@ -150,16 +150,21 @@ export class Cluster {
 
   /** How many events wait: an idle cluster has none. */
   get waiting(): number {
-    return this.#queue.length;
+    return this.#queue.size;
+  }
+
+  #put(timed: Timed): void {
+    const slot = this.#queue.get(timed.at);
+    if (slot === undefined) this.#queue.set(timed.at, [timed]);
+    else slot.push(timed);
   }
 
   #take(): Timed | undefined {
-    let first = 0;
-    for (const [i, { at, order }] of this.#queue.entries()) {
-      const best = this.#queue[first]!;
-      if (at < best.at || (at === best.at && order < best.order)) first = i;
-    }
-    return this.#queue.splice(first, 1)[0];
+    const at = Math.min(...this.#queue.keys());
+    const slot = this.#queue.get(at);
+    const next = slot?.shift();
+    if (slot?.length === 0) this.#queue.delete(at);
+    return next;
   }
 }
 
@@ -281,7 +286,7 @@ export class Node {
       case 'build': {
         // Not at once: a chain of one custodian would never come to an end.
         const { height, view, previous } = outcome;
-        this.#later(() => this.#build(height, view, previous));
+        this.#later(5, () => this.#build(height, view, previous));
         return;
       }
       case 'reproposal-wanted':
@@ -336,7 +341,7 @@ export class Node {
 
   /** From whoever is up and has more: as the chain does, after a while. */
   #fetch(height: number): void {
-    this.#later(() => {
+    this.#later(1, () => {
       const source = this.cluster.nodes.find((node) => node.isUp && node.finals.length >= height);
       for (const final of source?.finals.slice(this.finals.length, height) ?? []) {
         const { height: of, view } = readBlock(final.payload);
@@ -349,9 +354,9 @@ export class Node {
     });
   }
 
-  #later(run: () => void): void {
+  #later(ms: number, run: () => void): void {
     const { replica } = this;
-    this.cluster.after(1, () => {
+    this.cluster.after(ms, () => {
       if (this.isUp && this.replica === replica) run();
     });
   }
