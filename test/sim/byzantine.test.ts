@@ -3,9 +3,9 @@ import { describe, expect, it } from 'vitest';
 import { BEHAVIOURS } from '../../src/core/sim/byzantine/catalogue.ts';
 import { type ByzantineReport, runByzantine } from './run-byzantine.ts';
 
-const SEEDS = Number(process.env['AEGIS_SIM_SEEDS'] ?? 2);
-const first = Number(process.env['AEGIS_SIM_SEED'] ?? 1);
-const seeds = Array.from({ length: SEEDS }, (_, i) => `${first + i}`);
+const SEEDS = Number(process.env['AEGIS_SIM_SEEDS'] ?? 3);
+const SEEDS_MAX = 10 * SEEDS;
+const FIRST = Number(process.env['AEGIS_SIM_SEED'] ?? 1);
 
 it('there are enough ways, each with a name of its own', () => {
   const names = BEHAVIOURS.map(({ name }) => name);
@@ -13,18 +13,22 @@ it('there are enough ways, each with a name of its own', () => {
   expect(names.length).toBeGreaterThanOrEqual(18);
 });
 
-describe.each(BEHAVIOURS)('$name', ({ name, evidence }) => {
+describe.each(BEHAVIOURS)('$name', ({ name, leaves, isFoundOut }) => {
   it.each([4, 7])('breaks nothing among %i', (custodians) => {
-    const runs = seeds.map((seed) => runByzantine(name, custodians, seed));
-    for (const { report } of runs) {
+    const runs: ByzantineReport[] = [];
+    const isShown = (): boolean =>
+      runs.some(({ strikes }) => strikes > 0) &&
+      (!isFoundOut || runs.some(({ evidence }) => evidence.length > 0));
+    // Some behaviours need luck to strike at all: a run in which nothing happened shows nothing.
+    for (let seed = FIRST; seed < FIRST + SEEDS_MAX; seed += 1) {
+      if (runs.length >= SEEDS && isShown()) break;
+      runs.push(runByzantine(name, custodians, `${seed}`));
+    }
+    expect(isShown()).toBe(true);
+    for (const { report, evidence } of runs) {
       expect(report.byzantine).toBe(Math.floor((custodians - 1) / 3));
       expect(report.heights).toBeGreaterThan(3);
+      expect(evidence.filter(({ kind }) => !leaves.includes(kind))).toEqual([]);
     }
-    const sum = (what: (run: ByzantineReport) => number): number =>
-      runs.reduce((total, run) => total + what(run), 0);
-    expect(sum(({ strikes }) => strikes)).toBeGreaterThan(0);
-    const kinds = new Set(runs.flatMap((run) => run.evidence.map(({ kind }) => kind)));
-    if (evidence.length === 0) expect(kinds).toEqual(new Set());
-    else expect(evidence.some((kind) => kinds.has(kind))).toBe(true);
   });
 });

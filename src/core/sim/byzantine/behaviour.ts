@@ -6,8 +6,10 @@ import { type Attacker, ByzantineMachine, type Hooks } from './attack.ts';
 
 export interface Behaviour {
   readonly name: string;
-  /** The kinds of evidence that it leaves sooner or later; none: it cannot be proved. */
-  readonly evidence: readonly Evidence['kind'][];
+  /** The kinds of evidence that it may leave; none: it cannot be proved. */
+  readonly leaves: readonly Evidence['kind'][];
+  /** Whether it is found out sooner or later. */
+  readonly isFoundOut: boolean;
   /** Called at each start of a node that misbehaves. */
   wrap(attacker: Attacker, honest: Machine<ChainInput>): Machine<ChainInput>;
 }
@@ -15,10 +17,19 @@ export interface Behaviour {
 /** A behaviour made of hooks, which forget everything at a restart. */
 export const behaviour = (
   name: string,
-  evidence: readonly Evidence['kind'][],
+  proof: { readonly leaves: Behaviour['leaves']; readonly isFoundOut: boolean },
   hooks: (attacker: Attacker) => Hooks,
 ): Behaviour => ({
   name,
-  evidence,
+  ...proof,
   wrap: (attacker, honest) => new ByzantineMachine(honest, hooks(attacker)),
 });
+
+/** Nothing that it signs contradicts itself. */
+export const UNPROVABLE = { leaves: [], isFoundOut: false } as const;
+
+/** Proof against it reaches an honest node. */
+export const foundOut = (...leaves: Behaviour['leaves']) => ({ leaves, isFoundOut: true });
+
+/** Proof against it exists, but no honest node need ever see both halves of it. */
+export const perhaps = (...leaves: Behaviour['leaves']) => ({ leaves, isFoundOut: false });

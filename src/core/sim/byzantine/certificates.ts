@@ -2,7 +2,7 @@
 import type { ConsensusMessage, VoteMessage } from '../../consensus/messages.ts';
 import type { Certificate, TimeoutCertificate } from '../../consensus/types.ts';
 import { type Attacker, envelopeOf, otherDigest } from './attack.ts';
-import { type Behaviour, behaviour } from './behaviour.ts';
+import { type Behaviour, behaviour, UNPROVABLE } from './behaviour.ts';
 import { certificatesIn, consensusOf } from './hear.ts';
 
 const SHARE_BYTES = 96;
@@ -14,7 +14,7 @@ const signersOf = (attacker: Attacker, missing = 0): number[] => {
 };
 
 /** With each vote a certificate that nobody has signed, for what is being voted on or not. */
-const forgedCertificates = behaviour('forged-certificates', [], (attacker) => ({
+const forgedCertificates = behaviour('forged-certificates', UNPROVABLE, (attacker) => ({
   say(message) {
     if (message.type !== 'vote') return [message];
     attacker.strike();
@@ -28,7 +28,7 @@ const forgedCertificates = behaviour('forged-certificates', [], (attacker) => ({
 }));
 
 /** Its own share, counted as often as a quorum needs. */
-const repeatedSigner = behaviour('repeated-signer', [], (attacker) => ({
+const repeatedSigner = behaviour('repeated-signer', UNPROVABLE, (attacker) => ({
   say(message) {
     if (message.type !== 'vote') return [message];
     attacker.strike();
@@ -44,7 +44,7 @@ const repeatedSigner = behaviour('repeated-signer', [], (attacker) => ({
 }));
 
 /** Real shares, one too few of them. */
-const thinCertificates = behaviour('thin-certificates', [], (attacker) => {
+const thinCertificates = behaviour('thin-certificates', UNPROVABLE, (attacker) => {
   const heard = new Map<string, Map<number, VoteMessage>>();
   const { custodians, faultyMax } = attacker.tools.cluster;
   const slotOf = ({ phase, height, view, digest }: VoteMessage): string =>
@@ -77,7 +77,7 @@ const thinCertificates = behaviour('thin-certificates', [], (attacker) => {
 });
 
 /** Real certificates with another phase, view, height or digest on them. */
-const relabelledCertificates = behaviour('relabelled-certificates', [], (attacker) => {
+const relabelledCertificates = behaviour('relabelled-certificates', UNPROVABLE, (attacker) => {
   let real: Certificate | undefined;
   return {
     hear(input) {
@@ -103,7 +103,7 @@ const relabelledCertificates = behaviour('relabelled-certificates', [], (attacke
 });
 
 /** Timeout certificates from nobody, from too few, or with a lock that does not exist. */
-const forgedTimeouts = behaviour('forged-timeouts', [], (attacker) => {
+const forgedTimeouts = behaviour('forged-timeouts', UNPROVABLE, (attacker) => {
   const forge = (height: number, view: number, groups: TimeoutCertificate['groups']) => {
     const signature = attacker.timeout(height, view, undefined).signature;
     return { height, view, groups, signature, high: undefined };
@@ -133,7 +133,7 @@ const forgedTimeouts = behaviour('forged-timeouts', [], (attacker) => {
 });
 
 /** Accuses others of what they have not done. */
-const falseEvidence = behaviour('false-evidence', [], (attacker) => {
+const falseEvidence = behaviour('false-evidence', UNPROVABLE, (attacker) => {
   let heard: VoteMessage | undefined;
   let custodian = 0;
   return {

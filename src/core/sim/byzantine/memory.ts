@@ -1,7 +1,7 @@
 /** One identity with two memories, or with one that forgets. */
 import type { ChainInput } from '../../chain/chain.ts';
 import type { LogEntry, Machine, Ready } from '../../machine.ts';
-import { type Instant, type Verified, verified } from '../../units.ts';
+import { type Instant, instant, type Verified, verified } from '../../units.ts';
 import type { Attacker } from './attack.ts';
 import type { Behaviour } from './behaviour.ts';
 import { consensusOf } from './hear.ts';
@@ -37,6 +37,10 @@ function forgiven(input: ChainInput): ChainInput {
 }
 
 const TWIN = 'twin/';
+const AHEAD_MS = 5;
+
+const sooner = (at: Instant | undefined): Instant | undefined =>
+  at === undefined ? undefined : instant(at - AHEAD_MS);
 
 /** Two honest machines with one key: each half of the custodians knows one of them. */
 class TwinMachine implements Machine<ChainInput> {
@@ -55,11 +59,13 @@ class TwinMachine implements Machine<ChainInput> {
     const isOwn = input.type === 'submit' || input.type === 'read-index' || input.type === 'rows';
     const heard = forgiven(input);
     const one = isTwins ? undefined : this.#one.step(heard, now);
+    // Its clock runs ahead, so that the two never make the same block.
+    const later = instant(now + AHEAD_MS);
     const other = isTwins
-      ? this.#other.step({ type: 'alarm', key: input.key.slice(TWIN.length) }, now)
+      ? this.#other.step({ type: 'alarm', key: input.key.slice(TWIN.length) }, later)
       : isOwn || input.type === 'alarm'
         ? undefined
-        : this.#other.step(heard, now);
+        : this.#other.step(heard, later);
     return this.#join(one, other);
   }
 
@@ -73,7 +79,7 @@ class TwinMachine implements Machine<ChainInput> {
       messages: [...(one?.messages.filter(({ to }) => !isTheirs(to)) ?? []), ...messages],
       alarms: [
         ...(one?.alarms ?? []),
-        ...(other?.alarms.map(({ key, at }) => ({ key: `${TWIN}${key}`, at })) ?? []),
+        ...(other?.alarms.map(({ key, at }) => ({ key: `${TWIN}${key}`, at: sooner(at) })) ?? []),
       ],
       outcomes: one?.outcomes ?? [],
     };
@@ -98,7 +104,7 @@ class ForgetfulMachine implements Machine<ChainInput> {
   step(input: ChainInput, now: Instant): Ready {
     if (input.type === 'peer-up') this.#peers.add(input.nodeId);
     if (input.type === 'peer-down') this.#peers.delete(input.nodeId);
-    const ready = this.#machine.step(forgiven(input), now);
+    const ready = withoutReads(this.#machine.step(forgiven(input), now));
     this.#memory.apply(ready.entries);
     if (ready.outcomes.some(({ type }) => type === 'finalised')) {
       this.#atHeight = this.#memory.rows();
@@ -127,15 +133,23 @@ class ForgetfulMachine implements Machine<ChainInput> {
   }
 }
 
+/** Its clients see an old machine: what they read there says nothing about the others. */
+const withoutReads = (ready: Ready): Ready => ({
+  ...ready,
+  outcomes: ready.outcomes.filter(({ type }) => type !== 'read-index'),
+});
+
 export const MEMORY_BEHAVIOURS: readonly Behaviour[] = [
   {
     name: 'twin',
-    evidence: ['proposal', 'prepare'],
+    leaves: ['proposal', 'prepare', 'commit', 'timeout'],
+    isFoundOut: true,
     wrap: (attacker, honest) => new TwinMachine(attacker, honest),
   },
   {
     name: 'amnesia',
-    evidence: ['prepare', 'proposal', 'timeout'],
+    leaves: ['proposal', 'prepare', 'commit', 'timeout'],
+    isFoundOut: true,
     wrap: (attacker, honest) => new ForgetfulMachine(attacker, honest),
   },
 ];

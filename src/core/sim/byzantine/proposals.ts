@@ -4,14 +4,14 @@ import type { ProposalMessage } from '../../consensus/messages.ts';
 import type { Block } from '../../model/block.ts';
 import { MINUTE } from '../../units.ts';
 import { type Attacker, alter } from './attack.ts';
-import { type Behaviour, behaviour } from './behaviour.ts';
+import { type Behaviour, behaviour, foundOut, perhaps, UNPROVABLE } from './behaviour.ts';
 
 /** Sends another block than its own machine has made; undefined: this one is left alone. */
 const badBlock = (
   name: string,
   make: (proposal: ProposalMessage, attacker: Attacker) => Block | undefined,
 ): Behaviour =>
-  behaviour(name, [], (attacker) => ({
+  behaviour(name, perhaps('proposal'), (attacker) => ({
     say(message) {
       const block = message.type === 'proposal' ? make(message, attacker) : undefined;
       if (message.type !== 'proposal' || block === undefined) return [message];
@@ -65,7 +65,7 @@ const unboundProposal = badBlock('unbound-proposal', (proposal) => {
 
 /** P6 broken: two blocks in one view, and votes for both. Each half gets one, or all get both. */
 const conflictingProposals = (name: string, isSplit: boolean): Behaviour =>
-  behaviour(name, ['proposal', 'prepare'], (attacker) => {
+  behaviour(name, foundOut('proposal', 'prepare', 'commit'), (attacker) => {
     /** By digest of the block that the machine has made. */
     const others = new Map<string, ProposalMessage>();
     return {
@@ -96,7 +96,7 @@ const conflictingProposals = (name: string, isSplit: boolean): Behaviour =>
 const pick = ({ digest, payload, signature }: ProposalMessage) => ({ digest, payload, signature });
 
 /** The block goes to as few as can make it final; the others hear of it by votes. */
-const withheldBlock = behaviour('withheld-block', [], (attacker) => ({
+const withheldBlock = behaviour('withheld-block', UNPROVABLE, (attacker) => ({
   say(message, to) {
     const { custodians, faultyMax } = attacker.tools.cluster;
     const enough = custodians.length - faultyMax - 1;
@@ -111,7 +111,7 @@ const withheldBlock = behaviour('withheld-block', [], (attacker) => ({
 const isAnswer = ({ type }: ChainMessage): boolean => type === 'blocks' || type === 'candidate';
 
 /** Proposes nothing; else it is honest. */
-const lazyLeader = behaviour('lazy-leader', [], (attacker) => ({
+const lazyLeader = behaviour('lazy-leader', UNPROVABLE, (attacker) => ({
   say(message) {
     if (message.type !== 'proposal') return [message];
     attacker.strike();

@@ -8,13 +8,13 @@ import { CONSENSUS_PROTOCOL } from '../../consensus/messages.ts';
 import type { Envelope } from '../../machine.ts';
 import type { Instant } from '../../units.ts';
 import { type Attacker, envelopeOf, otherDigest } from './attack.ts';
-import { type Behaviour, behaviour } from './behaviour.ts';
+import { type Behaviour, behaviour, UNPROVABLE } from './behaviour.ts';
 import { consensusOf } from './hear.ts';
 
 const KEPT = 300;
 
 /** Hears everything and says nothing. */
-const silence = behaviour('silence', [], (attacker) => {
+const silence = behaviour('silence', UNPROVABLE, (attacker) => {
   const strike = (): [] => {
     attacker.strike();
     return [];
@@ -23,7 +23,7 @@ const silence = behaviour('silence', [], (attacker) => {
 });
 
 /** Is a good custodian to one half, and dead to the other. */
-const selectiveSending = behaviour('selective-sending', [], (attacker) => ({
+const selectiveSending = behaviour('selective-sending', UNPROVABLE, (attacker) => ({
   say(message, to) {
     if (attacker.isInHalf(to)) return [message];
     attacker.strike();
@@ -32,7 +32,7 @@ const selectiveSending = behaviour('selective-sending', [], (attacker) => ({
 }));
 
 /** Says everything right, but late: as the others give up. */
-const delayedVotes = behaviour('delayed-votes', [], (attacker) => {
+const delayedVotes = behaviour('delayed-votes', UNPROVABLE, (attacker) => {
   let held: { readonly at: Instant; readonly envelope: Envelope }[] = [];
   const delayMs = attacker.tools.random.between(100, 4000);
   return {
@@ -51,7 +51,7 @@ const delayedVotes = behaviour('delayed-votes', [], (attacker) => {
 });
 
 /** Says again what it and others said long ago, to anybody. */
-const staleReplay = behaviour('stale-replay', [], (attacker) => {
+const staleReplay = behaviour('stale-replay', UNPROVABLE, (attacker) => {
   const { random } = attacker.tools;
   const kept: Envelope[] = [];
   const keep = (envelope: Envelope): void => {
@@ -82,7 +82,7 @@ const staleReplay = behaviour('stale-replay', [], (attacker) => {
 });
 
 /** Votes, timeouts and claims about views and heights that nobody has come to. */
-const farFuture = behaviour('far-future', [], (attacker) => {
+const farFuture = behaviour('far-future', UNPROVABLE, (attacker) => {
   const { random } = attacker.tools;
   return {
     say(message) {
@@ -102,7 +102,7 @@ const farFuture = behaviour('far-future', [], (attacker) => {
 });
 
 /** Bytes that are no messages, or nearly are. */
-const hostileBytes = behaviour('hostile-bytes', [], (attacker) => {
+const hostileBytes = behaviour('hostile-bytes', UNPROVABLE, (attacker) => {
   const { random } = attacker.tools;
   const mutate = (body: Uint8Array): Uint8Array => {
     const bytes = Uint8Array.from(body);
@@ -154,7 +154,7 @@ const hostileBytes = behaviour('hostile-bytes', [], (attacker) => {
 });
 
 /** D5 abused: tells others of votes that they never made, so that they doubt themselves. */
-const falseWitness = behaviour('false-witness', [], (attacker) => ({
+const falseWitness = behaviour('false-witness', UNPROVABLE, (attacker) => ({
   say(message) {
     if (message.type !== 'vote') return [message];
     attacker.strike();
@@ -168,7 +168,7 @@ const falseWitness = behaviour('false-witness', [], (attacker) => ({
 }));
 
 /** Gives wrong blocks, wrong heights and wrong answers to those who must trust it. */
-const lyingPeer = behaviour('lying-peer', [], (attacker) => ({
+const lyingPeer = behaviour('lying-peer', UNPROVABLE, (attacker) => ({
   tell(envelope) {
     const lie = lieOf(attacker.read(envelope) as OutgoingMessage, attacker);
     if (lie === undefined) return [envelope];

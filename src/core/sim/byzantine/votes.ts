@@ -3,12 +3,12 @@ import type { VoteMessage } from '../../consensus/messages.ts';
 import { digestMessage } from '../../consensus/signed-bytes.ts';
 import type { Certificate, Phase } from '../../consensus/types.ts';
 import { otherDigest } from './attack.ts';
-import { type Behaviour, behaviour } from './behaviour.ts';
+import { type Behaviour, behaviour, foundOut, perhaps, UNPROVABLE } from './behaviour.ts';
 import { consensusOf } from './hear.ts';
 
 /** P6 broken before everybody's eyes. */
 const doubleVote = (phase: Phase): Behaviour =>
-  behaviour(`double-${phase}`, [phase], (attacker) => ({
+  behaviour(`double-${phase}`, foundOut(phase), (attacker) => ({
     say(message) {
       if (message.type !== 'vote' || message.phase !== phase) return [message];
       attacker.strike();
@@ -17,7 +17,7 @@ const doubleVote = (phase: Phase): Behaviour =>
   }));
 
 /** P6 broken in secret: one half is told this, the other that. */
-const twoFacedVotes = behaviour('two-faced-votes', ['prepare', 'commit'], (attacker) => ({
+const twoFacedVotes = behaviour('two-faced-votes', perhaps('prepare', 'commit'), (attacker) => ({
   say(message, to) {
     if (message.type !== 'vote' || attacker.isInHalf(to)) return [message];
     attacker.strike();
@@ -26,7 +26,7 @@ const twoFacedVotes = behaviour('two-faced-votes', ['prepare', 'commit'], (attac
 }));
 
 /** P4 and T2 broken: it never tells what it is locked on. */
-const hiddenLock = behaviour('hidden-lock', [], (attacker) => ({
+const hiddenLock = behaviour('hidden-lock', UNPROVABLE, (attacker) => ({
   say(message) {
     if (message.type === 'status') return [{ ...message, high: undefined }];
     if (message.type !== 'timeout') return [message];
@@ -36,7 +36,7 @@ const hiddenLock = behaviour('hidden-lock', [], (attacker) => ({
 }));
 
 /** Two timeouts of one view that name different certificates. */
-const doubleTimeout = behaviour('double-timeout', ['timeout'], (attacker) => {
+const doubleTimeout = behaviour('double-timeout', foundOut('timeout'), (attacker) => {
   let high: Certificate | undefined;
   return {
     hear(input) {
@@ -56,7 +56,7 @@ const doubleTimeout = behaviour('double-timeout', ['timeout'], (attacker) => {
 });
 
 /** T2 broken: it commits in a view that it has given up. */
-const voteAfterTimeout = behaviour('vote-after-timeout', [], (attacker) => {
+const voteAfterTimeout = behaviour('vote-after-timeout', UNPROVABLE, (attacker) => {
   const votes = new Map<string, VoteMessage>();
   return {
     hear(input) {
@@ -76,7 +76,7 @@ const voteAfterTimeout = behaviour('vote-after-timeout', [], (attacker) => {
 });
 
 /** Signatures that are broken, or made for another cluster. */
-const invalidShares = behaviour('invalid-shares', [], (attacker) => ({
+const invalidShares = behaviour('invalid-shares', UNPROVABLE, (attacker) => ({
   say(message) {
     if (message.type !== 'vote' && message.type !== 'timeout') return [message];
     attacker.strike();
@@ -92,7 +92,7 @@ const invalidShares = behaviour('invalid-shares', [], (attacker) => ({
 }));
 
 /** Says everything three times, and hopes to be counted as often. */
-const repeatedVotes = behaviour('repeated-votes', [], (attacker) => ({
+const repeatedVotes = behaviour('repeated-votes', UNPROVABLE, (attacker) => ({
   say(message) {
     if (message.type !== 'vote' && message.type !== 'timeout') return [message];
     attacker.strike();
