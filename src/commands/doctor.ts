@@ -75,8 +75,7 @@ async function home(patient: Patient): Promise<Check[]> {
     return look.checkKeys(inspection);
   });
   const known = inspection;
-  const cluster =
-    known && (await examine('cluster', () => look.checkCluster(patient, known.nodeId)));
+  const cluster = known && (await examine('cluster', () => look.checkCluster(patient, known)));
   return [
     found,
     permissions,

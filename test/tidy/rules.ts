@@ -28,8 +28,11 @@ const IMPURE_NAMES = new RegExp(
     '(.*\\.)?(random(Bytes|UUID|Int|Fill|FillSync|SecretKey|PrivateKey)|getRandomValues)',
   ].join('|')})$`,
 );
-/** Built-in modules that are functions of their arguments, in what pure rooms use of them. */
-const PURE_MODULES = ['node:crypto', 'node:buffer', 'node:util'];
+/**
+ * Built-in modules that are functions of their arguments, in what pure rooms use of them; that of
+ * `node:module` is to load code when it is needed, as an import would at the start.
+ */
+const PURE_MODULES = ['node:crypto', 'node:buffer', 'node:util', 'node:module'];
 
 export function impurities(source: Source): string[] {
   const found: string[] = [];

@@ -68,7 +68,10 @@ export function checkKeys({ inception, keys }: Inspection): Check {
   return ok('keys', `complete, of ${inception.name}`);
 }
 
-export async function checkCluster({ paths }: Patient, nodeId: string): Promise<Check> {
+export async function checkCluster(
+  { paths }: Patient,
+  { nodeId, keys }: Inspection,
+): Promise<Check> {
   if ((await statIfPresent(paths.genesis)) === undefined) {
     const hint = 'Found one or join one: aegis cluster create, aegis cluster join';
     return warn('cluster', 'this node belongs to no cluster yet', hint);
@@ -78,8 +81,13 @@ export async function checkCluster({ paths }: Patient, nodeId: string): Promise<
   const self = members.find((member) => member.nodeId === nodeId);
   const { length } = members;
   const message = `${name}, ${length} node${length === 1 ? '' : 's'}`;
-  if (self !== undefined) return ok('cluster', message);
-  return fail('cluster', `${message}, and this one is not among them`, 'See aegis cluster show.');
+  if (self === undefined) {
+    const hint = 'See aegis cluster show.';
+    return fail('cluster', `${message}, and this one is not among them`, hint);
+  }
+  const { checkMemberKeys } = await import('../../core/keys/membership.ts');
+  checkMemberKeys(keys, self);
+  return ok('cluster', message);
 }
 
 export async function checkDatabases({ paths }: Patient): Promise<Check> {

@@ -25,7 +25,7 @@ const BUNDLE_BYTES_MAX = 8192;
 const BUNDLE_VERSION = 2;
 
 /** Custodians vote on what becomes final; agents keep, copy and ask. */
-export const ROLES = ['custodian', 'agent'] as const;
+const ROLES = ['custodian', 'agent'] as const;
 export type Role = (typeof ROLES)[number];
 
 /** The keys of consensus, as everybody may know them. */
