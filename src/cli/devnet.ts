@@ -45,14 +45,16 @@ const groupOf =
   ({ name }: DevnetStatus): string =>
     String(groups.findIndex((group) => group.includes(name)) + 1);
 
-/** What the groups mean for agreement: a decision takes n - f of n custodians. */
-export function verdictOn(groups: Groups): string {
-  const custodians = groups.flat().length;
-  const quorum = quorumOf(custodians);
-  const able = groups.find((group) => group.length >= quorum);
+/** What the groups mean for agreement: a decision takes n - f of n custodians that run. */
+export function verdictOn(groups: Groups, nodes: readonly DevnetStatus[]): string {
+  const quorum = quorumOf(nodes.length);
+  const runs = new Set(nodes.filter(({ state }) => state === 'running').map(({ name }) => name));
+  const able = groups
+    .map((group) => group.filter((name) => runs.has(name)))
+    .find((group) => group.length >= quorum);
   return able === undefined
     ? `No group has the ${quorum} nodes of a decision: nothing becomes final until they are joined.`
-    : `Only ${able.join(', ')} can decide: a decision takes ${quorum} of ${custodians} nodes.`;
+    : `Only ${able.join(', ')} can decide: a decision takes ${quorum} of ${nodes.length} nodes.`;
 }
 
 /** A sentence for each node that cannot be parted now. */

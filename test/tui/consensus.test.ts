@@ -28,7 +28,7 @@ describe('the row of custodians', () => {
   test('is letters with a legend where the names do not fit, and never wider than it may', () => {
     const custodians = Array.from({ length: 256 }, (_, i) => ({
       nodeId: idOf(i === 0 ? 'a' : i === 1 ? 'd' : 'z'),
-      name: `node${i}`,
+      name: `node${i + 1}`,
     }));
     const data = { ...NO_DATA, custodians };
     for (const columns of [1, 20, 66, 200]) {

@@ -39,7 +39,7 @@ export default class DevnetPartition extends BaseCommand<
     const nodes = await devnet.partition(this.args.groups);
     const groups = groupsOf(devnet);
     for (const line of partedLater(nodes)) this.note(line);
-    if (groups !== null) this.note(verdictOn(groups));
+    if (groups !== null) this.note(verdictOn(groups, nodes));
     return { schema: 'aegis.devnet.partition/1', dir, groups, nodes };
   }
 

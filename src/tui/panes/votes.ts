@@ -46,11 +46,16 @@ const LETTER_ROWS_MAX = 4;
 
 export const nameOf = ({ nodeId, name }: Who): string => name ?? nodeId.slice(0, ID_COLUMNS);
 
+/** `node10` comes after `node9`. */
+const order = (who: Who): string =>
+  nameOf(who).replaceAll(/\d+/g, (digits) => digits.padStart(9, '0'));
+
 /** Names and words while they fit in three rows, else a letter a custodian and a legend. */
 export function votesOf({ custodians }: Data, status: ConsensusStatus, columns: number): Line[] {
   if (custodians.length === 0) return [line('no custodian is known', 'faint')];
-  const standings = custodians.map((each) => standingOf(each.nodeId, status));
-  const names = custodians.map(nameOf);
+  const sorted = custodians.toSorted((a, b) => (order(a) < order(b) ? -1 : 1));
+  const standings = sorted.map((each) => standingOf(each.nodeId, status));
+  const names = sorted.map(nameOf);
   const widest = Math.max(...names.map((name) => widthOf(clean(name))));
   const nameColumns = Math.min(NAME_COLUMNS_MAX, widest);
   const cellColumns = nameColumns + 1 + WORD_COLUMNS + GAP_COLUMNS;
