@@ -71,9 +71,10 @@ export class WireChecker implements Checker {
 
   /** D1: what has been signed, or that the slot is past, and the block that a vote is for. */
   #checkDurable({ disk, options }: SimNode, { kind, height, view, says }: Signed): void {
-    const { slot } = readRows(disk.scan(REPLICA_TABLE));
+    const { slot, final } = readRows(disk.scan(REPLICA_TABLE));
     const isPast = slot !== undefined && (slot.height - height || slot.view - view) > 0;
-    if (isPast) return;
+    // One transaction may hold a vote and the end of its height, and drop the block that lost.
+    if (isPast || (final?.height ?? 0) >= height) return;
     const kept = slot?.height === height && slot.view === view ? saysOf(slot, kind) : undefined;
     const hasBlock = kind !== 'prepare' || disk.has(TABLES.blocks, blockKey(height, says));
     if (kept === says && hasBlock) return;
