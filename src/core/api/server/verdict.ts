@@ -7,19 +7,23 @@ const nameOf = ({ nodeId, name }: Who): string => name ?? nodeId.slice(0, 14);
 /** In the order of what happened; never empty. */
 export function verdictOf(explanation: Explanation): string[] {
   return [
-    ...explanation.views.filter(({ outcome }) => outcome === 'failed').map(failed),
+    ...explanation.views
+      .filter(({ outcome }) => outcome === 'failed')
+      .map((view) => failed(view, explanation.timing.startedAt)),
     ...(explanation.state === 'final' ? [final(explanation)] : [open(explanation)]),
     ...absent(explanation),
     ...timing(explanation),
   ];
 }
 
-function failed({ view, leader, proposed, timeouts, ...times }: Explanation['views'][number]) {
+/** @param workedAt when there was work for the height; a view begins before that, idle. */
+function failed(one: Explanation['views'][number], workedAt: string | null): string {
+  const { view, leader, proposed, timeouts, startedAt, endedAt } = one;
   const why =
     proposed === null
       ? ''
       : `: this node saw ${proposed ? 'its block, but no quorum for it' : 'no block from it'}`;
-  const after = between(times.startedAt, times.endedAt);
+  const after = between(later(startedAt, workedAt), endedAt);
   const took = after === undefined ? '' : ` after ${lasted(after)}`;
   const who = timeouts.length === 0 ? '' : `; given up by ${listOf(timeouts.map(nameOf))}`;
   return `view ${view}, led by ${nameOf(leader)}, failed${took}${why}${who}`;
@@ -66,6 +70,9 @@ const stretch = (what: string, from: string | null, to: string | null): string |
   const ms = between(from, to);
   return ms === undefined ? undefined : `${lasted(ms)} ${what}`;
 };
+
+const later = (a: string | null, b: string | null): string | null =>
+  a !== null && b !== null && Date.parse(b) > Date.parse(a) ? b : a;
 
 function between(from: string | null, to: string | null): number | undefined {
   return from === null || to === null ? undefined : Date.parse(to) - Date.parse(from);

@@ -122,11 +122,11 @@ it('tells of views that failed, of who is absent, and of what it does not know',
     { ...view, view: 1, leader: BOB, proposed: true, timeouts: [], startedAt: null },
     { ...view, view: 2, leader: BOB, proposed: null, timeouts: [], endedAt: null },
   ];
-  const timing = { startedAt: null, proposedAt: null, preparedAt: null, finalAt: null };
+  const timing = { startedAt: at(8), proposedAt: null, preparedAt: null, finalAt: null };
   const signers = [ALICE, BOB, CAROL];
   const late = { ...final, view: 1, finalView: 3, views, timing, signers, absent: [DAVE] };
   expect(verdictOf(late)).toEqual([
-    'view 0, led by dave, failed after 2 s: this node saw no block from it; given up by alice, ' +
+    'view 0, led by dave, failed after 1 s: this node saw no block from it; given up by alice, ' +
       'bob and carol',
     'view 1, led by bob, failed: this node saw its block, but no quorum for it',
     'view 2, led by bob, failed',
