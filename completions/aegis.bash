@@ -18,7 +18,7 @@ _aegis() {
       -*) continue ;;
     esac
     case "${command:+$command }$word" in
-      'api'|'cluster'|'cluster bundle'|'cluster create'|'cluster join'|'cluster show'|'completion'|'config'|'config get'|'config list'|'config path'|'config set'|'config unset'|'config validate'|'consensus'|'consensus block'|'consensus blocks'|'consensus evidence'|'consensus explain'|'consensus status'|'consensus validators'|'consensus watch'|'devnet'|'devnet down'|'devnet heal'|'devnet kill'|'devnet partition'|'devnet pause'|'devnet resume'|'devnet status'|'devnet up'|'doctor'|'init'|'intent'|'intent cancel'|'intent list'|'intent show'|'intent submit'|'kb'|'kb get'|'kb log'|'kb ls'|'kb put'|'kb stat'|'kb where'|'keygen'|'keys'|'keys export'|'keys list'|'keys passwd'|'keys show'|'monitor'|'node'|'node info'|'node logs'|'node restart'|'node start'|'node status'|'node stop'|'node wait'|'peers'|'peers add'|'peers find'|'peers list'|'peers ping'|'peers remove'|'peers show'|'peers why'|'quickstart'|'version') command="${command:+$command }$word" ;;
+      'api'|'cluster'|'cluster bundle'|'cluster create'|'cluster join'|'cluster show'|'completion'|'config'|'config get'|'config list'|'config path'|'config set'|'config unset'|'config validate'|'consensus'|'consensus block'|'consensus blocks'|'consensus evidence'|'consensus explain'|'consensus status'|'consensus validators'|'consensus watch'|'devnet'|'devnet down'|'devnet heal'|'devnet kill'|'devnet partition'|'devnet pause'|'devnet resume'|'devnet status'|'devnet up'|'doctor'|'init'|'intent'|'intent cancel'|'intent list'|'intent show'|'intent submit'|'kb'|'kb get'|'kb log'|'kb ls'|'kb put'|'kb stat'|'kb where'|'keygen'|'keys'|'keys export'|'keys list'|'keys passwd'|'keys show'|'monitor'|'node'|'node info'|'node logs'|'node restart'|'node start'|'node status'|'node stop'|'node wait'|'peers'|'peers add'|'peers find'|'peers list'|'peers ping'|'peers remove'|'peers show'|'peers why'|'quickstart'|'sim'|'version') command="${command:+$command }$word" ;;
       *) break ;;
     esac
   done
@@ -207,6 +207,17 @@ _aegis() {
     'peers why --timeout') COMPREPLY=(); return ;;
     'quickstart --home'|'quickstart -H') COMPREPLY=(); return ;;
     'quickstart --timeout') COMPREPLY=(); return ;;
+    'sim --byzantine') COMPREPLY=(); return ;;
+    'sim --duration') COMPREPLY=(); return ;;
+    'sim --faults') COMPREPLY=(); return ;;
+    'sim --home'|'sim -H') COMPREPLY=(); return ;;
+    'sim --jobs') COMPREPLY=(); return ;;
+    'sim --latency') COMPREPLY=($(compgen -W 'lan wan tor' -- "$cur")); return ;;
+    'sim --nodes') COMPREPLY=(); return ;;
+    'sim --replay') COMPREPLY=(); return ;;
+    'sim --seed') COMPREPLY=(); return ;;
+    'sim --seeds') COMPREPLY=(); return ;;
+    'sim --timeout') COMPREPLY=(); return ;;
     'version --home'|'version -H') COMPREPLY=(); return ;;
     'version --timeout') COMPREPLY=(); return ;;
   esac
@@ -274,12 +285,13 @@ _aegis() {
       'peers show') words='--help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
       'peers why') words='--help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
       'quickstart') words='--help --home --json --keep --no-color --no-input --quiet --timeout --verbose' ;;
+      'sim') words='--byzantine --duration --faults --help --home --jobs --json --latency --no-color --no-input --nodes --quiet --replay --seed --seeds --timeout --verbose' ;;
       'version') words='--help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
       *) words='--help --version' ;;
     esac
   else
     case $command in
-      '') words='api cluster completion config consensus devnet doctor init intent kb keygen keys monitor node peers quickstart version' ;;
+      '') words='api cluster completion config consensus devnet doctor init intent kb keygen keys monitor node peers quickstart sim version' ;;
       'cluster') words='bundle create join show' ;;
       'config') words='get list path set unset validate' ;;
       'consensus') words='block blocks evidence explain status validators watch' ;;
