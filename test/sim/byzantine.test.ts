@@ -3,8 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { BEHAVIOURS } from '../../src/core/sim/byzantine/catalogue.ts';
 import { type ByzantineReport, runByzantine } from './run-byzantine.ts';
 
-const SEEDS = Number(process.env['AEGIS_SIM_SEEDS'] ?? 3);
-const SEEDS_MAX = 10 * SEEDS;
+const SEEDS = Number(process.env['AEGIS_SIM_SEEDS'] ?? 2);
+const SEEDS_MAX = 20 * SEEDS;
 const FIRST = Number(process.env['AEGIS_SIM_SEED'] ?? 1);
 
 it('there are enough ways, each with a name of its own', () => {

@@ -21,7 +21,7 @@ export function runByzantine(
   name: string,
   custodians: number,
   seed: string,
-  durationMs = 40_000,
+  durationMs = 30_000,
 ): ByzantineReport {
   const { wrap, checkers, ledger, evidence } = byzantineRun(name, seed);
   try {

@@ -110,7 +110,7 @@ class ForgetfulMachine implements Machine<ChainInput> {
       this.#atHeight = this.#memory.rows();
     }
     const hasVoted = ready.messages.some(({ protocol }) => protocol === 'consensus');
-    if (!hasVoted || !this.#attacker.tools.random.chance(0.1)) return ready;
+    if (!hasVoted || !this.#attacker.tools.random.chance(0.3)) return ready;
     return this.#forget(ready, now);
   }
 

@@ -8,7 +8,7 @@ import { CONSENSUS_PROTOCOL } from '../../consensus/messages.ts';
 import type { Envelope } from '../../machine.ts';
 import type { Instant } from '../../units.ts';
 import { type Attacker, envelopeOf, otherDigest } from './attack.ts';
-import { type Behaviour, behaviour, UNPROVABLE } from './behaviour.ts';
+import { type Behaviour, behaviour, perhaps, UNPROVABLE } from './behaviour.ts';
 import { consensusOf } from './hear.ts';
 
 const KEPT = 300;
@@ -82,7 +82,7 @@ const staleReplay = behaviour('stale-replay', UNPROVABLE, (attacker) => {
 });
 
 /** Votes, timeouts and claims about views and heights that nobody has come to. */
-const farFuture = behaviour('far-future', UNPROVABLE, (attacker) => {
+const farFuture = behaviour('far-future', perhaps('prepare', 'commit', 'timeout'), (attacker) => {
   const { random } = attacker.tools;
   return {
     say(message) {
