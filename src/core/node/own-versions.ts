@@ -7,6 +7,7 @@ import { AegisError } from '../errors.ts';
 import type { Replication, ReplicationInput } from '../kb/replication.ts';
 import { createVersion, type SignedVersion } from '../model/version.ts';
 import type { Signer } from '../ports.ts';
+import type { Verified } from '../units.ts';
 import type { Base, Finality } from './finality.ts';
 import type { Imported } from './import.ts';
 import type { Queued } from './intent-desk.ts';
@@ -42,12 +43,19 @@ export interface OwnVersion {
   readonly queued: Queued | undefined;
 }
 
+interface Unqueued {
+  readonly signed: Verified<SignedVersion>;
+  readonly expected: SignedVersion | null | undefined;
+}
+
 export class OwnVersions {
   readonly #deps: OwnVersionsDeps;
   readonly #added = new Waiting<SignedVersion>();
   readonly #never = new AbortController().signal;
   /** Each has the next sequence number. */
   #last: Promise<unknown> = Promise.resolve();
+  /** By path, a version of which it was not known in time whether it is durable. */
+  readonly #unqueued = new Map<string, Unqueued>();
   /** The version that was given to the machine last. */
   #lastLocal: SignedVersion | undefined;
 
@@ -59,6 +67,10 @@ export class OwnVersions {
   added(signed: SignedVersion): void {
     this.#added.tell(signed.cidText, signed);
     if (signed.cidText === this.#lastLocal?.cidText) this.#lastLocal = undefined;
+    const { path } = signed.version;
+    if (this.#unqueued.get(path)?.signed.cidText !== signed.cidText) return;
+    // Nobody waits for it any more; it becomes an intent all the same.
+    this.#inTurn(() => this.#queueLeft(path)).catch(() => {});
   }
 
   /** The machine did not take a version. They are made one at a time, so it is the last one. */
@@ -73,9 +85,7 @@ export class OwnVersions {
 
   /** @throws {AegisError} `EXISTS` for another version than the expected one; `TRY_AGAIN`. */
   write(wanted: WantedVersion, imported: Imported, signal: AbortSignal): Promise<OwnVersion> {
-    const result = this.#last.then(() => this.#write(wanted, imported, signal));
-    this.#last = result.catch(() => {});
-    return result;
+    return this.#inTurn(() => this.#write(wanted, imported, signal));
   }
 
   /**
@@ -117,6 +127,7 @@ export class OwnVersions {
   ): Promise<OwnVersion> {
     const { finality } = this.#deps;
     await this.#deps.history.check();
+    await this.#queueLeft(wanted.path);
     const base = await this.base(wanted, signal);
     const { signed: before } = base;
     if (before?.version.root.equals(imported.root) && before.version.deleted !== true) {
@@ -127,18 +138,45 @@ export class OwnVersions {
       return { signed: before, created: false, queued: base.queued };
     }
     this.#checkLast();
-    const signed = await this.#create(wanted, imported, before);
+    const signed = this.#create(wanted, imported, before);
     const expected = wanted.ifVersion === undefined ? undefined : (before ?? null);
-    return { signed, created: true, queued: await finality.submit(signed, expected) };
+    const queued = await this.#queue({ signed, expected });
+    return { signed, created: true, queued };
   }
 
-  async #create(
+  /** The version is durable, and its intent too. */
+  async #queue({ signed, expected }: Unqueued): Promise<Queued> {
+    const { path } = signed.version;
+    try {
+      // Waits even for a caller that has gone: the next version needs to know that this one is in.
+      const added = this.#added.wait(signed.cidText, () => true, this.#never);
+      this.#lastLocal = signed;
+      this.#deps.submit({ type: 'local', version: signed });
+      await added;
+      return await this.#deps.finality.submit(signed, expected);
+    } catch (error) {
+      const { graph } = this.#deps.machine;
+      if (graph.get(signed.cidText) !== undefined) this.#unqueued.set(path, { signed, expected });
+      throw error;
+    }
+  }
+
+  /** Makes up for what a full disk, or a full queue, has kept from being queued. */
+  async #queueLeft(path: string): Promise<void> {
+    const left = this.#unqueued.get(path);
+    if (left === undefined) return;
+    await this.#deps.copied(left.signed, 1, this.#never);
+    await this.#deps.finality.submit(left.signed, left.expected);
+    this.#unqueued.delete(path);
+  }
+
+  #create(
     { path, kind, message }: WantedVersion,
     { root, sizeBytes }: Imported,
     before: SignedVersion | undefined,
-  ): Promise<SignedVersion> {
+  ): Verified<SignedVersion> {
     const { self, machine } = this.#deps;
-    const signed = createVersion(
+    return createVersion(
       {
         path,
         root,
@@ -153,12 +191,6 @@ export class OwnVersions {
       },
       this.#deps.identity,
     );
-    // Waits even for a caller that has gone: the next version needs to know that this one is in.
-    const added = this.#added.wait(signed.cidText, () => true, this.#never);
-    this.#lastLocal = signed;
-    this.#deps.submit({ type: 'local', version: signed });
-    await added;
-    return signed;
   }
 
   /** Two versions must not be numbered alike. @throws {AegisError} `TRY_AGAIN`. */
@@ -166,6 +198,12 @@ export class OwnVersions {
     const last = this.#lastLocal;
     if (last === undefined || this.#deps.machine.graph.get(last.cidText) !== undefined) return;
     throw new AegisError('TRY_AGAIN', 'an earlier version still waits to be written');
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#last.then(work);
+    this.#last = result.catch(() => {});
+    return result;
   }
 }
 
