@@ -2,6 +2,7 @@
  * What intents do to the state. A function of the state before and of the intents, and of nothing
  * else, so that every node that executes a block comes to the same state root.
  */
+import type { CID } from 'multiformats/cid';
 import { assert } from '../assert.ts';
 import { AegisError } from '../errors.ts';
 import type { Change, SignedIntent } from '../model/intent.ts';
@@ -16,6 +17,8 @@ import {
   type RefHead,
   type RefState,
   refKey,
+  type StateKeys,
+  stateKeys,
 } from './ref.ts';
 import type { StateChange } from './state-tree.ts';
 
@@ -42,18 +45,30 @@ export interface Executed {
   readonly paths: readonly string[];
 }
 
+interface RefEntry {
+  readonly key: string;
+  ref: RefState | undefined;
+  isChanged: boolean;
+}
+
+interface AccountEntry {
+  readonly key: string;
+  sequence: number;
+  isChanged: boolean;
+}
+
 /**
  * The state as it is within a block: what the intents so far have changed, above the state before.
  * Refs are encoded once, at the end, however often the block moves them.
  */
 class Overlay {
-  readonly #clusterId: string;
+  readonly #keys: StateKeys;
   readonly #below: StateReader;
-  readonly #refs = new Map<string, { ref: RefState | undefined; isChanged: boolean }>();
-  readonly #accounts = new Map<string, { sequence: number; isChanged: boolean }>();
+  readonly #refs = new Map<string, RefEntry>();
+  readonly #accounts = new Map<string, AccountEntry>();
 
   constructor(clusterId: string, below: StateReader) {
-    this.#clusterId = clusterId;
+    this.#keys = stateKeys(clusterId);
     this.#below = below;
   }
 
@@ -82,49 +97,50 @@ class Overlay {
 
   changes(): StateChange[] {
     const changes: StateChange[] = [];
-    for (const [path, { ref, isChanged }] of this.#refs) {
-      if (!isChanged || ref === undefined) continue;
-      changes.push({ key: refKey(this.#clusterId, path), value: encodeRef(ref) });
+    for (const { key, ref, isChanged } of this.#refs.values()) {
+      if (isChanged && ref !== undefined) changes.push({ key, value: encodeRef(ref) });
     }
-    for (const [author, { sequence, isChanged }] of this.#accounts) {
-      if (!isChanged) continue;
-      changes.push({
-        key: accountKey(this.#clusterId, author),
-        value: encodeAccount({ sequence }),
-      });
+    for (const { key, sequence, isChanged } of this.#accounts.values()) {
+      if (isChanged) changes.push({ key, value: encodeAccount({ sequence }) });
     }
     return changes;
   }
 
-  #refEntry(path: string) {
+  #refEntry(path: string): RefEntry {
     const known = this.#refs.get(path);
     if (known !== undefined) return known;
-    const entry = { ref: readRef(this.#below, this.#clusterId, path), isChanged: false };
+    const key = this.#keys.ref(path);
+    const entry = { key, ref: refOf(this.#below.get(key)), isChanged: false };
     this.#refs.set(path, entry);
     return entry;
   }
 
-  #account(author: string) {
+  #account(author: string): AccountEntry {
     const known = this.#accounts.get(author);
     if (known !== undefined) return known;
-    const sequence = readSequence(this.#below, this.#clusterId, author);
-    const entry = { sequence, isChanged: false };
+    const key = this.#keys.account(author);
+    const entry = { key, sequence: sequenceOf(this.#below.get(key)), isChanged: false };
     this.#accounts.set(author, entry);
     return entry;
   }
 }
 
+const refOf = (bytes: Uint8Array | undefined): RefState | undefined =>
+  bytes === undefined ? undefined : decodeRef(bytes);
+
+const sequenceOf = (bytes: Uint8Array | undefined): number =>
+  bytes === undefined ? 0 : decodeAccount(bytes).sequence;
+
 /** Where a path points in a state. */
-export function readRef(state: StateReader, clusterId: string, path: string): RefState | undefined {
-  const bytes = state.get(refKey(clusterId, path));
-  return bytes === undefined ? undefined : decodeRef(bytes);
-}
+export const readRef = (
+  state: StateReader,
+  clusterId: string,
+  path: string,
+): RefState | undefined => refOf(state.get(refKey(clusterId, path)));
 
 /** The sequence of an author's last intent that was decided; 0: none. */
-export function readSequence(state: StateReader, clusterId: string, author: string): number {
-  const bytes = state.get(accountKey(clusterId, author));
-  return bytes === undefined ? 0 : decodeAccount(bytes).sequence;
-}
+export const readSequence = (state: StateReader, clusterId: string, author: string): number =>
+  sequenceOf(state.get(accountKey(clusterId, author)));
 
 /**
  * Executes the intents of a block, in their order.
@@ -175,21 +191,21 @@ function applyChange(
   change: Change,
 ): RefState | undefined | RefusalReason {
   const heads = before?.heads ?? [];
-  const text = change.version.toString();
   // Whoever repeats a request that has been carried out, gets the same answer.
-  if (heads.some((head) => head.version.toString() === text)) return before;
+  if (heads.some(({ version }) => isSame(version, change.version))) return before;
   if (!isExpected(heads, change)) return 'conflict';
   const generation = before?.generation ?? 0;
   if (change.generation > generation + 1) return 'bad-generation';
-  const parents = new Set(change.parents.map(String));
-  const kept = heads.filter((head) => !parents.has(head.version.toString()));
+  const kept = heads.filter(
+    ({ version }) => !change.parents.some((parent) => isSame(parent, version)),
+  );
   if (kept.length >= HEADS_MAX) return 'too-many-heads';
   const head: RefHead = {
     version: change.version,
     generation: change.generation,
     ...(change.deleted === true ? { deleted: true } : {}),
   };
-  const sorted = [...kept, head].toSorted(byVersion);
+  const sorted = [...kept, head].toSorted((a, b) => byBytes(a.version, b.version));
   return { heads: sorted, generation: Math.max(generation, change.generation) };
 }
 
@@ -197,8 +213,10 @@ function applyChange(
 function isExpected(heads: readonly RefHead[], { expected }: Change): boolean {
   if (expected === undefined) return true;
   if (expected === null) return heads.every(({ deleted }) => deleted === true);
-  return heads.length === 1 && heads[0]!.version.equals(expected);
+  return heads.length === 1 && isSame(heads[0]!.version, expected);
 }
 
-const byVersion = (a: RefHead, b: RefHead): number =>
-  a.version.toString() < b.version.toString() ? -1 : 1;
+/** By bytes: the text of a CID costs more than all else of an intent. */
+const byBytes = (a: CID, b: CID): number => Buffer.compare(a.bytes, b.bytes);
+
+const isSame = (a: CID, b: CID): boolean => byBytes(a, b) === 0;

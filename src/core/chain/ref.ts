@@ -2,11 +2,10 @@
  * What stands in the leaves of the state: refs and accounts, under keyed hashes of their names, so
  * that who holds a proof of one leaf learns no other name.
  */
-import { CID } from 'multiformats/cid';
+import type { CID } from 'multiformats/cid';
 import { hmacSha256 } from '../crypto/hash.ts';
-import { AegisError } from '../errors.ts';
-import { decode, encode } from '../model/cbor.ts';
-import { bytesOfText, RecordReader } from '../model/record.ts';
+import { decodeOwn, encode } from '../model/cbor.ts';
+import { bytesOfText } from '../model/record.ts';
 
 export interface RefHead {
   readonly version: CID;
@@ -16,7 +15,7 @@ export interface RefHead {
 
 /** Where a path points. */
 export interface RefState {
-  /** At most 32, in the order of their text; more than one is a conflict that nobody has merged. */
+  /** At most 32, in the order of their bytes; more than one is a conflict that nobody has merged. */
   readonly heads: readonly RefHead[];
   /** The greatest that the ref has ever had. */
   readonly generation: number;
@@ -29,18 +28,27 @@ export interface Account {
 }
 
 export const HEADS_MAX = 32;
-const STATE_VALUE_BYTES_MAX = 8192;
 
-const keyOf = (clusterId: string, name: string): string =>
-  Buffer.from(hmacSha256(bytesOfText(clusterId), bytesOfText(name))).toString('hex');
+/** Keys of the state (hex): HMAC-SHA-256 keyed by the cluster id. */
+export interface StateKeys {
+  ref(path: string): string;
+  account(nodeId: string): string;
+}
 
-/** The key of a path in the state (hex): HMAC-SHA-256 keyed by the cluster id. */
-export const refKey = (clusterId: string, path: string): string =>
-  keyOf(clusterId, `aegis/ref/1\0${path}`);
+export function stateKeys(clusterId: string): StateKeys {
+  const hmac = hmacSha256(bytesOfText(clusterId));
+  return {
+    ref: (path) => hmac(`aegis/ref/1\0${path}`),
+    account: (nodeId) => hmac(`aegis/account/1\0${nodeId}`),
+  };
+}
+
+/** The key of a path in the state (hex). */
+export const refKey = (clusterId: string, path: string): string => stateKeys(clusterId).ref(path);
 
 /** The key of an author in the state (hex). */
 export const accountKey = (clusterId: string, nodeId: string): string =>
-  keyOf(clusterId, `aegis/account/1\0${nodeId}`);
+  stateKeys(clusterId).account(nodeId);
 
 export function encodeRef({ heads, generation }: RefState): Uint8Array {
   const list = heads.map((head) =>
@@ -49,34 +57,25 @@ export function encodeRef({ heads, generation }: RefState): Uint8Array {
   return encode({ v: 1, type: 'ref', heads: list, generation });
 }
 
-/** @throws {AegisError} `BAD_ENCODING`, `TOO_LARGE`. */
+/** Of bytes that stand in the state: this node has encoded them, or checked their hash. */
 export function decodeRef(bytes: Uint8Array): RefState {
-  const value = decode(bytes, { maxBytes: STATE_VALUE_BYTES_MAX });
-  const record = new RecordReader(value, 'ref', ['heads', 'generation']);
-  const heads = record.list('heads', HEADS_MAX).map(readHead);
-  return { heads, generation: record.integer('generation', 1) };
-}
-
-function readHead(value: unknown): RefHead {
-  const [version, generation, deleted, ...more] = Array.isArray(value) ? (value as unknown[]) : [];
-  const cid = CID.asCID(version);
-  const isSound = Number.isSafeInteger(generation) && (deleted === undefined || deleted === true);
-  if (cid === null || !isSound || more.length > 0) {
-    throw new AegisError('BAD_ENCODING', 'the ref has a head that is none');
-  }
+  const { heads, generation } = decodeOwn(bytes) as {
+    heads: readonly (readonly [CID, number, true?])[];
+    generation: number;
+  };
   return {
-    version: cid,
-    generation: generation as number,
-    ...(deleted === true ? { deleted } : {}),
+    heads: heads.map(([version, of, deleted]) =>
+      deleted === true ? { version, generation: of, deleted } : { version, generation: of },
+    ),
+    generation,
   };
 }
 
 export const encodeAccount = ({ sequence }: Account): Uint8Array =>
   encode({ v: 1, type: 'account', sequence });
 
-/** @throws {AegisError} `BAD_ENCODING`, `TOO_LARGE`. */
-export function decodeAccount(bytes: Uint8Array): Account {
-  const value = decode(bytes, { maxBytes: STATE_VALUE_BYTES_MAX });
-  const record = new RecordReader(value, 'account', ['sequence']);
-  return { sequence: record.integer('sequence', 1) };
-}
+/** Of bytes that stand in the state. */
+export const decodeAccount = (bytes: Uint8Array): Account => {
+  const { sequence } = decodeOwn(bytes) as Account;
+  return { sequence };
+};

@@ -28,18 +28,27 @@ export const sha3 = (bytes: Uint8Array): Uint8Array => plain(digest('sha3-256', 
 /** BLAKE3, 32 bytes, for small inputs. */
 export const blake3 = (bytes: Uint8Array): Uint8Array => nobleBlake3(bytes);
 
-/** HMAC-SHA-256 (RFC 2104), 32 bytes. The key has at most 64 bytes. */
-export function hmacSha256(key: Uint8Array, message: Uint8Array): Uint8Array {
+/**
+ * HMAC-SHA-256 (RFC 2104) with one key of at most 64 bytes: a function from a text to the hex of 32
+ * bytes. The key is prepared once.
+ */
+export function hmacSha256(key: Uint8Array): (text: string) => string {
   assert(key.length <= 64, 'a longer key would have to be hashed first');
-  const inner = Buffer.alloc(64 + message.length, 0x36);
-  const outer = Buffer.alloc(64 + 32, 0x5c);
+  const inner = new Uint8Array(64).fill(0x36);
+  const outer = new Uint8Array(64).fill(0x5c);
   for (const [at, byte] of key.entries()) {
     inner[at] = byte ^ 0x36;
     outer[at] = byte ^ 0x5c;
   }
-  inner.set(message, 64);
-  outer.write(sha256Latin1(inner), 64, 'latin1');
-  return sha256(outer);
+  return (text) => {
+    const message = Buffer.allocUnsafe(64 + Buffer.byteLength(text));
+    message.set(inner);
+    message.write(text, 64, 'utf8');
+    const result = Buffer.allocUnsafe(64 + 32);
+    result.set(outer);
+    result.write(sha256Latin1(message), 64, 'latin1');
+    return sha256Hex(result);
+  };
 }
 
 /** HKDF-SHA-256 (RFC 5869): `lengthBytes` bytes of key from key material. At most 8160 bytes. */

@@ -40,6 +40,12 @@ export function decode(bytes: Uint8Array, options: { readonly maxBytes: number }
 }
 
 /**
+ * What `encode` has made here before, without looking for another encoding: a quarter of the time.
+ * Never for bytes that somebody else could have chosen.
+ */
+export const decodeOwn = (bytes: Uint8Array): unknown => dagCbor.decode(bytes);
+
+/**
  * Walks the items without building anything: depth and lengths are known to be sound before the
  * decoder, which recurses, sees the bytes.
  */
