@@ -11,6 +11,7 @@ import {
   verifyCertificate,
 } from '../consensus/certificate.ts';
 import { faultyMax } from '../consensus/quorum.ts';
+import type { Standing } from '../consensus/replica.ts';
 import type { VoteScheme } from '../consensus/scheme.ts';
 import type { Certificate } from '../consensus/types.ts';
 import type { Machine, Ready } from '../machine.ts';
@@ -77,7 +78,7 @@ export class Chain implements Machine<ChainInput> {
     options: ChainOptions,
     deps: ChainDeps,
     rows: SortedRows,
-    standing: 'sound' | 'doubtful',
+    standing: Standing,
   ) {
     const { clusterId, self, members } = options;
     const ids = options.custodians.map(({ nodeId }) => nodeId);
@@ -110,7 +111,7 @@ export class Chain implements Machine<ChainInput> {
     options: ChainOptions,
     deps: ChainDeps,
     rows: Iterable<StoredRow>,
-    standing: 'sound' | 'doubtful',
+    standing: Standing,
   ): Chain {
     return new Chain(options, deps, sortRows(rows), standing);
   }

@@ -5,7 +5,12 @@
  */
 import { assert } from '../assert.ts';
 import { faultyMax } from '../consensus/quorum.ts';
-import { Replica, type ReplicaInput, type ReplicaOutcome } from '../consensus/replica.ts';
+import {
+  Replica,
+  type ReplicaInput,
+  type ReplicaOutcome,
+  type Standing,
+} from '../consensus/replica.ts';
 import { LeaderSchedule } from '../consensus/schedule.ts';
 import type { Certificate, ReplicaStatus } from '../consensus/types.ts';
 import { type ExecutedBlock, type Judgement, voterFault } from './block-rules.ts';
@@ -65,7 +70,7 @@ export class Decider {
   constructor(
     options: ChainOptions,
     deps: DeciderDeps,
-    stored: { readonly rows: SortedRows; readonly standing: 'sound' | 'doubtful' },
+    stored: { readonly rows: SortedRows; readonly standing: Standing },
     owner: DeciderOwner,
   ) {
     const { clusterId, self, members, fanout, timing } = options;
