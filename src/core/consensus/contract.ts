@@ -24,6 +24,12 @@ export interface ReplicaDependencies {
   readonly leaders: Leaders;
 }
 
+/**
+ * Whether the home may have signed what is not in its rows (D3); `vouched`: an operator says that it
+ * has not, which ends every doubt (D7).
+ */
+export type Standing = 'sound' | 'doubtful' | 'vouched';
+
 /** The answer to `check`, and the chain's judgement of a block that it has fetched. */
 export interface VerdictInput {
   readonly type: 'verdict';
@@ -60,7 +66,7 @@ export type ReplicaInput =
   /** There is nothing to propose after all: no work, until `work` says so again. */
   | { readonly type: 'no-proposal'; readonly height: number; readonly view: number }
   | VerdictInput
-  /** A commit certificate that came with a fetched block. */
+  /** A commit certificate that came with a fetched block; the chain has verified it. */
   | { readonly type: 'certified'; readonly certificate: Certificate };
 
 /** Narrows the outcomes of `step`; the chain acts on them at once and in this order. */

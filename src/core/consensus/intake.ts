@@ -172,7 +172,7 @@ function takeTimeout(state: State, from: number, message: TimeoutMessage): Need 
 }
 
 /**
- * @param from undefined: it came by another way, with a block.
+ * @param from undefined: it came with a block, and the chain has verified it.
  * @returns whether what it says is true, as far as that matters here.
  */
 export function takeCertificate(
@@ -208,7 +208,8 @@ function takeHigher(state: State, from: number | undefined, certificate: Certifi
 }
 
 function holds(state: State, from: number | undefined, certificate: Certificate): boolean {
-  if (from !== undefined && state.trust.isMuted(from)) return false;
+  if (from === undefined) return true;
+  if (state.trust.isMuted(from)) return false;
   const { scheme, custodians, clusterId } = state.setting;
   if (verifyCertificate(certificate, scheme, custodians.length, clusterId)) return true;
   state.lied(from, `${certificate.phase} certificate`);

@@ -14,6 +14,7 @@ import type {
   ReplicaDependencies,
   ReplicaInput,
   ReplicaOptions,
+  Standing,
   VerdictInput,
 } from './contract.ts';
 import { take, takeCertificate } from './intake.ts';
@@ -32,13 +33,14 @@ export type {
   ReplicaInput,
   ReplicaOptions,
   ReplicaOutcome,
+  Standing,
 } from './contract.ts';
 
 export class Replica implements Machine<ReplicaInput> {
   readonly #state: State;
   readonly #pacemaker = new Pacemaker();
   readonly #places = new Places();
-  /** The doubt with which this life begins. */
+  /** The doubt with which this life begins; it is kept once there is a step that keeps it. */
   readonly #doubt: KeptDoubt | undefined;
   #isStarted = false;
 
@@ -49,21 +51,17 @@ export class Replica implements Machine<ReplicaInput> {
 
   /**
    * @param rows those of the tables of this room; others are passed over.
-   * @param standing whether the home may have signed what is not in `rows` (D3).
    * @throws {AegisError} `STORE_DAMAGED`.
    */
   static recover(
     options: ReplicaOptions,
     dependencies: ReplicaDependencies,
     rows: readonly Row[],
-    standing: 'sound' | 'doubtful',
+    standing: Standing,
   ): Replica {
     const kept = readRows(rows);
-    const reason = 'this home was copied, restored or damaged';
-    const floor = kept.doubt?.floor ?? 0;
-    const fresh = standing === 'doubtful' ? { reason, until: undefined, floor } : undefined;
-    const doubt = options.self === undefined ? undefined : (fresh ?? kept.doubt);
-    return new Replica(new State(settingOf(options, dependencies), kept), doubt);
+    const state = new State(settingOf(options, dependencies), kept);
+    return new Replica(state, doubtOf(state, kept.doubt, standing));
   }
 
   /** The first height that is not final. */
@@ -131,7 +129,8 @@ export class Replica implements Machine<ReplicaInput> {
   #start(): void {
     this.#isStarted = true;
     const state = this.#state;
-    if (this.#doubt !== undefined) {
+    if (this.#doubt === undefined) state.keepDoubt();
+    else {
       state.startDoubt(this.#doubt);
       this.#places.askAll(state);
     }
@@ -269,4 +268,18 @@ export class Replica implements Machine<ReplicaInput> {
       if (message.type !== 'status') take(state, from, message);
     }
   }
+}
+
+/** D3: the doubt with which a life begins; that of the life before goes on. */
+function doubtOf(
+  { setting }: State,
+  kept: KeptDoubt | undefined,
+  standing: Standing,
+): KeptDoubt | undefined {
+  if (setting.self === undefined || standing === 'vouched') return undefined;
+  if (standing === 'sound') return kept;
+  const reason =
+    'its home was copied, restored or damaged, and it may have voted what it does not remember; ' +
+    'it votes again two heights later, or when an operator vouches (aegis node start --vouch)';
+  return { reason, until: undefined, floor: kept?.floor ?? 0 };
 }

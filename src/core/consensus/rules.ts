@@ -167,8 +167,11 @@ function shareMessageOf(state: State, share: Share): ConsensusMessage {
   if (kind === 'timeout') {
     return { type: 'timeout', height, view, high: state.named, signature };
   }
-  const proposal = kind === 'prepare' ? state.proposal?.signature : undefined;
-  return { type: 'vote', phase: kind, height, view, digest: share.digest!, signature, proposal };
+  const digest = share.digest!;
+  // After a restart another proposal of the leader may have come than the one that was voted for.
+  const isProposed = kind === 'prepare' && state.proposal?.digest === digest;
+  const proposal = isProposed ? state.proposal?.signature : undefined;
+  return { type: 'vote', phase: kind, height, view, digest, signature, proposal };
 }
 
 /** Timeouts go to all; votes to all in small clusters, in larger ones to the leader. */

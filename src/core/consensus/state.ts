@@ -266,8 +266,7 @@ export class State implements Findings {
   }
 
   /** A signature that does not hold, outside of the tally. */
-  lied(from: number | undefined, what: string): void {
-    if (from === undefined) return;
+  lied(from: number, what: string): void {
     this.trust.lied(from);
     this.badShare(from, what);
   }

@@ -2,13 +2,13 @@
 import type { ConsensusMessage } from '../../../../src/core/consensus/messages.ts';
 import type { Envelope } from './cluster.ts';
 
-/** P6 and T2 on the wire. */
+/** P6, P4 and T2 on the wire. */
 export class WireChecker {
   readonly faults: string[] = [];
   /** What each has signed, by slot. */
   readonly #said = new Map<string, string>();
-  /** The highest view of a height that each has given up. */
-  readonly #givenUp = new Map<string, number>();
+  /** Timeouts of a height: which view, and the view of the certificate that it names. */
+  readonly #timeouts = new Map<string, { readonly view: number; readonly highView: number }[]>();
 
   see({ from, message }: Envelope): void {
     const slot = slotOf(message);
@@ -17,13 +17,22 @@ export class WireChecker {
     const key = `${from} ${kind} ${height} ${view}`;
     const before = this.#said.get(key);
     if (before !== undefined && before !== value) this.faults.push(`P6: ${key}`);
+    if (before !== undefined) return;
     this.#said.set(key, value);
     const place = `${from} ${height}`;
-    if (kind === 'timeout') {
-      this.#givenUp.set(place, Math.max(view, this.#givenUp.get(place) ?? -1));
-    } else if (before === undefined && view <= (this.#givenUp.get(place) ?? -1)) {
-      this.faults.push(`T2: ${key}`);
+    const timeouts = this.#timeouts.get(place) ?? [];
+    if (message.type === 'timeout') {
+      this.#timeouts.set(place, [...timeouts, { view, highView: message.high?.view ?? -1 }]);
+      const isLocked = [...this.#said.keys()].some((said) => {
+        const [who, what, where, when] = said.split(' ');
+        const isCommit = `${who} ${where}` === place && what === 'commit';
+        return isCommit && Number(when) <= view && Number(when) > (message.high?.view ?? -1);
+      });
+      if (isLocked) this.faults.push(`P4: ${key}`);
     }
+    // A vote that was signed before a crash may be shown after the timeout; it knew of it, then.
+    const isLate = timeouts.some((timeout) => timeout.view >= view && timeout.highView < view);
+    if (kind === 'commit' && isLate) this.faults.push(`T2: ${key}`);
   }
 }
 

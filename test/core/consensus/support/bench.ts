@@ -1,0 +1,261 @@
+/** One replica on a bench: the test plays all other custodians, the chain and the clock. */
+import { type ConsensusMessage, decodeMessage } from '../../../../src/core/consensus/messages.ts';
+import {
+  Replica,
+  type ReplicaInput,
+  type ReplicaOutcome,
+  type Standing,
+} from '../../../../src/core/consensus/replica.ts';
+import type { LeaderFact, Leaders } from '../../../../src/core/consensus/schedule.ts';
+import type { VoteScheme } from '../../../../src/core/consensus/scheme.ts';
+import { digestMessage, shareMessage } from '../../../../src/core/consensus/signed-bytes.ts';
+import type {
+  Certificate,
+  Phase,
+  Share,
+  TimeoutCertificate,
+} from '../../../../src/core/consensus/types.ts';
+import type { LogEntry } from '../../../../src/core/machine.ts';
+import { StubKeyring } from '../../../../src/core/sim/stub-scheme.ts';
+import { instant } from '../../../../src/core/units.ts';
+import { CLUSTER_ID, nodeIdOf } from './cluster.ts';
+
+/** A digest with a name. */
+export const digest = (name: string): string => Buffer.from(name).toString('hex').padEnd(64, '0');
+export const A = digest('a');
+export const B = digest('b');
+
+/** Leader of height h and view v is h - 1 + v: custodian 0 begins. */
+class RoundRobin implements Leaders {
+  readonly facts: LeaderFact[] = [];
+  readonly #custodians: number;
+  constructor(custodians: number) {
+    this.#custodians = custodians;
+  }
+  leaderOf(height: number, view: number): number {
+    return (height - 1 + view) % this.#custodians;
+  }
+  passedOver(): readonly number[] {
+    return [];
+  }
+  advance(fact: LeaderFact): void {
+    this.facts.push(fact);
+  }
+  snapshot(): Uint8Array {
+    return new Uint8Array();
+  }
+}
+
+export interface BenchOptions {
+  readonly custodians?: number;
+  readonly self?: number | undefined;
+  readonly fanout?: 'all' | 'leader';
+}
+
+export interface Sent {
+  readonly to: number;
+  readonly message: ConsensusMessage;
+}
+
+export class Bench {
+  readonly custodians: number;
+  readonly self: number | undefined;
+  readonly keyring = new StubKeyring('bench');
+  readonly scheme: VoteScheme;
+  /** How many single shares were verified, and how many aggregates. */
+  readonly verified = { single: 0, aggregate: 0 };
+  readonly leaders: RoundRobin;
+  readonly rows = new Map<string, LogEntry>();
+  readonly alarms = new Map<string, number>();
+  readonly #options: BenchOptions;
+  /** Of the last step. */
+  sent: Sent[] = [];
+  outcomes: ReplicaOutcome[] = [];
+  entries: readonly LogEntry[] = [];
+  now = 1000;
+  replica: Replica;
+
+  constructor(options: BenchOptions = {}) {
+    this.#options = options;
+    this.custodians = options.custodians ?? 4;
+    this.self = 'self' in options ? options.self : 3;
+    this.leaders = new RoundRobin(this.custodians);
+    const scheme = this.keyring.votes(this.self ?? 0);
+    this.scheme = {
+      ...scheme,
+      verify: (...args) => {
+        this.verified.single += 1;
+        return scheme.verify(...args);
+      },
+      verifyAggregate: (...args) => {
+        this.verified.aggregate += 1;
+        return scheme.verifyAggregate(...args);
+      },
+    };
+    this.replica = this.#recover('sound');
+  }
+
+  get ids(): string[] {
+    return Array.from({ length: this.custodians }, (_, index) => nodeIdOf(index));
+  }
+
+  /** A quorum without the replica on the bench. */
+  get others(): number[] {
+    const others = this.ids.keys().filter((index) => index !== this.self);
+    return [...others].slice(0, this.custodians - Math.floor((this.custodians - 1) / 3));
+  }
+
+  #recover(standing: Standing): Replica {
+    const rows = [...this.rows.values()].flatMap(({ table, key, value }) =>
+      value === undefined ? [] : [{ table, key, value }],
+    );
+    const options = { clusterId: CLUSTER_ID, custodians: this.ids, self: this.self };
+    const { fanout } = this.#options;
+    const dependencies = { scheme: this.scheme, leaders: this.leaders };
+    return Replica.recover({ ...options, fanout }, dependencies, rows, standing);
+  }
+
+  /** From what is durable. */
+  restart(standing: Standing = 'sound'): this {
+    this.alarms.clear();
+    this.replica = this.#recover(standing);
+    return this.step({ type: 'start' });
+  }
+
+  /** A home without any memory. */
+  forget(standing: Standing = 'doubtful'): this {
+    this.rows.clear();
+    return this.restart(standing);
+  }
+
+  step(...inputs: ReplicaInput[]): this {
+    [this.sent, this.outcomes, this.entries] = [[], [], []];
+    for (const input of inputs) {
+      const ready = this.replica.step(input, instant(this.now));
+      for (const entry of ready.entries) this.rows.set(`${entry.table} ${entry.key}`, entry);
+      this.entries = [...this.entries, ...ready.entries];
+      this.outcomes.push(...(ready.outcomes as readonly ReplicaOutcome[]));
+      for (const { to, body } of ready.messages) {
+        this.sent.push({ to: Number(to.slice(5)), message: decodeMessage(body) });
+      }
+      for (const { key, at } of ready.alarms) {
+        if (at === undefined) this.alarms.delete(key);
+        else this.alarms.set(key, at);
+      }
+    }
+    return this;
+  }
+
+  hear(from: number, ...messages: ConsensusMessage[]): this {
+    return this.step(
+      ...messages.map((message): ReplicaInput => {
+        return { type: 'message', from: nodeIdOf(from), message };
+      }),
+    );
+  }
+
+  /** Lets the alarm go off when it is due. */
+  ring(key: string): this {
+    this.now = Math.max(this.now, this.alarms.get(key)!);
+    this.alarms.delete(key);
+    return this.step({ type: 'alarm', key });
+  }
+
+  /** What the chain says to a check. */
+  judge(value: string, options: { isValid?: boolean; view?: number; height?: number } = {}): this {
+    const { isValid = true, view = 0, height = this.replica.height } = options;
+    return this.step({ type: 'verdict', height, digest: value, isValid, view });
+  }
+
+  /** The messages of the last step of one type, each once whoever gets it. */
+  said<T extends ConsensusMessage['type']>(type: T): Extract<ConsensusMessage, { type: T }>[] {
+    const all = this.sent.map(({ message }) => message).filter((m) => m.type === type);
+    const unique = new Map(all.map((message) => [JSON.stringify(message), message]));
+    return [...unique.values()] as Extract<ConsensusMessage, { type: T }>[];
+  }
+
+  told<T extends ReplicaOutcome['type']>(type: T): Extract<ReplicaOutcome, { type: T }>[] {
+    return this.outcomes.filter((o) => o.type === type) as Extract<ReplicaOutcome, { type: T }>[];
+  }
+
+  /** A share of any custodian. */
+  share(from: number, share: Partial<Share> & Pick<Share, 'kind'>): Share {
+    const full = { height: 1, view: 0, digest: undefined, highView: undefined, ...share };
+    const signature = this.keyring.votes(from).sign(shareMessage(CLUSTER_ID, full));
+    return { ...full, signature };
+  }
+
+  vote(from: number, phase: Phase, value: string, view = 0, height = 1): ConsensusMessage {
+    const { signature } = this.share(from, { kind: phase, height, view, digest: value });
+    return { type: 'vote', phase, height, view, digest: value, signature, proposal: undefined };
+  }
+
+  timeout(from: number, view: number, high?: Certificate, height = 1): ConsensusMessage {
+    const share = this.share(from, { kind: 'timeout', height, view, highView: high?.view });
+    return { type: 'timeout', height, view, high, signature: share.signature };
+  }
+
+  certificate(
+    phase: Phase,
+    value: string,
+    options: { view?: number; height?: number; signers?: readonly number[] } = {},
+  ): Certificate {
+    const { view = 0, height = 1, signers = this.others } = options;
+    const shares = signers.map(
+      (signer) => this.share(signer, { kind: phase, height, view, digest: value }).signature,
+    );
+    const signature = this.scheme.aggregate(shares)!;
+    return { phase, height, view, digest: value, signers, signature };
+  }
+
+  /** @param named what each signer names. */
+  timeouts(
+    view: number,
+    named: ReadonlyMap<number, Certificate | undefined> = new Map(
+      this.others.map((i) => [i, undefined]),
+    ),
+    height = 1,
+  ): TimeoutCertificate {
+    const signers = [...named.keys()];
+    const views = [...new Set([...named.values()].map((high) => high?.view))];
+    const groups = views
+      .map((highView) => ({
+        highView,
+        signers: signers.filter((signer) => named.get(signer)?.view === highView),
+      }))
+      .toSorted((a, b) => (a.highView ?? -1) - (b.highView ?? -1));
+    const shares = signers.map((signer) => {
+      const highView = named.get(signer)?.view;
+      return this.share(signer, { kind: 'timeout', height, view, highView }).signature;
+    });
+    const best = groups.at(-1)?.highView;
+    const high = [...named.values()].find((certificate) => certificate?.view === best);
+    return { height, view, groups, signature: this.scheme.aggregate(shares)!, high };
+  }
+
+  /** Of the leader, or whoever else signs it. */
+  proposal(
+    value: string,
+    options: {
+      view?: number;
+      height?: number;
+      timeout?: TimeoutCertificate;
+      previous?: Certificate;
+      signer?: number;
+    } = {},
+  ): Extract<ConsensusMessage, { type: 'proposal' }> {
+    const { view = 0, height = 1, timeout, previous } = options;
+    const signer = options.signer ?? this.leaders.leaderOf(height, view);
+    const bytes = digestMessage(CLUSTER_ID, 'proposal', height, view, value);
+    const signature = this.keyring.votes(signer).signProposal(bytes);
+    const payload = Uint8Array.of(1);
+    return { type: 'proposal', height, view, digest: value, payload, previous, timeout, signature };
+  }
+
+  /** Hears the proposal of the view from its leader and takes it as valid. */
+  accept(value: string, view = 0, timeout?: TimeoutCertificate): this {
+    const message = this.proposal(value, { view, ...(timeout === undefined ? {} : { timeout }) });
+    this.hear(message.view % this.custodians, message);
+    return this.judge(value, { view });
+  }
+}
