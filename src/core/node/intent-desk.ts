@@ -97,9 +97,16 @@ export class IntentDesk {
    * its place; the reason of `signal`.
    */
   async wait({ id, sequence, receipt }: Queued, signal: AbortSignal): Promise<Receipt> {
-    const decided = receipt ?? (await this.#decided.wait(String(sequence), () => true, signal));
-    if (decided.id === id) return decided;
+    const decided = receipt ?? (await this.#decisionOf(id, sequence, signal));
+    if (decided?.id === id) return decided;
     throw new AegisError('NOT_FOUND', `the intent ${id} was cancelled`);
+  }
+
+  #decisionOf(id: string, sequence: number, signal: AbortSignal): Promise<Receipt | undefined> {
+    // It may have been decided before anybody came to wait for it.
+    return this.#pending.has(sequence)
+      ? this.#decided.wait(String(sequence), () => true, signal)
+      : this.#deps.receipt(id);
   }
 
   /** An own intent that waits. */

@@ -1,0 +1,102 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import { AegisError } from '../../../src/core/errors.ts';
+import type { Change } from '../../../src/core/model/intent.ts';
+import { ContentStore } from '../../../src/core/storage/content-store.ts';
+import { versionOf } from '../kb/authors.ts';
+import { ana, log, TestNode } from './support/node.ts';
+
+async function makeNode(pendingMax = 100): Promise<TestNode> {
+  const dir = mkdtempSync(join(tmpdir(), 'aegis-desk-'));
+  const content = await ContentStore.open(join(dir, 'content.db'), { log });
+  onTestFinished(async () => {
+    await content.close();
+    rmSync(dir, { recursive: true, force: true });
+  });
+  return await TestNode.make({ content, pendingMax });
+}
+
+const { signal } = new AbortController();
+
+const changeOf = (path: string, sequence = 1): Change => {
+  const { cid: version } = versionOf(ana, { path, sequence });
+  return { path, version, parents: [], generation: 1 };
+};
+
+test('intents are numbered in their order, and repeating one changes nothing', async () => {
+  const { desk, chain } = await makeNode();
+  chain.isQuick = false;
+  const [a, b] = await desk.submit([[changeOf('a')], [changeOf('b')]]);
+  expect([a!.sequence, b!.sequence]).toEqual([1, 2]);
+  const [again, c] = await desk.submit([[changeOf('a')], [changeOf('c')]]);
+  expect(again).toEqual(a);
+  expect(c!.sequence).toBe(3);
+  expect(desk.allPending().map(({ id }) => id)).toEqual([a!.id, b!.id, c!.id]);
+});
+
+test('what is decided is told, at once to whoever repeats it', async () => {
+  const node = await makeNode();
+  node.chain.isQuick = false;
+  const [queued] = await node.desk.submit([[changeOf('a')]]);
+  const decided = node.desk.wait(queued!, signal);
+  node.decide();
+  expect(await decided).toMatchObject({ id: queued!.id, height: 1, result: 'done' });
+  const [again] = await node.desk.submit([[changeOf('a')]]);
+  expect(again).toMatchObject({ sequence: 1, receipt: { height: 1 } });
+  expect(node.desk.pendingCount).toBe(0);
+  expect(node.desk.recent()).toHaveLength(1);
+});
+
+test('all of a request are queued or none', async () => {
+  const { desk, chain } = await makeNode(2);
+  chain.isQuick = false;
+  const three = ['a', 'b', 'c'].map((path) => [changeOf(path)]);
+  await expect(desk.submit(three)).rejects.toMatchObject({ code: 'BUSY' });
+  expect(chain.pending()).toEqual([]);
+  await desk.submit(three.slice(1));
+  await expect(desk.submit([[changeOf('a')]])).rejects.toMatchObject({ code: 'BUSY' });
+  // What is queued already needs no room.
+  await expect(desk.submit(three.slice(1))).resolves.toHaveLength(2);
+});
+
+test('what the chain refuses leaves no gap in the sequence', async () => {
+  const { desk, chain } = await makeNode();
+  chain.refusal = new AegisError('BUSY', 'no room');
+  await expect(desk.submit([[changeOf('a')]])).rejects.toMatchObject({ code: 'BUSY' });
+  chain.refusal = undefined;
+  const [queued] = await desk.submit([[changeOf('b')]]);
+  expect(queued!.sequence).toBe(1);
+  expect(await desk.wait(queued!, signal)).toMatchObject({ result: 'done' });
+});
+
+test('a cancelled intent gives up its place, and whoever waits for it hears of it', async () => {
+  const node = await makeNode();
+  const { desk, chain } = node;
+  chain.isQuick = false;
+  const [queued] = await desk.submit([[changeOf('a')]]);
+  const waiting = desk.wait(queued!, signal);
+  waiting.catch(() => {});
+  const cancelled = desk.cancel(queued!.id, signal);
+  await expect.poll(() => chain.pending()[0]?.signed.intent.changes.length).toBe(0);
+  node.decide();
+  expect((await cancelled).id).not.toBe(queued!.id);
+  await expect(waiting).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  expect(chain.ref('a')).toBeUndefined();
+  // It was taken back: what was never decided is not asked for again by itself.
+  const { version } = changeOf('a');
+  expect(await node.finals.get(version.toString())).toMatchObject({ result: 'refused' });
+  await expect(desk.cancel(queued!.id, signal)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+});
+
+test('a wait ends with its signal, and the intent stays queued', async () => {
+  const { desk, chain } = await makeNode();
+  chain.isQuick = false;
+  const [queued] = await desk.submit([[changeOf('a')]]);
+  const controller = new AbortController();
+  const waiting = desk.wait(queued!, controller.signal);
+  controller.abort(new AegisError('TIMEOUT', 'enough'));
+  await expect(waiting).rejects.toMatchObject({ code: 'TIMEOUT' });
+  expect(desk.pending(queued!.id)).toBeDefined();
+});
