@@ -5,14 +5,15 @@
 import type { CID } from 'multiformats/cid';
 import type { Chain } from '../chain/chain.ts';
 import type { ChainInput, ChainOutcome, Finalised } from '../chain/types.ts';
+import { INTENTS_MAX } from '../model/block.ts';
 import { type Change, createIntent, type SignedIntent } from '../model/intent.ts';
 import { versionCidOf } from '../model/version.ts';
 import type { Verified } from '../units.ts';
 import type { ConsensusTools } from './consensus-tools.ts';
-import type { Op } from './linearizability.ts';
 import type { SimNode } from './node.ts';
 import type { SimRandom } from './random.ts';
 import type { RegisterInput, RegisterOutput } from './register.ts';
+import type { HintedOp } from './witness.ts';
 
 const PATHS = 5;
 
@@ -41,7 +42,7 @@ interface Read {
   height: number | undefined;
 }
 
-type History = Op<RegisterInput, RegisterOutput>;
+type History = HintedOp<RegisterInput, RegisterOutput>;
 
 export interface ClientDeps {
   readonly toolsOf: (node: SimNode) => ConsensusTools;
@@ -144,22 +145,19 @@ export class Clients {
     );
   }
 
-  /** All that was asked and answered, with what was never answered. */
-  history(isDecided: (digest: string) => boolean): History[] {
+  /**
+   * All that was asked and answered, with what was never answered.
+   * @param placeOf where the chain has decided an intent; undefined: nowhere, so it never happened.
+   */
+  history(placeOf: (digest: string) => number | undefined): History[] {
     const open = [...this.#writes.values()].flat().filter(({ isDone }) => !isDone);
-    const unknown = open
-      // What no chain holds at the end has happened nowhere.
-      .filter(({ digest }) => isDecided(digest))
-      .flatMap(({ calls }) => calls)
-      .map(
-        ({ input, call }): History => ({
-          client: 0,
-          input,
-          output: undefined,
-          call,
-          return: Infinity,
-        }),
-      );
+    const unknown = open.flatMap(({ digest, calls }) => {
+      const order = placeOf(digest);
+      if (order === undefined) return [];
+      return calls.map((call): History => {
+        return { ...call, client: 0, output: undefined, return: Infinity, order };
+      });
+    });
     return [...this.#history, ...unknown];
   }
 
@@ -217,7 +215,7 @@ export class Clients {
 
   #finalised(node: SimNode, { receipts }: Finalised): void {
     const now = node.world.clock.now();
-    for (const { author, sequence, id, result } of receipts) {
+    for (const { author, sequence, id, result, height, index } of receipts) {
       if (author !== node.nodeId) continue;
       for (const write of this.#writesOf(author)) {
         if (write.sequence !== sequence || write.isDone) continue;
@@ -225,8 +223,9 @@ export class Clients {
         // Another intent of the same sequence was decided: this one never will be.
         if (write.id !== id) continue;
         const output = { isDone: result !== 'refused' };
-        for (const { input, call } of write.calls) {
-          this.#history.push({ client: 0, input, output, call, return: now });
+        const order = placeAt(height, index);
+        for (const call of write.calls) {
+          this.#history.push({ ...call, client: 0, output, return: now, order });
         }
       }
     }
@@ -242,11 +241,16 @@ export class Clients {
       reads.delete(id);
       this.counts.reads += 1;
       const heads = this.#headsOf(node, call.input.path).map(String).toSorted();
-      const output = { heads };
-      this.#history.push({ ...call, client: 0, output, return: node.world.clock.now() });
+      const order = placeAt(chain.height, INTENTS_MAX);
+      const now = node.world.clock.now();
+      this.#history.push({ ...call, client: 0, output: { heads }, return: now, order });
     }
   }
 }
+
+/** Where in the chain: an intent of a block, or a read after all of them. */
+export const placeAt = (height: number, index: number): number =>
+  height * (INTENTS_MAX + 1) + index;
 
 const pathOf = (random: SimRandom): string => `doc ${random.between(1, PATHS)}`;
 

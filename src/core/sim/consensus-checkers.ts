@@ -8,11 +8,11 @@ import type { Envelope, Outcome } from '../machine.ts';
 import type { Clients } from './clients.ts';
 import type { SimCluster } from './consensus-tools.ts';
 import { LedgerChecker } from './ledger-checker.ts';
-import { linearizable } from './linearizability.ts';
 import type { SimNode } from './node.ts';
 import { registerModel } from './register.ts';
 import { type Checker, SimFailure } from './scenario.ts';
 import { WireChecker } from './wire-checker.ts';
+import { isExplained } from './witness.ts';
 import type { World } from './world.ts';
 
 /** Names of the checkers: a failure begins with the one that found it. */
@@ -122,12 +122,8 @@ export class ConsensusChecker implements Checker {
       const chain = chainOf(node);
       if (chain !== undefined && !isByzantine(node.nodeId)) this.ledger.onSettled(node, chain);
     }
-    if (
-      !linearizable(
-        registerModel,
-        clients.history((digest) => this.ledger.isDecided(digest)),
-      )
-    ) {
+    const history = clients.history((digest) => this.ledger.placeOf(digest));
+    if (!isExplained(registerModel, history)) {
       throw new SimFailure('linearizability: the clients saw what no order explains');
     }
   }

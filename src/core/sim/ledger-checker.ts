@@ -16,6 +16,7 @@ import type { VoteScheme } from '../consensus/scheme.ts';
 import type { Certificate } from '../consensus/types.ts';
 import { type Block, openBlock } from '../model/block.ts';
 import { type Intent, readIntent } from '../model/intent.ts';
+import { placeAt } from './clients.ts';
 import type { SimCluster } from './consensus-tools.ts';
 import type { SimNode } from './node.ts';
 import { type Heads, write } from './register.ts';
@@ -41,7 +42,8 @@ export class LedgerChecker {
   readonly #context: LedgerContext;
   /** From height 1 on. */
   readonly #chain: Decided[] = [];
-  readonly #intents = new Set<string>();
+  /** By digest, where it was decided. */
+  readonly #intents = new Map<string, number>();
   readonly #sequences = new Map<string, number>();
   readonly #refs = new Map<string, Heads>();
   /** By node id, the highest height that it has told and has not lost with its disk. */
@@ -63,8 +65,9 @@ export class LedgerChecker {
     return this.#intents.size;
   }
 
-  isDecided(digest: string): boolean {
-    return this.#intents.has(digest);
+  /** Where an intent was decided; undefined: nowhere. */
+  placeOf(digest: string): number | undefined {
+    return this.#intents.get(digest);
   }
 
   /** Whether some intent of this sequence was decided. */
@@ -162,8 +165,9 @@ export class LedgerChecker {
     this.#chain.push({ digest, block, receipts: this.#execute(node, block) });
   }
 
-  #execute(node: SimNode, { intents }: Block): string {
-    const results = intents.map((bytes) => {
+  #execute(node: SimNode, { header, intents }: Block): string {
+    const { height } = header;
+    const results = intents.map((bytes, index) => {
       const { signed } = readIntent(bytes, this.#context.cluster.clusterId);
       const { author, sequence } = signed.intent;
       if (!this.#context.isByzantine(author) && !this.#context.isSubmitted(signed.digest)) {
@@ -173,7 +177,7 @@ export class LedgerChecker {
       if (sequence !== (this.#sequences.get(author) ?? 0) + 1) {
         fail('validity', node, `decides sequence ${sequence} of ${author} out of order`);
       }
-      this.#intents.add(signed.digest);
+      this.#intents.set(signed.digest, placeAt(height, index));
       this.#sequences.set(author, sequence);
       return { id: signed.id, isDone: this.#apply(signed.intent) };
     });
