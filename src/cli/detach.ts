@@ -7,6 +7,8 @@ export interface DetachOptions {
   /** The value of `--home`, if it was given; the environment is passed on. */
   readonly home: string | undefined;
   readonly listen: readonly string[];
+  /** The operator has confirmed it. @default false */
+  readonly vouch?: boolean;
   readonly timeoutMs: number;
 }
 
@@ -14,7 +16,7 @@ export interface DetachOptions {
 export async function startDetached(
   paths: HomePaths,
   passphrase: string,
-  { home, listen, timeoutMs }: DetachOptions,
+  { home, listen, vouch = false, timeoutMs }: DetachOptions,
 ): Promise<NodeStartResult> {
   const { spawnDaemon } = await import('../core/node/spawn.ts');
   const { ready } = await spawnDaemon({
@@ -22,6 +24,7 @@ export async function startDetached(
     args: [
       ...(home === undefined ? [] : ['--home', home]),
       ...listen.flatMap((address) => ['--listen', address]),
+      ...(vouch ? ['--vouch', '--yes'] : []),
     ],
     passphrase,
     consoleFile: join(paths.logs, 'console.log'),

@@ -1,6 +1,6 @@
 /** `aegis node start`: runs the daemon, here or in the background. */
 import { Flags } from '@oclif/core';
-import { BaseCommand, passphraseFlags } from '../../cli/base.ts';
+import { BaseCommand, confirmFlags, passphraseFlags } from '../../cli/base.ts';
 import { startDetached } from '../../cli/detach.ts';
 import { facts, safeText } from '../../cli/format.ts';
 import { VERSION } from '../../cli/version.ts';
@@ -25,12 +25,16 @@ export default class NodeStart extends BaseCommand<typeof NodeStart, NodeStartRe
   ];
   static override readonly flags = {
     ...passphraseFlags,
+    ...confirmFlags,
     detach: Flags.boolean({ char: 'd', description: 'Go to the background when ready.' }),
     'dry-run': Flags.boolean({ description: 'Check keys, settings and cluster; start nothing.' }),
     listen: Flags.string({
       multiple: true,
       helpValue: '<address>',
       description: 'Listen here instead of where the settings say, e.g. /ip4/0.0.0.0/tcp/4001.',
+    }),
+    vouch: Flags.boolean({
+      description: 'Say that this home has not voted what it does not remember, and vote again.',
     }),
   };
 
@@ -41,14 +45,17 @@ export default class NodeStart extends BaseCommand<typeof NodeStart, NodeStartRe
     await checkStart(paths, VERSION);
     const passphrase = await this.passphrase(`the keystore in ${paths.keys}`);
     const schema = 'aegis.node.start/1';
-    const options = { paths, passphrase, version: VERSION, listen: flags.listen, env: process.env };
+    const { listen, vouch } = flags;
+    const options = { paths, passphrase, version: VERSION, listen, vouch, env: process.env };
     if (flags['dry-run']) {
       return { schema, detached: false, dryRun: true, ...(await dryRun(options)) };
     }
+    if (vouch) await this.confirm(VOUCH_QUESTION);
     if (flags.detach) {
       const ready = await startDetached(this.home(), passphrase, {
         home: flags.home,
-        listen: flags.listen ?? [],
+        listen: listen ?? [],
+        vouch,
         timeoutMs: this.timeoutMs(),
       });
       this.note('Stop it: aegis node stop');
@@ -78,6 +85,10 @@ export default class NodeStart extends BaseCommand<typeof NodeStart, NodeStartRe
     );
   }
 }
+
+const VOUCH_QUESTION =
+  'If this home was copied, or lost votes that others have seen, two blocks may become final at ' +
+  'one height. Vote again all the same?';
 
 /** The node has lost its footing: nothing of it may go on, not even to stop tidily. */
 function endAtOnce(error: unknown): Promise<never> {

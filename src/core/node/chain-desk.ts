@@ -187,6 +187,12 @@ export class ChainDesk {
         this.#isDoubtful = true;
         say('error', 'this node may not vote', 'doubt', { reason: outcome.reason });
         return;
+      case 'proposal-refused': {
+        const { height, view, proposer, reason, detail } = outcome;
+        const fields = { height, view, proposer, reason, detail };
+        say('warn', 'this node did not vote for a proposal', `refused ${proposer}`, fields);
+        return;
+      }
       case 'key-elsewhere':
         say('error', 'the consensus key of this node is in use elsewhere', 'key', {
           what: outcome.what,

@@ -12,6 +12,7 @@ import { vrfScheme } from '../chain/seeds.ts';
 import type { StoredRow } from '../chain/types.ts';
 import { blsScheme } from '../consensus/bls-scheme.ts';
 import { EVIDENCE_TABLE, REPLICA_TABLE } from '../consensus/journal.ts';
+import type { Standing } from '../consensus/replica.ts';
 import type { Evidence } from '../consensus/types.ts';
 import { verifyEd25519InPool } from '../crypto/sign.ts';
 import type { AegisError } from '../errors.ts';
@@ -32,6 +33,8 @@ import { RoundLog } from './round-log.ts';
 export interface ChainRoomOptions {
   readonly genesis: Genesis;
   readonly keystore: Keystore;
+  /** D7: an operator says that the home has voted nothing that it does not remember. */
+  readonly vouch?: boolean;
 }
 
 export interface ChainRoomDeps {
@@ -65,14 +68,12 @@ export class ChainRoom {
 
   /** @throws {AegisError} `STORE_DAMAGED` for rows that do not fit together. */
   static async open(options: ChainRoomOptions, deps: ChainRoomDeps): Promise<ChainRoom> {
-    const { standing, reason } = await deps.store.standing();
-    if (reason !== undefined) {
-      deps.log.write('warn', 'this home may have voted what it does not remember', { reason });
-    }
+    const standing = await standingOf(options, deps);
     const rows = await readRows(deps.store);
     const chain = recoverChain(options, rows, standing);
     const finals = await Finals.open(deps.store);
-    return new ChainRoom(options, deps, { chain, finals, isDoubtful: standing === 'doubtful' });
+    const isDoubtful = standing === 'doubtful' || chain.status().doubt !== undefined;
+    return new ChainRoom(options, deps, { chain, finals, isDoubtful });
   }
 
   private constructor(
@@ -86,7 +87,7 @@ export class ChainRoom {
     this.chain = chain;
     this.finals = finals;
     this.archive = new BlockArchive(store);
-    this.rounds = new RoundLog(() => chain.status());
+    this.rounds = new RoundLog(chain);
     this.reads = new LinearReads({ height: () => chain.height, submit });
     const receipt = async (id: string) =>
       chain.receipt(id) ?? (await this.archive.receipts([id]))[0];
@@ -158,6 +159,23 @@ export class ChainRoom {
   }
 }
 
+/** D3, D7. */
+async function standingOf(
+  { vouch = false }: ChainRoomOptions,
+  { store, log }: ChainRoomDeps,
+): Promise<Standing> {
+  const { standing, reason } = await store.standing();
+  if (vouch) {
+    log.write('warn', 'an operator vouches for what this home has voted', { reason });
+    await store.settle();
+    return 'vouched';
+  }
+  if (reason !== undefined) {
+    log.write('error', 'this home may have voted what it does not remember', { reason });
+  }
+  return standing;
+}
+
 /** What `Chain.recover` needs; of the blocks only those that are not final. */
 async function readRows(store: ChainStore): Promise<StoredRow[]> {
   const rows: StoredRow[] = [];
@@ -173,7 +191,7 @@ async function readRows(store: ChainStore): Promise<StoredRow[]> {
 function recoverChain(
   { genesis, keystore }: ChainRoomOptions,
   rows: readonly StoredRow[],
-  standing: 'sound' | 'doubtful',
+  standing: Standing,
 ): Chain {
   const { clusterId, custodians, members } = genesis;
   const { nodeId: self, identity } = keystore;

@@ -240,7 +240,7 @@ export class ConsensusViews {
       outcome: outcomeOf(one.view, finalView, seen.at(-1)?.view),
       startedAt: timeOf(one.startedAt),
       endedAt: timeOf(one.endedAt),
-      proposed: one.isProposed || null,
+      proposed: one.isProposed,
       timeouts: one.timeouts.map((index) => this.#member(index)),
     }));
     const known = views.some(({ view }) => view === finalView);

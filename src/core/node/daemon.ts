@@ -104,7 +104,7 @@ class Starting {
   }
 
   async #assemble(): Promise<RunningNode> {
-    const { paths, version, env } = this.#options;
+    const { paths, version, env, vouch = false } = this.#options;
     const { settings, genesis, self } = this.#opened;
     const startedAt = Date.now();
     const agent = `aegis/${version}`;
@@ -113,7 +113,7 @@ class Starting {
     this.#undo.push(() => keystore.close());
     const { chainDb, contentDb } = paths;
     const engine: Engine = await Engine.start(
-      { chainDb, contentDb, settings, genesis, keystore, agent },
+      { chainDb, contentDb, settings, genesis, keystore, agent, vouch },
       {
         log: this.#log,
         metrics,

@@ -48,6 +48,8 @@ export interface EngineOptions {
   readonly keystore: Keystore;
   /** Name and version for peers, e.g. `aegis/0.1.0`. */
   readonly agent: string;
+  /** D7: the operator says that the home has voted nothing that it does not remember. */
+  readonly vouch?: boolean;
 }
 
 export interface EngineDeps {

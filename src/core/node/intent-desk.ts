@@ -42,6 +42,8 @@ interface Own {
   readonly signed: SignedIntent;
   /** Durable; until then nobody is told of it. */
   isAccepted: boolean;
+  /** What has been put in its place, and may be decided instead. */
+  empty: Verified<SignedIntent> | undefined;
 }
 
 /** Own intents that were decided, kept to be listed. */
@@ -126,15 +128,19 @@ export class IntentDesk {
 
   /** Puts an intent without changes in the place of one that waits; either may be decided. */
   async cancel(id: string, signal: AbortSignal): Promise<Receipt> {
-    const signed = this.pending(id);
-    if (signed === undefined) throw new AegisError('NOT_FOUND', `no intent ${id} waits here`);
-    const { sequence } = signed.intent;
+    const sequence = this.#byId.get(id) ?? 0;
+    const own = this.#pending.get(sequence);
+    if (own === undefined) throw new AegisError('NOT_FOUND', `no intent ${id} waits here`);
     const decided = this.#decided.wait(String(sequence), () => true, signal);
     decided.catch(() => {});
-    const empty = this.#sign([], sequence);
-    const queued = this.#accepted.wait(empty.digest, () => true, signal);
-    this.#deps.submit({ type: 'submit', intents: [empty] });
-    await Promise.race([queued, decided]);
+    if (own.empty === undefined) {
+      const empty = this.#sign([], sequence);
+      const queued = this.#accepted.wait(empty.digest, () => true, signal);
+      this.#deps.submit({ type: 'submit', intents: [empty] });
+      await Promise.race([queued, decided]);
+      // Repeating it finds the same one: another would be another claim to the sequence.
+      own.empty = empty;
+    }
     return await decided;
   }
 
@@ -195,7 +201,9 @@ export class IntentDesk {
     const sequence = this.#byId.get(id);
     if (sequence !== undefined) return { id, sequence, receipt: undefined };
     const receipt = await this.#deps.receipt(id);
-    return receipt === undefined ? undefined : { id, sequence: receipt.sequence, receipt };
+    // What was refused has changed nothing, and may be asked for again.
+    if (receipt === undefined || receipt.result === 'refused') return undefined;
+    return { id, sequence: receipt.sequence, receipt };
   }
 
   #sign(changes: readonly Change[], sequence: number): Verified<SignedIntent> {
@@ -221,7 +229,7 @@ export class IntentDesk {
 
   #add(signed: SignedIntent, isAccepted: boolean): void {
     const { sequence, changes } = signed.intent;
-    this.#pending.set(sequence, { signed, isAccepted });
+    this.#pending.set(sequence, { signed, isAccepted, empty: undefined });
     this.#byId.set(signed.id, sequence);
     for (const { version } of changes) this.#versions.add(version.toString());
     for (const path of new Set(changes.map((change) => change.path))) {

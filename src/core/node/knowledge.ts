@@ -58,6 +58,8 @@ export interface KnowledgeDeps {
 
 /** How long a write waits for news of what is final; without a quorum there are none. */
 const NEWS_MS = 2 * SECOND;
+/** Digits of an intent's id that people are shown. */
+const ID_SHOWN = 12;
 /** So often peers are asked for a record that is final and not here. */
 const MISSING_MS = 250;
 
@@ -265,7 +267,8 @@ export class Knowledge {
       return await finality.wait(queued, signal);
     } catch (error) {
       if (!hasCode(error, 'TIMEOUT')) throw error;
-      const message = `the custodians have not agreed on the version within ${timeoutMs} ms`;
+      const name = queued.id.slice(0, ID_SHOWN);
+      const message = `the custodians have not decided intent ${name} within ${timeoutMs} ms`;
       throw new AegisError('NOT_FINAL', message, {
         details: { version: signed.cidText, intent: queued.id },
       });

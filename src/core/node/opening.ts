@@ -18,6 +18,8 @@ export interface StartOptions {
   readonly env: NodeJS.ProcessEnv;
   /** Addresses to listen on instead of those of the settings. */
   readonly listen?: readonly string[] | undefined;
+  /** D7: the operator says that the home has voted nothing that it does not remember. */
+  readonly vouch?: boolean;
 }
 
 export interface Opened {

@@ -125,7 +125,6 @@ export class OwnVersions {
     imported: Imported,
     signal: AbortSignal,
   ): Promise<OwnVersion> {
-    const { finality } = this.#deps;
     await this.#deps.history.check();
     await this.#queueLeft(wanted.path);
     const base = await this.base(wanted, signal);

@@ -37,16 +37,22 @@ export interface RefusedProposal {
 const HEIGHTS_MAX = 256;
 const DURATIONS_MAX = 100;
 
+export interface RoundLogDeps {
+  /** The last final one. */
+  readonly height: number;
+  status(): ChainStatus;
+}
+
 export class RoundLog {
-  readonly #status: () => ChainStatus;
+  readonly #chain: RoundLogDeps;
   readonly #heights = new Map<number, SeenHeight>();
   #durationsMs: number[] = [];
   #lastFinalAt: number | undefined;
   #viewSince: number | undefined;
   #refused: RefusedProposal | undefined;
 
-  constructor(status: () => ChainStatus) {
-    this.#status = status;
+  constructor(chain: RoundLogDeps) {
+    this.#chain = chain;
   }
 
   /** When this node saw its last final block become so; undefined: before it started. */
@@ -83,7 +89,14 @@ export class RoundLog {
         this.#voted(outcome, now);
         return;
       case 'finalised':
-        this.#finalised(outcome.height, now);
+        this.#finalised(outcome.height, outcome.certificate.view, now);
+        return;
+      case 'proposal-refused':
+        this.#refusedOne(outcome, now);
+        return;
+      // Work for the height that is open, if there was none before.
+      case 'accepted':
+        this.#at(this.#chain.height + 1).startedAt ??= now;
         return;
       default:
     }
@@ -108,7 +121,7 @@ export class RoundLog {
 
   #voted({ height, view, phase }: Extract<ChainOutcome, { type: 'voted' }>, now: number): void {
     const seen = this.#at(height);
-    const status = this.#status();
+    const status = this.#chain.status();
     if (status.height === height) seen.startedAt ??= status.viewSince ?? now;
     const current = seen.views.find((one) => one.view === view);
     if (phase === 'timeout') {
@@ -120,12 +133,20 @@ export class RoundLog {
     else seen.preparedAt ??= now;
   }
 
-  #finalised(height: number, now: number): void {
+  #refusedOne(outcome: Extract<ChainOutcome, { type: 'proposal-refused' }>, now: number): void {
+    const { height, view, proposer, reason, detail } = outcome;
+    this.#refused = { height, view, proposer, reason, detail, at: now };
+    const seen = this.#at(height).views.find((one) => one.view === view);
+    if (seen !== undefined) seen.isProposed = true;
+  }
+
+  #finalised(height: number, view: number, now: number): void {
     this.#lastFinalAt = now;
     const seen = this.#at(height);
     seen.finalAt = now;
     const last = seen.views.at(-1);
     if (last !== undefined) last.endedAt ??= now;
+    for (const one of seen.views) one.isProposed ||= one.view === view;
     if (seen.startedAt === undefined) return;
     this.#durationsMs = [...this.#durationsMs, now - seen.startedAt].slice(-DURATIONS_MAX);
   }
