@@ -34,6 +34,7 @@ import type { SimNode } from './node.ts';
 import type { SimRandom } from './random.ts';
 import { type Checker, type Scenario, SimFailure, type Tie } from './scenario.ts';
 import type { SimKeys } from './stub-scheme.ts';
+import { VoteChecker } from './vote-checker.ts';
 import type { World } from './world.ts';
 
 const TIE = 'chain';
@@ -92,14 +93,16 @@ export class ConsensusScenario implements Scenario {
       toolsOf: (node) => this.toolsOf(node),
       submit: (node, input) => node.submit(TIE, input),
     });
+    const isByzantine = (nodeId: string): boolean => this.#byzantine.has(nodeId);
     this.checker = new ConsensusChecker({
       chainOf,
       cluster: this.cluster,
       clients: this.clients,
-      isByzantine: (nodeId) => this.#byzantine.has(nodeId),
+      isByzantine,
       verifier: this.#crypto.keysOf(world.nodes[0]!, -1).votes,
     });
-    this.#checkers = [this.checker, ...(options.checkers ?? [])];
+    const votes = new VoteChecker({ chainOf, cluster: this.cluster, isByzantine });
+    this.#checkers = [this.checker, votes, ...(options.checkers ?? [])];
   }
 
   get checkers(): readonly Checker[] {
@@ -160,6 +163,9 @@ export class ConsensusScenario implements Scenario {
       const chain = this.chainOf(node);
       if (chain === undefined || chain.height < ledger.height) {
         return `${node.options.name} is at ${chain?.height}, not ${ledger.height}`;
+      }
+      if (ledger.height > 0 && !node.disk.has(TABLES.chain, heightKey(ledger.height))) {
+        return `${node.options.name} has not made ${ledger.height} durable`;
       }
       if (this.clients.undecided(node, (author, sequence) => ledger.isUsed(author, sequence))) {
         return `an intent of ${node.options.name} is undecided`;

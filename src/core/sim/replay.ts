@@ -5,7 +5,7 @@ import type { RunOptions } from './consensus-run.ts';
 import { CONSENSUS_FAULTS, type FaultKind } from './faults.ts';
 import { LATENCIES, type LatencyName } from './latency.ts';
 
-export type Replay = Omit<RunOptions, 'wrap'>;
+export type Replay = Omit<RunOptions, 'wrap' | 'checkers'>;
 
 /** For example `17:nodes=4:latency=tor:duration=60:faults=crash+loss:byzantine=all:real`. */
 export function replayText(run: Replay): string {

@@ -244,7 +244,8 @@ export class World {
       this.clock.runUntil(instant(this.clock.now() + 2 * SECOND));
       const missing = this.scenario.unsettled(this);
       if (missing === undefined) return this.elapsedMs - this.#durationMs;
-      if (this.elapsedMs > end) throw new SimFailure(`liveness: the world does not settle: ${missing}`);
+      if (this.elapsedMs > end)
+        throw new SimFailure(`liveness: the world does not settle: ${missing}`);
     }
   }
 }
