@@ -48,6 +48,8 @@ export interface Kept {
   readonly high: Certificate | undefined;
   readonly named: Certificate | undefined;
   readonly doubt: KeptDoubt | undefined;
+  /** Up to this height it does not matter any more what this node has forgotten (D4). */
+  readonly absolved: number;
   readonly evidence: readonly Evidence[];
 }
 
@@ -82,6 +84,8 @@ export const namedRow = (named: Certificate): LogEntry =>
 export const doubtRow = (doubt: KeptDoubt | undefined): LogEntry =>
   row('doubt', doubt && [1, Buffer.from(doubt.reason), doubt.until ?? null, doubt.floor]);
 
+export const absolvedRow = (height: number): LogEntry => row('absolved', [1, height]);
+
 export const evidenceRow = (evidence: Evidence): LogEntry => ({
   table: EVIDENCE_TABLE,
   key: evidenceKey(evidence),
@@ -113,6 +117,7 @@ export function readRows(rows: readonly Row[]): Kept {
       high: read('high', 2, (fields) => fields.read(readCertificate)),
       named: read('named', 2, (fields) => fields.read(readCertificate)),
       doubt: read('doubt', 4, readDoubt),
+      absolved: read('absolved', 2, (fields) => fields.height()) ?? 0,
       evidence,
     };
   } catch (cause) {

@@ -33,12 +33,15 @@ export class Pen {
   readonly #setting: Setting;
   #slot: Slot;
   #last: Share | undefined;
+  #absolved: number;
   #isChanged = false;
 
-  constructor(setting: Setting, slot: Slot, last: Share | undefined) {
+  /** @param absolved the height up to which a doubt has been overcome. */
+  constructor(setting: Setting, slot: Slot, last: Share | undefined, absolved: number) {
     this.#setting = setting;
     this.#slot = slot;
     this.#last = last;
+    this.#absolved = absolved;
   }
 
   get slot(): Slot {
@@ -100,9 +103,16 @@ export class Pen {
     return signature;
   }
 
+  /** D4: nothing is signed any more where this node may have forgotten what it signed. */
+  absolve(height: number): void {
+    this.#absolved = height;
+  }
+
   /** What this node knows of a share that bears its signature. */
   recognise(share: Omit<Share, 'signature'>): 'own' | 'past' | 'forgotten' | 'forged' {
-    if (this.#last === undefined || comparePlaces(share, this.#last) > 0) return 'forgotten';
+    if (this.#last === undefined || comparePlaces(share, this.#last) > 0) {
+      return share.height <= this.#absolved ? 'past' : 'forgotten';
+    }
     if (share.height !== this.#slot.height || share.view !== this.#slot.view) return 'past';
     const own = this.#slot.shares[share.kind];
     const isSame = own?.digest === share.digest && own?.highView === share.highView;

@@ -26,7 +26,7 @@ import { Places } from './places.ts';
 import { giveUp, RULES, repeat, sendProposal } from './rules.ts';
 import { settingOf } from './setting.ts';
 import { State } from './state.ts';
-import type { Certificate, ReplicaPhase, ReplicaStatus } from './types.ts';
+import { type Certificate, HEIGHT_MAX, type ReplicaPhase, type ReplicaStatus } from './types.ts';
 
 export type {
   ReplicaDependencies,
@@ -42,11 +42,13 @@ export class Replica implements Machine<ReplicaInput> {
   readonly #places = new Places();
   /** The doubt with which this life begins; it is kept once there is a step that keeps it. */
   readonly #doubt: KeptDoubt | undefined;
+  readonly #isVouched: boolean;
   #isStarted = false;
 
-  private constructor(state: State, doubt: KeptDoubt | undefined) {
+  private constructor(state: State, doubt: KeptDoubt | undefined, isVouched: boolean) {
     this.#state = state;
     this.#doubt = doubt;
+    this.#isVouched = isVouched;
   }
 
   /**
@@ -61,7 +63,7 @@ export class Replica implements Machine<ReplicaInput> {
   ): Replica {
     const kept = readRows(rows);
     const state = new State(settingOf(options, dependencies), kept);
-    return new Replica(state, doubtOf(state, kept.doubt, standing));
+    return new Replica(state, doubtOf(state, kept.doubt, standing), standing === 'vouched');
   }
 
   /** The first height that is not final. */
@@ -129,8 +131,10 @@ export class Replica implements Machine<ReplicaInput> {
   #start(): void {
     this.#isStarted = true;
     const state = this.#state;
-    if (this.#doubt === undefined) state.keepDoubt();
-    else {
+    if (this.#isVouched) {
+      // D7: until the next start nothing that turns up raises a doubt.
+      state.endDoubt(HEIGHT_MAX);
+    } else if (this.#doubt !== undefined) {
       state.startDoubt(this.#doubt);
       this.#places.askAll(state);
     }
@@ -260,10 +264,7 @@ export class Replica implements Machine<ReplicaInput> {
   /** A height has begun: what came early for it is taken in, and a doubt may be over. */
   #takeEarly(): void {
     const state = this.#state;
-    if (state.doubt?.isOver(state.finalised) === true) {
-      state.doubt = undefined;
-      state.keepDoubt();
-    }
+    if (state.doubt?.isOver(state.finalised) === true) state.endDoubt();
     for (const { from, message } of state.ahead.take()) {
       if (message.type !== 'status') take(state, from, message);
     }

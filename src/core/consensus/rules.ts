@@ -185,7 +185,7 @@ function sendShare(state: State, share: Share): void {
 export function repeat(state: State): void {
   const { self, custodians, fanout } = state.setting;
   state.saidAt = state.now;
-  const proposal = proposalMessage(state);
+  const proposal = state.hasShare('timeout') ? undefined : proposalMessage(state);
   if (proposal?.type === 'proposal') {
     for (const to of custodians.keys()) {
       const { view, digest } = proposal;

@@ -9,6 +9,7 @@ import { Doubt } from './doubt.ts';
 import { createEvidence } from './evidence.ts';
 import { EvidenceBook } from './evidence-book.ts';
 import {
+  absolvedRow,
   doubtRow,
   entryRow,
   evidenceRow,
@@ -104,7 +105,7 @@ export class State implements Findings {
     const slot = kept.slot?.height === height ? kept.slot : undefined;
     this.view = slot?.view ?? 0;
     const empty = { height, view: 0, proposal: undefined, shares: {} };
-    this.pen = new Pen(setting, slot ?? empty, kept.last);
+    this.pen = new Pen(setting, slot ?? empty, kept.last, kept.absolved);
     this.tally = new Tally(setting, height, this.trust, this);
     const isOfView = kept.entry?.height === height && kept.entry.view + 1 === this.view;
     this.entry = isOfView ? kept.entry : undefined;
@@ -232,6 +233,14 @@ export class State implements Findings {
     this.doubt.settle(this.height);
     this.keepDoubt();
     this.out.tell({ type: 'doubt', reason: kept.reason });
+  }
+
+  /** D4: what may have been forgotten lies below what is final. */
+  endDoubt(absolved: number = this.finalised): void {
+    this.doubt = undefined;
+    this.keepDoubt();
+    this.pen.absolve(absolved);
+    this.out.persist(absolvedRow(Math.min(absolved, this.height)));
   }
 
   keepDoubt(): void {
