@@ -1,0 +1,174 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { LIMITS } from '../../../src/core/chain/limits.ts';
+import {
+  CHAIN_PROTOCOL,
+  CONSENSUS_PROTOCOL,
+  encodeMessage,
+  type OutgoingMessage,
+  openMessage,
+} from '../../../src/core/chain/messages.ts';
+import { encodeMessage as encodeConsensus } from '../../../src/core/consensus/messages.ts';
+import { AegisError } from '../../../src/core/errors.ts';
+import { createBlock } from '../../../src/core/model/block.ts';
+import { encode } from '../../../src/core/model/cbor.ts';
+import { CLUSTER_ID, intentOf, membersOf } from './support/fixtures.ts';
+
+const [alice] = membersOf(1) as [ReturnType<typeof membersOf>[0]];
+const intents = [1, 2, 3].map((sequence) => intentOf(alice, sequence, { version: `${sequence}` }));
+const bytesOf = (list: typeof intents) => list.map(({ bytes }) => bytes);
+const block = createBlock(
+  {
+    clusterId: CLUSTER_ID,
+    height: 3,
+    previous: new Uint8Array(32),
+    time: 5,
+    proposer: alice.nodeId,
+    view: 0,
+    stateRoot: new Uint8Array(32),
+  },
+  bytesOf(intents),
+);
+
+const open = (message: OutgoingMessage, known: readonly string[] = []) =>
+  openBytes(encodeMessage(message), known);
+
+const openBytes = (body: Uint8Array, known: readonly string[] = [], protocol = CHAIN_PROTOCOL) =>
+  openMessage(protocol, body, {
+    clusterId: CLUSTER_ID,
+    isKnown: (digest) => known.includes(digest),
+  });
+
+const refusal = (body: Uint8Array, protocol = CHAIN_PROTOCOL): string => {
+  try {
+    openBytes(body, [], protocol);
+    return 'taken';
+  } catch (error) {
+    // Anything else would be a crash.
+    expect(error).toBeInstanceOf(AegisError);
+    return (error as AegisError).code;
+  }
+};
+
+describe('messages', () => {
+  it('arrive as they were sent', () => {
+    const digest = 'ab'.repeat(32);
+    const certificate = new Uint8Array(100);
+    const plain: OutgoingMessage[] = [
+      { type: 'announce', height: 0, digest },
+      { type: 'want', from: 1, to: 9, digest: undefined },
+      { type: 'want', from: 1, to: 1, digest },
+      { type: 'index-request', nonce: 7 },
+      { type: 'index-reply', nonce: 7, height: 0, certificate: undefined },
+      { type: 'index-reply', nonce: 7, height: 4, certificate },
+    ];
+    for (const message of plain) expect(open(message)).toEqual({ message, checks: [] });
+  });
+
+  it('with intents name the signatures that nobody has checked', () => {
+    const known = [intents[1]!.digest];
+    const { message, checks } = open({ type: 'intents', intents: bytesOf(intents) }, known);
+    expect(message).toEqual({ type: 'intents', intents });
+    expect(checks).toHaveLength(2);
+    for (const { author, message: signed, signature } of checks) {
+      expect(author).toBe(alice.nodeId);
+      expect(alice.signer.sign(signed)).toEqual(signature);
+    }
+  });
+
+  it('with blocks decode only the intents that nobody has checked', () => {
+    const known = [intents[0]!.digest];
+    const certificate = new Uint8Array(10);
+    const blocks = [{ block: block.bytes, certificate }];
+    const { message, checks } = open({ type: 'blocks', blocks }, known);
+    expect(checks).toHaveLength(2);
+    expect(message).toMatchObject({
+      type: 'blocks',
+      blocks: [{ certificate, opened: { digests: intents.map(({ digest }) => digest) } }],
+    });
+    const candidate = open({ type: 'candidate', block: block.bytes }, known);
+    expect(candidate.message).toMatchObject({ block: { intents: [undefined, {}, {}] } });
+  });
+
+  it('with a proposal bring its block, or are refused', () => {
+    const proposal = {
+      type: 'proposal' as const,
+      height: 3,
+      view: 0,
+      digest: block.digest,
+      payload: block.bytes,
+      previous: undefined,
+      timeout: undefined,
+      signature: new Uint8Array(64),
+    };
+    const { message, checks } = openBytes(encodeConsensus(proposal), [], CONSENSUS_PROTOCOL);
+    expect(message).toMatchObject({ type: 'consensus', message: proposal, block: {} });
+    expect(checks).toHaveLength(3);
+    const wrong = [
+      { ...proposal, height: 4 },
+      { ...proposal, digest: 'ab'.repeat(32) },
+      { ...proposal, payload: new Uint8Array(3) },
+    ];
+    for (const other of wrong) {
+      expect(refusal(encodeConsensus(other), CONSENSUS_PROTOCOL)).toBe('BAD_ENCODING');
+    }
+  });
+});
+
+describe('limits', () => {
+  it('of bytes, intents, blocks and certificates', () => {
+    expect(refusal(new Uint8Array(LIMITS.messageBytes + 1))).toBe('TOO_LARGE');
+    const many = Array.from({ length: LIMITS.messageIntents + 1 }, () => new Uint8Array(1));
+    expect(refusal(encode([1, 'intents', many]))).toBe('BAD_ENCODING');
+    const pair = [block.bytes, new Uint8Array(10)];
+    const blocks = Array.from({ length: LIMITS.windowBlocks + 1 }, () => pair);
+    expect(refusal(encode([1, 'blocks', blocks]))).toBe('BAD_ENCODING');
+    expect(refusal(encode([1, 'blocks', [[block.bytes, new Uint8Array(513)]]]))).toBe('TOO_LARGE');
+    expect(refusal(encode([1, 'index-reply', 1, 1, new Uint8Array(513)]))).toBe('TOO_LARGE');
+    expect(refusal(encode([1, 'candidate', new Uint8Array(512 * 1024 + 1)]))).toBe('TOO_LARGE');
+  });
+
+  it('of heights and versions', () => {
+    expect(refusal(encode([1, 'want', 0, 1, null]))).toBe('BAD_ENCODING');
+    expect(refusal(encode([1, 'want', 5, 4, null]))).toBe('BAD_ENCODING');
+    expect(refusal(encode([1, 'want', 5, 2 ** 50, null]))).toBe('BAD_ENCODING');
+    expect(refusal(encode([2, 'index-request', 1]))).toBe('BAD_ENCODING');
+    expect(refusal(encode([1, 'other']))).toBe('BAD_ENCODING');
+    expect(refusal(encode([1, 'index-request', 1, 2]))).toBe('BAD_ENCODING');
+  });
+
+  it('hold for any bytes', () => {
+    const sound = [
+      encodeMessage({ type: 'intents', intents: bytesOf(intents) }),
+      encodeMessage({
+        type: 'blocks',
+        blocks: [{ block: block.bytes, certificate: new Uint8Array(9) }],
+      }),
+      encodeMessage({ type: 'want', from: 1, to: 2, digest: undefined }),
+    ];
+    const damaged = fc
+      .tuple(fc.constantFrom(...sound), fc.nat(2000), fc.nat(255), fc.nat(2000))
+      .map(([bytes, at, byte, end]) => {
+        const copy = bytes.slice(0, end % 2 === 0 ? bytes.length : end % bytes.length);
+        if (copy.length > 0) copy[at % copy.length] = byte;
+        return copy;
+      });
+    const anything = fc.anything({ withBigInt: false, withDate: false, withMap: false });
+    const listed = fc.tuple(fc.constant(1), fc.constantFrom('want', 'blocks', 'intents'), anything);
+    const encoded = listed.map((value) => {
+      try {
+        return encode(value);
+      } catch {
+        return new Uint8Array();
+      }
+    });
+    const body = fc.oneof(fc.uint8Array({ maxLength: 200 }), damaged, encoded);
+    const protocol = fc.constantFrom(CHAIN_PROTOCOL, CONSENSUS_PROTOCOL);
+    fc.assert(
+      fc.property(body, protocol, (bytes, name) => {
+        expect(['taken', 'BAD_ENCODING', 'TOO_LARGE']).toContain(refusal(bytes, name));
+      }),
+      { numRuns: 300 },
+    );
+  });
+});
