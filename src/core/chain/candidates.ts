@@ -92,9 +92,10 @@ export class Candidates {
   /** Whether the block of `digest`, which must be here, follows the last final one. */
   judge(digest: string): Judgement {
     const candidate = this.#all.get(digest)!;
-    candidate.judgement ??= this.#judge(candidate);
-    this.#forgetStates();
-    return candidate.judgement;
+    const judgement = candidate.judgement ?? this.#judge(candidate);
+    candidate.judgement = judgement;
+    this.#forgetStates(candidate);
+    return judgement;
   }
 
   /** Makes the bytes durable in this transaction, if they are not yet. */
@@ -186,9 +187,12 @@ export class Candidates {
     });
   }
 
-  /** Only the latest keep the state after them. */
-  #forgetStates(): void {
-    const judged = [...this.#all.values()].filter(({ judgement }) => judgement !== undefined);
+  /** Only the latest, and the one that is asked about, keep the state after them. */
+  #forgetStates(wanted: Candidate): void {
+    if (this.#all.size <= LIMITS.undecidedStates) return;
+    const judged = [...this.#all.values()].filter(
+      (candidate) => candidate.judgement !== undefined && candidate !== wanted,
+    );
     for (const candidate of judged.slice(0, -LIMITS.undecidedStates)) {
       candidate.judgement = undefined;
       candidate.opened = undefined;
