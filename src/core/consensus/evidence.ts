@@ -12,12 +12,14 @@ const EVIDENCE_BYTES_MAX = 1024;
 
 /** Puts the claims in order: whoever finds the two, finds the same evidence. */
 export function createEvidence(
-  slot: Omit<Evidence, 'claims'>,
+  { kind, custodian, height, view }: Omit<Evidence, 'claims'>,
   one: SignedClaim,
   other: SignedClaim,
 ): Evidence {
-  const claims = [one, other].toSorted((a, b) => (claimKey(a) < claimKey(b) ? -1 : 1));
-  return { ...slot, claims: [claims[0]!, claims[1]!] };
+  const [first, second] = [one, other]
+    .map(({ digest, highView, signature }) => ({ digest, highView, signature }))
+    .toSorted((a, b) => (claimKey(a) < claimKey(b) ? -1 : 1));
+  return { kind, custodian, height, view, claims: [first!, second!] };
 }
 
 const claimKey = ({ digest, highView }: SignedClaim): string =>

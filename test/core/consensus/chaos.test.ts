@@ -85,6 +85,6 @@ it('agrees whatever happens, and goes on when it is over', () => {
       );
       expect(accusations).toEqual([]);
     }),
-    { numRuns: 40, endOnFailure: true },
+    { numRuns: 30, endOnFailure: true },
   );
 }, 60_000);

@@ -286,7 +286,7 @@ export class Node {
       case 'build': {
         // Not at once: a chain of one custodian would never come to an end.
         const { height, view, previous } = outcome;
-        this.#later(5, () => this.#build(height, view, previous));
+        this.#later(30, () => this.#build(height, view, previous));
         return;
       }
       case 'reproposal-wanted':
