@@ -1,4 +1,5 @@
-/** A look into a home's `content.db` from outside, and what a bad disk would do to it. */
+/** A look into the stores of a home from outside, and what a bad disk would do to them. */
+import { closeSync, openSync, readFileSync, writeSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { CID } from 'multiformats/cid';
 import { resolveHome } from '../../../src/core/config/home.ts';
@@ -42,4 +43,33 @@ export function flipBit(home: string, cid: string): void {
   } finally {
     db.close();
   }
+}
+
+const WAL_HEADER_BYTES = 32;
+const FRAME_HEADER_BYTES = 24;
+
+/**
+ * Damages the end of the write-ahead log of `chain.db` of a node that was killed: the last frame of
+ * the present run of the log and up to `frames` before it, so that SQLite drops their transactions.
+ *
+ * @returns the number of frames that were damaged; 0 when the log has none.
+ */
+export function damageTail(home: string, frames: number): number {
+  const wal = `${resolveHome({ home, env: {} }).chainDb}-wal`;
+  const bytes = readFileSync(wal);
+  if (bytes.length < WAL_HEADER_BYTES) return 0;
+  const frameBytes = FRAME_HEADER_BYTES + bytes.readUInt32BE(8);
+  const salts = bytes.subarray(16, 24);
+  const starts: number[] = [];
+  for (let at = WAL_HEADER_BYTES; at + frameBytes <= bytes.length; at += frameBytes) {
+    if (bytes.subarray(at + 8, at + 16).equals(salts)) starts.push(at);
+  }
+  const damaged = starts.slice(-frames);
+  const file = openSync(wal, 'r+');
+  for (const at of damaged) {
+    const middle = at + Math.floor(frameBytes / 2);
+    writeSync(file, Uint8Array.of(bytes[middle]! ^ 1), 0, 1, middle);
+  }
+  closeSync(file);
+  return damaged.length;
 }
