@@ -8,6 +8,7 @@ import { AegisError, EXIT } from '../core/errors.ts';
 import type { CampaignOptions, Totals } from '../core/sim/campaign.ts';
 
 const FAILURES_SHOWN = 10;
+const COUNTS_A_ROW = 6;
 
 export default class Sim extends BaseCommand<typeof Sim, SimResult> {
   static override readonly summary = 'Run simulated clusters under faults and check what they do.';
@@ -100,7 +101,7 @@ export default class Sim extends BaseCommand<typeof Sim, SimResult> {
   }
 
   async #options(): Promise<CampaignOptions> {
-    const { readFaults } = await import('../core/sim/replay.ts');
+    const { readBehaviour, readFaults } = await import('../core/sim/replay.ts');
     const { seed, seeds, nodes, faults, byzantine, latency, duration } = this.flags;
     return {
       first: seed,
@@ -108,7 +109,7 @@ export default class Sim extends BaseCommand<typeof Sim, SimResult> {
       ...(nodes === undefined ? {} : { nodes: readNodes(nodes) }),
       fixed: {
         ...(faults === undefined ? {} : { faults: readFaults(faults) }),
-        ...(byzantine === undefined ? {} : { byzantine }),
+        ...(byzantine === undefined ? {} : { byzantine: readBehaviour(byzantine) }),
         ...(latency === undefined ? {} : { latency }),
         ...(duration === undefined ? {} : { durationMs: duration }),
       },
@@ -117,20 +118,18 @@ export default class Sim extends BaseCommand<typeof Sim, SimResult> {
 
   protected override view(result: SimResult): string {
     const { messages, failures } = result;
-    const struck = Object.entries(result.faults).map(([kind, count]) => `${kind} ${count}`);
-    const sent = Object.entries(messages).map(([kind, count]) => `${kind} ${count}`);
     const shown = failures.slice(0, FAILURES_SHOWN);
     const lines = facts([
       ['seeds', `${result.seeds}, of which ${failures.length} failed`],
       ['signatures', `real ones in ${result.realSeeds} seeds`],
-      ['virtual time', `${result.nodeHours.toFixed(1)} node-hours, ${speedText(result)}`],
+      ['virtual time', `${result.nodeHours.toFixed(2)} node-hours, ${speedText(result)}`],
       ['heights', `${result.heights}, in the median seed ${result.heightsMedian}`],
       ['clients', `${result.intents} intents decided, ${result.reads} linearizable reads`],
       ['view changes', `${result.viewChanges}; ${result.laterViews} blocks of later leaders`],
       ['doubts', `${result.doubts}`],
       ['byzantine', `${result.byzantine}, of which ${result.accused} were proved guilty`],
-      ['messages', sent.join(', ')],
-      ['faults', struck.join(', ')],
+      ...countRows('messages', messages),
+      ...countRows('faults', result.faults),
       ['longest', `${result.queuedMax} inputs waited; settled in ${settleText(result)}`],
     ]);
     const replays = shown.map(
@@ -138,6 +137,16 @@ export default class Sim extends BaseCommand<typeof Sim, SimResult> {
     );
     return [lines, ...replays].join('\n');
   }
+}
+
+/** Names and counts, a few in a row. */
+function countRows(title: string, counts: Readonly<Record<string, number>>): [string, string][] {
+  const texts = Object.entries(counts).map(([name, count]) => `${name} ${count}`);
+  const rows = Math.ceil(texts.length / COUNTS_A_ROW);
+  return Array.from({ length: rows }, (_, row) => {
+    const from = row * COUNTS_A_ROW;
+    return [row === 0 ? title : '', texts.slice(from, from + COUNTS_A_ROW).join(', ')];
+  });
 }
 
 const speedText = ({ speedUp }: SimResult): string => `${Math.round(speedUp)} times as fast`;

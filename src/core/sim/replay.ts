@@ -1,6 +1,7 @@
 /** The name of a run: its seed and all options that are not drawn from it, in one word. */
 import { AegisError } from '../errors.ts';
 import { SECOND } from '../units.ts';
+import { BEHAVIOURS } from './byzantine/catalogue.ts';
 import type { RunOptions } from './consensus-run.ts';
 import { CONSENSUS_FAULTS, type FaultKind } from './faults.ts';
 import { LATENCIES, type LatencyName } from './latency.ts';
@@ -24,7 +25,7 @@ export function replayText(run: Replay): string {
 }
 
 const bad = (what: string): AegisError =>
-  new AegisError('USAGE', `a replay does not have ${JSON.stringify(what)}`);
+  new AegisError('USAGE', `no run is called ${JSON.stringify(what)}`);
 
 /** @throws {AegisError} `USAGE`. */
 export function readReplay(text: string): Replay {
@@ -37,19 +38,19 @@ function readPart(part: string): Partial<Replay> {
   const [name, value = ''] = part.split('=');
   switch (name) {
     case 'nodes':
-      return { custodians: readNumber(value) };
+      return { custodians: readNumber(part, value) };
     case 'agents':
-      return { agents: readNumber(value) };
+      return { agents: readNumber(part, value) };
     case 'latency':
       return { latency: oneOf<LatencyName>(LATENCIES, value) };
     case 'duration':
-      return { durationMs: readNumber(value) * SECOND };
+      return { durationMs: readNumber(part, value) * SECOND };
     case 'faults':
       return { faults: readFaults(value) };
     case 'fanout':
       return { fanout: oneOf(['all', 'leader'] as const, value) };
     case 'byzantine':
-      return { byzantine: value };
+      return { byzantine: readBehaviour(value) };
     case 'real':
       return { isReal: true };
     default:
@@ -64,14 +65,18 @@ export function readFaults(text: string): readonly FaultKind[] {
   return text.split(/[+,]/).map((name) => oneOf<FaultKind>(CONSENSUS_FAULTS, name));
 }
 
+/** The name of a way not to follow the rules, or `all`. */
+export const readBehaviour = (text: string): string =>
+  oneOf(['all', ...BEHAVIOURS.map(({ name }) => name)], text);
+
 function oneOf<T extends string>(words: readonly T[], text: string): T {
   const word = words.find((known) => known === text);
-  if (word === undefined) throw bad(text);
-  return word;
+  if (word !== undefined) return word;
+  throw new AegisError('USAGE', `expected one of ${words.join(', ')}, found ${text}`);
 }
 
-function readNumber(text: string): number {
+function readNumber(part: string, text: string): number {
   const number = Number(text);
-  if (!Number.isFinite(number) || number < 0) throw bad(text);
+  if (text === '' || !Number.isFinite(number) || number < 0) throw bad(part);
   return number;
 }
