@@ -272,7 +272,7 @@ _aegis() {
       'node info') words='--help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
       'node logs') words='--follow --help --home --json --level --lines --no-color --no-input --quiet --since --timeout --verbose' ;;
       'node restart') words='--help --home --json --no-color --no-input --passphrase-fd --passphrase-file --quiet --timeout --verbose' ;;
-      'node start') words='--detach --dry-run --help --home --json --listen --no-color --no-input --passphrase-fd --passphrase-file --quiet --timeout --verbose' ;;
+      'node start') words='--detach --dry-run --help --home --json --listen --no-color --no-input --passphrase-fd --passphrase-file --quiet --timeout --verbose --vouch --yes' ;;
       'node status') words='--help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
       'node stop') words='--help --home --json --no-color --no-input --quiet --timeout --verbose --wait' ;;
       'node wait') words='--for --help --home --json --no-color --no-input --quiet --timeout --verbose' ;;

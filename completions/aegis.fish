@@ -644,6 +644,8 @@ complete -c aegis -n '__aegis_at node start' -l passphrase-file -r -F -d 'Read t
 complete -c aegis -n '__aegis_at node start' -l quiet -s q -d 'Print the result and errors only'
 complete -c aegis -n '__aegis_at node start' -l timeout -x -d 'Give up after this time: 500ms, 30s, 2m or a number of seconds'
 complete -c aegis -n '__aegis_at node start' -l verbose -s v -d 'Tell more on standard error'
+complete -c aegis -n '__aegis_at node start' -l vouch -d 'Say that this home has not voted what it does not remember, and vote again'
+complete -c aegis -n '__aegis_at node start' -l yes -s y -d 'Do it without asking'
 complete -c aegis -n '__aegis_at node status' -l help -s h -d 'Show help'
 complete -c aegis -n '__aegis_at node status' -l home -s H -r -F -d 'Directory with this node\'s configuration, keys and data'
 complete -c aegis -n '__aegis_at node status' -l json -d 'Print the result as JSON on standard output'

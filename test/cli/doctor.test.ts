@@ -159,7 +159,7 @@ test('a clock before the birth of the node, or of this program, is wrong', () =>
   expect(checkOpenFiles().message).toMatch(/open files/);
 });
 
-test('what keeps the custodians from agreeing is a warning, a key in two places is wrong', async () => {
+test('what keeps custodians from agreeing is a warning, a key in two places wrong', async () => {
   await using h = await harness({ home: true });
   const paths = resolveHome({ home: h.directory, env: {} });
   const patient = { paths, env: {}, version: VERSION, fix: false, timeoutMs: 5000 };

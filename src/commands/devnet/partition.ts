@@ -24,7 +24,10 @@ export default class DevnetPartition extends BaseCommand<
   static override readonly examples = [
     { description: 'Two and two', command: '<%= config.bin %> devnet partition 1,2/3,4' },
     { description: 'The fourth node alone', command: '<%= config.bin %> devnet partition 4' },
-    { description: 'Join them again', command: '<%= config.bin %> devnet heal' },
+    {
+      description: 'For a minute',
+      command: '<%= config.bin %> devnet partition 4; sleep 60; <%= config.bin %> devnet heal',
+    },
   ];
   static override readonly args = {
     groups: Args.string({
