@@ -18,7 +18,7 @@ import { isAlive } from './support/processes.ts';
 
 let cluster: Cluster;
 beforeAll(async () => {
-  cluster = await Cluster.start({ size: 3 });
+  cluster = await Cluster.start({ size: 4, storageWeights: [100, 100, 100, 0] });
 });
 afterAll(() => cluster.stop());
 
