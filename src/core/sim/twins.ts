@@ -7,7 +7,8 @@
  * first views of height 1) who leads and how the instances are parted into at most two groups:
  * 4 * 16 a round, few enough to run them all. Between the groups nothing passes but timeouts. Then
  * the network heals; the correct custodians must finalise one block, and the same one. Scenarios
- * that are drawn part the instances anew for the commit votes of a round: so locks come about.
+ * that are drawn part the instances anew for the commit votes of a round, and let some hear none:
+ * so locks come about, and blocks that are final for one alone.
  */
 import { type ConsensusMessage, decodeMessage } from '../consensus/messages.ts';
 import { Replica, type ReplicaInput, type ReplicaOutcome } from '../consensus/replica.ts';
@@ -33,6 +34,7 @@ const NODE_IDS: readonly string[] = ['custodian 0', 'custodian 1', 'custodian 2'
 const LATENCY_MS = 1;
 /** How long a timeout takes to the other side: longer than all that a side can do by itself. */
 const ACROSS_MS = 50;
+const DEAF_RATE = 0.4;
 const SETTLE_MS = 10 * MINUTE;
 
 export interface TwinsRound {
@@ -41,6 +43,8 @@ export interface TwinsRound {
   readonly sides: readonly number[];
   /** For commit votes. */
   readonly commitSides: readonly number[];
+  /** By instance: whether it hears no commit votes, and nothing of what is final. */
+  readonly deaf: readonly boolean[];
 }
 
 export interface TwinsReport {
@@ -64,7 +68,7 @@ export function twinsScenario(number: number, rounds: number): TwinsRound[] {
   return Array.from({ length: rounds }, (_, round) => {
     const choice = Math.floor(number / CHOICES ** round) % CHOICES;
     const sides = sidesOf(Math.floor(choice / CUSTODIANS));
-    return { leader: choice % CUSTODIANS, sides, commitSides: sides };
+    return { leader: choice % CUSTODIANS, sides, commitSides: sides, deaf: [] };
   });
 }
 
@@ -74,6 +78,7 @@ export function drawTwins(rounds: number, random: SimRandom): TwinsRound[] {
     leader: random.between(0, CUSTODIANS - 1),
     sides: sidesOf(random.between(0, PARTITIONS - 1)),
     commitSides: sidesOf(random.between(0, PARTITIONS - 1)),
+    deaf: INSTANCES.map(() => random.chance(DEAF_RATE)),
   }));
 }
 
@@ -298,8 +303,10 @@ class Twins {
   /** Undefined: the message is lost. */
   #delayMs(from: Instance, to: Instance, message: ConsensusMessage): number | undefined {
     if (this.#isHealed) return LATENCY_MS;
-    const view = Math.min(viewOf(message), this.#rounds.length - 1);
-    const round = this.#rounds[view]!;
+    const last = this.#rounds.length - 1;
+    const { deaf } = this.#rounds[Math.min(to.view, last)]!;
+    if (deaf[to.place] === true && tellsFinality(message)) return undefined;
+    const round = this.#rounds[Math.min(viewOf(message), last)]!;
     const sides = isOfCommit(message) ? round.commitSides : round.sides;
     if (sides[from.place] === sides[to.place]) return LATENCY_MS;
     return isOfTimeout(message) ? ACROSS_MS : undefined;
@@ -331,6 +338,11 @@ const isOfTimeout = ({ type }: ConsensusMessage): boolean =>
 
 const isOfCommit = (message: ConsensusMessage): boolean =>
   isOfTimeout(message) || (message.type === 'vote' && message.phase === 'commit');
+
+const tellsFinality = (message: ConsensusMessage): boolean =>
+  message.type === 'status' ||
+  message.type === 'certificate' ||
+  (message.type === 'vote' && message.phase === 'commit');
 
 function viewOf(message: ConsensusMessage): number {
   if ('view' in message) return message.view;

@@ -11,14 +11,20 @@ const badBlock = (
   name: string,
   make: (proposal: ProposalMessage, attacker: Attacker) => Block | undefined,
 ): Behaviour =>
-  behaviour(name, perhaps('proposal'), (attacker) => ({
-    say(message) {
-      const block = message.type === 'proposal' ? make(message, attacker) : undefined;
-      if (message.type !== 'proposal' || block === undefined) return [message];
-      attacker.strike();
-      return [attacker.propose(message, attacker.poison(block))];
-    },
-  }));
+  behaviour(name, perhaps('proposal'), (attacker) => {
+    /** By digest of the block that the machine has made: all get the same one instead. */
+    const made = new Map<string, Block | undefined>();
+    return {
+      say(message) {
+        if (message.type !== 'proposal') return [message];
+        if (!made.has(message.digest)) made.set(message.digest, make(message, attacker));
+        const block = made.get(message.digest);
+        if (block === undefined) return [message];
+        attacker.strike();
+        return [attacker.propose(message, attacker.poison(block))];
+      },
+    };
+  });
 
 /** Execution is not what it says. */
 const wrongStateRoot = badBlock('wrong-state-root', (proposal) =>
