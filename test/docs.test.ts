@@ -3,6 +3,7 @@ import { existsSync, globSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { SERVER_LIMITS } from '../src/core/api/server/limits.ts';
+import { LIMITS as CHAIN_LIMITS } from '../src/core/chain/limits.ts';
 import { SETTING_KEYS } from '../src/core/config/settings.ts';
 import { ERRORS } from '../src/core/errors.ts';
 import { LIMITS } from '../src/core/kb/limits.ts';
@@ -176,7 +177,7 @@ test('docs/formats.md names every setting', () => {
 test('docs/formats.md has every limit of the tables in the sources', () => {
   const [, section] = read('docs/formats.md').split('## Every limit');
   const shown = section!.split('\n').filter((line) => line.startsWith('| `'));
-  const tables = [LIMITS, limitsOf('network'), SERVER_LIMITS];
+  const tables = [LIMITS, CHAIN_LIMITS, limitsOf('network'), SERVER_LIMITS];
   const wanted = tables.flatMap((table) =>
     Object.entries(table).map(
       ([name, value]) => `| \`${name}\` | ${Number(value).toLocaleString('en-GB')} |`,

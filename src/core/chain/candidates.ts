@@ -1,20 +1,13 @@
 /**
- * Blocks of the first height that is not final: those that were proposed, checked or voted for, each
- * with the state after it as long as it is small (execute before vote). Bytes of what was voted for
- * are durable, and stay until the height is decided.
+ * Blocks of the first height that is not final: those that were proposed, checked or voted for. The
+ * latest have the state after them at hand (execute before vote). What was voted for is durable,
+ * and stays until the height is decided.
  */
 import { assert } from '../assert.ts';
 import { BLOCK_BYTES_MAX, type Block, createBlock } from '../model/block.ts';
 import { readIntent, type SignedIntent } from '../model/intent.ts';
 import type { Instant } from '../units.ts';
-import {
-  type ExecutedBlock,
-  endsEpoch,
-  type Judgement,
-  judge,
-  type RuleContext,
-  seedOf,
-} from './block-rules.ts';
+import { endsEpoch, type Judgement, judge, type RuleContext, seedOf } from './block-rules.ts';
 import { executeIntents } from './execution.ts';
 import { LIMITS } from './limits.ts';
 import type { Mempool } from './mempool.ts';
@@ -22,8 +15,6 @@ import { type OpenedBlock, openBlockBytes } from './opened-block.ts';
 import { blockKey, TABLES } from './rows.ts';
 import { seedAlpha } from './seeds.ts';
 import type { Turn } from './turn.ts';
-
-export type { ExecutedBlock } from './block-rules.ts';
 
 interface Candidate {
   readonly bytes: Uint8Array;

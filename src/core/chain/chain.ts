@@ -180,7 +180,12 @@ export class Chain implements Machine<ChainInput> {
 
   /** Whether the signature of the intent with this digest has been verified before. */
   isKnown(digest: string): boolean {
-    return this.#mempool.get(digest) !== undefined || this.#verified.has(digest);
+    return this.isWaiting(digest) || this.#verified.has(digest);
+  }
+
+  /** Whether the intent with this digest waits for a block here. */
+  isWaiting(digest: string): boolean {
+    return this.#mempool.get(digest) !== undefined;
   }
 
   status(): ChainStatus {
@@ -344,23 +349,26 @@ export class Chain implements Machine<ChainInput> {
   }
 
   #submit(intents: readonly SignedIntent[]): void {
+    const fresh: SignedIntent[] = [];
     for (const signed of intents) {
       assert(signed.intent.author === this.#options.self, 'a node submits its own intents');
       const isNew = this.#own.submit(this.#turn, signed);
-      if (isNew !== undefined) this.#spread.add(this.#turn, isNew, this.#peers);
+      if (isNew !== undefined) fresh.push(isNew);
     }
+    this.#spread.add(this.#turn, fresh, this.#peers);
     this.#spread.watch(this.#turn, this.#own.pending);
   }
 
   /** Those of others. An agent passes on what is new to it: its peer may know no custodian. */
   #takeIntents(intents: readonly SignedIntent[]): void {
     const isAgent = !this.#custodians.has(this.#options.self);
+    const fresh: SignedIntent[] = [];
     for (const signed of intents) {
       if (!this.#members.has(signed.intent.author)) continue;
       this.#verified.add(signed.digest);
-      const isNew = this.#mempool.add(signed, this.#turn.now) === 'added';
-      if (isNew && isAgent) this.#spread.add(this.#turn, signed, this.#peers);
+      if (this.#mempool.add(signed, this.#turn.now) === 'added') fresh.push(signed);
     }
+    if (isAgent) this.#spread.add(this.#turn, fresh, this.#peers);
   }
 
   #serve(from: string, want: Extract<ChainMessage, { type: 'want' }>): void {

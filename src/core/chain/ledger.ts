@@ -7,7 +7,7 @@ import type { Certificate } from '../consensus/types.ts';
 import { sha256Hex } from '../crypto/hash.ts';
 import { AegisError } from '../errors.ts';
 import { readHeader } from '../model/block.ts';
-import type { ExecutedBlock } from './candidates.ts';
+import type { ExecutedBlock } from './block-rules.ts';
 import { type Receipt, readRef, readSequence } from './execution.ts';
 import { LIMITS } from './limits.ts';
 import { type RefState, refKey } from './ref.ts';

@@ -1,6 +1,6 @@
 /**
- * Intents that wait for a block. Each author has a queue of its own, by sequence, and a share of the
- * room that no other author can take away. It executes nothing and knows nobody's key.
+ * Intents that wait for a block. Each author has a queue of its own, by sequence, and a share
+ * of the room that no other author can take away. It executes nothing and knows nobody's key.
  */
 import type { SignedIntent } from '../model/intent.ts';
 import { LIMITS } from './limits.ts';
@@ -178,14 +178,12 @@ export class Mempool {
 
   /** Puts out later intents of the author, or of those who have more than their share. */
   #makeRoom(author: string, sequence: number, sizeBytes: number): boolean {
-    const queue = this.#queues.get(author);
-    while (queue !== undefined && queue.entries.size > 0) {
-      const isFull =
-        queue.entries.size >= this.#authorIntents || queue.bytes + sizeBytes > this.#authorBytes;
-      if (!isFull) break;
+    if (sizeBytes > this.#authorBytes) return false;
+    for (;;) {
+      const queue = this.#queues.get(author);
+      if (queue === undefined || this.#hasRoom(queue, sizeBytes)) break;
       if (!this.#putOutLast(queue, sequence)) return false;
     }
-    if (sizeBytes > this.#authorBytes) return false;
     while (this.#bytes + sizeBytes > this.#totalBytes) {
       const own = this.#queues.get(author)?.bytes ?? 0;
       if (author !== this.#self && own + sizeBytes > this.#share) return false;
@@ -193,6 +191,10 @@ export class Mempool {
       if (largest === undefined || !this.#putOutLast(largest, 0)) return false;
     }
     return true;
+  }
+
+  #hasRoom({ entries, bytes }: Queue, sizeBytes: number): boolean {
+    return entries.size < this.#authorIntents && bytes + sizeBytes <= this.#authorBytes;
   }
 
   /** Who has most of those who have more than their share. */

@@ -1,7 +1,7 @@
 /**
- * The messages of the chain, in dag-cbor: a list that begins with the version and the type. Decoding
- * checks shapes and limits, and gathers the signatures of intents, which the caller verifies off
- * the loop before the machine sees the message.
+ * The messages of the chain, in dag-cbor: a list that begins with the version and the type.
+ * Decoding checks shapes and limits, and gathers the signatures of intents, which the caller
+ * verifies off the loop before the machine sees the message.
  */
 import { unreachable } from '../assert.ts';
 import { Fields, fromHex } from '../consensus/fields.ts';
@@ -10,6 +10,7 @@ import {
   type ConsensusMessage,
   decodeMessage as decodeConsensus,
 } from '../consensus/messages.ts';
+import { sha256Hex } from '../crypto/hash.ts';
 import { AegisError } from '../errors.ts';
 import { decode, encode } from '../model/cbor.ts';
 import { readIntent, type SignatureCheck, type SignedIntent } from '../model/intent.ts';
@@ -93,6 +94,8 @@ export interface OpenOptions {
   readonly clusterId: string;
   /** Whether the signature of the intent with this digest has been verified before. */
   isKnown(digest: string): boolean;
+  /** Whether it waits here already: sent again, it is not read again. @default nothing waits */
+  isWaiting?(digest: string): boolean;
 }
 
 export interface OpenedMessage {
@@ -174,12 +177,14 @@ const certificateBytes = (value: unknown): Uint8Array =>
   new Fields([value], 1, 'certificate').blob(CERTIFICATE_BYTES_MAX);
 
 function readIntents(fields: Fields, options: OpenOptions, checks: SignatureCheck[]): ChainMessage {
-  const list = fields.list(LIMITS.messageIntents, (item) => {
-    const { signed, check } = readIntent(intentBytes(item), options.clusterId);
+  const list = fields.list(LIMITS.messageIntents, intentBytes);
+  const isNew = (bytes: Uint8Array): boolean => options.isWaiting?.(sha256Hex(bytes)) !== true;
+  const intents = list.filter(isNew).map((bytes) => {
+    const { signed, check } = readIntent(bytes, options.clusterId);
     if (!options.isKnown(signed.digest)) checks.push(check);
     return signed;
   });
-  return { type: 'intents', intents: list };
+  return { type: 'intents', intents };
 }
 
 const intentBytes = (value: unknown): Uint8Array =>

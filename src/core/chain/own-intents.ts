@@ -3,7 +3,7 @@ import { AegisError } from '../errors.ts';
 import { readIntent, type SignedIntent } from '../model/intent.ts';
 import type { Ledger } from './ledger.ts';
 import type { Admission, Mempool } from './mempool.ts';
-import { sequenceKey, TABLES } from './rows.ts';
+import { heightKey, TABLES } from './rows.ts';
 import type { Turn } from './turn.ts';
 import type { PendingIntent, StoredRow } from './types.ts';
 
@@ -65,7 +65,7 @@ export class OwnIntents {
       refuse(turn, signed, refusal(admission));
       return undefined;
     }
-    turn.persist(TABLES.pending, sequenceKey(sequence), signed.bytes);
+    turn.persist(TABLES.pending, heightKey(sequence), signed.bytes);
     this.#pending.set(sequence, { signed, since: turn.now });
     turn.tell({ type: 'accepted', id, digest, sequence });
     return signed;
@@ -73,7 +73,11 @@ export class OwnIntents {
 
   /** The same request, if it waits or has been carried out: repeating a command is harmless. */
   #before({ id, intent }: SignedIntent): { digest: string; sequence: number } | undefined {
-    if (intent.changes.length === 0) return undefined;
+    if (intent.changes.length === 0) {
+      const present = this.#pending.get(intent.sequence)?.signed;
+      const isCancelled = present?.intent.changes.length === 0;
+      return isCancelled ? { digest: present.digest, sequence: intent.sequence } : undefined;
+    }
     for (const { signed } of this.#pending.values()) {
       if (signed.id === id) return { digest: signed.digest, sequence: signed.intent.sequence };
     }
@@ -90,7 +94,7 @@ export class OwnIntents {
     for (const [key, { signed }] of this.#pending) {
       if (key > sequence) continue;
       this.#pending.delete(key);
-      turn.persist(TABLES.pending, sequenceKey(key), undefined);
+      turn.persist(TABLES.pending, heightKey(key), undefined);
       if (decided.has(signed.digest)) continue;
       const what = 'another intent with the same sequence has become final';
       refuse(turn, signed, new AegisError('EXISTS', what));

@@ -1,8 +1,8 @@
 /**
  * Linearizable reads: which height must be final here before a read may answer. A write that was
- * acknowledged is final, so a quorum voted `commit` for its height; of any n - f custodians one that
- * follows the rules is among those, and names that height or a greater one. Who names a height that
- * is not final here has to prove it by a certificate, or anybody could make a read wait for ever.
+ * acknowledged is final, so a quorum voted `commit` for its height; of any n - f custodians one
+ * that follows the rules is among those, and names that height or a greater one. Who names a height
+ * that is not final here must prove it by a certificate, or it could make a read wait for ever.
  */
 import { decodeCertificate, verifyCertificate } from '../consensus/certificate.ts';
 import { faultyMax } from '../consensus/quorum.ts';

@@ -15,7 +15,7 @@ export interface RefHead {
 
 /** Where a path points. */
 export interface RefState {
-  /** At most 32, in the order of their bytes; more than one is a conflict that nobody has merged. */
+  /** At most 32, in the order of their bytes; more than one is a conflict not merged yet. */
   readonly heads: readonly RefHead[];
   /** The greatest that the ref has ever had. */
   readonly generation: number;

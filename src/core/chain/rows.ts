@@ -28,10 +28,8 @@ export const RECOVERY_TABLES: readonly string[] = [TABLES.meta, TABLES.state, TA
 const HEIGHT_DIGITS = 12;
 const ROW_BYTES_MAX = 8192;
 
-/** Sorts as the heights (or sequences) do. */
+/** Sorts as the heights, or the sequences of intents, do. */
 export const heightKey = (height: number): string => String(height).padStart(HEIGHT_DIGITS, '0');
-
-export const sequenceKey = heightKey;
 
 export const blockKey = (height: number, digest: string): string =>
   `${heightKey(height)}/${digest}`;

@@ -42,12 +42,15 @@ export class Spread {
     return connected.length > faultyMax ? connected : [...peers];
   }
 
-  add(turn: Turn, signed: SignedIntent, peers: ReadonlySet<string>): void {
-    this.#waiting.push(signed);
-    this.#waitingBytes += signed.bytes.length;
+  /** What came together leaves together. */
+  add(turn: Turn, intents: readonly SignedIntent[], peers: ReadonlySet<string>): void {
+    if (intents.length === 0) return;
+    const isFirst = this.#waiting.length === 0;
+    this.#waiting.push(...intents);
+    for (const { bytes } of intents) this.#waitingBytes += bytes.length;
     const isLate = this.#flushedAt + FLUSH_MS <= turn.now;
     if (isLate || this.#waitingBytes >= FLUSH_BYTES) this.flush(turn, peers);
-    else if (this.#waiting.length === 1) turn.alarmIn(FLUSH_ALARM, FLUSH_MS);
+    else if (isFirst) turn.alarmIn(FLUSH_ALARM, FLUSH_MS);
   }
 
   flush(turn: Turn, peers: ReadonlySet<string>): void {

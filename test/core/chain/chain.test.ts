@@ -148,7 +148,16 @@ describe('what this node asked for', () => {
     const [first, ...others] = cluster.nodes as [TestNode, ...TestNode[]];
     for (const other of others) cluster.stop(other);
     cluster.submit(first, intentOf(first.member, 1, { version: 'a' }));
+    const cancel = intentOf(first.member, 1);
+    cluster.submit(first, cancel);
     cluster.submit(first, intentOf(first.member, 1));
+    expect(first.told('refused')).toEqual([]);
+    expect(
+      first
+        .told('accepted')
+        .map(({ digest }) => digest)
+        .slice(1),
+    ).toEqual([cancel.digest, cancel.digest]);
     expect(first.chain.pending().map(({ signed }) => signed.intent.changes)).toEqual([[]]);
     for (const other of others) cluster.restart(other);
     cluster.runUntil(() => first.chain.height === 1);

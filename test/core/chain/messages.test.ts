@@ -65,6 +65,17 @@ describe('messages', () => {
     for (const message of plain) expect(open(message)).toEqual({ message, checks: [] });
   });
 
+  it('with intents leave out what waits here already', () => {
+    const body = encodeMessage({ type: 'intents', intents: bytesOf(intents) });
+    const { message, checks } = openMessage(CHAIN_PROTOCOL, body, {
+      clusterId: CLUSTER_ID,
+      isKnown: () => false,
+      isWaiting: (digest) => digest === intents[0]!.digest,
+    });
+    expect(message).toEqual({ type: 'intents', intents: intents.slice(1) });
+    expect(checks).toHaveLength(intents.length - 1);
+  });
+
   it('with intents name the signatures that nobody has checked', () => {
     const known = [intents[1]!.digest];
     const { message, checks } = open({ type: 'intents', intents: bytesOf(intents) }, known);

@@ -150,13 +150,16 @@ describe('proofs', () => {
           const fits = verifyStateProof(tree.root, other, undefined, proof);
           expect(fits && theirs !== undefined).toBe(false);
         }
-        for (const at of proof.siblings.keys()) {
+        const { length } = proof.siblings;
+        for (const at of new Set([0, length >> 1, length - 1])) {
+          if (length === 0) break;
           const siblings = proof.siblings.toSpliced(at, 1);
           expect(verifyStateProof(tree.root, key, mine, { siblings })).toBe(false);
         }
         const long = [...proof.siblings, new Uint8Array(32)];
         expect(verifyStateProof(tree.root, key, mine, { siblings: long })).toBe(false);
       }),
+      { numRuns: 40 },
     );
   });
 

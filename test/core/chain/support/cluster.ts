@@ -187,6 +187,7 @@ export class TestCluster {
     const { message, checks } = openMessage(envelope.protocol, envelope.body, {
       clusterId: CLUSTER_ID,
       isKnown: (digest) => node.chain.isKnown(digest),
+      isWaiting: (digest) => node.chain.isWaiting(digest),
     });
     void checks;
     return verified(message);

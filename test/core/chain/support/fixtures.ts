@@ -33,7 +33,7 @@ export interface Move extends Partial<Omit<Change, 'version' | 'parents' | 'expe
   readonly expected?: string | null;
 }
 
-export function changeOf({ path = 'notes', version, parents, expected, ...rest }: Move): Change {
+function changeOf({ path = 'notes', version, parents, expected, ...rest }: Move): Change {
   return {
     path,
     version: versionOf(version),
