@@ -63,6 +63,11 @@ export class Doubt {
     this.#floor = Math.max(this.#floor, height);
   }
 
+  /** Whether it is known that something was signed at `height` or above. */
+  covers(height: number): boolean {
+    return height <= this.#floor;
+  }
+
   /** Whether it ends with `finalised`: all that may have been signed lies below. */
   isOver(finalised: number): boolean {
     return this.#until !== undefined && finalised >= Math.max(this.#until, this.#floor);

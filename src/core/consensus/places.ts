@@ -79,13 +79,20 @@ export class Places {
     const { self, scheme, clusterId } = state.setting;
     const verdict = state.pen.recognise(seen);
     if (self === undefined || verdict === 'own' || verdict === 'past') return;
-    if (state.trust.isMuted(from)) return;
+    if (state.trust.isMuted(from) || isKnownLoss(state, verdict, seen)) return;
     // It bears the own signature, so nobody can be put in doubt by a lie.
     const isOwn = scheme.verify(self, shareMessage(clusterId, seen), seen.signature);
     if (isOwn) state.recogniseOwn(seen, seen.signature);
     else state.lied(from, 'share of the receiver in a status');
   }
 }
+
+/** What has been verified and told already is not verified again. */
+const isKnownLoss = (
+  { doubt, keyElsewhere }: State,
+  verdict: string,
+  { height }: Share,
+): boolean => (verdict === 'forged' ? keyElsewhere !== undefined : doubt?.covers(height) === true);
 
 function isDue(times: Map<number, number>, to: number, now: number): boolean {
   const last = times.get(to);

@@ -116,6 +116,17 @@ describe('D5: a vote of its own that it does not remember', () => {
     expect(bench.told('doubt')).toEqual([]);
   });
 
+  it('is verified once, however often it is shown', () => {
+    const bench = new Bench();
+    const loss = bench.share(3, { kind: 'commit', digest: A, height: 4 });
+    for (let i = 0; i < 10; i += 1) seen(bench, { seen: loss });
+    const forged = bench.share(3, { kind: 'prepare', digest: B });
+    expect(bench.verified.single).toBe(1);
+    const other = new Bench().accept(A);
+    for (let i = 0; i < 10; i += 1) seen(other, { seen: forged });
+    expect(other.verified.single).toBe(1);
+  });
+
   it('does not, when somebody else made it up', () => {
     const bench = new Bench();
     seen(bench, { seen: bench.share(2, { kind: 'commit', digest: A, height: 4 }) });
