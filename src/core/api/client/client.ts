@@ -53,7 +53,7 @@ export class Client {
   async call<N extends RouteName>(name: N, options: CallOptions<N> = {}): Promise<Reply<N>> {
     const { method, path } = ROUTES[name];
     const query = options.query as QueryValues | undefined;
-    const body = options.body as object | undefined;
+    const { body } = options;
     const reply = await this.raw({
       method,
       target: requestTarget(path, options.params, query),
