@@ -30,6 +30,14 @@ export function readCanonical(bytes: Uint8Array): unknown {
   return value;
 }
 
+/**
+ * The bytes of the field `name` of a map that has been read: its one encoding, as `encode` would
+ * make it of the value.
+ */
+export function fieldBytes(map: Uint8Array, name: string): Uint8Array | undefined {
+  return new Reader(map).field(name);
+}
+
 class Reader {
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
@@ -62,6 +70,34 @@ class Reader {
         return this.#map(argument, depth + 1);
       default:
         return this.#cid(argument, depth + 1);
+    }
+  }
+
+  field(name: string): Uint8Array | undefined {
+    const count = this.#argument(this.#byte() & 31);
+    for (let n = 0; n < count; n += 1) {
+      const key = this.value(1);
+      const from = this.at;
+      this.#pass();
+      if (key === name) return this.#bytes.subarray(from, this.at);
+    }
+    return undefined;
+  }
+
+  /** Goes over one item, whatever is in it. */
+  #pass(): void {
+    for (let left = 1; left > 0; left -= 1) {
+      const first = this.#byte();
+      const major = first >> 5;
+      if (major > TAG) {
+        if (first === 0xfb) this.#skip(8);
+        continue;
+      }
+      const argument = this.#argument(first & 31);
+      if (major === BYTES || major === TEXT) this.#skip(argument);
+      else if (major === LIST) left += argument;
+      else if (major === MAP) left += 2 * argument;
+      else if (major === TAG) left += 1;
     }
   }
 

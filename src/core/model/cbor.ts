@@ -8,7 +8,7 @@ import * as dagCbor from '@ipld/dag-cbor';
 import { AegisError } from '../errors.ts';
 import { readCanonical } from './cbor-reader.ts';
 
-export { CBOR_DEPTH_MAX } from './cbor-reader.ts';
+export { CBOR_DEPTH_MAX, fieldBytes } from './cbor-reader.ts';
 
 const bad = (why: string, cause?: unknown): AegisError =>
   new AegisError('BAD_ENCODING', `not canonical dag-cbor: ${why}`, { cause });

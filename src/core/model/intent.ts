@@ -8,7 +8,7 @@ import { sha256Hex } from '../crypto/hash.ts';
 import { AegisError } from '../errors.ts';
 import type { Signer } from '../ports.ts';
 import { type Verified, verified } from '../units.ts';
-import { decode, encode } from './cbor.ts';
+import { decode, encode, fieldBytes } from './cbor.ts';
 import { isNodeId } from './identity.ts';
 import { PATH_BYTES_MAX, parsePath } from './path.ts';
 import { RecordReader } from './record.ts';
@@ -71,7 +71,14 @@ const canonical = (changes: readonly Change[]): Change[] =>
 
 /** The id that the intent of an author with these changes has. */
 export const intentIdOf = (clusterId: string, author: string, changes: readonly Change[]): string =>
-  sha256Hex(encode([clusterId, author, canonical(changes)]));
+  idOf(clusterId, author, encode(canonical(changes)));
+
+/** Of the list of cluster, author and changes; these are encoded already. */
+function idOf(clusterId: string, author: string, changes: Uint8Array): string {
+  // The list stands last, so that its encoding ends that of the three.
+  const head = encode([clusterId, author, 0]).slice(0, -1);
+  return sha256Hex(Buffer.concat([head, changes]));
+}
 
 /** Makes a signed intent. `signer` holds the identity key of `intent.author`. */
 export function createIntent(
@@ -108,7 +115,7 @@ export function readIntent(
     time: record.time('time'),
     changes: changes.map(readChange),
   };
-  const id = sha256Hex(encode([clusterId, author, changes]));
+  const id = idOf(clusterId, author, fieldBytes(payload, 'changes')!);
   return {
     signed: { id, intent, bytes, digest: sha256Hex(bytes) },
     check: { author, message: signedMessage('intent', payload), signature },

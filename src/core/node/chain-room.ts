@@ -100,11 +100,15 @@ export class ChainRoom {
       { ...deps, ...this.#parts(), clusterId, settle },
       parts.isDoubtful,
     );
-    const isKnown = (digest: string) => chain.isKnown(digest);
+    const opening = {
+      clusterId,
+      isKnown: (digest: string) => chain.isKnown(digest),
+      isWaiting: (digest: string) => chain.isWaiting(digest),
+    };
     this.#gate = new MessageGate<ChainMessage>(
       {},
       {
-        open: (protocol, body) => openMessage(protocol, body, { clusterId, isKnown }),
+        open: (protocol, body) => openMessage(protocol, body, opening),
         keyOf: (nodeId) => members.get(nodeId)?.identityKey,
         verify: verifyEd25519InPool,
         offer: (from, message, sizeBytes) => {

@@ -3,7 +3,7 @@ import * as fc from 'fast-check';
 import { CID } from 'multiformats/cid';
 import { expect, test } from 'vitest';
 import { hasCode } from '../../../src/core/errors.ts';
-import { CBOR_DEPTH_MAX, decode, encode } from '../../../src/core/model/cbor.ts';
+import { CBOR_DEPTH_MAX, decode, encode, fieldBytes } from '../../../src/core/model/cbor.ts';
 import { mutated, onlyAegisErrors } from '../../helpers/mutation.ts';
 import { fromHex } from '../../helpers/vectors.ts';
 
@@ -76,6 +76,18 @@ test('reads what the codec of IPLD reads and would write again, as the same valu
   fc.assert(fc.property(anyValue, (value) => same(encode(value).slice(0, limits.maxBytes))));
   // A text may begin with what others take for a mark of the order of bytes, and drop.
   expect(decode(encode('\uFEFFä'), limits)).toBe('\uFEFFä');
+});
+
+test('the bytes of a field are the encoding of its value', () => {
+  fc.assert(
+    fc.property(fc.uniqueArray(fc.string(), { maxLength: 6 }), anyValue, (names, value) => {
+      const map = Object.fromEntries(names.map((name, n) => [`${name}.`, n === 1 ? value : n]));
+      for (const [name, item] of Object.entries(map)) {
+        expect(fieldBytes(encode(map), name)).toEqual(encode(item));
+      }
+      expect(fieldBytes(encode(map), 'another')).toBeUndefined();
+    }),
+  );
 });
 
 test('other encodings of a value are refused', () => {
