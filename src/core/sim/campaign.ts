@@ -29,10 +29,10 @@ export interface CampaignFailure {
 /** The outcome of one seed. */
 export type SeedResult = RunReport | CampaignFailure;
 
-export const isFailure = (result: SeedResult): result is CampaignFailure => 'message' in result;
+const isFailure = (result: SeedResult): result is CampaignFailure => 'message' in result;
 
 /** The runs of a campaign; `step` and `offset` share them among threads. */
-export function* replaysOf(options: CampaignOptions, step = 1, offset = 0): Generator<Replay> {
+function* replaysOf(options: CampaignOptions, step = 1, offset = 0): Generator<Replay> {
   const { first, count, nodes, realEvery = 50 } = options;
   for (let i = offset; i < count; i += step) {
     const custodians = nodes?.[i % nodes.length];
@@ -46,7 +46,7 @@ export function* replaysOf(options: CampaignOptions, step = 1, offset = 0): Gene
 }
 
 /** Runs one seed; never throws for what the machines do. */
-export function runReplay(replay: Replay, isAgain = false): SeedResult {
+function runReplay(replay: Replay, isAgain = false): SeedResult {
   try {
     const report = runConsensus({ ...replay, hashesTrace: isAgain });
     if (isAgain) {
@@ -71,8 +71,7 @@ export function* runShare(
   }
 }
 
-export const replayLine = (replay: Replay): string =>
-  `npx aegis sim --replay ${replayText(replay)}`;
+const replayLine = (replay: Replay): string => `npx aegis sim --replay ${replayText(replay)}`;
 
 /** The run of a replay, as `--replay` gives it. */
 export const runReplayText = (text: string): SeedResult => runReplay(readReplay(text));

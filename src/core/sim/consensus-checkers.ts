@@ -28,6 +28,7 @@ export const CHECKERS = [
   'queues',
   'linearizability',
   'liveness',
+  'determinism',
   'machine',
 ] as const;
 

@@ -50,7 +50,7 @@ class NumberScenario implements Scenario {
     };
     const tie: Tie = {
       name: 'numbers',
-      machine: machine as Machine<unknown>,
+      machine,
       first: [],
       alarmInput: () => undefined,
       envelopeInput: (from, { protocol, body }) =>
