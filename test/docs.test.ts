@@ -5,6 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { SERVER_LIMITS } from '../src/core/api/server/limits.ts';
 import { LIMITS as CHAIN_LIMITS } from '../src/core/chain/limits.ts';
 import { SETTING_KEYS } from '../src/core/config/settings.ts';
+import { LIMITS as CONSENSUS_LIMITS } from '../src/core/consensus/limits.ts';
 import { ERRORS } from '../src/core/errors.ts';
 import { LIMITS } from '../src/core/kb/limits.ts';
 import { limitsOf } from '../src/core/network/limits.ts';
@@ -177,7 +178,7 @@ test('docs/formats.md names every setting', () => {
 test('docs/formats.md has every limit of the tables in the sources', () => {
   const [, section] = read('docs/formats.md').split('## Every limit');
   const shown = section!.split('\n').filter((line) => line.startsWith('| `'));
-  const tables = [LIMITS, CHAIN_LIMITS, limitsOf('network'), SERVER_LIMITS];
+  const tables = [LIMITS, CHAIN_LIMITS, CONSENSUS_LIMITS, limitsOf('network'), SERVER_LIMITS];
   const wanted = tables.flatMap((table) =>
     Object.entries(table).map(
       ([name, value]) => `| \`${name}\` | ${Number(value).toLocaleString('en-GB')} |`,

@@ -1,5 +1,5 @@
 /** Messages for the height after the current one that come early: kept within limits. */
-import { AHEAD_KEPT_MAX } from './limits.ts';
+import { LIMITS } from './limits.ts';
 import type { ConsensusMessage, ProposalMessage } from './messages.ts';
 
 export interface Early {
@@ -18,7 +18,7 @@ export class Ahead {
       return;
     }
     const kept = this.#messages.get(from) ?? [];
-    if (kept.length === AHEAD_KEPT_MAX) kept.shift();
+    if (kept.length === LIMITS.earlyMessages) kept.shift();
     kept.push(message);
     this.#messages.set(from, kept);
   }

@@ -1,6 +1,6 @@
 /** The evidence that is known: each slot once, and of one custodian so much as proves the point. */
 import { evidenceKey } from './evidence.ts';
-import { EVIDENCE_KEPT_MAX } from './limits.ts';
+import { LIMITS } from './limits.ts';
 import type { Evidence } from './types.ts';
 
 export class EvidenceBook {
@@ -14,7 +14,7 @@ export class EvidenceBook {
   /** Whether nothing of this slot is known, and there is room for more against the custodian. */
   isNews(evidence: Omit<Evidence, 'claims'>): boolean {
     const count = this.#counts.get(evidence.custodian) ?? 0;
-    return count < EVIDENCE_KEPT_MAX && !this.#keys.has(evidenceKey(evidence));
+    return count < LIMITS.evidence && !this.#keys.has(evidenceKey(evidence));
   }
 
   add(evidence: Evidence): void {

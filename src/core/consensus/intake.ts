@@ -6,7 +6,7 @@
 import { unreachable } from '../assert.ts';
 import { verifyCertificate, verifyTimeoutCertificate } from './certificate.ts';
 import { createEvidence, verifyEvidence } from './evidence.ts';
-import { VIEWS_AHEAD_MAX, VIEWS_BEHIND_MAX } from './limits.ts';
+import { LIMITS } from './limits.ts';
 import type { ConsensusMessage, ProposalMessage, TimeoutMessage, VoteMessage } from './messages.ts';
 import { comparePlaces } from './pen.ts';
 import { digestMessage } from './signed-bytes.ts';
@@ -152,7 +152,7 @@ function isRepeated(state: State, from: number, share: Share): boolean {
 }
 
 const isNear = (state: State, view: number): boolean =>
-  view <= state.view + VIEWS_AHEAD_MAX && view >= state.view - VIEWS_BEHIND_MAX;
+  view <= state.view + LIMITS.viewsAhead && view >= state.view - LIMITS.viewsBehind;
 
 function takeTimeout(state: State, from: number, message: TimeoutMessage): Need {
   const { height, view, high, signature } = message;

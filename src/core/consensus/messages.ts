@@ -5,7 +5,6 @@
 import { unreachable } from '../assert.ts';
 import { AegisError } from '../errors.ts';
 import { decode, encode } from '../model/cbor.ts';
-import { KIB } from '../units.ts';
 import {
   certificateValue,
   readCertificate,
@@ -14,14 +13,10 @@ import {
 } from './certificate.ts';
 import { evidenceValue, readEvidence } from './evidence.ts';
 import { Fields, fromHex, orNull, SHARE_BYTES, SIGNATURE_BYTES } from './fields.ts';
+import { LIMITS } from './limits.ts';
 import type { Certificate, Evidence, Phase, Share, TimeoutCertificate } from './types.ts';
 
 export const CONSENSUS_PROTOCOL = 'consensus';
-
-/** Longest block that a proposal carries. */
-const PAYLOAD_BYTES_MAX = 512 * KIB;
-/** A block, and a timeout certificate in which every custodian says something else. */
-const MESSAGE_BYTES_MAX = PAYLOAD_BYTES_MAX + 32 * KIB;
 
 export interface ProposalMessage {
   readonly type: 'proposal';
@@ -145,7 +140,7 @@ export function readShare(value: unknown): Share {
 
 /** @throws {AegisError} `BAD_ENCODING`, `TOO_LARGE`. */
 export function decodeMessage(body: Uint8Array): ConsensusMessage {
-  const value = decode(body, { maxBytes: MESSAGE_BYTES_MAX });
+  const value = decode(body, { maxBytes: LIMITS.messageBytes });
   if (!Array.isArray(value) || value[0] !== 1) {
     throw new AegisError('BAD_ENCODING', 'a message of consensus has an unknown version');
   }
@@ -179,7 +174,7 @@ function readProposal(fields: Fields): ProposalMessage {
     height: fields.height(),
     view: fields.view(),
     digest: fields.digest(),
-    payload: fields.blob(PAYLOAD_BYTES_MAX),
+    payload: fields.blob(LIMITS.payloadBytes),
     previous: fields.optional(readCertificate),
     timeout: fields.optional(readTimeoutCertificate),
     signature: fields.bytes(SIGNATURE_BYTES),

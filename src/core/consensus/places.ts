@@ -4,7 +4,7 @@
  * everything in them is proven by certificates or signatures.
  */
 import { takeCertificate, takeTimeouts } from './intake.ts';
-import { ANSWER_INTERVAL_MS } from './limits.ts';
+import { LIMITS } from './limits.ts';
 import type { StatusMessage } from './messages.ts';
 import { comparePlaces } from './pen.ts';
 import { repeatTo } from './rules.ts';
@@ -79,7 +79,8 @@ export class Places {
     const { self, scheme, clusterId } = state.setting;
     const verdict = state.pen.recognise(seen);
     if (self === undefined || verdict === 'own' || verdict === 'past') return;
-    if (state.trust.isMuted(from) || isKnownLoss(state, verdict, seen)) return;
+    if (isKnownLoss(state, verdict, seen)) return;
+    if (state.trust.isMuted(from)) return;
     // It bears the own signature, so nobody can be put in doubt by a lie.
     const isOwn = scheme.verify(self, shareMessage(clusterId, seen), seen.signature);
     if (isOwn) state.recogniseOwn(seen, seen.signature);
@@ -97,7 +98,7 @@ const isKnownLoss = (
 function isDue(times: Map<number, number>, to: number, now: number): boolean {
   const last = times.get(to);
   // A clock that was set back starts anew.
-  if (last !== undefined && now >= last && now - last < ANSWER_INTERVAL_MS) return false;
+  if (last !== undefined && now >= last && now - last < LIMITS.answerIntervalMs) return false;
   times.set(to, now);
   return true;
 }

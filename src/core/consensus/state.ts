@@ -19,7 +19,7 @@ import {
   type KeptDoubt,
   slotRow,
 } from './journal.ts';
-import { APPROVED_MAX, PREPARED_MAX, VIEWS_BEHIND_MAX } from './limits.ts';
+import { LIMITS } from './limits.ts';
 import { Output } from './output.ts';
 import { Pace } from './pace.ts';
 import { comparePlaces, Pen } from './pen.ts';
@@ -145,9 +145,10 @@ export class State implements Findings {
 
   /** P4, T5: a verified prepare certificate of this height. */
   learnPrepared(certificate: Certificate): void {
-    if (this.prepared.has(certificate.view)) return;
-    this.prepared.set(certificate.view, certificate);
-    if (this.prepared.size > PREPARED_MAX) this.prepared.delete(Math.min(...this.prepared.keys()));
+    const { prepared } = this;
+    if (prepared.has(certificate.view)) return;
+    prepared.set(certificate.view, certificate);
+    if (prepared.size > LIMITS.prepared) prepared.delete(Math.min(...prepared.keys()));
     if (this.high === undefined || certificate.view > this.high.view) {
       this.high = certificate;
       this.out.persist(highRow(certificate));
@@ -193,7 +194,7 @@ export class State implements Findings {
 
   approve(digest: string, approval: Approval): void {
     if (this.approved.has(digest)) return;
-    if (this.approved.size >= APPROVED_MAX) {
+    if (this.approved.size >= LIMITS.approved) {
       const other = this.approved.keys().find((known) => known !== this.high?.digest);
       if (other !== undefined) this.approved.delete(other);
     }
@@ -203,7 +204,7 @@ export class State implements Findings {
   enterView(view: number, entry: TimeoutCertificate | undefined): void {
     this.pen.turnTo(this.height, view);
     if (entry !== undefined) this.out.persist(entryRow(entry));
-    this.tally.prune(view - VIEWS_BEHIND_MAX);
+    this.tally.prune(view - LIMITS.viewsBehind);
     this.#begin(view, entry);
   }
 

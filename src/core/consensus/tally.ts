@@ -4,7 +4,7 @@
  * verified at once, and one by one only if that fails.
  */
 import { createEvidence } from './evidence.ts';
-import { SHARES_KEPT_MAX, VALUES_OF_SLOT_MAX } from './limits.ts';
+import { LIMITS } from './limits.ts';
 import type { Setting } from './setting.ts';
 import { shareMessage } from './signed-bytes.ts';
 import type { Trust } from './trust.ts';
@@ -78,7 +78,7 @@ export class Tally {
     const own = slot.values.filter(({ shares }) => shares.has(signer));
     if (own.some((value) => isValueOf(value, share))) return;
     const kept = this.#kept.get(signer) ?? 0;
-    if (own.length >= VALUES_OF_SLOT_MAX || kept >= SHARES_KEPT_MAX) return;
+    if (own.length >= LIMITS.slotValues || kept >= LIMITS.shares) return;
     raise(this.#heard, signer, share.view);
     if (share.kind === 'timeout') raise(this.#givenUp, signer, share.view);
     const value = valueIn(slot, share);

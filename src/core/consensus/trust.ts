@@ -3,7 +3,7 @@
  * spoilt this is verified on its own from then on, and after some lies in one height not at all: a
  * flood of bad shares costs its sender more than us.
  */
-import { LIES_MAX } from './limits.ts';
+import { LIMITS } from './limits.ts';
 
 export class Trust {
   readonly #suspects = new Set<number>();
@@ -21,7 +21,7 @@ export class Trust {
 
   /** Whether nothing of it is worth verifying in this height. */
   isMuted(custodian: number): boolean {
-    return (this.#lies.get(custodian) ?? 0) >= LIES_MAX;
+    return (this.#lies.get(custodian) ?? 0) >= LIMITS.lies;
   }
 
   /** A new height gives everybody a new chance, so that no mistake lasts for ever. */

@@ -7,7 +7,7 @@ import {
   evidenceKey,
   verifyEvidence,
 } from '../../../src/core/consensus/evidence.ts';
-import { EVIDENCE_KEPT_MAX, LIES_MAX } from '../../../src/core/consensus/limits.ts';
+import { LIMITS } from '../../../src/core/consensus/limits.ts';
 import type { SlotKind } from '../../../src/core/consensus/types.ts';
 import { A, B, Bench, digest } from './support/bench.ts';
 import { CLUSTER_ID } from './support/cluster.ts';
@@ -120,11 +120,11 @@ describe('a replica', () => {
 
   it('keeps so much against one custodian and no more', () => {
     const replica = new Bench();
-    for (let height = 1; height <= EVIDENCE_KEPT_MAX + 5; height += 1) {
+    for (let height = 1; height <= LIMITS.evidence + 5; height += 1) {
       replica.hear(0, { type: 'evidence', evidence: crime('commit', 1, height) });
     }
     const kept = [...replica.rows.values()].filter(({ table }) => table === 'consensus/evidence');
-    expect(kept).toHaveLength(EVIDENCE_KEPT_MAX);
+    expect(kept).toHaveLength(LIMITS.evidence);
   });
 
   it('verifies so many lies of one sender in a height and no more', () => {
@@ -133,6 +133,6 @@ describe('a replica', () => {
       const certificate = { ...replica.certificate('prepare', A), view, digest: digest(`${view}`) };
       replica.hear(0, { type: 'certificate', certificate });
     }
-    expect(replica.verified.aggregate).toBe(LIES_MAX);
+    expect(replica.verified.aggregate).toBe(LIMITS.lies);
   });
 });

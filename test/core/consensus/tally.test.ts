@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { Ahead } from '../../../src/core/consensus/ahead.ts';
-import { AHEAD_KEPT_MAX, LIES_MAX, SHARES_KEPT_MAX } from '../../../src/core/consensus/limits.ts';
+import { LIMITS } from '../../../src/core/consensus/limits.ts';
 import type { ConsensusMessage } from '../../../src/core/consensus/messages.ts';
 import { settingOf } from '../../../src/core/consensus/setting.ts';
 import { Tally } from '../../../src/core/consensus/tally.ts';
@@ -65,11 +65,11 @@ describe('the tally', () => {
     tally.add(0, prepare(0));
     expect(bench.verified.single).toBe(1);
     for (let view = 1; view <= 50; view += 1) tally.add(0, forged(0, A, view));
-    expect(bad).toHaveLength(LIES_MAX - 1);
-    expect(bench.verified.single).toBe(LIES_MAX);
+    expect(bad).toHaveLength(LIMITS.lies - 1);
+    expect(bench.verified.single).toBe(LIMITS.lies);
     trust.forgive();
     tally.add(0, prepare(0, A, 51));
-    expect(bench.verified.single).toBe(LIES_MAX + 1);
+    expect(bench.verified.single).toBe(LIMITS.lies + 1);
   });
 
   it('counts an equivocator under each of its values, and once in a certificate', () => {
@@ -116,10 +116,10 @@ describe('the tally', () => {
 
   it('keeps so much of one custodian and no more, and forgets old views', () => {
     const { tally, prepare } = setUp();
-    for (let view = 0; view < SHARES_KEPT_MAX + 50; view += 1) tally.add(0, prepare(0, A, view));
-    expect(tally.keptOf(0)).toBe(SHARES_KEPT_MAX);
+    for (let view = 0; view < LIMITS.shares + 50; view += 1) tally.add(0, prepare(0, A, view));
+    expect(tally.keptOf(0)).toBe(LIMITS.shares);
     tally.prune(100);
-    expect(tally.keptOf(0)).toBe(SHARES_KEPT_MAX - 100);
+    expect(tally.keptOf(0)).toBe(LIMITS.shares - 100);
     expect(tally.signers('prepare', 99)).toEqual([]);
     expect(tally.signers('prepare', 100)).toEqual([0]);
   });
@@ -139,14 +139,14 @@ describe('messages that come early', () => {
   it('are kept within limits, the latest of them, and given once', () => {
     const ahead = new Ahead();
     const vote = (view: number): ConsensusMessage => new Bench().vote(0, 'prepare', A, view, 2);
-    for (let view = 0; view < AHEAD_KEPT_MAX + 3; view += 1) ahead.keep(1, vote(view));
+    for (let view = 0; view < LIMITS.earlyMessages + 3; view += 1) ahead.keep(1, vote(view));
     const proposal = new Bench().proposal(A, { height: 2 });
     ahead.keep(0, new Bench().proposal(B, { height: 2 }));
     ahead.keep(0, proposal);
     ahead.keep(3, vote(0));
     expect(ahead.senders(3)).toBe(2);
     const early = ahead.take();
-    expect(early).toHaveLength(AHEAD_KEPT_MAX + 2);
+    expect(early).toHaveLength(LIMITS.earlyMessages + 2);
     expect(early[0]).toEqual({ from: 0, message: proposal });
     expect(early[1]).toMatchObject({ from: 1, message: { view: 3 } });
     expect(ahead.take()).toEqual([]);
