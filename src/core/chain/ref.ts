@@ -4,7 +4,7 @@
  */
 import type { CID } from 'multiformats/cid';
 import { hmacSha256 } from '../crypto/hash.ts';
-import { decodeOwn, encode } from '../model/cbor.ts';
+import { decode, encode } from '../model/cbor.ts';
 import { bytesOfText } from '../model/record.ts';
 
 export interface RefHead {
@@ -28,6 +28,7 @@ export interface Account {
 }
 
 export const HEADS_MAX = 32;
+const STATE_VALUE_BYTES_MAX = 8192;
 
 /** Keys of the state (hex): HMAC-SHA-256 keyed by the cluster id. */
 export interface StateKeys {
@@ -59,7 +60,7 @@ export function encodeRef({ heads, generation }: RefState): Uint8Array {
 
 /** Of bytes that stand in the state: this node has encoded them, or checked their hash. */
 export function decodeRef(bytes: Uint8Array): RefState {
-  const { heads, generation } = decodeOwn(bytes) as {
+  const { heads, generation } = decode(bytes, { maxBytes: STATE_VALUE_BYTES_MAX }) as {
     heads: readonly (readonly [CID, number, true?])[];
     generation: number;
   };
@@ -76,6 +77,6 @@ export const encodeAccount = ({ sequence }: Account): Uint8Array =>
 
 /** Of bytes that stand in the state. */
 export const decodeAccount = (bytes: Uint8Array): Account => {
-  const { sequence } = decodeOwn(bytes) as Account;
+  const { sequence } = decode(bytes, { maxBytes: STATE_VALUE_BYTES_MAX }) as Account;
   return { sequence };
 };

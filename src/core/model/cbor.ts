@@ -7,13 +7,15 @@
 import * as dagCbor from '@ipld/dag-cbor';
 import { AegisError } from '../errors.ts';
 import { readCanonical } from './cbor-reader.ts';
+import { writeCanonical } from './cbor-writer.ts';
 
 export { CBOR_DEPTH_MAX, fieldBytes } from './cbor-reader.ts';
 
 const bad = (why: string, cause?: unknown): AegisError =>
   new AegisError('BAD_ENCODING', `not canonical dag-cbor: ${why}`, { cause });
 
-export const encode = (value: unknown): Uint8Array => new Uint8Array(dagCbor.encode(value));
+export const encode = (value: unknown): Uint8Array =>
+  writeCanonical(value) ?? new Uint8Array(dagCbor.encode(value));
 
 /**
  * @param options.maxBytes longest input that is looked at.
@@ -32,9 +34,3 @@ export function decode(bytes: Uint8Array, options: { readonly maxBytes: number }
     throw bad(error instanceof Error ? error.message : 'malformed', error);
   }
 }
-
-/**
- * What `encode` has made here before, without looking for another encoding: a quarter of the time.
- * Never for bytes that somebody else could have chosen.
- */
-export const decodeOwn = (bytes: Uint8Array): unknown => dagCbor.decode(bytes);
