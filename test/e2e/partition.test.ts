@@ -78,3 +78,47 @@ test('two halves decide nothing, and both writes become final after the cut', as
   await cluster.devnet.heal();
   await expectOneChain('left', 'right');
 });
+
+test('whoever is cut off may repeat a command; it is done once, when the cut is over', async () => {
+  await cluster.devnet.partition('4');
+  for (let i = 0; i < 2; i += 1) {
+    const run = await put(4, 'repeated', '--timeout', '3s');
+    expect(run.exit, run.stderr).toBe(75);
+  }
+  expect(await cluster.json(4, 'intent', 'list')).toMatchObject({ pending: 1 });
+  await cluster.devnet.heal();
+  await expectOneChain('repeated');
+  const again = await put(4, 'repeated');
+  expect(again.exit, again.stderr).toBe(0);
+  for (const node of NODES) {
+    const log = await cluster.json(node, 'kb', 'log', 'repeated');
+    expect(log, `log of node ${node}`).toMatchObject({ heads: 1, total: 1 });
+  }
+});
+
+test('of two that swap the same version the one that is cut off loses', async () => {
+  expect((await put(1, 'swapped')).exit).toBe(0);
+  await expectOneChain('swapped');
+  const { version } = await cluster.json<{ version: string }>(4, 'kb', 'stat', 'swapped');
+  const swap = (node: number, text: string): Promise<Run> => {
+    const args = ['kb', 'put', '-', '--path', 'swapped', '--if-version', version];
+    return aegis(on(node, ...args, '--timeout', '3s'), { input: Buffer.from(text) });
+  };
+  await cluster.devnet.partition('4');
+  const [alone, together] = [await swap(4, 'alone'), await swap(1, 'together')];
+  expect(alone.exit, alone.stderr).toBe(75);
+  expect(together.exit, together.stderr).toBe(0);
+  await cluster.devnet.heal();
+  await cluster.until(
+    () => cluster.json<{ intents: { result: string | null }[] }>(4, 'intent', 'list'),
+    ({ intents }) => intents[0]?.result === 'refused',
+    'the swap of the node that was cut off is refused',
+  );
+  for (const node of NODES) {
+    await cluster.until(
+      async () => (await cluster.run(node, 'kb', 'get', 'swapped', '-o', '-')).stdout.toString(),
+      (text) => text === 'together',
+      `node ${node} shows what the others agreed on`,
+    );
+  }
+});

@@ -90,6 +90,8 @@ export async function eventually<T>(
 export interface ClusterOptions {
   readonly size: number;
   readonly storageWeights?: readonly number[];
+  /** So many of the nodes, the last ones, are agents. @default 0 */
+  readonly agents?: number;
 }
 
 export class Cluster {
@@ -101,7 +103,7 @@ export class Cluster {
     this.devnet = devnet;
   }
 
-  static async start(options: ClusterOptions): Promise<Cluster> {
+  static async start({ agents = 0, ...options }: ClusterOptions): Promise<Cluster> {
     const dir = mkdtempSync(join(tmpdir(), 'aegis-e2e-'));
     const devnet = await Devnet.create(
       { dir: join(dir, 'devnet'), bin: BIN, version: '0.0.0-test' },
@@ -109,6 +111,7 @@ export class Cluster {
     );
     const cluster = new Cluster(dir, devnet);
     try {
+      if (agents > 0) await cluster.#found(options.size - agents);
       await devnet.up();
       await cluster.connected();
     } catch (error) {
@@ -116,6 +119,26 @@ export class Cluster {
       throw error;
     }
     return cluster;
+  }
+
+  /** Founds the cluster again: as many custodians as told, and the others agents. */
+  async #found(custodians: number): Promise<void> {
+    const numbers = this.devnet.nodes.map((_, n) => n + 1);
+    const passphrase = ['--passphrase-file', this.passphraseFile];
+    const bundle = (number: number) => join(this.dir, `${number}.bundle`);
+    await Promise.all(
+      numbers.map(async (number) => {
+        rmSync(this.home(number).genesis);
+        const role = number <= custodians ? 'custodian' : 'agent';
+        const out = ['--role', role, '--out', bundle(number)];
+        await this.json(number, 'cluster', 'bundle', ...out, ...passphrase);
+      }),
+    );
+    const genesis = join(this.dir, 'genesis');
+    const [first, ...others] = numbers;
+    const name = ['--name', 'with-agents', '--out', genesis];
+    await this.json(first!, 'cluster', 'create', ...numbers.map(bundle), ...name);
+    await Promise.all(others.map((number) => this.json(number, 'cluster', 'join', genesis)));
   }
 
   node(number: number): DevnetNode {

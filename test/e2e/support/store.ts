@@ -1,5 +1,15 @@
 /** A look into the stores of a home from outside, and what a bad disk would do to them. */
-import { closeSync, openSync, readFileSync, writeSync } from 'node:fs';
+import {
+  chmodSync,
+  closeSync,
+  cpSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
+import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { CID } from 'multiformats/cid';
 import { resolveHome } from '../../../src/core/config/home.ts';
@@ -54,8 +64,8 @@ const FRAME_HEADER_BYTES = 24;
  *
  * @returns the number of frames that were damaged; 0 when the log has none.
  */
-export function damageTail(home: string, frames: number): number {
-  const wal = `${resolveHome({ home, env: {} }).chainDb}-wal`;
+export function damageTail(data: string, frames: number): number {
+  const wal = join(data, 'chain.db-wal');
   const bytes = readFileSync(wal);
   if (bytes.length < WAL_HEADER_BYTES) return 0;
   const frameBytes = FRAME_HEADER_BYTES + bytes.readUInt32BE(8);
@@ -72,4 +82,16 @@ export function damageTail(home: string, frames: number): number {
   }
   closeSync(file);
   return damaged.length;
+}
+
+/** Copies the stores of a node that does not run, as a backup does. */
+export function copyData(data: string, copy: string): void {
+  cpSync(data, copy, { recursive: true, preserveTimestamps: true });
+  chmodSync(copy, 0o700);
+}
+
+/** Puts a copy in the place of the stores of a node that does not run. */
+export function takeData(copy: string, data: string): void {
+  rmSync(data, { recursive: true });
+  renameSync(copy, data);
 }

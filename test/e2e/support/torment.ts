@@ -3,12 +3,11 @@
  * again, cut connections, logs that lose their tail, homes that are copies. After each one that
  * leaves a quorum the others must go on; after each one that does not, so must all, once it is over.
  */
-import { chmodSync, cpSync, renameSync, rmSync } from 'node:fs';
 import { isAegisError } from '../../../src/core/errors.ts';
 import { putFinal, type Status, statusOf } from './api.ts';
 import { type Cluster, eventually } from './cluster.ts';
-import type { Prng } from './random.ts';
-import { damageTail } from './store.ts';
+import { Prng } from './random.ts';
+import { copyData, damageTail, takeData } from './store.ts';
 
 const FAULTS = [
   ...(['kill', 'kill the leader', 'freeze', 'freeze the leader', 'cut off'] as const),
@@ -18,10 +17,13 @@ type Fault = (typeof FAULTS)[number];
 
 /** A write that finds a quorum is final after this at the latest, however often views fail. */
 const PROGRESS_MS = 60_000;
+const FRAMES_MAX = 30;
 
 export class Torment {
   readonly #cluster: Cluster;
-  readonly #prng: Prng;
+  readonly #plan: Prng;
+  /** Of the present round: what a round draws does not change the next one. */
+  #prng: Prng;
   readonly #nodes: readonly number[];
   readonly #faultyMax: number;
   /** What has been done, for whoever has to find out what went wrong. */
@@ -31,6 +33,7 @@ export class Torment {
 
   constructor(cluster: Cluster, prng: Prng) {
     this.#cluster = cluster;
+    this.#plan = prng;
     this.#prng = prng;
     this.#nodes = cluster.devnet.nodes.map((_, n) => n + 1);
     this.#faultyMax = Math.floor((this.#nodes.length - 1) / 3);
@@ -39,6 +42,7 @@ export class Torment {
   /** One fault and its end. Each kind comes once before any comes again. */
   async round(): Promise<void> {
     if (this.#left.length === 0) this.#left = [...FAULTS];
+    this.#prng = new Prng(this.#plan.u32());
     const [fault] = this.#left.splice(this.#prng.int(0, this.#left.length - 1), 1);
     await this.#do(fault!);
   }
@@ -83,9 +87,16 @@ export class Torment {
       case 'restart':
         return await this.#restart(victims[0]!);
       case 'damage the log':
-        return await this.#doubt(fault, victims[0]!, (home) => this.#damage(home));
+        return await this.#doubt(fault, victims[0]!, (data) => {
+          const frames = damageTail(data, this.#prng.int(1, FRAMES_MAX));
+          return `${frames} frames`;
+        });
       case 'copy the home':
-        return await this.#doubt(fault, victims[0]!, (home) => this.#copy(home));
+        return await this.#doubt(fault, victims[0]!, (data) => {
+          copyData(data, `${data}.copy`);
+          takeData(`${data}.copy`, data);
+          return 'all of it';
+        });
     }
   }
 
@@ -131,29 +142,14 @@ export class Torment {
   }
 
   /** D3, D4: it comes up in doubt, and votes again when enough has become final. */
-  async #doubt(fault: Fault, node: number, spoil: (home: string) => string): Promise<void> {
+  async #doubt(fault: Fault, node: number, spoil: (data: string) => string): Promise<void> {
     await this.#cluster.devnet.kill(String(node));
-    this.#say(`${fault}, ${spoil(this.#cluster.node(node).home)}`, [node]);
+    this.#say(`${fault}, ${spoil(this.#cluster.home(node).data)}`, [node]);
     await this.#cluster.devnet.resume(String(node));
     for (let isVoting = false; !isVoting; ) {
       await this.progress(this.#pickOther([node]));
       ({ isVoting } = await statusOf(this.#cluster, node));
     }
-  }
-
-  #damage(home: string): string {
-    return `${damageTail(home, this.#prng.int(1, 30))} frames`;
-  }
-
-  #copy(home: string): string {
-    const { data } = this.#cluster.home(
-      this.#nodes.find((n) => this.#cluster.node(n).home === home)!,
-    );
-    cpSync(data, `${data}.copy`, { recursive: true, preserveTimestamps: true });
-    chmodSync(`${data}.copy`, 0o700);
-    rmSync(data, { recursive: true });
-    renameSync(`${data}.copy`, data);
-    return 'all of it';
   }
 
   async #leader(): Promise<number> {

@@ -1,0 +1,156 @@
+/**
+ * Goal: a custodian that may have forgotten what it signed, or cannot keep what it signs, does not
+ * vote; the others go on, and it comes back by itself.
+ * Setup: four daemons. With one of the others down as well, every vote of the rest is needed.
+ * Check: what `consensus status --why` says, that nothing becomes final by a vote that must not be,
+ * and that the node's vote counts again in the end.
+ */
+import { readFileSync } from 'node:fs';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { canMount } from '../core/storage/support/child.ts';
+import { needs } from '../helpers/needs.ts';
+import { expectLiveness, expectOneChain, expectPeace } from './support/agreement.ts';
+import { clientOf, putFinal, readLinearizable, statusOf } from './support/api.ts';
+import { aegis, Cluster, type Run } from './support/cluster.ts';
+import { startOnSmallDisk } from './support/small-disk.ts';
+import { copyData, damageTail, takeData } from './support/store.ts';
+
+let cluster: Cluster;
+beforeEach(async () => {
+  cluster = await Cluster.start({ size: 4 });
+});
+afterEach(() => cluster.stop());
+
+const NODES = [1, 2, 3, 4];
+/** The node that things happen to, and the one whose absence makes its vote count. */
+const [DOUBTFUL, SPARE] = [4, 3];
+
+const home = (node: number): string[] => ['--home', cluster.node(node).home];
+const put = (node: number, path: string, ...args: string[]): Promise<Run> =>
+  aegis([...home(node), 'kb', 'put', '-', '--path', path, ...args], { input: Buffer.from(path) });
+
+/** The put is queued, and the custodians that run cannot decide it. */
+async function expectStandstill(path: string): Promise<void> {
+  const { height } = await statusOf(cluster, 1);
+  const run = await put(1, path, '--timeout', '3s');
+  expect(run.exit, run.stderr).toBe(75);
+  expect((await statusOf(cluster, 1)).height).toBe(height);
+}
+
+const expectFinalEverywhere = async (path: string, nodes = NODES): Promise<void> => {
+  for (const node of nodes) {
+    await cluster.until(
+      () => cluster.run(node, 'kb', 'stat', path, '--json'),
+      ({ stdout }) => stdout.includes('"final":true'),
+      `${path} is final on node ${node}`,
+    );
+  }
+};
+
+/** With the spare one down a write is final only by this node's vote. */
+async function expectVoteCounts(): Promise<void> {
+  await cluster.devnet.kill(String(SPARE));
+  const { height } = await putFinal(cluster, 1, 'by-its-vote', 'it votes', { timeoutMs: 60_000 });
+  const params = { id: String(height) };
+  const block = await clientOf(cluster, 1).call('consensus.block', { params });
+  const signers = block.certificate.signers.map(({ name }) => name);
+  expect(signers).toContain(cluster.node(DOUBTFUL).name);
+  await cluster.devnet.resume(String(SPARE));
+}
+
+async function expectWell(): Promise<void> {
+  await cluster.connected();
+  const height = await expectLiveness(cluster);
+  await expectOneChain(cluster, height);
+  await expectPeace(cluster);
+}
+
+/** Something of every node is in the chain, and a path that two have written. */
+async function history(): Promise<void> {
+  await putFinal(cluster, DOUBTFUL, 'shared', 'first');
+  const { version: ifVersion } = await readLinearizable(cluster, 1, 'shared');
+  await putFinal(cluster, 1, 'shared', 'second', { ifVersion });
+  for (const node of NODES) await putFinal(cluster, node, `of-${node}`, `of ${node}`);
+}
+
+async function expectHistory(): Promise<void> {
+  for (const node of NODES) {
+    expect(await readLinearizable(cluster, node, 'shared')).toMatchObject({ text: 'second' });
+    const log = await cluster.json(node, 'kb', 'log', 'shared');
+    expect(log, `log of node ${node}`).toMatchObject({ heads: 1, total: 2 });
+  }
+}
+
+const data = (): string => cluster.home(DOUBTFUL).data;
+
+async function damage(): Promise<void> {
+  await history();
+  await cluster.devnet.kill(String(DOUBTFUL));
+  expect(damageTail(data(), 40)).toBeGreaterThan(0);
+}
+
+async function restore(): Promise<void> {
+  await putFinal(cluster, DOUBTFUL, 'before', 'before the backup');
+  await cluster.devnet.kill(String(DOUBTFUL));
+  copyData(data(), `${data()}.backup`);
+  await cluster.devnet.resume(String(DOUBTFUL));
+  await history();
+  await cluster.devnet.kill(String(DOUBTFUL));
+  takeData(`${data()}.backup`, data());
+}
+
+describe('a node in doubt does not vote until all it may have voted on is final', () => {
+  test.each([
+    { what: 'the end of its log is damaged', spoil: damage },
+    { what: 'its home is an older copy', spoil: restore },
+  ])('$what', async ({ spoil }) => {
+    await spoil();
+    await cluster.devnet.kill(String(SPARE));
+    await cluster.devnet.resume(String(DOUBTFUL));
+
+    const { nodeId } = cluster.node(DOUBTFUL);
+    const status = await statusOf(cluster, DOUBTFUL);
+    expect(status).toMatchObject({ isVoting: false, doubt: expect.any(String) });
+    const why = await cluster.run(DOUBTFUL, 'consensus', 'status', '--why');
+    expect(why.stdout.toString()).toContain('does not vote, it is in doubt');
+    await expectStandstill('queued');
+    const { votes } = await statusOf(cluster, 1);
+    expect([...votes.prepare, ...votes.commit]).not.toContain(nodeId);
+
+    // The others are a quorum without it: what was queued becomes final by itself.
+    await cluster.devnet.resume(String(SPARE));
+    await expectFinalEverywhere('queued');
+    for (let i = 0; !(await statusOf(cluster, DOUBTFUL)).isVoting; i += 1) {
+      await putFinal(cluster, 1, `more/${i}`, `more ${i}`);
+    }
+    await expectVoteCounts();
+    await expectHistory();
+    await expectWell();
+  });
+});
+
+/** What a daemon logs when a commit fails for want of room. */
+const NO_ROOM = 'the disk takes no more facts';
+
+test.skipIf(!needs('unshare', 'a full disk under a custodian') || !canMount())(
+  'a node whose disk is full does not vote until there is room',
+  async () => {
+    expect((await cluster.run(DOUBTFUL, 'node', 'stop')).exit).toBe(0);
+    const disk = await startOnSmallDisk(cluster, DOUBTFUL, '96m');
+    await cluster.connected();
+    disk.fill();
+    const hasStopped = () => readFileSync(cluster.home(DOUBTFUL).logFile, 'utf8').includes(NO_ROOM);
+    for (let i = 0; !hasStopped(); i += 1) await putFinal(cluster, 1, `full/${i}`, `full ${i}`);
+    const refused = await put(DOUBTFUL, 'nowhere', '--timeout', '3s');
+    expect(refused.exit, refused.stderr).toBe(75);
+    await cluster.devnet.kill(String(SPARE));
+    await expectStandstill('queued');
+
+    // Without the spare one the queue moves by this node's vote alone.
+    disk.free();
+    await expectFinalEverywhere('queued', [1, 2, DOUBTFUL]);
+    await cluster.devnet.resume(String(SPARE));
+    await expectFinalEverywhere('queued');
+    await expectWell();
+  },
+);
