@@ -25,8 +25,8 @@ export interface ReplicaDependencies {
 }
 
 /**
- * Whether the home may have signed what is not in its rows (D3); `vouched`: an operator says that it
- * has not, which ends every doubt (D7).
+ * Whether the home may have signed what is not in its rows (D3); `vouched`: an operator says that
+ * it has not, which ends every doubt (D7).
  */
 export type Standing = 'sound' | 'doubtful' | 'vouched';
 
@@ -102,7 +102,7 @@ export type ReplicaOutcome =
   | {
       readonly type: 'fetch';
       readonly height: number;
-      /** Of the block at that height, where it is known: it may be among the undecided ones here. */
+      /** Of the block at that height, where known: it may be among the undecided ones here. */
       readonly digest: string | undefined;
       /** Node ids of those who should have them. */
       readonly from: readonly string[];

@@ -48,9 +48,9 @@ export class Doubt {
   }
 
   /**
-   * D4: to vote at a height takes the commit certificate of the one before; among the answers is one
-   * of a rule-abiding custodian that made it. So the votes in doubt are at most one height above the
-   * highest working height of the answers.
+   * D4: to vote at a height takes the commit certificate of the one before; among the answers is
+   * one of a rule-abiding custodian that made it. So the votes in doubt are at most one height
+   * above the highest working height of the answers.
    */
   settle(ownHeight: number): boolean {
     if (this.#until !== undefined || this.#heights.size < this.#needed) return false;

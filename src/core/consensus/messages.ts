@@ -1,6 +1,7 @@
 /**
- * The messages of consensus, in dag-cbor: a list that begins with the version and the type. Decoding
- * checks shapes and limits; signatures are checked by the replica, which knows when it must.
+ * The messages of consensus, in dag-cbor: a list that begins with the version and the type.
+ * Decoding checks shapes and limits; signatures are checked by the replica, which knows when it
+ * must.
  */
 import { unreachable } from '../assert.ts';
 import { AegisError } from '../errors.ts';

@@ -1,7 +1,8 @@
 /**
- * One custodian's part in consensus, as a machine: it decides one digest a height, and knows nothing
- * else of a block. Each step takes in what has come, then tries the rules of the specification
- * until none applies, and at last says what must be durable and when it wants to be woken.
+ * One custodian's part in consensus, as a machine: it decides one digest a height, and knows
+ * nothing else of a block. Each step takes in what has come, then tries the rules of the
+ * specification until none applies, and at last says what must be durable and when it wants to be
+ * woken.
  *
  * It does not see intents or state, checks no block and keeps none: that is the chain's part, which
  * acts upon the outcomes at once and answers with inputs.

@@ -1,6 +1,6 @@
 /**
- * What a replica knows, and how it changes. Nothing here decides: the intake writes down what others
- * have proven, the rules act upon it.
+ * What a replica knows, and how it changes. Nothing here decides: the intake writes down what
+ * others have proven, the rules act upon it.
  */
 import type { Instant } from '../units.ts';
 import { Ahead } from './ahead.ts';

@@ -1,7 +1,7 @@
 /**
- * Who has sent signatures that do not hold. Shares are verified together, once; a custodian that has
- * spoilt this is verified on its own from then on, and after some lies in one height not at all: a
- * flood of bad shares costs its sender more than us.
+ * Who has sent signatures that do not hold. Shares are verified together, once; a custodian that
+ * has spoilt this is verified on its own from then on, and after some lies in one height not at
+ * all: a flood of bad shares costs its sender more than us.
  */
 import { LIMITS } from './limits.ts';
 

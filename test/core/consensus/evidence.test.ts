@@ -52,7 +52,7 @@ describe('evidence', () => {
     expect(holds({ ...evidence, claims: [other, one] })).toBe(false);
   });
 
-  it('cannot be made of a timeout that names nothing and one that names view 0 taken for it', () => {
+  it('takes a timeout that names nothing for none that names view 0', () => {
     const shares = [undefined, 0].map((highView) => bench.share(1, { kind: 'timeout', highView }));
     const slot = { kind: 'timeout', custodian: 1, height: 1, view: 0 } as const;
     expect(holds(createEvidence(slot, shares[0]!, shares[1]!))).toBe(true);

@@ -34,7 +34,7 @@ describe('T1: when a view ends', () => {
     expect(bench.alarms.get('view')).toBe(bench.now + 4000);
   });
 
-  it('it is short when the connection to the leader is lost, and long again when it is back', () => {
+  it('it is short when the link to the leader is lost, and long again when it is back', () => {
     const bench = working();
     bench.now += 10;
     bench.step({ type: 'peer-down', nodeId: nodeIdOf(1) });
@@ -97,7 +97,7 @@ describe('T2: timeout', () => {
     expect(bench.ring('repeat').said('timeout')).toEqual([first]);
   });
 
-  it('is repeated after a restart with the certificate that it names, though a higher is known', () => {
+  it('is repeated after a restart with what it names, though a higher one is known', () => {
     const bench = working();
     bench.hear(0, { type: 'certificate', certificate: bench.certificate('prepare', A) });
     bench.hear(0, { type: 'timeout-certificate', certificate: bench.timeouts(0) });

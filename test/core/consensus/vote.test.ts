@@ -212,7 +212,7 @@ describe('P6: once', () => {
 });
 
 describe('P7: unlock', () => {
-  it('a locked replica votes for another digest when a certificate names no prepare certificate', () => {
+  it('a locked replica votes for another digest when a quorum knew of no lock', () => {
     const bench = new Bench().accept(A);
     bench.hear(0, { type: 'certificate', certificate: bench.certificate('prepare', A) });
     const timeout = bench.timeouts(0);

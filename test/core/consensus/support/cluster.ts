@@ -1,6 +1,7 @@
 /**
- * A small deterministic cluster in memory: replicas, a clock, links that may lose, delay and double,
- * and a chain that knows just enough to build, check and hand out blocks. Rows survive a crash.
+ * A small deterministic cluster in memory: replicas, a clock, links that may lose, delay and
+ * double, and a chain that knows just enough to build, check and hand out blocks. Rows survive a
+ * crash.
  */
 
 import type { ConsensusMessage } from '../../../../src/core/consensus/messages.ts';
@@ -43,9 +44,8 @@ export interface Block {
 
 export const nodeIdOf = (index: number): string => `node-${String(index).padStart(3, '0')}`;
 
-export const encodeBlock = (block: Block): Uint8Array => Buffer.from(JSON.stringify(block));
-export const digestOf = (payload: Uint8Array): string =>
-  Buffer.from(sha256(payload)).toString('hex');
+const encodeBlock = (block: Block): Uint8Array => Buffer.from(JSON.stringify(block));
+const digestOf = (payload: Uint8Array): string => Buffer.from(sha256(payload)).toString('hex');
 
 export interface FinalBlock {
   readonly digest: string;
@@ -368,5 +368,5 @@ export class Node {
   }
 }
 
-export const readBlock = (payload: Uint8Array): Block =>
+const readBlock = (payload: Uint8Array): Block =>
   JSON.parse(Buffer.from(payload).toString()) as Block;
