@@ -258,7 +258,7 @@ export class Chain implements Machine<ChainInput> {
       case 'consensus':
         if (message.block !== undefined) {
           this.#trust(message.block);
-          this.#decider.keepOpened(message.block);
+          if (this.#custodians.has(from)) this.#decider.keepOpened(message.block);
         }
         return this.#decider.drive(this.#turn, { type: 'message', from, message: message.message });
       case 'intents':
@@ -377,7 +377,7 @@ export class Chain implements Machine<ChainInput> {
       return;
     }
     const bytes = want.digest === undefined ? undefined : this.#decider.bytes(want.digest);
-    if (bytes !== undefined) this.#turn.send([from], { type: 'candidate', block: bytes });
+    if (bytes !== undefined) this.#serving.candidate(this.#turn, from, bytes);
   }
 
   /** Index requests are answered by custodians that remember all that they have voted. */

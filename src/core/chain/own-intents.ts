@@ -18,6 +18,8 @@ export class OwnIntents {
   readonly #mempool: Mempool;
   /** By sequence, ascending but for what was cancelled. */
   readonly #pending = new Map<number, PendingIntent>();
+  /** Sequences by intent id. */
+  readonly #sequences = new Map<string, number>();
 
   constructor(clusterId: string, { ledger, mempool }: OwnIntentsDeps) {
     this.#clusterId = clusterId;
@@ -34,7 +36,7 @@ export class OwnIntents {
     for (const { key, value } of rows) {
       try {
         const { signed } = readIntent(value, this.#clusterId);
-        this.#pending.set(signed.intent.sequence, { signed, since: signed.intent.time });
+        this.#keep(signed, signed.intent.time);
         this.#mempool.add(signed, signed.intent.time);
       } catch (cause) {
         throw new AegisError('STORE_DAMAGED', `the queued intent ${key} is damaged`, { cause });
@@ -66,7 +68,7 @@ export class OwnIntents {
       return undefined;
     }
     turn.persist(TABLES.pending, heightKey(sequence), signed.bytes);
-    this.#pending.set(sequence, { signed, since: turn.now });
+    this.#keep(signed, turn.now);
     turn.tell({ type: 'accepted', id, digest, sequence });
     return signed;
   }
@@ -78,12 +80,26 @@ export class OwnIntents {
       const isCancelled = present?.intent.changes.length === 0;
       return isCancelled ? { digest: present.digest, sequence: intent.sequence } : undefined;
     }
-    for (const { signed } of this.#pending.values()) {
-      if (signed.id === id) return { digest: signed.digest, sequence: signed.intent.sequence };
-    }
+    const sequence = this.#sequences.get(id);
+    const waiting = sequence === undefined ? undefined : this.#pending.get(sequence)?.signed;
+    if (waiting !== undefined) return { digest: waiting.digest, sequence: sequence! };
     const final = this.#ledger.receipt(id);
     if (final === undefined || final.receipt.result === 'refused') return undefined;
     return { digest: final.digest, sequence: final.receipt.sequence };
+  }
+
+  #keep(signed: SignedIntent, since: number): void {
+    const { sequence } = signed.intent;
+    // What is cancelled waits no more.
+    this.#forget(sequence);
+    this.#pending.set(sequence, { signed, since });
+    this.#sequences.set(signed.id, sequence);
+  }
+
+  #forget(sequence: number): void {
+    const id = this.#pending.get(sequence)?.signed.id;
+    this.#pending.delete(sequence);
+    if (id !== undefined && this.#sequences.get(id) === sequence) this.#sequences.delete(id);
   }
 
   /**
@@ -93,7 +109,7 @@ export class OwnIntents {
   settle(turn: Turn, sequence: number, decided: ReadonlySet<string>): void {
     for (const [key, { signed }] of this.#pending) {
       if (key > sequence) continue;
-      this.#pending.delete(key);
+      this.#forget(key);
       turn.persist(TABLES.pending, heightKey(key), undefined);
       if (decided.has(signed.digest)) continue;
       const what = 'another intent with the same sequence has become final';

@@ -31,6 +31,8 @@ interface Round {
   readonly ids: readonly string[];
   /** By custodian. */
   readonly answers: Map<string, number>;
+  /** Custodians whose proof did not hold: it is looked at once. */
+  readonly liars: Set<string>;
   readonly since: number;
 }
 
@@ -78,8 +80,11 @@ export class Reads {
   ): void {
     const round = this.#rounds.get(reply.nonce);
     if (round === undefined || !this.#options.custodians.includes(from)) return;
-    if (round.answers.has(from)) return;
-    if (reply.height > state.tip && !this.#isProven(reply)) return;
+    if (round.answers.has(from) || round.liars.has(from)) return;
+    if (reply.height > state.tip && !this.#isProven(reply)) {
+      round.liars.add(from);
+      return;
+    }
     round.answers.set(from, reply.height);
     this.#finish(turn, reply.nonce, round);
     this.#begin(turn, state.own);
@@ -104,7 +109,8 @@ export class Reads {
   /** Reads that wait go together into one round, as soon as there is room for one. */
   #begin(turn: Turn, own: OwnAnswer): void {
     if (this.#waiting.length === 0 || this.#rounds.size >= LIMITS.readRounds) return;
-    const round: Round = { ids: this.#waiting, answers: new Map(), since: turn.now };
+    const [answers, liars] = [new Map<string, number>(), new Set<string>()];
+    const round: Round = { ids: this.#waiting, answers, liars, since: turn.now };
     this.#waiting = [];
     this.#nonce += 1;
     if (this.#rounds.size === 0) turn.alarmIn(READ_ALARM, RETRY_MS);

@@ -145,6 +145,17 @@ describe('serving', () => {
     expect(serving.serve(turn, 'a', 5, 6)).toBe(true);
   });
 
+  it('sends a peer an undecided block not too often', () => {
+    const serving = new Serving();
+    const sent = [0, 100, 249, 250, 600, 10].map((now) => {
+      const own = new Turn(instant(now));
+      serving.candidate(own, 'a', new Uint8Array(9));
+      return own.build().messages.length;
+    });
+    // The last one: a clock that was set back holds up nothing.
+    expect(sent).toEqual([1, 0, 0, 1, 1, 1]);
+  });
+
   it('sends as many blocks as fit into a message, and one at least', () => {
     const big = { block: new Uint8Array(400 * 1024), certificate: new Uint8Array(200) };
     const sizes = [3, 1].map((count) => {
