@@ -3,7 +3,7 @@ import { runRegressions, runSeedShare } from './consensus-share.ts';
 
 it('runs that have found something once find nothing', () => {
   runRegressions();
-}, 120_000);
+}, 600_000);
 
 it('consensus keeps its promises under the faults of seeds 1 to 75', () => {
   const { counts, faults, heightsMedian } = runSeedShare({ first: 1, count: 75 });
@@ -11,4 +11,4 @@ it('consensus keeps its promises under the faults of seeds 1 to 75', () => {
   expect(counts.viewChanges).toBeGreaterThan(0);
   expect(counts.doubts).toBeGreaterThan(0);
   expect(heightsMedian).toBeGreaterThanOrEqual(30);
-}, 180_000);
+}, 600_000);

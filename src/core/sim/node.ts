@@ -214,6 +214,7 @@ export class SimNode {
   }
 
   #turn(): void {
+    this.world.countTurn();
     const now = this.now();
     for (const { tie, input, from } of this.#queue.splice(0, TURN_MAX)) {
       if (from !== undefined) this.#loads.set(from, this.#loads.get(from)! - 1);

@@ -26,7 +26,12 @@ type Purpose = 'share' | 'proposal' | 'seed' | 'identity';
 /** The keys of all nodes; whoever holds it can sign as anybody, so no node does. */
 export class StubKeyring {
   readonly #seed: string;
-  readonly #secrets = new Map<string, Uint8Array>();
+  readonly #secrets: Readonly<Record<Purpose, Map<number | string, Uint8Array>>> = {
+    share: new Map(),
+    proposal: new Map(),
+    seed: new Map(),
+    identity: new Map(),
+  };
 
   constructor(seed: string) {
     this.#seed = seed;
@@ -73,13 +78,17 @@ export class StubKeyring {
     return equal(signature, pad(this.#tag('identity', author, message), SIGNATURE_BYTES));
   }
 
+  #secretOf(purpose: Purpose, owner: number | string): Uint8Array {
+    const secrets = this.#secrets[purpose];
+    const known = secrets.get(owner);
+    if (known !== undefined) return known;
+    const secret = sha256(Buffer.from(`${this.#seed}/${purpose} ${owner}`));
+    secrets.set(owner, secret);
+    return secret;
+  }
+
   #tag(purpose: Purpose, owner: number | string, message: Uint8Array): Uint8Array {
-    const name = `${this.#seed}/${purpose} ${owner}`;
-    let secret = this.#secrets.get(name);
-    if (secret === undefined) {
-      secret = sha256(Buffer.from(name));
-      this.#secrets.set(name, secret);
-    }
+    const secret = this.#secretOf(purpose, owner);
     const bytes = new Uint8Array(TAG_BYTES + message.length);
     bytes.set(secret);
     bytes.set(message, TAG_BYTES);

@@ -66,6 +66,8 @@ export interface WorldReport {
 /** An arbitrary day, so that no run depends on the real one. */
 const START = instant(Date.UTC(2026, 0, 1));
 const MAX_QUEUE = 8192;
+/** A hundred times what a long run of seven nodes takes. */
+const TURNS_MAX = 5_000_000;
 const DEFAULT_NETWORK: NetworkOptions = {
   minLatencyMs: 1,
   maxLatencyMs: 300,
@@ -87,6 +89,7 @@ export class World {
   readonly #struck = new Map<FaultKind, number>();
   readonly #restarts: SimRandom;
   #events = 0;
+  #turns = 0;
 
   constructor(options: WorldOptions, deps: { readonly scenario: (world: World) => Scenario }) {
     this.#options = options;
@@ -207,6 +210,12 @@ export class World {
     this.clock.after(this.#restarts.between(100, 5000), () => {
       if (!node.isUp) node.start();
     });
+  }
+
+  /** A node takes some of its inputs. Who does so without end does not let time go on. */
+  countTurn(): void {
+    this.#turns += 1;
+    if (this.#turns > TURNS_MAX) throw new SimFailure(`liveness: more than ${TURNS_MAX} turns`);
   }
 
   /** A fault has struck. */
