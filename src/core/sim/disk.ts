@@ -157,7 +157,7 @@ export class SimDisk {
     }
     for (const { table, key, value } of entries) {
       // A copy, so that nobody changes what is durable.
-      this.#put(table, key, value?.slice());
+      this.#put(table, key, value && new Uint8Array(value));
     }
   }
 
