@@ -97,14 +97,21 @@ export class Finality {
     return this.#deps.reads.barrier(signal);
   }
 
-  /** Own versions that never became an intent, e.g. because the node ended between the two. */
+  /**
+   * Own versions that never became an intent, because the node ended between the two. Nobody has
+   * been told of them, and whether somebody expected a version is forgotten: so each is final right
+   * after what it follows, or not at all.
+   */
   async submitMissing(own: readonly SignedVersion[]): Promise<number> {
     const decided = await this.find(own.map(({ cidText }) => cidText));
     const missing = own.filter((signed, n) => {
       return decided[n] === undefined && !this.#deps.desk.isPending(signed.cid);
     });
     // One after another: they are queued in the order in which they were made.
-    for (const signed of missing) await this.submit(signed);
+    for (const signed of missing) {
+      const [parent] = signed.version.parents.map((cid) => this.#deps.graph.get(cid.toString()));
+      await this.submit(signed, parent ?? null);
+    }
     return missing.length;
   }
 

@@ -95,6 +95,8 @@ export class Finals {
   withdraw(cancelled: readonly SignedIntent[], height: number): void {
     for (const { intent } of cancelled) {
       for (const { version } of intent.changes) {
+        // The same version may have been final by another intent.
+        if (this.#inMemory(version.toString())?.result === 'done') continue;
         this.#unsaved.set(version.toString(), { height, result: 'refused' });
       }
     }

@@ -237,7 +237,7 @@ export class Knowledge {
    * this node knows, and waits to be decided anyway.
    */
   async #news(deadline: AbortSignal): Promise<void> {
-    const signal = AbortSignal.any([deadline, AbortSignal.timeout(NEWS_MS)]);
+    const signal = AbortSignal.any([deadline, timeout(NEWS_MS)]);
     await this.#deps.finality.barrier(signal).catch(() => {});
   }
 

@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, onTestFinished, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { encodeMessage } from '../../../src/core/kb/messages.ts';
 import { type Change, createIntent, type SignedIntent } from '../../../src/core/model/intent.ts';
 import type { SignedVersion } from '../../../src/core/model/version.ts';
@@ -11,15 +11,18 @@ import { versionOf } from '../kb/authors.ts';
 import { ana, bea, log, TestNode } from './support/node.ts';
 import { CLUSTER_ID } from './support/test-chain.ts';
 
-async function makeNode(): Promise<TestNode> {
-  const dir = mkdtempSync(join(tmpdir(), 'aegis-finality-'));
-  const content = await ContentStore.open(join(dir, 'content.db'), { log });
-  onTestFinished(async () => {
-    await content.close();
-    rmSync(dir, { recursive: true, force: true });
-  });
-  return await TestNode.make({ content });
-}
+let dir: string;
+let content: ContentStore;
+beforeAll(async () => {
+  dir = mkdtempSync(join(tmpdir(), 'aegis-node-'));
+  content = await ContentStore.open(join(dir, 'content.db'), { log });
+});
+afterAll(async () => {
+  await content.close();
+  rmSync(dir, { recursive: true, force: true });
+});
+
+const makeNode = () => TestNode.make({ content });
 
 const final = { wait: 'final' };
 const bytesOf = (text: string): Uint8Array => Buffer.from(text);
@@ -181,4 +184,21 @@ test('own versions that never became an intent are queued, others are left alone
   expect(await node.finality.submitMissing([...own, done])).toBe(2);
   expect(await node.finality.submitMissing([...own, done])).toBe(0);
   await expect.poll(() => node.chain.ref('p2')?.heads.length).toBe(1);
+});
+
+test('an own version that was forgotten becomes final right after its parent, or not at all', async () => {
+  const node = await makeNode();
+  const first = await node.put('a.md', bytesOf('one'), final);
+  const parents = [node.machine.graph.get(first.version)!.cid];
+  const facts = { path: 'a.md', parents, generation: 2 };
+  const forgotten = versionOf(ana, { ...facts, sequence: 2 });
+  node.machine.graph.add(forgotten);
+  const other = versionOf(bea, { ...facts, sequence: 1 });
+  hear(node, other);
+  node.decide(intentOf(1, other));
+  await expect.poll(() => node.chain.height).toBe(2);
+  expect(await node.finality.submitMissing([forgotten])).toBe(1);
+  await expect.poll(() => node.desk.recent().at(-1)?.receipt.result).toBe('refused');
+  const heads = node.chain.ref('a.md')?.heads.map((head) => head.version.toString());
+  expect(heads).toEqual([other.cidText]);
 });

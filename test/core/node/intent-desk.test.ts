@@ -1,22 +1,25 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, onTestFinished, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { AegisError } from '../../../src/core/errors.ts';
 import type { Change } from '../../../src/core/model/intent.ts';
 import { ContentStore } from '../../../src/core/storage/content-store.ts';
 import { versionOf } from '../kb/authors.ts';
 import { ana, log, TestNode } from './support/node.ts';
 
-async function makeNode(pendingMax = 100): Promise<TestNode> {
-  const dir = mkdtempSync(join(tmpdir(), 'aegis-desk-'));
-  const content = await ContentStore.open(join(dir, 'content.db'), { log });
-  onTestFinished(async () => {
-    await content.close();
-    rmSync(dir, { recursive: true, force: true });
-  });
-  return await TestNode.make({ content, pendingMax });
-}
+let dir: string;
+let content: ContentStore;
+beforeAll(async () => {
+  dir = mkdtempSync(join(tmpdir(), 'aegis-node-'));
+  content = await ContentStore.open(join(dir, 'content.db'), { log });
+});
+afterAll(async () => {
+  await content.close();
+  rmSync(dir, { recursive: true, force: true });
+});
+
+const makeNode = (pendingMax = 100) => TestNode.make({ content, pendingMax });
 
 const { signal } = new AbortController();
 
