@@ -4,6 +4,7 @@
  */
 
 import type { Body } from '../../src/core/api/contract/endpoints.ts';
+import { unreachable } from '../../src/core/assert.ts';
 import { resolveHome } from '../../src/core/config/home.ts';
 import { AegisError } from '../../src/core/errors.ts';
 import { Keystore } from '../../src/core/keys/keystore.ts';
@@ -92,12 +93,21 @@ async function obey(order: Order): Promise<number | undefined> {
       for (const engine of engines.values()) engine.fail(new AegisError('STOPPING', 'the end'));
       await Promise.all([...engines.values()].map((engine) => engine.stop()));
       return undefined;
+    default:
+      return unreachable(order);
   }
 }
 
-process.on('message', (order: Order) => {
-  obey(order).then((value) => {
+async function answer(order: Order): Promise<void> {
+  try {
+    const value = await obey(order);
     tell({ type: 'done', order: order.type, ...(value === undefined ? {} : { value }) });
     if (order.type === 'close') process.disconnect();
-  }, failed);
-});
+  } catch (error) {
+    failed(error);
+  }
+}
+
+process.on('message', (order: Order) => void answer(order));
+// Whoever started this process is gone, and with it the reason to go on.
+process.on('disconnect', () => process.exit());

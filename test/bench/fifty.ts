@@ -115,12 +115,12 @@ export async function fifty(): Promise<Figure[]> {
       process.kill(last.child.pid!, 'SIGCONT');
       return [...rows('50 custodians', awake, true), ...rows('  34, and 16 silent', silent, false)];
     } finally {
-      await Promise.all(hosts.map((host) => end(host)));
+      await Promise.all(hosts.map((host) => stop(host)));
     }
   });
 }
 
-async function end({ child }: Hosting): Promise<void> {
+async function stop({ child }: Hosting): Promise<void> {
   const gone = new Promise((resolve) => child.once('exit', resolve));
   if (child.exitCode !== null) return;
   child.kill('SIGKILL');

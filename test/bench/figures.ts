@@ -1,5 +1,6 @@
 /** What the bench has measured, against what was wanted, as a table. */
-import { cpus, totalmem } from 'node:os';
+import { cpus, loadavg, totalmem } from 'node:os';
+import { VERSION } from '../../src/cli/version.ts';
 
 export interface Figure {
   readonly name: string;
@@ -72,12 +73,17 @@ function rowOf(figure: Figure): string[] {
 const text = (value: number): string =>
   Math.abs(value) >= 100 ? value.toFixed(0) : value.toFixed(value < 10 ? 2 : 1);
 
-/** One line that says on what, and when, the figures were measured. */
+/** Lines that say on what, and when, the figures were measured. */
 export function machine(): string {
   const [first] = cpus();
   const memory = `${Math.round(totalmem() / 2 ** 30)} GiB`;
   const processor = `${cpus().length} x ${first?.model.trim() ?? 'unknown processor'}`;
   const { platform, arch, version } = process;
   const date = new Date().toISOString().slice(0, 16).replace('T', ' ');
-  return `${processor}, ${memory}, ${platform}-${arch}, node ${version}, ${date} UTC`;
+  const load = `load ${loadavg()[0]!.toFixed(1)}`;
+  const { openssl, sqlite } = process.versions;
+  return [
+    `${processor}, ${memory}, ${platform}-${arch}, ${date} UTC, ${load}`,
+    `aegis ${VERSION}, node ${version}, OpenSSL ${openssl}, SQLite ${sqlite}`,
+  ].join('\n');
 }

@@ -7,7 +7,7 @@ import { randomBytes } from 'node:crypto';
 import { versionCidOf } from '../../src/core/model/version.ts';
 import { type BenchCluster, type BenchNode, withCluster } from './cluster.ts';
 import type { Figure } from './figures.ts';
-import { pause, until } from './processes.ts';
+import { cpuMsOf, pause, until } from './processes.ts';
 
 const WARM_UP_MS = 4000;
 const MEASURED_MS = 15_000;
@@ -49,12 +49,14 @@ export async function intents(): Promise<Figure[]> {
         of: 'p95',
         goal: { most: 500 },
       },
+      processor('1,000 intents', each),
       {
-        name: '  one signature for 100 changes',
+        name: '4 custodians, one signature for 100 changes, final',
         unit: 'changes/s',
         samples: [batched.perSecond],
       },
-      { name: '  from request to final, 100 changes', unit: 'ms', samples: batched.latenciesMs },
+      { name: '  from request to final', unit: 'ms', samples: batched.latenciesMs },
+      processor('1,000 changes', batched),
       {
         name: 'one intent in an idle cluster, final',
         unit: 'ms',
@@ -65,15 +67,23 @@ export async function intents(): Promise<Figure[]> {
   });
 }
 
+interface Load {
+  readonly perSecond: number;
+  readonly latenciesMs: readonly number[];
+  /** Of all daemons together. */
+  readonly cpuMsPerThousand: number;
+}
+
 /** Every request waits until all that it carries is final; all its intents count as that late. */
 async function load(
   nodes: readonly BenchNode[],
   shape: { requests: number; intents: number; changes: number },
-): Promise<{ perSecond: number; latenciesMs: number[] }> {
+): Promise<Load> {
   const from = performance.now() + WARM_UP_MS;
   const end = from + MEASURED_MS;
   const latenciesMs: number[] = [];
   let decided = 0;
+  const usage = (): number => nodes.reduce((sum, { pid }) => sum + cpuMsOf(pid), 0);
   const worker = async ({ client }: BenchNode): Promise<void> => {
     while (performance.now() < end) {
       const body = {
@@ -85,17 +95,31 @@ async function load(
       if (!reply.intents.every(({ result }) => result === 'done')) {
         throw new Error(`an intent is not done: ${JSON.stringify(reply.intents[0])}`);
       }
-      if (sentAt < from || now > end) continue;
-      decided += shape.intents * shape.changes;
+      if (now >= from && now < end) decided += shape.intents * shape.changes;
+      if (sentAt < from) continue;
       for (let i = 0; i < shape.intents; i += 1) latenciesMs.push(now - sentAt);
     }
   };
   const workers = nodes.flatMap((node) =>
     Array.from({ length: shape.requests }, () => worker(node)),
   );
-  await Promise.all(workers);
-  return { perSecond: decided / (MEASURED_MS / 1000), latenciesMs };
+  const measured = async (): Promise<number> => {
+    await pause(WARM_UP_MS);
+    const before = usage();
+    await pause(MEASURED_MS);
+    return usage() - before;
+  };
+  const [cpuMs] = await Promise.all([measured(), ...workers]);
+  const perSecond = decided / (MEASURED_MS / 1000);
+  return { perSecond, latenciesMs, cpuMsPerThousand: (cpuMs / decided) * 1000 };
 }
+
+/** What does not depend on what else runs on the machine as much as time does. */
+const processor = (what: string, { cpuMsPerThousand }: Load): Figure => ({
+  name: `  processor, 4 daemons, of ${what}`,
+  unit: 'ms',
+  samples: [cpuMsPerThousand],
+});
 
 async function singles(nodes: readonly BenchNode[]): Promise<number[]> {
   const samples: number[] = [];
