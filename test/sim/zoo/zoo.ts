@@ -87,8 +87,17 @@ export function infect(bug: Bug): Map<string, string> {
   return changed;
 }
 
-/** Hunts one bug in a copy of the sources. */
+/** Hunts one bug in a copy of the sources; what catches it must find nothing without the bug. */
 export async function hunt(bug: Bug): Promise<Result> {
+  const result = await huntInCopy(bug);
+  if (result.caught === undefined) return result;
+  const control = await run(join(ROOT, ZOO, 'hunt.ts'), { ...bug, within: result.caught.after });
+  if (control.output === undefined && control.trouble === undefined) return result;
+  const trouble = control.trouble ?? `without the bug, too: ${control.output!.message}`;
+  return { ...result, trouble };
+}
+
+async function huntInCopy(bug: Bug): Promise<Result> {
   const folder = mkdtempSync(join(tmpdir(), 'aegis-zoo-'));
   try {
     for (const part of ['src/core', 'test/sim', 'package.json']) {
@@ -102,9 +111,6 @@ export async function hunt(bug: Bug): Promise<Result> {
     rmSync(folder, { recursive: true });
   }
 }
-
-/** What stays the same in a hunt of the sources as they are: they must survive it. */
-export const healthy = (bug: Bug): Bug => ({ ...bug, patch: '' });
 
 interface Ran {
   readonly output: Catch | undefined;
@@ -153,4 +159,11 @@ export function tableOf(results: readonly Result[]): string {
     return `| ${[bug.title, bug.rule, bug.hunt, ...found, bug.within].join(' | ')} |`;
   });
   return `${[...head, ...rows].join('\n')}\n`;
+}
+
+/** The titles in the table of README.md. */
+export function readTable(): string[] {
+  const text = readFileSync(join(ROOT, ZOO, 'README.md'), 'utf8');
+  const rows = text.slice(text.indexOf('| bug |')).split('\n').slice(2);
+  return rows.filter((row) => row.startsWith('| ')).map((row) => row.split(' | ')[0]!.slice(2));
 }
