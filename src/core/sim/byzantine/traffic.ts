@@ -4,8 +4,11 @@ import {
   encodeMessage as encodeChain,
   type OutgoingMessage,
 } from '../../chain/messages.ts';
+import type { FinalBlock } from '../../chain/types.ts';
+import { encodeCertificate } from '../../consensus/certificate.ts';
 import { CONSENSUS_PROTOCOL } from '../../consensus/messages.ts';
 import type { Envelope } from '../../machine.ts';
+import { createBlock, openBlock } from '../../model/block.ts';
 import type { Instant } from '../../units.ts';
 import { type Attacker, envelopeOf, otherDigest } from './attack.ts';
 import { type Behaviour, behaviour, perhaps, UNPROVABLE } from './behaviour.ts';
@@ -177,8 +180,20 @@ const lyingPeer = behaviour('lying-peer', UNPROVABLE, (attacker) => ({
   },
 }));
 
-function lieOf(message: OutgoingMessage, { tools }: Attacker): OutgoingMessage | undefined {
-  const { random } = tools;
+/** A block of its own making with a certificate from nobody. */
+function fork({ block }: FinalBlock, attacker: Attacker): FinalBlock {
+  const { header, intents } = openBlock(block);
+  const other = attacker.poison(createBlock({ ...header, time: header.time + 1 }, intents));
+  const { height } = header;
+  const { custodians, faultyMax } = attacker.tools.cluster;
+  const signers = Array.from({ length: custodians.length - faultyMax }, (_, index) => index);
+  const signature = attacker.tools.random.bytes(96);
+  const slot = { phase: 'commit', height, view: 0, digest: other.digest } as const;
+  return { block: other.bytes, certificate: encodeCertificate({ ...slot, signers, signature }) };
+}
+
+function lieOf(message: OutgoingMessage, attacker: Attacker): OutgoingMessage | undefined {
+  const { random } = attacker.tools;
   switch (message.type) {
     case 'announce':
       return { ...message, height: message.height + random.pick([1, 50, 2 ** 40])! };
@@ -198,6 +213,8 @@ function lieOf(message: OutgoingMessage, { tools }: Attacker): OutgoingMessage |
         blocks.map(({ block }, i) => ({ block, certificate: blocks.at(i - 1)!.certificate })),
         blocks.map(({ block }) => ({ block, certificate: random.bytes(200) })),
         Array.from({ length: 32 }, () => first),
+        [fork(first, attacker), ...blocks.slice(1)],
+        [fork(first, attacker), ...blocks.slice(1)],
         [],
       ];
       return { type: 'blocks', blocks: random.pick(lies)! };
