@@ -114,9 +114,11 @@ export class CatchUp {
   pump(turn: Turn, tip: number, peers: ReadonlySet<string>): void {
     this.#expire(turn.now, tip);
     const target = Math.min(this.target, tip + AHEAD);
+    const isFull = this.#bufferedBytes > LIMITS.fetchedBytes;
     let isStuck = false;
     for (const [from, to] of this.#gaps(tip + 1, target)) {
       if (this.#requests.length >= LIMITS.windowsAtOnce) break;
+      if (isFull && from > tip + 1) break;
       const peer = this.#choose(from, peers, turn.now);
       if (peer === undefined) {
         isStuck = true;
@@ -129,6 +131,12 @@ export class CatchUp {
       turn.send([peer], { type: 'want', from, to: last, digest });
     }
     this.#arm(turn, isStuck);
+  }
+
+  get #bufferedBytes(): number {
+    let bytes = 0;
+    for (const { block } of this.#buffer.values()) bytes += block.block.length;
+    return bytes;
   }
 
   #arm(turn: Turn, isStuck: boolean): void {

@@ -121,7 +121,9 @@ export class Chain implements Machine<ChainInput> {
     this.#turn = turn;
     this.#take(input);
     this.#settleWork();
-    this.#catchUp.pump(turn, this.height, this.#peers);
+    if (this.#decider.divergence === undefined) {
+      this.#catchUp.pump(turn, this.height, this.#peers);
+    }
     return turn.build();
   }
 

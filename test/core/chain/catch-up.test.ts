@@ -29,9 +29,13 @@ function pump(catchUp: CatchUp, now: number, tip: number, peers: readonly string
   return { wants, alarm };
 }
 
-/** Only the height of a block matters here. */
-const blockAt = (height: number): FetchedBlock =>
-  ({ opened: { block: { header: { height } } } }) as unknown as FetchedBlock;
+const blockOf = (height: number, length: number): FetchedBlock => {
+  const opened = { block: { header: { height } } };
+  return { block: { length }, opened } as unknown as FetchedBlock;
+};
+
+/** Only the height of a block matters mostly. */
+const blockAt = (height: number): FetchedBlock => blockOf(height, 1);
 
 const blocksOf = (from: number, to: number): FetchedBlock[] =>
   Array.from({ length: to - from + 1 }, (_, at) => blockAt(from + at));
@@ -48,6 +52,23 @@ describe('catching up', () => {
       { to: 'b', from: 107, upTo: 138 },
     ]);
     expect(pump(catchUp, 1, 10, ['a', 'b']).wants).toEqual([]);
+  });
+
+  it('keeps so many bytes that wait for an earlier block', () => {
+    const catchUp = new CatchUp();
+    for (const peer of ['a', 'b']) catchUp.note(peer, 1000);
+    pump(catchUp, 0, 0, ['a', 'b']);
+    const heights = Array.from({ length: 17 }, (_, at) => 33 + at);
+    catchUp.take(
+      'b',
+      heights.map((height) => blockOf(height, 512 * 1024)),
+    );
+    // What was asked for before has run out; only the next block is asked for again.
+    expect(pump(catchUp, 3000, 0, ['a', 'b']).wants).toMatchObject([{ from: 1, upTo: 32 }]);
+    catchUp.take('b', blocksOf(1, 32));
+    catchUp.take('a', blocksOf(1, 32));
+    expect(catchUp.next(50)).toBeUndefined();
+    expect(pump(catchUp, 3001, 49, ['a', 'b']).wants).toHaveLength(4);
   });
 
   it('asks for what was left out of an answer', () => {
