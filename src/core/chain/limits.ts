@@ -16,7 +16,7 @@ export const LIMITS = {
   windowBytes: 900 * KIB,
   /** Windows asked for at a time. */
   windowsAtOnce: 4,
-  /** Bytes of fetched blocks that wait for earlier ones: above it only the next one is asked for. */
+  /** Bytes of fetched blocks that wait for earlier ones; then only the next one is asked for. */
   fetchedBytes: 8 * MIB,
   /** Windows of one peer that are being read from the store. */
   servingPerPeer: 4,
