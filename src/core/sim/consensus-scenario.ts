@@ -254,14 +254,20 @@ export class ConsensusScenario implements Scenario {
   /** One body goes to many: it is read once, except where signatures are real. */
   #read(chain: Chain, protocol: string, body: Uint8Array): OpenedMessage {
     const { clusterId } = this.cluster;
-    const isKnown = (digest: string): boolean => chain.isKnown(digest);
-    if (this.options.scheme === 'real') return openMessage(protocol, body, { clusterId, isKnown });
+    const isWaiting = (digest: string): boolean => chain.isWaiting(digest);
+    if (this.options.scheme === 'real') {
+      const isKnown = (digest: string): boolean => chain.isKnown(digest);
+      return openMessage(protocol, body, { clusterId, isKnown, isWaiting });
+    }
     let opened = this.#opened.get(body);
     if (opened === undefined) {
       opened = openMessage(protocol, body, { clusterId, isKnown: () => false });
       this.#opened.set(body, opened);
     }
-    return opened;
+    const { message, checks } = opened;
+    if (message.type !== 'intents') return opened;
+    const intents = message.intents.filter(({ digest }) => !isWaiting(digest));
+    return { message: { ...message, intents }, checks };
   }
 
   #told(node: SimNode, outcome: Outcome): void {
