@@ -1,4 +1,4 @@
-/** Every way to misbehave, among four and seven custodians: all promises hold, and no other is accused. */
+/** Every way to misbehave, among four and seven: all promises hold, and no other is accused. */
 import { describe, expect, it } from 'vitest';
 import { BEHAVIOURS } from '../../src/core/sim/byzantine/catalogue.ts';
 import { type ByzantineReport, runByzantine } from './run-byzantine.ts';

@@ -1,5 +1,5 @@
 /** Twins: every scenario of two rounds, and some of more, drawn from a seed. */
-import { expect, it } from 'vitest';
+import { expect, test } from 'vitest';
 import { SimRandom } from '../../src/core/sim/random.ts';
 import { SimFailure } from '../../src/core/sim/scenario.ts';
 import {
@@ -24,14 +24,14 @@ function run(scenario: readonly TwinsRound[], name: string): TwinsReport {
 function tell(name: string, reports: readonly TwinsReport[]): void {
   const count = (is: (report: TwinsReport) => boolean): number => reports.filter(is).length;
   process.stdout.write(
-    `twins: ${reports.length} ${name}: final while parted ${count((it) => it.isFinalInParts)}, ` +
-      `two blocks or more ${count((it) => it.proposals > 1)}, found out ` +
-      `${count((it) => it.isFoundOut)}, final in view ` +
-      `${[0, 1, 2, 3].map((view) => `${view}: ${count((it) => it.view === view)}`).join(', ')}\n`,
+    `twins: ${reports.length} ${name}: final while parted ${count((report) => report.isFinalInParts)}, ` +
+      `two blocks or more ${count((report) => report.proposals > 1)}, found out ` +
+      `${count((report) => report.isFoundOut)}, final in view ` +
+      `${[0, 1, 2, 3].map((view) => `${view}: ${count((report) => report.view === view)}`).join(', ')}\n`,
   );
 }
 
-it('correct custodians agree and go on in all 4,096 scenarios of two rounds', () => {
+test('correct custodians agree and go on in all 4,096 scenarios of two rounds', () => {
   expect(twinsScenarios(2)).toBe(4096);
   const reports = Array.from({ length: 4096 }, (_, number) =>
     run(twinsScenario(number, 2), `scenario ${number} of two rounds`),
@@ -50,7 +50,7 @@ it('correct custodians agree and go on in all 4,096 scenarios of two rounds', ()
   }
 });
 
-it('and in scenarios of two to seven rounds that part every phase, drawn from a seed', () => {
+test('and in scenarios of two to seven rounds that part every phase, drawn from a seed', () => {
   const seed = process.env['AEGIS_SIM_SEED'] ?? '1';
   const count = Number(process.env['AEGIS_SIM_TWINS'] ?? 600);
   const random = new SimRandom(`twins ${seed}`);

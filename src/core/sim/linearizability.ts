@@ -1,7 +1,7 @@
 /**
- * Whether a history of concurrent operations could have come from one object that does one thing at
- * a time, each operation at some moment between its call and its return (Herlihy, Wing, TOPLAS 1990).
- * The search is that of Wing and Gong (JPDC 1993) with Lowe's memory of the pairs (operations done,
+ * Whether a history of concurrent operations could have come from one object that does one thing
+ * at a time, each at some moment between its call and its return (Herlihy, Wing, TOPLAS 1990). The
+ * search is that of Wing and Gong (JPDC 1993) with Lowe's memory of the pairs (operations done,
  * state) that led nowhere (CCPE 2017). Objects that do not touch each other are searched apart: a
  * history is linearizable exactly if that of each object is.
  */

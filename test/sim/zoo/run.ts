@@ -1,6 +1,6 @@
 /**
- * `npm run zoo`: hunts every bug, or those whose names begin with an argument, and prints who caught
- * it and how soon. A hunt of all of them writes the table into README.md.
+ * `npm run zoo`: hunts every bug, or those whose names begin with an argument, and prints who
+ * caught it and how soon. A hunt of all of them writes the table into README.md.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { disappointment, hunt, type Result, readBugs, tableOf } from './zoo.ts';
