@@ -1,8 +1,8 @@
 /**
  * Goal: whatever befalls the processes, disks and connections of a cluster, nobody is ever told two
  * things, nothing that was final is lost, and it goes on when a quorum is there.
- * Setup: four and seven daemons; clients that swap and read through all of them, while a seeded plan
- * of faults runs.
+ * Setup: four and seven daemons; clients that swap and read through all of them, while a seeded
+ * plan of faults runs.
  * Check: one chain, the history linearizable, no evidence, new writes final on all nodes.
  */
 import { afterEach, expect, test } from 'vitest';

@@ -24,10 +24,10 @@ function run(scenario: readonly TwinsRound[], name: string): TwinsReport {
 function tell(name: string, reports: readonly TwinsReport[]): void {
   const count = (is: (report: TwinsReport) => boolean): number => reports.filter(is).length;
   process.stdout.write(
-    `twins: ${reports.length} ${name}: final while parted ${count((report) => report.isFinalInParts)}, ` +
-      `two blocks or more ${count((report) => report.proposals > 1)}, found out ` +
-      `${count((report) => report.isFoundOut)}, final in view ` +
-      `${[0, 1, 2, 3].map((view) => `${view}: ${count((report) => report.view === view)}`).join(', ')}\n`,
+    `twins: ${reports.length} ${name}: final while parted ${count((one) => one.isFinalInParts)}, ` +
+      `two blocks or more ${count((one) => one.proposals > 1)}, found out ` +
+      `${count((one) => one.isFoundOut)}, final in view ` +
+      `${[0, 1, 2, 3].map((view) => `${view}: ${count((one) => one.view === view)}`).join(', ')}\n`,
   );
 }
 
@@ -44,7 +44,7 @@ test('correct custodians agree and go on in all 4,096 scenarios of two rounds', 
   expect(reports.some(({ isFoundOut }) => isFoundOut)).toBe(true);
   for (const view of [0, 1, 2]) {
     expect(
-      reports.some((report) => report.view === view),
+      reports.some((one) => one.view === view),
       `view ${view}`,
     ).toBe(true);
   }

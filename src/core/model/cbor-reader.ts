@@ -1,7 +1,7 @@
 /**
  * Reads canonical dag-cbor, and nothing else: whatever the encoder would have written in another
- * way is refused where it stands. That spares encoding each value again to compare, which takes four
- * times as long. It allocates no more than the bytes can hold.
+ * way is refused where it stands. That spares encoding each value again to compare, which takes
+ * four times as long. It allocates no more than the bytes can hold.
  */
 import { CID } from 'multiformats/cid';
 

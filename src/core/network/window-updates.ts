@@ -1,7 +1,7 @@
 /**
- * Fewer window updates. @libp2p/yamux answers every data frame with one, so that a vote of 300 bytes
- * costs two system calls and two decryptions at either end. A reader has room until half of its
- * window is used, and says so only then, as the yamux of Go does.
+ * Fewer window updates. @libp2p/yamux answers every data frame with one, so that a vote of 300
+ * bytes costs two system calls and two decryptions at either end. A reader has room until half of
+ * its window is used, and says so only then, as the yamux of Go does.
  */
 import type { Stream, StreamMuxer } from '@libp2p/interface';
 

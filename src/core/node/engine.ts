@@ -147,7 +147,7 @@ export class Engine {
     const { genesis, keystore } = options;
     const { log, metrics } = deps;
     const { content, host, hashers, machines, clock } = parts;
-    const { replication, book, minReplicas } = machines;
+    const { replication, book } = machines;
     const self = keystore.nodeId;
     this.#options = options;
     this.#deps = deps;
@@ -168,9 +168,8 @@ export class Engine {
     });
     const mend = (root: CID, signal?: AbortSignal) => this.knowledge.mend(root, signal);
     const reader = new ObjectReader({ content, log: log.child('content'), metrics, mend });
-    const { replicas } = genesis;
+    const { clusterId, replicas } = genesis;
     const { chain, desk, finals, reads } = this.chain;
-    const { clusterId } = genesis;
     const isConnected = (nodeId: string) => host.peer(nodeId) !== undefined;
     const consensus = { genesis, self, room: this.chain, store: this.#store, isConnected };
     this.consensus = new ConsensusViews(consensus);
@@ -181,23 +180,7 @@ export class Engine {
       record: (version, signal) => this.knowledge.record(version, signal),
     });
     this.#finality = finality;
-    this.knowledge = new Knowledge(
-      { self, minReplicas, replicas, custodians: genesis.custodians.length },
-      {
-        machine: replication,
-        content,
-        fetcher: this.#fetcher,
-        reader,
-        finality,
-        history: historyOf(options, parts, log.child('kb')),
-        identity: keystore.identity,
-        hasher: (name) => hashers.find((hasher) => hasher.name === name)!,
-        log: log.child('kb'),
-        peers: () => host.peers().map((peer) => peer.nodeId),
-        submit: (input) => void this.#loop.submit(KB_MACHINE, input),
-        changed: deps.pathChanged,
-      },
-    );
+    this.knowledge = this.#knowledge(parts, reader);
     this.peers = new Peers({
       self,
       members: this.members,
@@ -228,6 +211,32 @@ export class Engine {
     this.#loop.register<ChainInput>(CHAIN_MACHINE, chain, alarm);
     this.#loop.register<ReplicationInput>(KB_MACHINE, replication, alarm, BULK_BATCH);
     this.#loop.register<PeerInput>(PEERS_MACHINE, book, alarm);
+  }
+
+  #knowledge(parts: Parts, reader: ObjectReader): Knowledge {
+    const { genesis, keystore } = this.#options;
+    const { machines, content, hashers, host } = parts;
+    const { minReplicas, replication } = machines;
+    const { replicas, custodians } = genesis;
+    const self = keystore.nodeId;
+    const log = this.#deps.log.child('kb');
+    return new Knowledge(
+      { self, minReplicas, replicas, custodians: custodians.length },
+      {
+        machine: replication,
+        content,
+        fetcher: this.#fetcher,
+        reader,
+        finality: this.#finality,
+        history: historyOf(this.#options, parts, log),
+        identity: keystore.identity,
+        hasher: (name) => hashers.find((hasher) => hasher.name === name)!,
+        log,
+        peers: () => host.peers().map((peer) => peer.nodeId),
+        submit: (input) => void this.#loop.submit(KB_MACHINE, input),
+        changed: this.#deps.pathChanged,
+      },
+    );
   }
 
   /** Ends everything in order. Safe to call once. */

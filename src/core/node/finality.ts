@@ -1,6 +1,6 @@
 /**
- * What the knowledge base asks of the chain: which version of a path is final, and that a version of
- * this node becomes so. Every version that this node makes is also an intent; this is where the
+ * What the knowledge base asks of the chain: which version of a path is final, and that a version
+ * of this node becomes so. Every version that this node makes is also an intent; this is where the
  * one turns into the other.
  */
 import type { RefHead, RefState } from '../chain/ref.ts';

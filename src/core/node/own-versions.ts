@@ -90,7 +90,7 @@ export class OwnVersions {
 
   /**
    * On what the next version of a path follows, once the caller's expectation holds.
-   * @throws {AegisError} `EXISTS` when it does not; when that cannot be known, what keeps us from it.
+   * @throws {AegisError} `EXISTS` when it does not; what keeps us from knowing, when that is so.
    */
   async base(
     { path, ifVersion, isAgreed }: Pick<WantedVersion, 'path' | 'ifVersion' | 'isAgreed'>,

@@ -1,4 +1,4 @@
-/** One seed of consensus: draws what is not given from the seed, runs it, and says what happened. */
+/** One seed of consensus: draws from it what is not given, runs it, and says what happened. */
 import { MINUTE, SECOND } from '../units.ts';
 import { byzantineRun } from './byzantine/run.ts';
 import { type ConsensusOptions, ConsensusScenario } from './consensus-scenario.ts';

@@ -36,7 +36,7 @@ export function linearizable<S, I, O>(model: Model<S, I, O>, ops: readonly Op<I,
 /** The place of the list's end, which is also its beginning. */
 const END = 0;
 
-/** The calls and returns of one object in order of time, as a list that entries are taken out of. */
+/** The calls and returns of one object in order of time, as a list to take entries out of. */
 class Search<S, I, O> {
   readonly #model: Model<S, I, O>;
   readonly #ops: readonly Op<I, O>[];

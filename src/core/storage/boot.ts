@@ -1,4 +1,4 @@
-/** Names the run of the machine's kernel: what was written to a file in it is still in its cache. */
+/** Names the run of the machine's kernel: what was written to a file in it is in its cache. */
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 

@@ -1,7 +1,8 @@
 /**
  * Looks at a write-ahead log of SQLite before SQLite does: whether its tail is what a writer leaves
- * that stopped at any moment, or what remains of something that had been there (sqlite.org/walformat.html).
- * SQLite itself ends the log at the first frame that does not fit, without a word. Read only.
+ * that stopped at any moment, or what remains of something that had been there
+ * (sqlite.org/walformat.html). SQLite itself ends the log at the first frame that does not fit,
+ * without a word. Read only.
  */
 import { closeSync, lstatSync, openSync, readSync } from 'node:fs';
 import { endianness } from 'node:os';

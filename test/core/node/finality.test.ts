@@ -186,7 +186,7 @@ test('own versions that never became an intent are queued, others are left alone
   await expect.poll(() => node.chain.ref('p2')?.heads.length).toBe(1);
 });
 
-test('an own version that was forgotten becomes final right after its parent, or not at all', async () => {
+test('a forgotten own version becomes final right after its parent, or not at all', async () => {
   const node = await makeNode();
   const first = await node.put('a.md', bytesOf('one'), final);
   const parents = [node.machine.graph.get(first.version)!.cid];

@@ -160,7 +160,7 @@ test('a record that is gone or damaged makes doubt', async () => {
   expect(await reopened(other.path)).toBe('sound');
 });
 
-test('a file that was never counted is sound, unless the home is known to have a history', async () => {
+test('a file that was never counted is sound, unless the home has a history', async () => {
   const path = join(await scratch(), 'chain.db');
   expect(await reopened(path, { hasHistory: true })).toBe('doubtful: FILE was lost');
   const other = join(await scratch(), 'chain.db');

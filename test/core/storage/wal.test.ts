@@ -72,7 +72,7 @@ test('frames of an earlier run of the log are no damage', async () => {
   expect(tailProblem(wal)).toBeUndefined();
 });
 
-test('a flipped bit is found wherever it is, but in what tells the runs of the log apart', async () => {
+test('a flipped bit is found, but in what tells the runs of the log apart', async () => {
   const { changed } = await written(4);
   await fc.assert(
     fc.asyncProperty(

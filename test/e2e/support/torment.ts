@@ -1,7 +1,7 @@
 /**
  * A seeded plan of faults for a running cluster: processes that are killed, frozen and started
  * again, cut connections, logs that lose their tail, homes that are copies. After each one that
- * leaves a quorum the others must go on; after each one that does not, so must all, once it is over.
+ * leaves a quorum the others must go on; after each one that does not, so must all once it is over.
  */
 import { isAegisError } from '../../../src/core/errors.ts';
 import { putFinal, type Status, statusOf } from './api.ts';
