@@ -38,7 +38,6 @@ export function runByzantine(
     return { report, strikes: ledger.strikes, evidence };
   } catch (error) {
     const why = error instanceof SimFailure ? error.message : String((error as Error).stack);
-    const run = `${name}/${custodians}/${seed} npx vitest run test/sim/byzantine.test.ts`;
     const test = `-t '${name} breaks nothing among ${custodians}'`;
     const replay = `AEGIS_SIM_SEED=${seed} npx vitest run test/sim/byzantine.test.ts ${test}`;
     throw new SimFailure(`${why}\n${name} among ${custodians}, seed ${seed}\nreplay: ${replay}`, {
