@@ -56,7 +56,7 @@ function otherHeight(state: State, from: number, message: ConsensusMessage, heig
 }
 
 function takeProposal(state: State, from: number, message: ProposalMessage): Need {
-  const { height, view, previous, timeout } = message;
+  const { height, view, previous } = message;
   if (previous !== undefined) takeCertificate(state, from, previous);
   if (height !== state.height) return otherHeight(state, from, message, height);
   if (view < state.view) return 'help';
@@ -64,12 +64,13 @@ function takeProposal(state: State, from: number, message: ProposalMessage): Nee
   if (from !== setting.leaders.leaderOf(height, view) || state.trust.isMuted(from)) {
     return 'nothing';
   }
-  if (view > 0 !== (timeout !== undefined)) return 'nothing';
+  if (view > 0 !== (message.timeout !== undefined)) return 'nothing';
+  const timeout = message.timeout && withKnownHigh(state, message.timeout);
   if (timeout !== undefined && timeout.view !== view - 1) return 'nothing';
   if (view > state.view) takeTimeouts(state, from, timeout!);
   if (view !== state.view) return 'nothing';
   if (state.proposal !== undefined) compareProposals(state, from, message);
-  else if (mayPropose(state, from, message)) noteProposal(state, from, message);
+  else if (mayPropose(state, from, { ...message, timeout })) noteProposal(state, from, message);
   return 'nothing';
 }
 
@@ -101,7 +102,10 @@ function noteProposal(state: State, from: number, message: ProposalMessage): voi
   const approval = state.approved.get(digest);
   const isApproved = approval === undefined ? undefined : isBound || approval.view === view;
   state.proposal = { digest, signature, isBound, isApproved };
-  if (approval === undefined) {
+  // Once the height is decided only the block that it was decided for is of use, and with this very
+  // step the leaders of the height, by which the chain judges, may be over.
+  const isDecided = state.commit !== undefined && state.commit.digest !== digest;
+  if (approval === undefined && !isDecided) {
     state.out.tell({ type: 'check', height, view, digest, payload, proposer: from });
   }
 }
@@ -216,7 +220,8 @@ function holds(state: State, from: number | undefined, certificate: Certificate)
   return false;
 }
 
-export function takeTimeouts(state: State, from: number, certificate: TimeoutCertificate): Need {
+export function takeTimeouts(state: State, from: number, received: TimeoutCertificate): Need {
+  const certificate = withKnownHigh(state, received);
   const { height, view } = certificate;
   if (height !== state.height) {
     return otherHeight(state, from, { type: 'timeout-certificate', certificate }, height);
@@ -225,6 +230,17 @@ export function takeTimeouts(state: State, from: number, certificate: TimeoutCer
   if (holdTimeouts(state, certificate)) state.learnTimeouts(certificate, from);
   else state.lied(from, 'timeout certificate');
   return 'nothing';
+}
+
+/**
+ * What is known is not verified again; so it is not passed on in the form in which it came either,
+ * or a liar could have us show a spoilt certificate to those who do not know it.
+ */
+function withKnownHigh(state: State, certificate: TimeoutCertificate): TimeoutCertificate {
+  const { high, height } = certificate;
+  const known = high && height === state.height ? state.prepared.get(high.view) : undefined;
+  if (known === undefined || known === high || known.digest !== high?.digest) return certificate;
+  return { ...certificate, high: known };
 }
 
 function holdTimeouts(state: State, certificate: TimeoutCertificate): boolean {
