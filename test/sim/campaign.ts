@@ -14,7 +14,8 @@ const HEIGHTS_MEDIAN_LEAST = 30;
 const first = Number(process.argv[2] ?? 1);
 const began = performance.now();
 const totals = new Totals();
-await runCampaign({ first, count: SEEDS }, { jobs: availableParallelism() }, (result) => {
+const options = { first, count: SEEDS, byzantineEvery: 10 };
+await runCampaign(options, { jobs: availableParallelism() }, (result) => {
   totals.add(result);
   if ('message' in result) process.stdout.write(`${result.message}\n${result.replay}\n`);
   if (totals.counts.seeds % 100 === 0) process.stderr.write(`${totals.counts.seeds} seeds\n`);
@@ -28,12 +29,20 @@ for (const [name, count] of Object.entries({ ...counts, heightsMedian, ...faults
 const speedUp = Math.round((counts.nodeHours * 60) / minutes);
 process.stdout.write(`minutes ${minutes.toFixed(1)}, speed-up ${speedUp}\n`);
 
+/** What else must have happened. */
+const pick = ({ viewChanges, laterViews, doubts, accused }: Totals['counts']) => ({
+  viewChanges,
+  laterViews,
+  doubts,
+  accused,
+});
+
 const missing = [
   ...Object.entries(LEAST)
     .filter(([name, least]) => counts[name as keyof typeof LEAST] < least)
     .map(([name, least]) => `${name} is below ${least}`),
   ...(heightsMedian < HEIGHTS_MEDIAN_LEAST ? [`median heights below ${HEIGHTS_MEDIAN_LEAST}`] : []),
-  ...Object.entries({ ...faults, viewChanges: counts.viewChanges, doubts: counts.doubts })
+  ...Object.entries({ ...faults, ...pick(counts) })
     .filter(([, count]) => count === 0)
     .map(([name]) => `${name} never happened`),
   ...(failures.length > 0 ? [`${failures.length} seeds failed`] : []),

@@ -14,6 +14,8 @@ export interface CampaignOptions {
   readonly nodes?: readonly number[];
   /** Each so many-th seed runs with the signatures that nodes really make. @default 50 */
   readonly realEvery?: number;
+  /** In each so many-th seed custodians misbehave, up to f of them. @default as `fixed` says */
+  readonly byzantineEvery?: number;
   /** Each so many-th seed runs twice, and must do the same twice. @default 100 */
   readonly againEvery?: number;
 }
@@ -33,7 +35,7 @@ const isFailure = (result: SeedResult): result is CampaignFailure => 'message' i
 
 /** The runs of a campaign; `step` and `offset` share them among threads. */
 function* replaysOf(options: CampaignOptions, step = 1, offset = 0): Generator<Replay> {
-  const { first, count, nodes, realEvery = 50 } = options;
+  const { first, count, nodes, realEvery = 50, byzantineEvery = Infinity } = options;
   for (let i = offset; i < count; i += step) {
     const custodians = nodes?.[i % nodes.length];
     yield {
@@ -41,6 +43,7 @@ function* replaysOf(options: CampaignOptions, step = 1, offset = 0): Generator<R
       seed: `${first + i}`,
       ...(custodians === undefined ? {} : { custodians }),
       ...(i % realEvery === 0 ? { isReal: true } : {}),
+      ...(i % byzantineEvery === byzantineEvery - 1 ? { byzantine: 'all' } : {}),
     };
   }
 }
