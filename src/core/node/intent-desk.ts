@@ -176,17 +176,26 @@ export class IntentDesk {
       }),
     );
     this.#checkRoom(new Set(ids).size - known.size);
-    const made: Verified<SignedIntent>[] = [];
-    for (const [n, changes] of wanted.entries()) {
-      const id = ids[n]!;
-      if (known.has(id)) continue;
-      const signed = this.#sign(changes, this.#take());
-      known.set(id, { id, sequence: signed.intent.sequence, receipt: undefined });
+    const missing = new Map<string, readonly Change[]>();
+    for (const [n, id] of ids.entries()) if (!known.has(id)) missing.set(id, wanted[n]!);
+    const made = this.#signAll([...missing.values()]);
+    for (const signed of made) {
+      const { id, intent } = signed;
+      known.set(id, { id, sequence: intent.sequence, receipt: undefined });
       this.#add(signed, false);
-      made.push(signed);
     }
     if (made.length > 0) await this.#queue(made);
     return ids.map((id) => known.get(id)!);
+  }
+
+  /** All or none: one that cannot be made, e.g. as it is too long, leaves no trace of the others. */
+  #signAll(wanted: readonly (readonly Change[])[]): Verified<SignedIntent>[] {
+    try {
+      return wanted.map((changes) => this.#sign(changes, this.#take()));
+    } catch (error) {
+      this.#next = 0;
+      throw error;
+    }
   }
 
   async #queue(made: readonly Verified<SignedIntent>[]): Promise<void> {

@@ -64,6 +64,16 @@ test('all of a request are queued or none', async () => {
   await expect(desk.submit(three.slice(1))).resolves.toHaveLength(2);
 });
 
+test('one of a request that is too long leaves nothing of the others behind', async () => {
+  const { desk } = await makeNode();
+  const long = Array.from({ length: 256 }, (_, n) => changeOf(`${n}/${'long'.repeat(100)}`));
+  await expect(desk.submit([[changeOf('a')], long])).rejects.toMatchObject({ code: 'TOO_LARGE' });
+  expect(desk.pendingCount).toBe(0);
+  expect(desk.lastPending('a')).toBeUndefined();
+  const [queued] = await desk.submit([[changeOf('a')]]);
+  expect(queued!.sequence).toBe(1);
+});
+
 test('what the chain refuses leaves no gap in the sequence', async () => {
   const { desk, chain } = await makeNode();
   chain.refusal = new AegisError('BUSY', 'no room');
