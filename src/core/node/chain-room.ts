@@ -108,6 +108,9 @@ export class ChainRoom {
     this.#gate = new MessageGate<ChainMessage>(
       {},
       {
+        // Votes, and blocks to vote on, are for custodians.
+        isAllowed: (from, protocol) =>
+          protocol !== CONSENSUS_PROTOCOL || members.get(from)?.role === 'custodian',
         open: (protocol, body) => openMessage(protocol, body, opening),
         keyOf: (nodeId) => members.get(nodeId)?.identityKey,
         verify: verifyEd25519InPool,

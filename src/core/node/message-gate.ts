@@ -14,11 +14,16 @@ export interface MessageGateOptions {
   readonly waitingMax?: number;
   /** The same in bytes. @default 4 MiB */
   readonly waitingBytesMax?: number;
-  /** Signatures of one message that are in the pool at a time. @default 64 */
+  /**
+   * Signatures of one message that are in the pool at a time; and while so many of a peer and
+   * protocol wait, those of its later messages are not begun. @default 64
+   */
   readonly checksAtOnce?: number;
 }
 
 export interface MessageGateDeps<M> {
+  /** Whether the peer has anything to say on the protocol: else nothing of it is even decoded. */
+  isAllowed(from: string, protocol: string): boolean;
   /** Decodes. @throws {AegisError} for what cannot be read. */
   open(protocol: string, body: Uint8Array): { message: M; checks: readonly SignatureCheck[] };
   /** The identity key of a member. */
@@ -36,6 +41,8 @@ export interface MessageGateDeps<M> {
 interface Lane {
   count: number;
   bytes: number;
+  /** Signatures whose checks have begun, of all its messages. */
+  checks: number;
   last: Promise<void> | undefined;
 }
 
@@ -51,8 +58,12 @@ export class MessageGate<M> {
 
   take({ from, protocol, body }: IncomingEnvelope): void {
     const { waitingMax, waitingBytesMax } = this.#options;
+    if (!this.#deps.isAllowed(from, protocol)) {
+      this.#refuse(from, new AegisError('DENIED', `the sender has no part in ${protocol}`));
+      return;
+    }
     const key = `${protocol} ${from}`;
-    const lane = this.#lanes.get(key) ?? { count: 0, bytes: 0, last: undefined };
+    const lane = this.#lanes.get(key) ?? { count: 0, bytes: 0, checks: 0, last: undefined };
     const isFull = lane.bytes + body.length > waitingBytesMax;
     if (lane.count > 0 && (lane.count >= waitingMax || isFull)) {
       this.#deps.metrics.count('aegis_chain_messages_dropped_total');
@@ -69,16 +80,32 @@ export class MessageGate<M> {
     lane.count += 1;
     lane.bytes += body.length;
     this.#lanes.set(key, lane);
-    // Checks begin now, and their results wait for those of the messages before.
-    const sound = this.#check(from, checks);
-    const before = lane.last;
+    const offer = () => this.#deps.offer(from, verified(message), body.length);
+    const passed = this.#pass(lane, from, checks, offer);
     lane.last = (async () => {
-      await before;
-      if (await sound) this.#deps.offer(from, verified(message), body.length);
+      await passed;
       lane.count -= 1;
       lane.bytes -= body.length;
       if (lane.count === 0) this.#lanes.delete(key);
     })();
+  }
+
+  /** Offers a message once its signatures hold and those before it are through. */
+  async #pass(
+    lane: Lane,
+    from: string,
+    checks: readonly SignatureCheck[],
+    offer: () => void,
+  ): Promise<void> {
+    const before = lane.last;
+    // All peers share the pool: one that floods must not stand in it with all that it sends.
+    if (lane.checks >= this.#options.checksAtOnce) await before;
+    lane.checks += checks.length;
+    // The results wait for those of the messages before.
+    const sound = this.#check(from, checks);
+    await before;
+    if (await sound) offer();
+    lane.checks -= checks.length;
   }
 
   #open(from: string, protocol: string, body: Uint8Array) {

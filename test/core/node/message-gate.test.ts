@@ -21,6 +21,7 @@ class World {
       observe: () => {},
     };
     this.gate = new MessageGate<string>(options, {
+      isAllowed: (from, protocol) => from !== 'agent' || protocol !== 'consensus',
       open: (_protocol, body) => {
         const text = new TextDecoder().decode(body);
         if (text === 'nonsense') throw new AegisError('BAD_ENCODING', 'that is nonsense');
@@ -151,4 +152,23 @@ test('so many signatures of a message are in the pool at a time, and no more', a
   await world.drain(() => true);
   expect(world.poolMax).toBe(4);
   expect(world.offered).toEqual(['bob block:19']);
+});
+
+test('a peer that floods has no more in the pool than others have', async () => {
+  const world = new World({ checksAtOnce: 4 });
+  for (let n = 0; n < 20; n += 1) world.send(`${n}:3`);
+  world.send('honest:4', 'carol');
+  // Two messages were begun before so many checks waited.
+  expect(world.pool.map(({ what }) => what).filter((what) => what !== 'honest:4')).toHaveLength(6);
+  await world.drain(() => true);
+  const got = world.offered.filter((line) => line.startsWith('bob'));
+  expect(got).toEqual(Array.from({ length: 20 }, (_, n) => `bob ${n}:3`));
+});
+
+test('nothing is decoded of a peer that has no part in a protocol', () => {
+  const world = new World();
+  world.send('nonsense', 'agent', 'consensus');
+  expect(world.refused).toEqual(['agent DENIED']);
+  world.send('vote:0', 'agent');
+  expect(world.offered).toEqual(['agent vote:0']);
 });
