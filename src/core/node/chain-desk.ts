@@ -36,6 +36,14 @@ export interface ChainDeskDeps {
   accused(evidence: Evidence): void;
 }
 
+const COUNTED = [
+  'aegis_chain_intents_total',
+  'aegis_chain_divergences_total',
+  'aegis_consensus_bad_shares_total',
+  'aegis_consensus_evidence_total',
+  'aegis_consensus_timeouts_total',
+  'aegis_consensus_view_changes_total',
+];
 /** Blocks read in one piece while the index makes up for what it missed. */
 const CATCH_UP_BLOCKS = 64;
 
@@ -50,6 +58,8 @@ export class ChainDesk {
     this.#deps = deps;
     this.#complaints = new Complaints(deps.log);
     this.#isDoubtful = isDoubtful;
+    // What has not happened yet is 0, not unknown.
+    for (const name of COUNTED) deps.metrics.count(name, 0);
   }
 
   tell(outcome: Outcome): void {

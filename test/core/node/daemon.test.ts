@@ -4,17 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { Client } from '../../../src/core/api/client/client.ts';
-import { writeFormat } from '../../../src/core/config/format.ts';
-import { ensureHome, type HomePaths, resolveHome } from '../../../src/core/config/home.ts';
-import { writeFileAtomic } from '../../../src/core/files.ts';
-import { Keystore } from '../../../src/core/keys/keystore.ts';
-import { systemRandom } from '../../../src/core/keys/random.ts';
-import { createBundle } from '../../../src/core/model/bundle.ts';
-import { createGenesis } from '../../../src/core/model/genesis.ts';
+import type { HomePaths } from '../../../src/core/config/home.ts';
 import { dryRun, type RunningNode, startNode } from '../../../src/core/node/daemon.ts';
-import { QUICK_KDF } from '../../helpers/keystores.ts';
+import { makeCluster, makeHome, PASSPHRASE } from './support/homes.ts';
 
-const PASSPHRASE = 'several nodes in one process';
 let dir: string;
 let running: RunningNode[];
 
@@ -26,30 +19,6 @@ afterEach(async () => {
   await Promise.all(running.map((node) => node.stop()));
   rmSync(dir, { recursive: true, force: true });
 });
-
-async function makeHome(name: string): Promise<{ paths: HomePaths; bundle: Uint8Array }> {
-  const paths = resolveHome({ home: join(dir, name), env: {} });
-  await ensureHome(paths);
-  const fields = { dir: paths.keys, name, zone: name, region: 'test', passphrase: PASSPHRASE };
-  const made = await Keystore.create(
-    { ...fields, createdAt: Date.now(), kdfCost: QUICK_KDF },
-    { random: systemRandom },
-  );
-  using keystore = made.keystore;
-  await writeFormat(paths, { aegis: '0.0.0' });
-  const { inceptionBytes: inception, identity, consensusKeys } = keystore;
-  const keys = { inception, role: 'custodian', ...consensusKeys } as const;
-  const facts = { ...keys, addresses: [], storageWeight: 100, createdAt: Date.now() };
-  return { paths, bundle: createBundle(facts, identity) };
-}
-
-async function makeCluster(...names: string[]): Promise<HomePaths[]> {
-  const homes = await Promise.all(names.map(makeHome));
-  const bundles = homes.map((home) => home.bundle);
-  const genesis = createGenesis({ name: 'test', createdAt: Date.now(), bundles });
-  for (const { paths } of homes) await writeFileAtomic(paths.genesis, genesis);
-  return homes.map((home) => home.paths);
-}
 
 const optionsOf = (paths: HomePaths) => ({
   paths,
@@ -72,7 +41,7 @@ const clientOf = (paths: HomePaths): Client =>
   });
 
 test('three nodes in one process meet, and one learns from another how to be reached', async () => {
-  const homes = await makeCluster('a', 'b', 'c');
+  const homes = await makeCluster(dir, 'a', 'b', 'c');
   const nodes = await Promise.all(homes.map(start));
   const [a, b, c] = homes.map(clientOf);
   for (const node of nodes.slice(1)) {
@@ -89,7 +58,7 @@ test('three nodes in one process meet, and one learns from another how to be rea
 });
 
 test('a stopped node leaves no socket, no token and no lock, and can start again', async () => {
-  const [paths] = await makeCluster('alone');
+  const [paths] = await makeCluster(dir, 'alone');
   const first = await start(paths!);
   await expect(startNode(optionsOf(paths!))).rejects.toMatchObject({ code: 'ALREADY_RUNNING' });
   expect((await clientOf(paths!).call('node.status')).state).toBe('ready');
@@ -102,14 +71,14 @@ test('a stopped node leaves no socket, no token and no lock, and can start again
 });
 
 test('a wrong passphrase starts nothing and leaves the home free', async () => {
-  const [paths] = await makeCluster('alone');
+  const [paths] = await makeCluster(dir, 'alone');
   const wrong = { ...optionsOf(paths!), passphrase: 'another one entirely' };
   await expect(startNode(wrong)).rejects.toMatchObject({ code: 'WRONG_PASSPHRASE' });
   await start(paths!);
 });
 
 test('a dry run reports what would start and touches nothing', async () => {
-  const [paths] = await makeCluster('alone');
+  const [paths] = await makeCluster(dir, 'alone');
   const report = await dryRun(optionsOf(paths!));
   expect(report).toMatchObject({ name: 'alone', members: 1, cluster: { name: 'test' } });
   expect(existsSync(paths!.chainDb)).toBe(false);
@@ -117,7 +86,7 @@ test('a dry run reports what would start and touches nothing', async () => {
 });
 
 test('a home without a cluster says how to get one', async () => {
-  const { paths } = await makeHome('alone');
+  const { paths } = await makeHome(dir, 'alone');
   await expect(startNode(optionsOf(paths))).rejects.toMatchObject({
     code: 'BAD_CONFIG',
     hint: expect.stringContaining('cluster create'),
