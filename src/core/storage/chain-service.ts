@@ -8,6 +8,7 @@ import type { LogEntry } from '../machine.ts';
 import { KIB, MIB } from '../units.ts';
 import { closeDatabase, type DatabaseSpec, type OpenOptions, openDatabase } from './database.ts';
 import { GroupCommit } from './group-commit.ts';
+import { unpackEntries } from './packed-entries.ts';
 import type { ChainOperations, TableRow } from './protocol.ts';
 import type { Service } from './service.ts';
 import { type StandingOptions, StandingRecord } from './standing.ts';
@@ -67,7 +68,8 @@ export function chainService(
   );
   return {
     handlers: {
-      commit: async (entries) => {
+      commit: async (packed) => {
+        const entries = unpackEntries(packed);
         await group.stage(sizeOf(entries), () => {
           for (const { table, key, value } of entries) {
             if (value === undefined) remove.run(table, key);

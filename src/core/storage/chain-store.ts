@@ -6,6 +6,7 @@
 import type { LogEntry } from '../machine.ts';
 import type { OpenOptions } from './database.ts';
 import { Link, type StoreDependencies } from './link.ts';
+import { memoryOf, packEntries } from './packed-entries.ts';
 import type { ChainOperations, RangeQuery, TableRow } from './protocol.ts';
 import type { StandingOptions, StandingReport } from './standing.ts';
 
@@ -31,9 +32,8 @@ export class ChainStore {
    */
   async commit(entries: readonly LogEntry[]): Promise<void> {
     if (entries.length === 0) return;
-    // Copies: a view would take the whole memory behind it to the worker.
-    const copies = entries.map(({ table, key, value }) => ({ table, key, value: value?.slice() }));
-    await this.#link.call('commit', copies);
+    const packed = packEntries(entries);
+    await this.#link.call('commit', packed, memoryOf(packed));
   }
 
   /** All rows of a table in the order of their keys (by bytes). */

@@ -3,8 +3,8 @@
  * what each worker can be asked. Nothing here is written to disk or sent to another machine.
  */
 import type { ErrorBody } from '../errors.ts';
-import type { LogEntry } from '../machine.ts';
 import type { OpenOptions } from './database.ts';
+import type { PackedEntries } from './packed-entries.ts';
 import type { StandingOptions, StandingReport } from './standing.ts';
 
 export type WorkerKind = 'chain' | 'content';
@@ -22,7 +22,7 @@ export type Operations = Readonly<
 >;
 
 export interface ChainOperations {
-  commit: { args: readonly LogEntry[]; result: undefined };
+  commit: { args: PackedEntries; result: undefined };
   scan: { args: string; result: TableRow[] };
   get: { args: { table: string; key: string }; result: Uint8Array | undefined };
   getMany: { args: { table: string; keys: readonly string[] }; result: (Uint8Array | undefined)[] };
