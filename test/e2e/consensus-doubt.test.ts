@@ -10,7 +10,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { canMount } from '../core/storage/support/child.ts';
 import { needs } from '../helpers/needs.ts';
 import { expectLiveness, expectOneChain, expectPeace } from './support/agreement.ts';
-import { clientOf, putFinal, readLinearizable, statusOf } from './support/api.ts';
+import { clientOf, putFinal, readLinearizable, statusOf, untilFinal } from './support/api.ts';
 import { aegis, Cluster, type Run } from './support/cluster.ts';
 import { startOnSmallDisk } from './support/small-disk.ts';
 import { copyData, damageTail, takeData } from './support/store.ts';
@@ -38,14 +38,15 @@ async function expectStandstill(path: string): Promise<void> {
 }
 
 const expectFinalEverywhere = async (path: string, nodes = NODES): Promise<void> => {
-  for (const node of nodes) {
-    await cluster.until(
-      () => cluster.run(node, 'kb', 'stat', path, '--json'),
-      ({ stdout }) => stdout.includes('"final":true'),
-      `${path} is final on node ${node}`,
-    );
-  }
+  for (const node of nodes) await untilFinal(cluster, node, path);
 };
+
+/** D4: a doubt ends with the height that comes after all that may have been voted on. */
+async function untilVoting(node: number): Promise<void> {
+  for (let i = 0; !(await statusOf(cluster, node)).isVoting; i += 1) {
+    await putFinal(cluster, 1, `more/${i}`, `more ${i}`);
+  }
+}
 
 /** With the spare one down a write is final only by this node's vote. */
 async function expectVoteCounts(): Promise<void> {
@@ -76,7 +77,7 @@ async function history(): Promise<void> {
 async function expectHistory(): Promise<void> {
   for (const node of NODES) {
     expect(await readLinearizable(cluster, node, 'shared')).toMatchObject({ text: 'second' });
-    const log = await cluster.json(node, 'kb', 'log', 'shared');
+    const log = await clientOf(cluster, node).call('kb.log', { query: { path: 'shared' } });
     expect(log, `log of node ${node}`).toMatchObject({ heads: 1, total: 2 });
   }
 }
@@ -120,13 +121,36 @@ describe('a node in doubt does not vote until all it may have voted on is final'
     // The others are a quorum without it: what was queued becomes final by itself.
     await cluster.devnet.resume(String(SPARE));
     await expectFinalEverywhere('queued');
-    for (let i = 0; !(await statusOf(cluster, DOUBTFUL)).isVoting; i += 1) {
-      await putFinal(cluster, 1, `more/${i}`, `more ${i}`);
-    }
+    await untilVoting(DOUBTFUL);
     await expectVoteCounts();
     await expectHistory();
     await expectWell();
   });
+});
+
+test('more in doubt than may be: one is vouched for, and the other gets over it', async () => {
+  await putFinal(cluster, 1, 'before', 'before the move');
+  for (const node of [SPARE, DOUBTFUL]) {
+    await cluster.devnet.kill(String(node));
+    const { data: stores } = cluster.home(node);
+    copyData(stores, `${stores}.moved`);
+    takeData(`${stores}.moved`, stores);
+    await cluster.devnet.resume(String(node));
+    expect((await statusOf(cluster, node)).doubt).toContain('--vouch');
+  }
+  await cluster.connected();
+  await expectStandstill('queued');
+
+  expect((await cluster.run(DOUBTFUL, 'node', 'stop')).exit).toBe(0);
+  const unsure = await cluster.start(DOUBTFUL, '--vouch');
+  expect(unsure.exit, unsure.stderr).toBe(2);
+  const run = await cluster.start(DOUBTFUL, '--vouch', '--yes');
+  expect(run.exit, run.stderr).toBe(0);
+  expect(await statusOf(cluster, DOUBTFUL)).toMatchObject({ isVoting: true, doubt: null });
+  await expectFinalEverywhere('queued');
+  await untilVoting(SPARE);
+  await expectVoteCounts();
+  await expectWell();
 });
 
 /** What a daemon logs when a commit fails for want of room. */
@@ -138,9 +162,12 @@ test.skipIf(!needs('unshare', 'a full disk under a custodian') || !canMount())(
     expect((await cluster.run(DOUBTFUL, 'node', 'stop')).exit).toBe(0);
     const disk = await startOnSmallDisk(cluster, DOUBTFUL, '96m');
     await cluster.connected();
+    // To the node its new disk is a copy of its home.
+    await untilVoting(DOUBTFUL);
     disk.fill();
     const hasStopped = () => readFileSync(cluster.home(DOUBTFUL).logFile, 'utf8').includes(NO_ROOM);
     for (let i = 0; !hasStopped(); i += 1) await putFinal(cluster, 1, `full/${i}`, `full ${i}`);
+    disk.fill();
     const refused = await put(DOUBTFUL, 'nowhere', '--timeout', '3s');
     expect(refused.exit, refused.stderr).toBe(75);
     await cluster.devnet.kill(String(SPARE));

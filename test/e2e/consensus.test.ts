@@ -25,7 +25,7 @@ afterEach(async () => {
 
 test.each([
   { size: 4, rounds: ROUNDS, seed: SEED },
-  { size: 7, rounds: Math.ceil(ROUNDS / 2), seed: SEED + 1 },
+  { size: 7, rounds: Math.ceil(ROUNDS / 3), seed: SEED + 1 },
 ])(
   '$size nodes, $rounds faults, seed $seed',
   async ({ size, rounds, seed }) => {

@@ -2,8 +2,8 @@
 import { readFileSync } from 'node:fs';
 import { Client } from '../../../src/core/api/client/client.ts';
 import type { Result } from '../../../src/core/api/contract/endpoints.ts';
-import { AegisError } from '../../../src/core/errors.ts';
-import type { Cluster } from './cluster.ts';
+import { AegisError, hasCode } from '../../../src/core/errors.ts';
+import { type Cluster, eventually } from './cluster.ts';
 
 export type Status = Result<'consensus.status'>;
 
@@ -91,4 +91,17 @@ export async function readLinearizable(
   const parts: Uint8Array[] = [];
   for await (const part of reply.bytes) parts.push(part);
   return { text: Buffer.concat(parts).toString(), version: reply.version };
+}
+
+/** Until the node holds the last version of a path, and holds it final. */
+export async function untilFinal(cluster: Cluster, node: number, path: string): Promise<void> {
+  const stat = async () => {
+    try {
+      return (await clientOf(cluster, node).call('kb.stat', { query: { path } })).final;
+    } catch (error) {
+      if (hasCode(error, 'NOT_FOUND')) return false;
+      throw error;
+    }
+  };
+  await eventually(stat, (isFinal) => isFinal, `${path} is final on node ${node}`);
 }

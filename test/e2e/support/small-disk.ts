@@ -40,7 +40,7 @@ export async function startOnSmallDisk(
     fill: () => {
       const { bavail, bsize } = statfsSync(disk);
       const piece = Buffer.alloc(MIB, 1);
-      const fd = openSync(filler, 'w');
+      const fd = openSync(filler, 'a');
       for (let left = bavail * bsize; left > 0; left -= piece.length) {
         writeSync(fd, piece, 0, Math.min(left, piece.length));
       }
