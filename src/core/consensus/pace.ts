@@ -1,4 +1,8 @@
-/** How long a view may last: from the measured time of past heights, as in RFC 6298. */
+/**
+ * How long a view may last: from the measured time of past heights, as in RFC 6298, of each leader
+ * apart. The f slowest do not count, or one that takes just less than it may could stretch what it
+ * may, height by height, up to the limit.
+ */
 import type { Timing } from './types.ts';
 
 /** RFC 6298, section 2: gains of mean and deviation, and how many deviations are added. */
@@ -8,35 +12,48 @@ const DEVIATIONS = 4;
 /** A view takes several message delays, of which each may be slow. */
 const SAFETY_FACTOR = 2;
 
+/** Of one leader. */
+interface Measured {
+  readonly meanMs: number;
+  readonly deviationMs: number;
+}
+
 export class Pace {
   readonly #timing: Timing;
-  #meanMs: number | undefined;
-  #deviationMs = 0;
+  readonly #faultyMax: number;
+  readonly #leaders = new Map<number, Measured>();
+  /** By the slowest leader that counts. */
+  #measuredMs: number | undefined;
 
-  constructor(timing: Timing) {
+  constructor(timing: Timing, faultyMax: number) {
     this.#timing = timing;
+    this.#faultyMax = faultyMax;
   }
 
   /** @param elapsedMs from the start of a view to its final block. */
-  observe(elapsedMs: number): void {
-    if (this.#meanMs === undefined) {
-      this.#meanMs = elapsedMs;
-      this.#deviationMs = elapsedMs / 2;
-      return;
-    }
-    const error = elapsedMs - this.#meanMs;
-    this.#deviationMs += (Math.abs(error) - this.#deviationMs) * DEVIATION_GAIN;
-    this.#meanMs += error * MEAN_GAIN;
+  observe(leader: number, elapsedMs: number): void {
+    this.#leaders.set(leader, next(this.#leaders.get(leader), elapsedMs));
+    const slowest = [...this.#leaders.values()]
+      .map(({ meanMs, deviationMs }) => meanMs + DEVIATIONS * deviationMs)
+      .toSorted((a, b) => b - a);
+    this.#measuredMs = slowest[Math.min(this.#faultyMax, slowest.length - 1)];
   }
 
   /** T1: the timer of a view, in milliseconds; doubled with each failed view of the height. */
   timeoutMs(failedViews: number): number {
     const { firstMs, minMs, maxMs, grownMaxMs } = this.#timing;
-    const measured =
-      this.#meanMs === undefined
-        ? firstMs
-        : SAFETY_FACTOR * (this.#meanMs + DEVIATIONS * this.#deviationMs);
-    const base = Math.min(Math.max(Math.ceil(measured), minMs), maxMs);
+    const measuredMs = this.#measuredMs === undefined ? firstMs : SAFETY_FACTOR * this.#measuredMs;
+    const base = Math.min(Math.max(Math.ceil(measuredMs), minMs), maxMs);
     return Math.min(base * 2 ** Math.min(failedViews, 32), grownMaxMs);
   }
+}
+
+function next(before: Measured | undefined, elapsedMs: number): Measured {
+  if (before === undefined) return { meanMs: elapsedMs, deviationMs: elapsedMs / 2 };
+  const { meanMs, deviationMs } = before;
+  const error = elapsedMs - meanMs;
+  return {
+    meanMs: meanMs + error * MEAN_GAIN,
+    deviationMs: deviationMs + (Math.abs(error) - deviationMs) * DEVIATION_GAIN,
+  };
 }

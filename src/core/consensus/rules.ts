@@ -15,7 +15,7 @@ const finalise: Rule = (state) => {
   const approval = commit === undefined ? undefined : state.approved.get(commit.digest);
   if (commit === undefined || approval === undefined) return false;
   if (state.viewSince !== undefined && commit.view === state.view) {
-    state.pace.observe(Math.max(0, state.now - state.viewSince));
+    state.pace.observe(state.leader, Math.max(0, state.now - state.viewSince));
   }
   state.enterHeight(commit, approval);
   return true;

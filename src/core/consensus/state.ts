@@ -97,7 +97,7 @@ export class State implements Findings {
   constructor(setting: Setting, kept: Kept) {
     this.setting = setting;
     this.out = new Output(setting);
-    this.pace = new Pace(setting.timing);
+    this.pace = new Pace(setting.timing, setting.faultyMax);
     this.evidenceBook = new EvidenceBook(kept.evidence);
     this.final = kept.final;
     // D2: a replica goes on from what is durable.
