@@ -31,6 +31,15 @@ function tell(name: string, reports: readonly TwinsReport[]): void {
   );
 }
 
+test('every scenario is another one, and all of a round are there', () => {
+  const texts = Array.from({ length: 4096 }, (_, n) => JSON.stringify(twinsScenario(n, 2)));
+  expect(new Set(texts).size).toBe(4096);
+  const rounds = Array.from({ length: 64 }, (_, n) => twinsScenario(n, 1)[0]!);
+  for (const { sides } of rounds) expect(sides[0]).toBe(0);
+  const pairs = rounds.map(({ leader, sides }) => `${leader} ${sides.join('')}`);
+  expect(new Set(pairs).size).toBe(4 * 16);
+});
+
 test('correct custodians agree and go on in all 4,096 scenarios of two rounds', () => {
   expect(twinsScenarios(2)).toBe(4096);
   const reports = Array.from({ length: 4096 }, (_, number) =>
