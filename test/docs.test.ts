@@ -4,11 +4,25 @@ import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { SERVER_LIMITS } from '../src/core/api/server/limits.ts';
 import { LIMITS as CHAIN_LIMITS } from '../src/core/chain/limits.ts';
+import { HEADS_MAX } from '../src/core/chain/ref.ts';
+import { TABLES as CHAIN_TABLES, META } from '../src/core/chain/rows.ts';
 import { SETTING_KEYS } from '../src/core/config/settings.ts';
+import { EVIDENCE_TABLE, REPLICA_TABLE } from '../src/core/consensus/journal.ts';
 import { LIMITS as CONSENSUS_LIMITS } from '../src/core/consensus/limits.ts';
+import { CUSTODIANS_MAX, HEIGHT_MAX, VIEW_MAX } from '../src/core/consensus/types.ts';
 import { ERRORS } from '../src/core/errors.ts';
 import { LIMITS } from '../src/core/kb/limits.ts';
+import { TABLES as KB_TABLES } from '../src/core/kb/replication-entries.ts';
+import { BLOCK_BYTES_MAX, INTENTS_MAX } from '../src/core/model/block.ts';
+import { ADDRESS_BYTES_MAX, ADDRESSES_MAX } from '../src/core/model/bundle.ts';
+import { CBOR_DEPTH_MAX } from '../src/core/model/cbor-reader.ts';
+import { GENESIS_BYTES_MAX } from '../src/core/model/genesis.ts';
+import { INCEPTION_BYTES_MAX, LABEL_BYTES_MAX } from '../src/core/model/identity.ts';
+import { CHANGES_MAX, INTENT_BYTES_MAX } from '../src/core/model/intent.ts';
+import { PATH_BYTES_MAX } from '../src/core/model/path.ts';
+import { MESSAGE_BYTES_MAX, PARENTS_MAX, VERSION_BYTES_MAX } from '../src/core/model/version.ts';
 import { limitsOf } from '../src/core/network/limits.ts';
+import { PEERS_TABLE } from '../src/core/peers/record.ts';
 import { parseTranscript } from './transcripts/markdown.ts';
 import { matches } from './transcripts/match.ts';
 
@@ -25,6 +39,15 @@ interface Flag {
   /** `--no-name` turns it off. */
   readonly allowNo?: boolean;
 }
+
+/** Limits of single things, in the order of the book of formats. */
+const MODEL_LIMITS = {
+  ...{ CBOR_DEPTH_MAX, PATH_BYTES_MAX, LABEL_BYTES_MAX, INCEPTION_BYTES_MAX },
+  ...{ ADDRESSES_MAX, ADDRESS_BYTES_MAX, GENESIS_BYTES_MAX },
+  ...{ VERSION_BYTES_MAX, MESSAGE_BYTES_MAX, PARENTS_MAX },
+  ...{ INTENT_BYTES_MAX, CHANGES_MAX, HEADS_MAX, INTENTS_MAX, BLOCK_BYTES_MAX },
+  ...{ CUSTODIANS_MAX, HEIGHT_MAX, VIEW_MAX },
+};
 
 const PAGES = ['README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', ...globSync('docs/*.md')].toSorted();
 const read = (file: string): string => readFileSync(file, 'utf8');
@@ -175,10 +198,25 @@ test('docs/formats.md names every setting', () => {
   expect(SETTING_KEYS.filter((key) => !text.includes(`\`${key}\``))).toEqual([]);
 });
 
+test('docs/formats.md has every table of chain.db, and what the chain keeps in its own', () => {
+  const rows = rowsOf('docs/formats.md').map(([table, key]) => `${table} ${key}`);
+  const tables = [
+    ...Object.values(KB_TABLES),
+    ...Object.values(CHAIN_TABLES),
+    ...[PEERS_TABLE, REPLICA_TABLE, EVIDENCE_TABLE],
+  ];
+  const wanted = [
+    ...tables.map((table) => `\`${table}\``),
+    ...Object.values(META).map((key) => `\`${CHAIN_TABLES.meta}\` \`${key}\``),
+  ];
+  expect(wanted.filter((start) => !rows.some((row) => row.startsWith(start)))).toEqual([]);
+});
+
 test('docs/formats.md has every limit of the tables in the sources', () => {
   const [, section] = read('docs/formats.md').split('## Every limit');
   const shown = section!.split('\n').filter((line) => line.startsWith('| `'));
-  const tables = [LIMITS, CHAIN_LIMITS, CONSENSUS_LIMITS, limitsOf('network'), SERVER_LIMITS];
+  const inRooms = [LIMITS, CHAIN_LIMITS, CONSENSUS_LIMITS, limitsOf('network'), SERVER_LIMITS];
+  const tables = [MODEL_LIMITS, ...inRooms];
   const wanted = tables.flatMap((table) =>
     Object.entries(table).map(
       ([name, value]) => `| \`${name}\` | ${Number(value).toLocaleString('en-GB')} |`,
