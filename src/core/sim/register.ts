@@ -51,7 +51,8 @@ export const registerModel: Model<Heads, RegisterInput, RegisterOutput> = {
   step(heads, input, output) {
     if (input.type === 'read') {
       if (output === undefined || !('heads' in output)) return heads;
-      return output.heads.join(' ') === heads.join(' ') ? heads : undefined;
+      // A set: the chain has another order of them than their texts have.
+      return output.heads.toSorted().join(' ') === heads.join(' ') ? heads : undefined;
     }
     const after = write(heads, input);
     if (output === undefined || !('isDone' in output)) return after ?? heads;
