@@ -24,6 +24,9 @@ interface Row {
   readonly certificate: Uint8Array;
 }
 
+/** Blocks of one question to the store, so that it can do something else in between. */
+const READ_BLOCKS = 4;
+
 export class BlockArchive {
   readonly #store: ArchiveStore;
 
@@ -31,15 +34,25 @@ export class BlockArchive {
     this.#store = store;
   }
 
-  /** The blocks of these heights, as far as they are here; they end at the first that is not. */
-  async read(from: number, upTo: number): Promise<FinalBlock[]> {
+  /**
+   * The blocks of these heights, as far as they are here; they end at the first that is not.
+   * @param maxBytes no more are read once there are so many bytes.
+   */
+  async read(from: number, upTo: number, maxBytes = Number.POSITIVE_INFINITY) {
     const rows = await this.#rows(from, upTo);
-    const keys = rows.map(({ height, digest }) => blockKey(height, digest));
-    const blocks = await this.#store.getMany(TABLES.blocks, keys);
-    const end = blocks.indexOf(undefined);
-    return rows.slice(0, end < 0 ? rows.length : end).map(({ certificate }, n) => {
-      return { block: blocks[n]!, certificate };
-    });
+    const found: FinalBlock[] = [];
+    let bytes = 0;
+    for (let at = 0; at < rows.length && bytes < maxBytes; at += READ_BLOCKS) {
+      const some = rows.slice(at, at + READ_BLOCKS);
+      const keys = some.map(({ height, digest }) => blockKey(height, digest));
+      const blocks = await this.#store.getMany(TABLES.blocks, keys);
+      for (const [n, block] of blocks.entries()) {
+        if (block === undefined) return found;
+        bytes += block.length;
+        found.push({ block, certificate: some[n]!.certificate });
+      }
+    }
+    return found;
   }
 
   /** @throws {AegisError} `NOT_FOUND`. */

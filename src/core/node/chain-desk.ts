@@ -3,6 +3,7 @@
  * index of final versions, and says loudly when somebody breaks the rules.
  */
 import type { Chain, ChainInput, ChainOutcome, Divergence, Finalised } from '../chain/chain.ts';
+import { LIMITS } from '../chain/limits.ts';
 import type { Evidence } from '../consensus/types.ts';
 import { type AegisError, toAegisError } from '../errors.ts';
 import type { Outcome } from '../machine.ts';
@@ -165,7 +166,7 @@ export class ChainDesk {
 
   async #serve({ to, from, upTo }: Extract<ChainOutcome, { type: 'serve' }>): Promise<void> {
     try {
-      const blocks = await this.#deps.archive.read(from, upTo);
+      const blocks = await this.#deps.archive.read(from, upTo, LIMITS.windowBytes);
       this.#deps.submit({ type: 'rows', to, blocks });
     } catch (error) {
       if (this.#isMute) return;
