@@ -188,7 +188,7 @@ export class IntentDesk {
     return ids.map((id) => known.get(id)!);
   }
 
-  /** All or none: one that cannot be made, e.g. as it is too long, leaves no trace of the others. */
+  /** All or none: one that cannot be made, as it is too long, leaves no trace of the others. */
   #signAll(wanted: readonly (readonly Change[])[]): Verified<SignedIntent>[] {
     try {
       return wanted.map((changes) => this.#sign(changes, this.#take()));

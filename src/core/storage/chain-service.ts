@@ -51,9 +51,9 @@ export function chainService(
   const { put, remove, one, all, between } = statementsOf(db);
   const read = (table: string, key: string) =>
     one.get(table, key)?.['value'] as Uint8Array | undefined;
-  const found = read(SEQUENCE.table, SEQUENCE.key);
-  let sequence = found === undefined ? 0n : Buffer.from(found).readBigUInt64BE();
-  standing.open(found === undefined ? undefined : sequence);
+  const found = numberOf(read(SEQUENCE.table, SEQUENCE.key));
+  let sequence = found ?? 0n;
+  standing.open(found);
   const group = new GroupCommit(
     { checkpointBytes: 4 * MIB, logBytesMax: 16 * MIB },
     {
@@ -130,6 +130,9 @@ function statementsOf(db: DatabaseSync) {
     ),
   };
 }
+
+const numberOf = (bytes: Uint8Array | undefined): bigint | undefined =>
+  bytes === undefined ? undefined : Buffer.from(bytes).readBigUInt64BE();
 
 function numberBytes(value: bigint): Uint8Array {
   const bytes = Buffer.alloc(8);
