@@ -3,7 +3,12 @@
  * follow, and clients at all of them.
  */
 import { Chain } from '../chain/chain.ts';
-import { CHAIN_PROTOCOL, type OpenedMessage, openMessage } from '../chain/messages.ts';
+import {
+  CHAIN_PROTOCOL,
+  type ChainMessage,
+  type OpenedMessage,
+  openMessage,
+} from '../chain/messages.ts';
 import {
   blockKey,
   heightKey,
@@ -62,6 +67,12 @@ export interface ConsensusOptions {
   ) => Machine<ChainInput>;
 }
 
+interface ReadMessage {
+  readonly message: ChainMessage;
+  /** Whether its signatures hold. */
+  readonly isRight: boolean;
+}
+
 interface ChainTie extends Tie {
   readonly chain: Chain;
 }
@@ -77,7 +88,7 @@ export class ConsensusScenario implements Scenario {
   readonly #random: SimRandom;
   readonly #tools = new Map<string, ConsensusTools>();
   readonly #byzantine = new Set<string>();
-  readonly #opened = new WeakMap<Uint8Array, OpenedMessage>();
+  readonly #known = new WeakMap<Uint8Array, ReadMessage>();
   /** Messages that a node refused, as it should. */
   refused = 0;
 
@@ -171,13 +182,12 @@ export class ConsensusScenario implements Scenario {
       if (this.clients.undecided(node, (author, sequence) => ledger.isUsed(author, sequence))) {
         return `an intent of ${node.options.name} is undecided`;
       }
-      if (chain.status().doubt !== undefined) {
-        // Only new heights end a doubt.
-        for (const other of honest) this.#probe(other);
-        return `${node.options.name} is in doubt`;
-      }
     }
-    return undefined;
+    const doubtful = honest.find((node) => this.chainOf(node)?.status().doubt !== undefined);
+    if (doubtful === undefined) return undefined;
+    // Only new heights end a doubt, and there are none without work.
+    this.#probe(honest.find((node) => node !== doubtful) ?? doubtful);
+    return `${doubtful.options.name} is in doubt`;
   }
 
   /** A client that is left alone writes something, so that there is something to decide. */
@@ -236,10 +246,7 @@ export class ConsensusScenario implements Scenario {
   #open(chain: Chain, from: string, { protocol, body }: Envelope): ChainInput | undefined {
     if (protocol !== CHAIN_PROTOCOL && protocol !== CONSENSUS_PROTOCOL) return undefined;
     try {
-      const { message, checks } = this.#read(chain, protocol, body);
-      const isRight = checks.every(({ author, message: bytes, signature }) =>
-        this.#crypto.verifyIdentity(author, bytes, signature),
-      );
+      const { message, isRight } = this.#read(chain, protocol, body);
       if (isRight) return { type: 'message', from, message: verified(message) };
     } catch (error) {
       if (!(error instanceof AegisError)) throw error;
@@ -251,23 +258,30 @@ export class ConsensusScenario implements Scenario {
     return undefined;
   }
 
-  /** One body goes to many: it is read once, except where signatures are real. */
-  #read(chain: Chain, protocol: string, body: Uint8Array): OpenedMessage {
+  /** One body goes to many: it is read and verified once, except where signatures are real. */
+  #read(chain: Chain, protocol: string, body: Uint8Array): ReadMessage {
     const { clusterId } = this.cluster;
     const isWaiting = (digest: string): boolean => chain.isWaiting(digest);
     if (this.options.scheme === 'real') {
       const isKnown = (digest: string): boolean => chain.isKnown(digest);
-      return openMessage(protocol, body, { clusterId, isKnown, isWaiting });
+      return this.#verify(openMessage(protocol, body, { clusterId, isKnown, isWaiting }));
     }
-    let opened = this.#opened.get(body);
-    if (opened === undefined) {
-      opened = openMessage(protocol, body, { clusterId, isKnown: () => false });
-      this.#opened.set(body, opened);
+    let known = this.#known.get(body);
+    if (known === undefined) {
+      known = this.#verify(openMessage(protocol, body, { clusterId, isKnown: () => false }));
+      this.#known.set(body, known);
     }
-    const { message, checks } = opened;
-    if (message.type !== 'intents') return opened;
+    const { message, isRight } = known;
+    if (message.type !== 'intents') return known;
     const intents = message.intents.filter(({ digest }) => !isWaiting(digest));
-    return { message: { ...message, intents }, checks };
+    return { message: { ...message, intents }, isRight };
+  }
+
+  #verify({ message, checks }: OpenedMessage): ReadMessage {
+    const isRight = checks.every(({ author, message: bytes, signature }) =>
+      this.#crypto.verifyIdentity(author, bytes, signature),
+    );
+    return { message, isRight };
   }
 
   #told(node: SimNode, outcome: Outcome): void {
