@@ -113,6 +113,7 @@ export class CatchUp {
   /** Asks for what lacks, and arms the alarm while something does. */
   pump(turn: Turn, tip: number, peers: ReadonlySet<string>): void {
     this.#expire(turn.now, tip);
+    this.#takeAway(peers, turn.now);
     const target = Math.min(this.target, tip + AHEAD);
     const isFull = this.#bufferedBytes > LIMITS.fetchedBytes;
     let isStuck = false;
@@ -163,6 +164,25 @@ export class CatchUp {
     }
     this.#requests = this.#requests.filter(({ to, deadline }) => to > tip && deadline > now);
     if (this.#hint !== undefined && this.#hint.height <= tip) this.#hint = undefined;
+  }
+
+  /**
+   * What was asked of a peer under a penalty, since nobody else claimed to have it, is asked of
+   * another as soon as one has it: who claims much and sends nothing must not hold up the rest.
+   */
+  #takeAway(peers: ReadonlySet<string>, now: Instant): void {
+    if (!this.#requests.some(({ peer }) => this.#isPunished(peer, now))) return;
+    let known = 0;
+    for (const [peer, height] of this.#heights) {
+      if (peers.has(peer) && !this.#isPunished(peer, now)) known = Math.max(known, height);
+    }
+    this.#requests = this.#requests.filter(
+      ({ peer, from }) => from > known || !this.#isPunished(peer, now),
+    );
+  }
+
+  #isPunished(peer: string, now: Instant): boolean {
+    return (this.#penalties.get(peer) ?? 0) > now;
   }
 
   #punish(peer: string, until: number): void {

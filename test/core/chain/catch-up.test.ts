@@ -54,6 +54,18 @@ describe('catching up', () => {
     expect(pump(catchUp, 1, 10, ['a', 'b']).wants).toEqual([]);
   });
 
+  it('waits for no peer that claims much and sends nothing, once another has the block', () => {
+    const catchUp = new CatchUp();
+    catchUp.note('liar', 2 ** 40);
+    const peers = ['liar', 'honest'];
+    expect(pump(catchUp, 0, 10, peers).wants).toHaveLength(LIMITS.windowsAtOnce);
+    // It is asked again, since nobody else claims to have more.
+    expect(pump(catchUp, 3000, 10, peers).wants).toHaveLength(LIMITS.windowsAtOnce);
+    catchUp.note('honest', 11);
+    const { wants } = pump(catchUp, 3010, 10, peers);
+    expect(wants[0]).toEqual({ to: 'honest', from: 11, upTo: 11 });
+  });
+
   it('keeps so many bytes that wait for an earlier block', () => {
     const catchUp = new CatchUp();
     for (const peer of ['a', 'b']) catchUp.note(peer, 1000);
