@@ -132,6 +132,17 @@ describe('what the documentation names', () => {
     expect([...paths, ...targets].filter((path) => !existsSync(path))).toEqual([]);
   });
 
+  test.each(pages)('exists: scripts of npm and projects of vitest in $file', ({ text }) => {
+    const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> };
+    const projects = [...read('vitest.config.ts').matchAll(/name: '(\w+)'/g)].map(
+      ([, name]) => name,
+    );
+    const wanted = [...text.matchAll(/(?:`|&& |^) *npm run ([\w:]+)/gm)].map(([, name]) => name!);
+    const named = [...text.matchAll(/--project (\w+)/g)].map(([, name]) => name);
+    expect(wanted.filter((name) => scripts[name] === undefined)).toEqual([]);
+    expect(named.filter((name) => !projects.includes(name))).toEqual([]);
+  });
+
   test.each(pages)('exists: commands in $file', ({ text }) => {
     const faults = commandLines(text).map((line) => [line, commandFault(line)]);
     expect(faults.filter(([, fault]) => fault !== undefined)).toEqual([]);
