@@ -110,9 +110,11 @@ export class State implements Findings {
     const isOfView = kept.entry?.height === height && kept.entry.view + 1 === this.view;
     this.entry = isOfView ? kept.entry : undefined;
     this.high = kept.high?.height === height ? kept.high : undefined;
-    if (this.high !== undefined) this.prepared.set(this.high.view, this.high);
     const names = this.pen.share('timeout')?.highView;
     this.named = names === undefined ? undefined : kept.named;
+    for (const known of [this.named, this.high]) {
+      if (known !== undefined) this.prepared.set(known.view, known);
+    }
     for (const share of this.pen.shares) this.tally.add(setting.self!, share);
   }
 

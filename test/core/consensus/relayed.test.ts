@@ -36,3 +36,19 @@ describe('a proposal with the proof that its own height is final', () => {
     expect(bench.told('check')).toEqual([]);
   });
 });
+
+describe('a timeout that names less than is known by now', () => {
+  it('makes a certificate after a restart too', () => {
+    const bench = new Bench().step({ type: 'work', isWaiting: true });
+    bench.hear(0, { type: 'certificate', certificate: bench.certificate('prepare', A) });
+    bench.hear(1, { type: 'timeout-certificate', certificate: bench.timeouts(0) });
+    bench.ring('view');
+    expect(bench.said('timeout')).toMatchObject([{ view: 1, high: { view: 0 } }]);
+    const certificate = bench.certificate('prepare', A, { view: 1 });
+    bench.hear(2, { type: 'certificate', certificate });
+    bench.restart();
+    expect(bench.replica.status()).toMatchObject({ view: 1, high: { view: 1 } });
+    bench.hear(0, bench.timeout(0, 1)).hear(1, bench.timeout(1, 1));
+    expect(bench.replica.status().view).toBe(2);
+  });
+});
