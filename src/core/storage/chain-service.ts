@@ -19,6 +19,9 @@ import { type StandingOptions, StandingRecord } from './standing.ts';
  */
 const SEQUENCE = { table: 'consensus/sequence', key: '' };
 
+/** Of the write-ahead log: when it moves into the file, and when it must. */
+const LOG = { checkpointBytes: 4 * MIB, logBytesMax: 16 * MIB };
+
 export const CHAIN_SPEC: DatabaseSpec = {
   // 'aegC' in ASCII.
   applicationId: 0x61656743,
@@ -54,18 +57,15 @@ export function chainService(
   const found = numberOf(read(SEQUENCE.table, SEQUENCE.key));
   let sequence = found ?? 0n;
   standing.open(found);
-  const group = new GroupCommit(
-    { checkpointBytes: 4 * MIB, logBytesMax: 16 * MIB },
-    {
-      db,
-      fatal,
-      seal: () => put.run(SEQUENCE.table, SEQUENCE.key, numberBytes(sequence + 1n)),
-      sealed: () => {
-        sequence += 1n;
-        standing.advance(sequence);
-      },
+  const group = new GroupCommit(LOG, {
+    db,
+    fatal,
+    seal: () => put.run(SEQUENCE.table, SEQUENCE.key, numberBytes(sequence + 1n)),
+    sealed: () => {
+      sequence += 1n;
+      standing.advance(sequence);
     },
-  );
+  });
   return {
     handlers: {
       commit: async (packed) => {
