@@ -32,6 +32,6 @@ const failed = inOrder.filter((result) => disappointment(result) !== undefined);
 process.stdout.write(`${inOrder.length - failed.length} of ${inOrder.length} caught\n`);
 if (failed.length > 0) process.exitCode = 1;
 else if (wanted.length === 0) {
-  const [before] = readFileSync(README, 'utf8').split(/^\| bug \|/m);
+  const [before] = readFileSync(README, 'utf8').split(/^\| bug +\|/m);
   writeFileSync(README, `${before}${tableOf(inOrder)}`);
 }

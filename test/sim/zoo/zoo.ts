@@ -148,22 +148,25 @@ export function disappointment({ bug, caught, trouble }: Result): string | undef
   return `${bug.name} is caught by ${caught.checker}: ${caught.message}`;
 }
 
-/** The table of README.md. */
+/** The table of README.md, as the formatter wants it. */
 export function tableOf(results: readonly Result[]): string {
-  const head = [
-    '| bug | breaks | hunt | caught by | after | allowed |',
-    '| --- | --- | --- | --- | --- | --- |',
-  ];
   const rows = results.map(({ bug, caught }) => {
     const found = caught === undefined ? ['-', '-'] : [caught.checker, String(caught.after)];
-    return `| ${[bug.title, bug.rule, bug.hunt, ...found, bug.within].join(' | ')} |`;
+    return [bug.title, bug.rule, bug.hunt, ...found, String(bug.within)];
   });
-  return `${[...head, ...rows].join('\n')}\n`;
+  const head = ['bug', 'breaks', 'hunt', 'caught by', 'after', 'allowed'];
+  const widths = head.map((name, at) =>
+    Math.max(name.length, ...rows.map((cells) => cells[at]!.length)),
+  );
+  const line = (cells: readonly string[]): string =>
+    `| ${cells.map((cell, at) => cell.padEnd(widths[at]!)).join(' | ')} |\n`;
+  const rule = widths.map((width) => '-'.repeat(width));
+  return [head, rule, ...rows].map(line).join('');
 }
 
 /** The titles in the table of README.md. */
 export function readTable(): string[] {
   const text = readFileSync(join(ROOT, ZOO, 'README.md'), 'utf8');
-  const rows = text.slice(text.indexOf('| bug |')).split('\n').slice(2);
-  return rows.filter((row) => row.startsWith('| ')).map((row) => row.split(' | ')[0]!.slice(2));
+  const rows = text.split('\n').filter((line) => line.startsWith('| '));
+  return rows.slice(2).map((row) => row.split(' | ')[0]!.slice(2).trim());
 }
