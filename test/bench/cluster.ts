@@ -15,7 +15,8 @@ export interface BenchNode {
   readonly home: string;
   /** Of the present daemon: another one after a restart. */
   pid: number;
-  readonly client: Client;
+  /** So is this: a daemon writes new tokens when it starts. */
+  client: Client;
 }
 
 export interface ClusterOptions {
@@ -59,6 +60,7 @@ export async function withCluster<T>(
         await devnet.resume(node.name);
         const now = (await devnet.status()).find(({ name }) => name === node.name);
         node.pid = now!.pid!;
+        node.client = clientOf(node.home);
         for (const each of nodes) await connected(each, options.size - 1);
       };
       return await use({ dir, nodes, startMs, restart });

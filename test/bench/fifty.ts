@@ -23,7 +23,7 @@ const SHARES = [12, 11, 11, FAULTY] as const;
 const BLOCKS = 500;
 const SILENT_BLOCKS = 100;
 const INTENTS = 10;
-const PATIENCE_MS = 120_000;
+const PATIENCE_MS = 240_000;
 
 type OnFinal = (report: Extract<Report, { type: 'final' }>) => void;
 
@@ -100,13 +100,14 @@ export async function fifty(): Promise<Figure[]> {
     const hosts: Hosting[] = [];
     try {
       let from = 0;
-      for (const share of SHARES) {
+      const opened = SHARES.map((share) => {
         const own = nodes.slice(from, from + share);
         from += share;
         const host = new Hosting(own, (final) => finals.add(final));
         hosts.push(host);
-        await host.ask({ type: 'open', nodes: own, passphrase });
-      }
+        return host.ask({ type: 'open', nodes: own, passphrase });
+      });
+      await Promise.all(opened);
       await meshed(hosts);
       const awake = await run(hosts, finals, BLOCKS);
       const last = hosts.at(-1)!;
