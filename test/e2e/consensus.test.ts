@@ -44,7 +44,8 @@ test.each([
       expect(linearizable(pathModel, workload.history), 'the history is linearizable').toBe(true);
     } catch (error) {
       const plan = torment.journal.join('\n  ');
-      throw new Error(`seed ${seed}, faults so far:\n  ${plan}\n`, { cause: error });
+      const words = cluster.lastWords();
+      throw new Error(`seed ${seed}, faults so far:\n  ${plan}\n${words}`, { cause: error });
     } finally {
       await workload.end().catch(() => {});
     }

@@ -1,6 +1,6 @@
 /** A cluster of real daemons for tests, and the real `aegis` as a process against it. */
 import { type ChildProcess, type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { type HomePaths, resolveHome } from '../../../src/core/config/home.ts';
@@ -114,9 +114,10 @@ export class Cluster {
       if (agents > 0) await cluster.#found(options.size - agents);
       await devnet.up();
       await cluster.connected();
-    } catch (error) {
+    } catch (cause) {
+      const words = cluster.lastWords();
       await cluster.stop();
-      throw error;
+      throw new Error(`the cluster does not start; last words:\n${words}`, { cause });
     }
     return cluster;
   }
@@ -151,6 +152,15 @@ export class Cluster {
 
   get passphraseFile(): string {
     return join(this.dir, 'devnet', 'passphrase');
+  }
+
+  /** What the daemons wrote to standard error, for whoever has to find out what went wrong. */
+  lastWords(): string {
+    const words = this.devnet.nodes.map(({ name }, n) => {
+      const file = join(this.home(n + 1).logs, 'console.log');
+      return existsSync(file) ? `${name}: ${readFileSync(file, 'utf8').slice(-2000)}` : name;
+    });
+    return words.join('\n');
   }
 
   /** `node start --detach`, with its exit status. */
