@@ -30,13 +30,14 @@ if (unknown.length > 0) {
   console.error(`no part ${unknown.join(', ')}; there are ${Object.keys(PARTS).join(', ')}`);
   process.exitCode = 64;
 } else {
-  // A part that stands still must not stand for ever.
+  const figures: Figure[] = [];
+  // A part that stands still must not stand for ever, nor take with it what was measured.
   setTimeout(() => {
+    console.log(`${machine()}\n\n${table(figures)}`);
     console.error('the bench took more than 20 minutes');
     process.exit(1);
   }, 1_200_000).unref();
   if (!isFresh()) await build({ types: false });
-  const figures: Figure[] = [];
   for (const [name, part] of Object.entries(PARTS)) {
     if (wanted.length > 0 && !wanted.includes(name)) continue;
     console.error(`measuring: ${name}`);
