@@ -108,6 +108,11 @@ test('of two that swap the same version the one that is cut off loses', async ()
   const [alone, together] = [await swap(4, 'alone'), await swap(1, 'together')];
   expect(alone.exit, alone.stderr).toBe(75);
   expect(together.exit, together.stderr).toBe(0);
+  const get = ['kb', 'get', 'swapped', '-o', '-'];
+  // What it holds final is old by now: it may show that, but not as the newest.
+  expect((await cluster.run(4, ...get)).stdout.toString()).toBe('swapped');
+  const newest = await cluster.run(4, ...get, '--linearizable', '--timeout', '2s');
+  expect(newest.exit, newest.stderr).toBe(75);
   await cluster.devnet.heal();
   await cluster.until(
     () => cluster.json<{ intents: { result: string | null }[] }>(4, 'intent', 'list'),
