@@ -223,6 +223,8 @@ export class Clients {
         // Another intent of the same sequence was decided: this one never will be.
         if (write.id !== id) continue;
         const output = { isDone: result !== 'refused' };
+        // Of several paths, one with too many heads refuses all; the others say nothing then.
+        if (!output.isDone && write.calls.length > 1) continue;
         const order = placeAt(height, index);
         for (const call of write.calls) {
           this.#history.push({ ...call, client: 0, output, return: now, order });
