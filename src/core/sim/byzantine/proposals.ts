@@ -19,7 +19,8 @@ const badBlock = (
         if (message.type !== 'proposal') return [message];
         if (!made.has(message.digest)) made.set(message.digest, make(message, attacker));
         const block = made.get(message.digest);
-        if (block === undefined) return [message];
+        // What is proposed again is not wrong where the lie is the truth by chance.
+        if (block === undefined || block.digest === message.digest) return [message];
         attacker.strike();
         return [attacker.propose(message, attacker.poison(block))];
       },
