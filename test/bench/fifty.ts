@@ -33,11 +33,13 @@ class Hosting {
   readonly #final: OnFinal;
   readonly #waiting: ((value: number) => void)[] = [];
 
-  constructor(nodes: readonly HostedNode[], final: OnFinal) {
+  /** @param cache compiled sources, which a hundred workers load. */
+  constructor(nodes: readonly HostedNode[], final: OnFinal, cache: string) {
     this.numbers = nodes.map(({ number }) => number);
     this.#final = final;
     this.child = fork(join(import.meta.dirname, 'fifty-host.ts'), {
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+      env: { ...process.env, NODE_COMPILE_CACHE: cache },
     });
     this.child.on('message', (report: Report) => this.#take(report));
   }
@@ -103,7 +105,7 @@ export async function fifty(): Promise<Figure[]> {
       const opened = SHARES.map((share) => {
         const own = nodes.slice(from, from + share);
         from += share;
-        const host = new Hosting(own, (final) => finals.add(final));
+        const host = new Hosting(own, (final) => finals.add(final), join(dir, 'cache'));
         hosts.push(host);
         return host.ask({ type: 'open', nodes: own, passphrase });
       });
