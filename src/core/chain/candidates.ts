@@ -37,6 +37,8 @@ export class Candidates {
   readonly #all = new Map<string, Candidate>();
   /** Keys of durable ones that were too many: deleted when the height is decided. */
   #dropped: string[] = [];
+  /** Digests of those that were too many, until the owner hears of them. */
+  #forgotten: string[] = [];
 
   constructor(context: RuleContext, mempool: Mempool) {
     this.#context = context;
@@ -74,6 +76,13 @@ export class Candidates {
     this.#bound(keep);
   }
 
+  /** What was dropped since the last call: consensus must not count on it any more. */
+  takeForgotten(): readonly string[] {
+    const forgotten = this.#forgotten;
+    this.#forgotten = [];
+    return forgotten;
+  }
+
   /** Adds the block of a payload, unless it is here. Its signatures were verified when it came. */
   addBytes(bytes: Uint8Array, digest: string, keep?: string): void {
     if (this.#all.has(digest)) return;
@@ -99,9 +108,10 @@ export class Candidates {
 
   /**
    * A block of what waits, upon the last final one.
+   * @param keep the one that must not be dropped for it.
    * @returns its digest, or undefined when nothing waits.
    */
-  build(view: number, proposer: string, now: Instant): string | undefined {
+  build(view: number, proposer: string, now: Instant, keep?: string): string | undefined {
     const { clusterId, ledger, leaders, seeds } = this.#context;
     const intents = this.#mempool.take(INTENT_BYTES, LIMITS.blockIntents);
     if (intents.length === 0) return undefined;
@@ -127,7 +137,7 @@ export class Candidates {
       intents.map(({ bytes }) => bytes),
     );
     const digests = intents.map(({ digest }) => digest);
-    this.add({ block, digests, intents });
+    this.add({ block, digests, intents }, keep);
     const seed = seedOf(this.#context, block.header);
     assert(typeof seed !== 'string', 'an own seed proof holds');
     const candidate = this.#all.get(block.digest)!;
@@ -138,8 +148,13 @@ export class Candidates {
 
   /** The height is decided: the others are deleted. Those of later heights stay. */
   decide(turn: Turn, height: number, digest: string): void {
-    for (const key of this.#dropped) turn.persist(TABLES.blocks, key, undefined);
+    // It may be one that was dropped, and fetched again when it was decided.
+    const decided = blockKey(height, digest);
+    for (const key of this.#dropped) {
+      if (key !== decided) turn.persist(TABLES.blocks, key, undefined);
+    }
     this.#dropped = [];
+    this.#forgotten = [];
     for (const [other, candidate] of this.#all) {
       if (candidate.height > height) {
         // What it was judged by is over.
@@ -199,6 +214,7 @@ export class Candidates {
     const old = [...this.#all].slice(0, -1).filter(([digest]) => digest !== keep);
     const [digest, candidate] = old.find(([, { isDurable }]) => !isDurable) ?? old[0]!;
     this.#all.delete(digest);
+    this.#forgotten.push(digest);
     if (candidate.isDurable) this.#dropped.push(blockKey(candidate.height, digest));
   }
 }

@@ -161,6 +161,10 @@ export class Decider {
   }
 
   #carryOut(turn: Turn, outcome: ReplicaOutcome): void {
+    if (isQuestion(outcome) && outcome.height < this.#replica.height) {
+      // The same step has decided the height, and its leaders, by which blocks are judged, are over.
+      return;
+    }
     switch (outcome.type) {
       case 'build':
         return this.#build(turn, outcome.height, outcome.view);
@@ -183,9 +187,19 @@ export class Decider {
   /** P1. */
   #build(turn: Turn, height: number, view: number): void {
     assert(height === this.#height + 1, 'a block is made upon the last final one');
-    const digest = this.#candidates.build(view, this.#options.self, turn.now);
+    const high = this.#replica.high?.digest;
+    const digest = this.#candidates.build(view, this.#options.self, turn.now, high);
+    this.#forget(turn);
     if (digest === undefined) return this.drive(turn, { type: 'no-proposal', height, view });
     return this.#propose(turn, height, digest);
+  }
+
+  /** P5: the replica must not make a block final that has been dropped. */
+  #forget(turn: Turn): void {
+    const height = this.#height + 1;
+    for (const digest of this.#candidates.takeForgotten()) {
+      this.drive(turn, { type: 'forgotten', height, digest });
+    }
   }
 
   /** Answers `build` and `reproposal-wanted` with a block that is here. */
@@ -231,6 +245,7 @@ export class Decider {
     const sought = this.#sought;
     if (sought?.digest !== digest || header.height !== this.#height + 1) return false;
     this.#candidates.add(opened, digest);
+    this.#forget(turn);
     this.#sought = undefined;
     if (sought.isFinal) this.#takeFinal(turn, digest, undefined);
     else this.#propose(turn, header.height, digest);
@@ -241,10 +256,11 @@ export class Decider {
   #check(turn: Turn, wanted: Extract<ReplicaOutcome, { type: 'check' }>): void {
     const { height, view, digest, payload } = wanted;
     if (height === this.#height + 1) {
-      const high = this.#replica.status().high?.digest;
+      const high = this.#replica.high?.digest;
       const opened = this.#opened.get(digest);
       if (opened === undefined) this.#candidates.addBytes(payload, digest, high);
       else this.#candidates.add(opened, high);
+      this.#forget(turn);
     }
     this.#opened.delete(digest);
     const header = this.#candidates.block(digest)?.header;
@@ -309,6 +325,7 @@ export class Decider {
   /** A fetched block with its commit certificate, which has been verified. */
   takeFetched(turn: Turn, opened: OpenedBlock, certificate: Certificate): void {
     this.#candidates.add(opened, certificate.digest);
+    this.#forget(turn);
     this.#takeFinal(turn, certificate.digest, certificate);
   }
 
@@ -329,6 +346,13 @@ export class Decider {
     if (certificate !== undefined) this.drive(turn, { type: 'certified', certificate });
   }
 }
+
+/** What the replica asks about the height that it is deciding. */
+const isQuestion = (outcome: ReplicaOutcome) =>
+  outcome.type === 'build' ||
+  outcome.type === 'reproposal-wanted' ||
+  outcome.type === 'check' ||
+  outcome.type === 'fetch';
 
 const withSeed = (seed: Uint8Array | undefined) => (seed === undefined ? {} : { seed });
 

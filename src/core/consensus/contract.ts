@@ -66,6 +66,8 @@ export type ReplicaInput =
   /** There is nothing to propose after all: no work, until `work` says so again. */
   | { readonly type: 'no-proposal'; readonly height: number; readonly view: number }
   | VerdictInput
+  /** The block of this digest was executed, and is not at hand any more: there were too many. */
+  | { readonly type: 'forgotten'; readonly height: number; readonly digest: string }
   /** A commit certificate that came with a fetched block; the chain has verified it. */
   | { readonly type: 'certified'; readonly certificate: Certificate };
 

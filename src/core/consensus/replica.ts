@@ -173,6 +173,10 @@ export class Replica implements Machine<ReplicaInput> {
       case 'verdict':
         this.#takeVerdict(input);
         return;
+      case 'forgotten':
+        // P5: without the block nothing can become final; it is fetched when it is decided.
+        if (input.height === state.height) state.approved.delete(input.digest);
+        return;
       case 'certified':
         takeCertificate(state, undefined, input.certificate);
         return;
