@@ -287,6 +287,10 @@ export class State implements Findings {
     this.out.tell({ type: 'bad-share', from: this.setting.custodians[custodian]!, what });
   }
 
+  isNews(slot: Omit<Evidence, 'claims'>): boolean {
+    return this.evidenceBook.isNews(slot);
+  }
+
   /** Verified evidence, found here: everybody is told. */
   evidence(evidence: Evidence): void {
     if (this.keepEvidence(evidence)) this.out.broadcast({ type: 'evidence', evidence });

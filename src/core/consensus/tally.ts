@@ -49,6 +49,8 @@ export type Quorum =
 export interface Findings {
   badShare(custodian: number, what: string): void;
   evidence(evidence: Evidence): void;
+  /** Whether evidence of this slot would be kept: else nothing is verified for it. */
+  isNews(slot: Omit<Evidence, 'claims'>): boolean;
 }
 
 export class Tally {
@@ -235,13 +237,14 @@ export class Tally {
 
   /** Two values of one slot are evidence, if both signatures hold. */
   #accuse(slot: Slot, custodian: number, one: Value, other: Value): void {
+    const { kind, view } = slot;
+    const place = { kind, custodian, height: this.#height, view };
+    if (!this.#findings.isNews(place)) return;
     const areSound = [one, other].map((value) => this.#check(slot, value, custodian));
     if (areSound.includes(false)) return;
-    const { kind, view } = slot;
     const claims = [one, other].map(({ digest, highView, shares }) => {
       return { digest, highView, signature: shares.get(custodian)! };
     });
-    const place = { kind, custodian, height: this.#height, view };
     this.#findings.evidence(createEvidence(place, claims[0]!, claims[1]!));
   }
 

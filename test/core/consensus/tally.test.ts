@@ -23,6 +23,7 @@ function setUp(custodians = 4) {
   const tally = new Tally(setting, 1, trust, {
     badShare: (from) => bad.push(from),
     evidence: (found) => evidence.push(found),
+    isNews: () => evidence.length < LIMITS.evidence,
   });
   const prepare = (from: number, value = A, view = 0): Share =>
     bench.share(from, { kind: 'prepare', digest: value, view });
@@ -89,6 +90,19 @@ describe('the tally', () => {
     tally.add(0, prepare(0, B));
     tally.add(0, forged(0, A));
     expect([evidence, bad]).toEqual([[], [0]]);
+  });
+
+  it('verifies nothing for evidence that would not be kept', () => {
+    const { bench, tally, evidence, prepare } = setUp();
+    const equivocate = (view: number) => {
+      for (const value of [A, B]) tally.add(0, prepare(0, value, view));
+    };
+    for (let view = 0; view < LIMITS.evidence; view += 1) equivocate(view);
+    expect(evidence).toHaveLength(LIMITS.evidence);
+    const { single } = bench.verified;
+    for (let view = 50; view < 100; view += 1) equivocate(view);
+    expect(bench.verified.single).toBe(single);
+    expect(evidence).toHaveLength(LIMITS.evidence);
   });
 
   it('gives a timeout certificate in which nobody stands twice', () => {
