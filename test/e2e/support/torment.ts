@@ -18,6 +18,7 @@ type Fault = (typeof FAULTS)[number];
 /** A write that finds a quorum is final after this at the latest, however often views fail. */
 const PROGRESS_MS = 60_000;
 const FRAMES_MAX = 30;
+const CUT_WRITES = 8;
 
 export class Torment {
   readonly #cluster: Cluster;
@@ -118,7 +119,8 @@ export class Torment {
   async #cutOff(victims: readonly number[]): Promise<void> {
     this.#say('cut off', victims);
     await this.#cluster.devnet.partition(victims.join('/'));
-    await this.progress(this.#pickOther(victims));
+    // Long enough for clients to meet a node whose knowledge is old.
+    for (let i = 0; i < CUT_WRITES; i += 1) await this.progress(this.#pickOther(victims));
     await this.#cluster.devnet.heal();
   }
 
