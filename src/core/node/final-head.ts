@@ -1,6 +1,8 @@
 /**
  * Which version of a path readers see, of those that are final. The chain knows heads by their
  * CIDs; the records that tell them apart travel by the knowledge base, and may come a little later.
+ * Any member may move a path to a CID of which there is no record, or one of something else: it
+ * hides nothing that has one, and what is written next puts it away.
  */
 import type { RefHead, RefState } from '../chain/ref.ts';
 import { compareShown } from '../kb/versions.ts';
@@ -8,21 +10,46 @@ import type { SignedVersion } from '../model/version.ts';
 
 export interface FinalHeadDeps {
   ref(path: string): RefState | undefined;
-  /** The record of a version, once it is here. Rejects with the reason of `signal`. */
-  record(head: RefHead, signal: AbortSignal): Promise<SignedVersion>;
+  /** The record of a head, or undefined if it has not come in time, or is not of this head. */
+  record(head: RefHead): Promise<SignedVersion | undefined>;
 }
 
-/** The greatest head by the rule of `kb/versions.ts`; undefined for none, or for a deletion. */
-export async function finalHead(
-  path: string,
-  { ref, record }: FinalHeadDeps,
-  signal: AbortSignal,
-): Promise<SignedVersion | undefined> {
-  const heads = ref(path)?.heads ?? [];
-  const generation = Math.max(0, ...heads.map((head) => head.generation));
-  const greatest = heads.filter((head) => head.generation === generation);
-  if (greatest.every((head) => head.deleted === true)) return undefined;
-  const records = await Promise.all(greatest.map((head) => record(head, signal)));
-  const [first] = records.toSorted((a, b) => compareShown(b, a));
-  return first?.version.deleted === true ? undefined : first;
+export interface FinalHead {
+  /** The greatest head that has a record, by the rule of `kb/versions.ts`. */
+  readonly signed: SignedVersion | undefined;
+  /** The heads that what is written next must put away besides `signed`, the greatest first. */
+  readonly others: readonly RefHead[];
+  /** Whether nobody can say what readers should see: no record of any head is here. */
+  readonly isUnknown: boolean;
 }
+
+export async function finalHead(path: string, { ref, record }: FinalHeadDeps): Promise<FinalHead> {
+  let rest = ref(path)?.heads ?? [];
+  const others: RefHead[] = [];
+  while (rest.length > 0) {
+    const generation = Math.max(...rest.map((head) => head.generation));
+    const greatest = rest.filter((head) => head.generation === generation);
+    rest = rest.filter((head) => head.generation !== generation);
+    // A deletion needs no record: there is nothing to be read.
+    if (greatest.every((head) => head.deleted === true)) {
+      const hidden = [...others, ...greatest, ...rest];
+      return { signed: undefined, others: hidden, isUnknown: false };
+    }
+    const records = await Promise.all(greatest.map((head) => record(head)));
+    others.push(...greatest.filter((_, n) => records[n] === undefined));
+    const found = records.filter((one) => one !== undefined);
+    const [signed] = found.toSorted((a, b) => compareShown(b, a));
+    if (signed !== undefined) return { signed, others, isUnknown: false };
+  }
+  return { signed: undefined, others, isUnknown: others.length > 0 };
+}
+
+/** Whether a record is that of a head: the author of an intent may have said anything. */
+export const isRecordOf = (
+  { version }: SignedVersion,
+  path: string,
+  head: Pick<RefHead, 'generation' | 'deleted'>,
+): boolean =>
+  version.path === path &&
+  version.generation === head.generation &&
+  (version.deleted === true) === (head.deleted === true);

@@ -3,6 +3,7 @@
  * and that it is durable and queued for the custodians. It neither reads content nor waits for
  * anybody's agreement.
  */
+import type { CID } from 'multiformats/cid';
 import { AegisError } from '../errors.ts';
 import type { Replication, ReplicationInput } from '../kb/replication.ts';
 import { createVersion, type SignedVersion } from '../model/version.ts';
@@ -45,7 +46,8 @@ export interface OwnVersion {
 
 interface Unqueued {
   readonly signed: Verified<SignedVersion>;
-  readonly expected: SignedVersion | null | undefined;
+  readonly expected: CID | null | undefined;
+  readonly others: Base['others'];
 }
 
 export class OwnVersions {
@@ -128,8 +130,9 @@ export class OwnVersions {
     await this.#deps.history.check();
     await this.#queueLeft(wanted.path);
     const base = await this.base(wanted, signal);
-    const { signed: before } = base;
-    if (before?.version.root.equals(imported.root) && before.version.deleted !== true) {
+    const { signed: before, others } = base;
+    const isShown = others.length === 0 && before?.version.deleted !== true;
+    if (isShown && before?.version.root.equals(imported.root)) {
       // The same content again changes nothing, so that repeating a command is harmless.
       this.#deps.submit({ type: 'stored', root: imported.root });
       // One copy is here as soon as the facts before it are durable: the graph knows it earlier.
@@ -138,13 +141,13 @@ export class OwnVersions {
     }
     this.#checkLast();
     const signed = this.#create(wanted, imported, before);
-    const expected = wanted.ifVersion === undefined ? undefined : (before ?? null);
-    const queued = await this.#queue({ signed, expected });
+    const expected = wanted.ifVersion === undefined ? undefined : cidOf(base);
+    const queued = await this.#queue({ signed, expected, others });
     return { signed, created: true, queued };
   }
 
   /** The version is durable, and its intent too. */
-  async #queue({ signed, expected }: Unqueued): Promise<Queued> {
+  async #queue({ signed, expected, others }: Unqueued): Promise<Queued> {
     const { path } = signed.version;
     try {
       // Waits even for a caller that has gone: the next version needs to know that this one is in.
@@ -152,10 +155,11 @@ export class OwnVersions {
       this.#lastLocal = signed;
       this.#deps.submit({ type: 'local', version: signed });
       await added;
-      return await this.#deps.finality.submit(signed, expected);
+      return await this.#deps.finality.submit(signed, expected, others);
     } catch (error) {
       const { graph } = this.#deps.machine;
-      if (graph.get(signed.cidText) !== undefined) this.#unqueued.set(path, { signed, expected });
+      const isKept = graph.get(signed.cidText) !== undefined;
+      if (isKept) this.#unqueued.set(path, { signed, expected, others });
       throw error;
     }
   }
@@ -165,7 +169,7 @@ export class OwnVersions {
     const left = this.#unqueued.get(path);
     if (left === undefined) return;
     await this.#deps.copied(left.signed, 1, this.#never);
-    await this.#deps.finality.submit(left.signed, left.expected);
+    await this.#deps.finality.submit(left.signed, left.expected, left.others);
     this.#unqueued.delete(path);
   }
 
@@ -206,8 +210,15 @@ export class OwnVersions {
   }
 }
 
-const nameOf = ({ signed }: Base): string =>
-  signed === undefined || signed.version.deleted === true ? 'none' : signed.cidText;
+/** What the next version follows, as the chain knows it; null for nothing that can be read. */
+function cidOf({ signed, others }: Base): CID | null {
+  if (signed !== undefined) return signed.cid;
+  const [first] = others;
+  return first === undefined || first.deleted === true ? null : first.version;
+}
+
+const nameOf = (base: Base): string =>
+  base.signed?.version.deleted === true ? 'none' : (cidOf(base)?.toString() ?? 'none');
 
 /** What became of the earlier version does not matter here, but that the wait is over does. */
 const rethrowAbort = (signal: AbortSignal) => (): void => signal.throwIfAborted();

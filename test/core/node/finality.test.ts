@@ -22,7 +22,7 @@ afterAll(async () => {
   rmSync(dir, { recursive: true, force: true });
 });
 
-const makeNode = () => TestNode.make({ content });
+const makeNode = (more: { recordMs?: number } = {}) => TestNode.make({ content, ...more });
 
 const final = { wait: 'final' };
 const bytesOf = (text: string): Uint8Array => Buffer.from(text);
@@ -32,13 +32,15 @@ const changeOf = ({ cid, version }: SignedVersion): Change => {
   return { path, version: cid, parents, generation };
 };
 
+const intentWith = (sequence: number, changes: readonly Change[]): SignedIntent =>
+  createIntent({ author: bea.nodeId, sequence, time: 1, changes }, CLUSTER_ID, bea.signer);
+
 /** What bea asked for. */
 const intentOf = (sequence: number, ...versions: SignedVersion[]): SignedIntent =>
-  createIntent(
-    { author: bea.nodeId, sequence, time: 1, changes: versions.map(changeOf) },
-    CLUSTER_ID,
-    bea.signer,
-  );
+  intentWith(sequence, versions.map(changeOf));
+
+const headsOf = (node: TestNode, path: string) =>
+  node.chain.ref(path)?.heads.map((head) => head.version.toString());
 
 const hear = (node: TestNode, ...versions: SignedVersion[]): void => {
   const bytes = versions.map((version) => version.bytes);
@@ -149,6 +151,68 @@ test('a version that is final and not here is waited for', async () => {
   const waiting = node.put('a.md', bytesOf('next'), final);
   hear(node, other);
   expect(await waiting).toMatchObject({ generation: 2 });
+});
+
+test('a path that was moved to a version without a record can be written anew', async () => {
+  const node = await makeNode({ recordMs: 20 });
+  await node.put('a.md', bytesOf('one'), final);
+  const [head] = node.chain.ref('a.md')!.heads;
+  const nowhere = versionOf(bea, { path: 'a.md', sequence: 9 });
+  const poison = { ...changeOf(nowhere), parents: [head!.version], generation: 2 };
+  node.decide(intentWith(1, [poison]));
+  await expect.poll(() => node.chain.height).toBe(2);
+  await expect(node.get('a.md', { timeoutMs: 60 })).rejects.toMatchObject({
+    code: 'NOT_REACHABLE',
+    details: { version: nowhere.cidText },
+    hint: expect.stringContaining('aegis kb put'),
+  });
+  const expecting = (ifVersion: string) =>
+    node.put('a.md', bytesOf('one'), { ...final, ifVersion });
+  await expect(expecting('none')).rejects.toMatchObject({ code: 'EXISTS' });
+  const next = await expecting(nowhere.cidText);
+  expect(next).toMatchObject({ created: true, height: 3 });
+  expect(headsOf(node, 'a.md')).toEqual([next.version]);
+  expect(await node.get('a.md')).toMatchObject({ text: 'one', height: 3 });
+});
+
+test('a head without a record hides no other, and the next version puts it away', async () => {
+  const node = await makeNode({ recordMs: 20 });
+  const first = await node.put('a.md', bytesOf('one'), final);
+  const nowhere = versionOf(bea, { path: 'a.md', sequence: 9 });
+  node.decide(intentWith(1, [{ ...changeOf(nowhere), generation: 2 }]));
+  await expect.poll(() => headsOf(node, 'a.md')?.length).toBe(2);
+  expect(await node.get('a.md')).toMatchObject({ text: 'one', version: first.version });
+  const next = await node.put('a.md', bytesOf('one'), final);
+  expect(next).toMatchObject({ created: true, generation: 2 });
+  expect(headsOf(node, 'a.md')).toEqual([next.version]);
+});
+
+test('a record of something else than the head says is not shown', async () => {
+  const node = await makeNode({ recordMs: 20 });
+  const other = versionOf(bea, { path: 'other.md', sequence: 1 });
+  const own = versionOf(bea, { path: 'b.md', sequence: 2 });
+  hear(node, other, own);
+  const first = await node.put('c.md', bytesOf('one'), final);
+  const parents = node.chain.ref('c.md')!.heads.map((head) => head.version);
+  node.decide(
+    intentWith(1, [
+      { ...changeOf(other), path: 'a.md' },
+      { ...changeOf(own), deleted: true },
+      { ...changeOf(own), path: 'c.md', parents, generation: 2, deleted: true },
+    ]),
+  );
+  await expect.poll(() => node.chain.height).toBe(2);
+  const error = { code: 'NOT_FOUND', exit: 66 };
+  await expect(node.get('a.md')).rejects.toMatchObject({
+    ...error,
+    message: expect.stringContaining(other.cidText),
+  });
+  await expect(node.get('b.md')).rejects.toMatchObject(error);
+  await expect(node.get('c.md')).rejects.toMatchObject(error);
+  // Also after a deletion of which there is no record.
+  const next = await node.put('c.md', bytesOf('one'), { ...final, ifVersion: 'none' });
+  expect(next.version).not.toBe(first.version);
+  expect(await node.get('c.md')).toMatchObject({ text: 'one', version: next.version });
 });
 
 test('of several heads all nodes show the same one', async () => {

@@ -34,6 +34,7 @@ export interface NodeOptions {
   readonly ask?: (nodeId: string) => Uint8Array;
   readonly graph?: VersionGraph;
   readonly pendingMax?: number;
+  readonly recordMs?: number;
 }
 
 /** The rows that a store would hold. */
@@ -78,7 +79,7 @@ export class TestNode {
   }
 
   private constructor(options: NodeOptions, hasher: Hasher, finals: Finals) {
-    const { content, ask, graph = new VersionGraph(), pendingMax = 100 } = options;
+    const { content, ask, graph = new VersionGraph(), pendingMax = 100, recordMs } = options;
     const self = ana.nodeId;
     this.machine = new Replication(
       {
@@ -98,10 +99,13 @@ export class TestNode {
       { chain, identity: ana.signer, submit, receipt: async (id) => chain.receipt(id) },
     );
     this.reads = new LinearReads({ height: () => chain.height, submit });
-    this.finality = new Finality({
-      ...{ chain, desk: this.desk, finals, reads: this.reads, graph },
-      record: (version, signal) => this.knowledge.record(version, signal),
-    });
+    this.finality = new Finality(
+      {
+        ...{ chain, desk: this.desk, finals, reads: this.reads, graph },
+        record: (version, signal) => this.knowledge.record(version, signal),
+      },
+      recordMs === undefined ? {} : { recordMs },
+    );
     const host = {
       handle: () => {},
       peers: () => (ask === undefined ? [] : [{ nodeId: bea.nodeId }]),
