@@ -4,7 +4,7 @@
  * the blocks at the next start.
  */
 import type { Receipt } from '../chain/execution.ts';
-import { AegisError } from '../errors.ts';
+import { AegisError, toAegisError } from '../errors.ts';
 import type { LogEntry } from '../machine.ts';
 import type { SignedIntent } from '../model/intent.ts';
 
@@ -43,6 +43,8 @@ export class Finals {
   readonly #store: FinalsStore;
   #unsaved = new Map<string, Final>();
   #saving: Map<string, Final> | undefined;
+  /** Why the last attempt to write has failed. */
+  #failure: AegisError | undefined;
   #height: number;
   #timer: NodeJS.Timeout | undefined;
   #last: Promise<void> = Promise.resolve();
@@ -102,9 +104,18 @@ export class Finals {
     }
   }
 
+  /**
+   * All that was known when it was called is on the disk. What was withdrawn cannot be found again:
+   * the blocks do not name it, and after a restart it would be asked for once more.
+   * @throws what keeps it from being written.
+   */
+  async saved(): Promise<void> {
+    await this.#save();
+    if (this.#failure !== undefined) throw this.#failure;
+  }
+
   /** Writes what is not written yet. */
   async close(): Promise<void> {
-    clearTimeout(this.#timer);
     await this.#save();
   }
 
@@ -113,6 +124,7 @@ export class Finals {
   }
 
   #save(): Promise<void> {
+    clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#last = this.#last.then(() => this.#write());
     return this.#last;
@@ -132,7 +144,9 @@ export class Finals {
         return { table: TABLE, key, value: bytesOf(`${at} ${result.charAt(0)}`) };
       });
       await this.#store.commit([...entries, { ...UP_TO, value: bytesOf(String(height)) }]);
-    } catch {
+      this.#failure = undefined;
+    } catch (error) {
+      this.#failure = toAegisError(error);
       // A full disk, or the end of the node: what came later wins over what could not be written.
       this.#unsaved = new Map([...saving, ...this.#unsaved]);
     }

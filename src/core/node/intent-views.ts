@@ -94,6 +94,8 @@ export class IntentViews {
     try {
       const decided = await desk.cancel(id, AbortSignal.any([signal, timeout(timeoutMs)]));
       const outcome = decided.id === id ? 'too-late' : 'cancelled';
+      // Whoever has been told stays right after a restart.
+      if (outcome === 'cancelled') await this.#deps.room.finals.saved();
       return { id, sequence, outcome, height: decided.height };
     } catch (error) {
       if (!hasCode(error, 'TIMEOUT')) throw error;

@@ -1,9 +1,12 @@
 import { expect, test } from 'vitest';
 import type { Receipt } from '../../../src/core/chain/execution.ts';
+import { AegisError } from '../../../src/core/errors.ts';
 import { createIntent } from '../../../src/core/model/intent.ts';
+import type { ChainRoom } from '../../../src/core/node/chain-room.ts';
 import { Finals } from '../../../src/core/node/finals.ts';
+import { IntentViews } from '../../../src/core/node/intent-views.ts';
 import { versionOf } from '../kb/authors.ts';
-import { ana, Rows } from './support/node.ts';
+import { ana, Rows, TestNode } from './support/node.ts';
 
 const versionAt = (sequence: number) => versionOf(ana, { path: 'a', sequence });
 
@@ -48,6 +51,59 @@ test('what was done stays done; what was refused may be done later', async () =>
   const again = await Finals.open(rows);
   expect(await again.get(versionAt(1).cidText)).toEqual({ height: 1, result: 'done' });
   expect(await again.get(versionAt(2).cidText)).toEqual({ height: 4, result: 'done' });
+});
+
+test('what was withdrawn is on the disk once that is said, or it is not said', async () => {
+  const rows = new Rows();
+  let isFull = false;
+  const finals = await Finals.open({
+    get: rows.get.bind(rows),
+    getMany: rows.getMany.bind(rows),
+    commit: async (...args: Parameters<Rows['commit']>) => {
+      if (isFull) throw new AegisError('DISK_FULL', 'full');
+      await rows.commit(...args);
+    },
+  });
+  finals.learn({ height: 1, signed: [], receipts: [] });
+  finals.withdraw([signedOf(1)], 1);
+  await finals.saved();
+  // As after kill -9: nothing is closed.
+  const again = await Finals.open(rows);
+  expect(await again.get(versionAt(1).cidText)).toEqual({ height: 1, result: 'refused' });
+  isFull = true;
+  finals.withdraw([signedOf(2)], 1);
+  await expect(finals.saved()).rejects.toMatchObject({ code: 'DISK_FULL' });
+  isFull = false;
+  await finals.saved();
+  expect(await again.get(versionAt(2).cidText)).toMatchObject({ result: 'refused' });
+  await finals.close();
+});
+
+test('an operator hears that an intent is cancelled when it stays so', async () => {
+  const node = await TestNode.make({ content: undefined as never });
+  node.chain.isQuick = false;
+  const { cid: version } = versionAt(1);
+  const changes = [{ path: 'a', version, parents: [], generation: 1 }];
+  const [queued] = await node.desk.submit([changes]);
+  const rows = new Rows();
+  const finals = await Finals.open(rows);
+  const { desk, chain } = node;
+  const room = { desk, chain, finals } as unknown as ChainRoom;
+  const views = new IntentViews({ clusterId: 'c', room, nameOf: () => null });
+  const context = { signal: new AbortController().signal } as Parameters<IntentViews['cancel']>[2];
+  // The desk finds out and the index is told in one turn, as `ChainDesk` does it.
+  const tell = desk.tell.bind(desk);
+  desk.tell = (outcome) => {
+    const replaced = tell(outcome);
+    if (outcome.type === 'finalised') finals.withdraw(replaced, outcome.height);
+    return replaced;
+  };
+  const cancelling = views.cancel(queued!.id, { timeoutMs: 5000 }, context);
+  await expect.poll(() => chain.pending()[0]?.signed.intent.changes.length).toBe(0);
+  node.decide();
+  expect(await cancelling).toMatchObject({ outcome: 'cancelled', height: 1 });
+  const again = await Finals.open(rows);
+  expect(await again.get(version.toString())).toEqual({ height: 1, result: 'refused' });
 });
 
 test('a full disk loses nothing that is learned', async () => {
