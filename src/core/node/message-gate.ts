@@ -7,7 +7,7 @@ import { AegisError, toAegisError } from '../errors.ts';
 import type { SignatureCheck } from '../model/intent.ts';
 import type { IncomingEnvelope } from '../network/rpc-server.ts';
 import type { Metrics } from '../ports.ts';
-import { MIB, type Verified, verified } from '../units.ts';
+import { MIB, MINUTE, type Verified, verified } from '../units.ts';
 
 export interface MessageGateOptions {
   /** Messages of one peer and protocol that wait for their checks. @default 256 */
@@ -19,6 +19,16 @@ export interface MessageGateOptions {
    * protocol wait, those of its later messages are not begun. @default 64
    */
   readonly checksAtOnce?: number;
+  /**
+   * A peer that has sent so many messages on one protocol within `badMs` that do not hold is not
+   * read there until `badMs` after the first of them: what it sends costs time. Whoever follows the
+   * rules sends none. @default 64
+   */
+  readonly badMax?: number;
+  /** @default 1 min */
+  readonly badMs?: number;
+  /** Milliseconds that only grow. @default performance.now */
+  readonly now?: () => number;
 }
 
 export interface MessageGateDeps<M> {
@@ -46,13 +56,30 @@ interface Lane {
   last: Promise<void> | undefined;
 }
 
+/** Messages of one peer on one protocol that did not hold. */
+interface Bad {
+  count: number;
+  readonly since: number;
+}
+
+const DEFAULTS: Required<MessageGateOptions> = {
+  waitingMax: 256,
+  waitingBytesMax: 4 * MIB,
+  checksAtOnce: 64,
+  badMax: 64,
+  badMs: MINUTE,
+  now: () => performance.now(),
+};
+
 export class MessageGate<M> {
   readonly #options: Required<MessageGateOptions>;
   readonly #deps: MessageGateDeps<M>;
   readonly #lanes = new Map<string, Lane>();
+  /** At most one for each member and protocol. */
+  readonly #bad = new Map<string, Bad>();
 
   constructor(options: MessageGateOptions, deps: MessageGateDeps<M>) {
-    this.#options = { waitingMax: 256, waitingBytesMax: 4 * MIB, checksAtOnce: 64, ...options };
+    this.#options = { ...DEFAULTS, ...options };
     this.#deps = deps;
   }
 
@@ -65,12 +92,16 @@ export class MessageGate<M> {
     const key = `${protocol} ${from}`;
     const lane = this.#lanes.get(key) ?? { count: 0, bytes: 0, checks: 0, last: undefined };
     const isFull = lane.bytes + body.length > waitingBytesMax;
-    if (lane.count > 0 && (lane.count >= waitingMax || isFull)) {
+    const isOver = lane.count > 0 && (lane.count >= waitingMax || isFull);
+    if (isOver || this.#isBad(key)) {
       this.#deps.metrics.count('aegis_chain_messages_dropped_total');
       return;
     }
     const opened = this.#open(from, protocol, body);
-    if (opened === undefined) return;
+    if (opened === undefined) {
+      this.#noteBad(key);
+      return;
+    }
     const { message, checks } = opened;
     // Votes carry no such signatures: they pass at once, unless something before them waits.
     if (checks.length === 0 && lane.last === undefined) {
@@ -81,7 +112,10 @@ export class MessageGate<M> {
     lane.bytes += body.length;
     this.#lanes.set(key, lane);
     const offer = () => this.#deps.offer(from, verified(message), body.length);
-    const passed = this.#pass(lane, from, checks, offer);
+    const passed = this.#pass(lane, from, checks, (isSound) => {
+      if (isSound) offer();
+      else this.#noteBad(key);
+    });
     lane.last = (async () => {
       await passed;
       lane.count -= 1;
@@ -90,12 +124,12 @@ export class MessageGate<M> {
     })();
   }
 
-  /** Offers a message once its signatures hold and those before it are through. */
+  /** Says whether the signatures of a message hold, once those before it are through. */
   async #pass(
     lane: Lane,
     from: string,
     checks: readonly SignatureCheck[],
-    offer: () => void,
+    tell: (isSound: boolean) => void,
   ): Promise<void> {
     const before = lane.last;
     // All peers share the pool: one that floods must not stand in it with all that it sends.
@@ -104,8 +138,23 @@ export class MessageGate<M> {
     // The results wait for those of the messages before.
     const sound = this.#check(from, checks);
     await before;
-    if (await sound) offer();
+    tell(await sound);
     lane.checks -= checks.length;
+  }
+
+  #isBad(key: string): boolean {
+    const bad = this.#bad.get(key);
+    if (bad === undefined) return false;
+    const { badMax, badMs, now } = this.#options;
+    if (now() - bad.since <= badMs) return bad.count >= badMax;
+    this.#bad.delete(key);
+    return false;
+  }
+
+  #noteBad(key: string): void {
+    const bad = this.#bad.get(key) ?? { count: 0, since: this.#options.now() };
+    bad.count += 1;
+    this.#bad.set(key, bad);
   }
 
   #open(from: string, protocol: string, body: Uint8Array) {

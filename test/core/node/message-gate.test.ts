@@ -172,3 +172,31 @@ test('nothing is decoded of a peer that has no part in a protocol', () => {
   world.send('vote:0', 'agent');
   expect(world.offered).toEqual(['agent vote:0']);
 });
+
+test('a peer that sends much that does not hold is not read for a while, others are', async () => {
+  let now = 0;
+  const world = new World({ badMax: 4, badMs: 1000, now: () => now });
+  // Within the limit, and over long, nobody is cut off.
+  for (let n = 0; n < 20; n += 1) {
+    now += 400;
+    world.send('nonsense');
+  }
+  world.send('a:0');
+  expect(world.offered).toEqual(['bob a:0']);
+
+  now += 2000;
+  for (let n = 0; n < 2; n += 1) world.send('nonsense');
+  for (let n = 0; n < 2; n += 1) world.send(`false${n}:1`);
+  await world.drain((what) => !what.startsWith('false'));
+  const refused = world.refused.length;
+  for (const text of ['nonsense', 'b:0']) world.send(text);
+  world.send('c:0', 'bob', 'consensus');
+  world.send('d:0', 'carol');
+  expect(world.refused).toHaveLength(refused);
+  expect(world.offered.slice(1)).toEqual(['bob c:0', 'carol d:0']);
+  expect(world.counts).toContain('aegis_chain_messages_dropped_total');
+
+  now += 1001;
+  world.send('e:0');
+  expect(world.offered.at(-1)).toBe('bob e:0');
+});
