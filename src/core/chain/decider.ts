@@ -162,7 +162,7 @@ export class Decider {
 
   #carryOut(turn: Turn, outcome: ReplicaOutcome): void {
     if (isQuestion(outcome) && outcome.height < this.#replica.height) {
-      // The same step has decided the height, and its leaders, by which blocks are judged, are over.
+      // The same step has decided the height: its leaders, by which blocks are judged, are over.
       return;
     }
     switch (outcome.type) {

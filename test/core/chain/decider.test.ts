@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { Candidates } from '../../../src/core/chain/candidates.ts';
 import { Ledger } from '../../../src/core/chain/ledger.ts';
 import { LIMITS } from '../../../src/core/chain/limits.ts';
@@ -7,6 +7,7 @@ import { encodeMessage } from '../../../src/core/chain/messages.ts';
 import { TABLES } from '../../../src/core/chain/rows.ts';
 import { Turn } from '../../../src/core/chain/turn.ts';
 import { encodeCertificate } from '../../../src/core/consensus/certificate.ts';
+import { Replica, type ReplicaOutcome } from '../../../src/core/consensus/replica.ts';
 import { LeaderSchedule } from '../../../src/core/consensus/schedule.ts';
 import { digestMessage } from '../../../src/core/consensus/signed-bytes.ts';
 import type { Certificate, Phase } from '../../../src/core/consensus/types.ts';
@@ -148,6 +149,25 @@ describe('execute before vote', () => {
     const deleted = entries.filter(({ value }) => value === undefined).map(({ key }) => key);
     expect(new Set(deleted).size).toBe(digests.length - 1);
   });
+});
+
+it('does not carry out what was asked about a height that has been decided since', () => {
+  const cluster = new TestCluster({ custodians: 4 });
+  const first = submitFirst(cluster);
+  cluster.runUntil(() => cluster.nodes.every(({ chain }) => chain.height === 1));
+  const [height, view, digest] = [1, 0, 'ab'.repeat(32)];
+  const outcomes: ReplicaOutcome[] = [
+    { type: 'check', height, view, digest, payload: new Uint8Array(3), proposer: 1 },
+    { type: 'build', height, view, previous: '' },
+    { type: 'reproposal-wanted', height, digest },
+    { type: 'fetch', height, digest, from: [] },
+  ];
+  const step = vi.spyOn(Replica.prototype, 'step');
+  step.mockReturnValueOnce({ entries: [], messages: [], alarms: [], outcomes });
+  const ready = cluster.give(first, { type: 'alarm', key: 'consensus/view' });
+  expect(step).toHaveBeenCalledOnce();
+  step.mockRestore();
+  expect(ready.outcomes).toEqual([]);
 });
 
 /** What a quorum that is wrong, or a node that is wrong, would look like. */
