@@ -4,7 +4,8 @@ import { BEHAVIOURS } from '../../src/core/sim/byzantine/catalogue.ts';
 import { type ByzantineReport, runByzantine } from './run-byzantine.ts';
 
 const SEEDS = Number(process.env['AEGIS_SIM_SEEDS'] ?? 2);
-const SEEDS_MAX = 20 * SEEDS;
+/** Who forgets its votes votes otherwise in one run of twenty: the search must not end too soon. */
+const SEEDS_MAX = 100 * SEEDS;
 const FIRST = Number(process.env['AEGIS_SIM_SEED'] ?? 1);
 
 it('there are enough ways, each with a name of its own', () => {
