@@ -14,7 +14,7 @@ import { Torment } from './support/torment.ts';
 import { pathModel, Workload } from './support/workload.ts';
 
 const SEED = Number(process.env['AEGIS_SEED'] ?? 20_261_121);
-const ROUNDS = Number(process.env['AEGIS_E2E_ROUNDS'] ?? 11);
+const ROUNDS = Number(process.env['AEGIS_E2E_ROUNDS'] ?? 8);
 const TIMEOUT_MS = 240_000 + ROUNDS * 30_000;
 
 let cluster: Cluster | undefined;
