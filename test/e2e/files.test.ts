@@ -1,7 +1,7 @@
 /**
  * Goal: what was acknowledged is never lost.
- * Setup: four daemons; 200 files (half of them in `npm test`) of log-uniform size (0 B to 64 MiB) put on random nodes with
- * `--wait replicated` while random daemons are killed.
+ * Setup: four daemons; 200 files (half of them in `npm test`) of log-uniform size (0 B to 64 MiB)
+ * put on random nodes with `--wait replicated` while random daemons are killed.
  * Check: every acknowledged file is read back elsewhere byte for byte, with its origin dead and
  * the disk of its origin taken away.
  */
