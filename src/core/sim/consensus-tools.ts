@@ -46,6 +46,7 @@ export function clusterOf(world: World, seed: string, custodians: number): SimCl
     clusterId: Buffer.from(sha256(Buffer.from(`${seed}/cluster`))).toString('hex'),
     custodians: nodeIds.slice(0, custodians).toSorted(),
     members: nodeIds.toSorted(),
+    // Not by the code under test, which may be wrong.
     faultyMax: Math.floor((custodians - 1) / 3),
   };
 }

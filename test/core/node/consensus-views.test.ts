@@ -1,0 +1,51 @@
+import { expect, it } from 'vitest';
+import type { ArchivedBlock } from '../../../src/core/node/block-archive.ts';
+import { ConsensusViews, type ConsensusViewsDeps } from '../../../src/core/node/consensus-views.ts';
+import { KIB } from '../../../src/core/units.ts';
+
+const BLOCK_BYTES = 500 * KIB;
+
+/** A chain of so many large blocks; counts how many are read. */
+function chainOf(height: number) {
+  const reads = { blocks: 0 };
+  const blockAt = (at: number): ArchivedBlock => {
+    const header = { height: at, view: 0, intents: 1, proposer: 'node', time: at };
+    const block = { header, digest: `${at}`, bytes: new Uint8Array(BLOCK_BYTES) };
+    return { block, certificate: { signers: [] } } as unknown as ArchivedBlock;
+  };
+  const archive = {
+    blocks: async (from: number, upTo: number) => {
+      reads.blocks += upTo - from + 1;
+      return Array.from({ length: upTo - from + 1 }, (_, n) => blockAt(from + n));
+    },
+  };
+  const store = { range: async () => [] };
+  const genesis = { members: [], custodians: [] };
+  const room = { chain: { height }, archive };
+  const deps = { genesis, room, store, self: 'node', isConnected: () => true };
+  return { views: new ConsensusViews(deps as unknown as ConsensusViewsDeps), reads };
+}
+
+const heights = (blocks: readonly { readonly height: number }[]) =>
+  blocks.map(({ height }) => height);
+
+it('lists large blocks from the highest one, and says where to go on', async () => {
+  const { views, reads } = chainOf(150);
+  const seen: number[] = [];
+  for (let from: number | undefined = 150; from !== undefined; ) {
+    const before = reads.blocks;
+    const { blocks, next } = await views.blocks({ from, limit: 100 });
+    expect(reads.blocks - before).toBeLessThan(60);
+    seen.push(...heights(blocks));
+    from = next ?? undefined;
+  }
+  expect(seen).toEqual(Array.from({ length: 150 }, (_, n) => 150 - n));
+});
+
+it('begins with the last blocks, however large they are', async () => {
+  const { views } = chainOf(150);
+  await views.open();
+  const recent = heights(views.recent());
+  expect(recent.at(-1)).toBe(150);
+  expect(recent).toEqual(recent.map((_, n) => 150 - recent.length + 1 + n));
+});
