@@ -68,6 +68,12 @@ export const ERRORS = {
   // Unavailable (69)
   DAEMON_UNREACHABLE: kind(EXIT.unavailable, 503, true, 'Start one: aegis node start'),
   NODE_TOO_OLD: kind(EXIT.unavailable, 503, false),
+  SIGNER_UNREACHABLE: kind(
+    EXIT.unavailable,
+    503,
+    true,
+    'See whether `aegis keys serve` runs and whether keys.signer names its socket.',
+  ),
   // A bug (70)
   BUG: kind(EXIT.bug, 500, false, 'This is a bug in aegis. Please report it with the log.'),
   // Exists (73)
@@ -98,6 +104,7 @@ export const ERRORS = {
   DENIED: kind(EXIT.denied, 403, false),
   WRONG_PASSPHRASE: kind(EXIT.denied, 403, false),
   HELLO_REFUSED: kind(EXIT.denied, 403, false),
+  SIGNER_REFUSED: kind(EXIT.denied, 403, false, 'The log of `aegis keys serve` says why.'),
   // Configuration (78)
   BAD_CONFIG: kind(EXIT.badConfig, 500, false),
   HOME_TOO_NEW: kind(EXIT.badConfig, 500, false, 'Use the aegis that wrote it, or a newer one.'),

@@ -45,6 +45,31 @@ export interface Signer {
   sign(message: Uint8Array): Uint8Array;
 }
 
+/** Signs votes with one consensus key. */
+export interface VoteSigner {
+  /** BLS12-381 public key, 48 bytes. */
+  readonly publicKey: Uint8Array;
+  /** Undefined: refused, or the signer is out of reach; the vote is not cast (G2). */
+  sign(message: Uint8Array): Uint8Array | undefined;
+}
+
+/** Proves random values with one VRF key. */
+export interface SeedProver {
+  readonly publicKey: Uint8Array;
+  /** Undefined: refused, or the signer is out of reach. */
+  prove(alpha: Uint8Array): Uint8Array | undefined;
+}
+
+/** The secrets of a node, found by their public keys; around a rotation there are two of a role. */
+export interface KeyRing {
+  /** A remote signer throws `SIGNER_REFUSED` or `SIGNER_UNREACHABLE` from `sign`. */
+  identity(publicKey: Uint8Array): Signer | undefined;
+  votes(publicKey: Uint8Array): VoteSigner | undefined;
+  seeds(publicKey: Uint8Array): SeedProver | undefined;
+  /** Hexadecimal. */
+  heldConsensusKeys(): readonly string[];
+}
+
 /** What a dial returns: an authenticated peer that has passed hello. */
 export interface DialedPeer {
   readonly nodeId: string;
