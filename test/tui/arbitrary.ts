@@ -65,6 +65,7 @@ const anyConsensus = fc
     role: fc.constantFrom('custodian', 'agent'),
     connected: fc.nat(6),
     doubt: fc.option(name),
+    keyMissing: fc.option(name),
     keyElsewhere: fc.option(name),
     votes: fc.record({ prepare: ids, commit: ids }),
     timeouts: ids,

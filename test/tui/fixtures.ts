@@ -35,6 +35,10 @@ export const nodeStatus = (change: Partial<NodeStatus> = {}): NodeStatus => ({
   peers: { connected: 2, known: 3 },
   kb: { paths: 3, versions: 4, objects: 40, sizeBytes: 21_000_000, underReplicated: 1 },
   chain: { height: 42, lastFinalAt: isoBefore(3000), behind: 0, isVoting: true, pending: 2 },
+  keys: {
+    ...{ number: 0, keyEpoch: 0, pending: null, frozen: false, keyMissing: false },
+    warnings: [],
+  },
   resources: { rssBytes: 98_000_000, heapBytes: 30_000_000, cpuPercent: 2.1, loopLagMsP99: 1.4 },
   ...change,
 });
@@ -44,6 +48,9 @@ export const peer = (change: Partial<Peer> = {}): Peer => ({
   name: 'bob',
   zone: 'south',
   peerId: '12D3KooWBob',
+  keyEpoch: 0,
+  frozen: false,
+  banned: false,
   state: 'connected',
   address: '/ip4/127.0.0.1/tcp/4002',
   direction: 'outbound',

@@ -49,4 +49,5 @@ const KINDS = {
   prepare: 'prepare votes',
   commit: 'commit votes',
   timeout: 'timeouts',
+  duplicity: 'successions',
 } as const;

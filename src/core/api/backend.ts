@@ -85,6 +85,25 @@ export interface Backend {
   /** Replaces the set of nodes that this one keeps no connection with; volatile. */
   isolatePeers(body: Body<'peers.isolate'>, context: CallContext): Promise<Result<'peers.isolate'>>;
 
+  /** Rule M4: survives restarts. @throws {AegisError} `NOT_FOUND`, `BAD_REQUEST` for itself. */
+  banPeer(id: string, context: CallContext): Promise<Result<'peers.ban'>>;
+  unbanPeer(id: string, context: CallContext): Promise<Result<'peers.unban'>>;
+
+  keys(): Promise<Result<'keys.status'>>;
+  /**
+   * Takes up what is prepared in `keys/pending`. Repeating it is harmless.
+   * @throws {AegisError} `BAD_DATA` for an entry that does not follow, `KEYSTORE_DAMAGED`.
+   */
+  adoptKeys(body: Body<'keys.adopt'>, context: CallContext): Promise<Result<'keys.adopt'>>;
+  rotateSession(context: CallContext): Promise<Result<'keys.session'>>;
+  /** `id`: a node id, the start of one or a name; `self` is this node. `NOT_FOUND`. */
+  keyHistory(id: string): Promise<Result<'keys.history'>>;
+  members(query: Query<'cluster.members'>): Promise<Result<'cluster.members'>>;
+  /** @throws {AegisError} `DENIED` to an agent, `EXISTS` for a member. */
+  invite(body: Body<'cluster.invite'>, context: CallContext): Promise<Result<'cluster.invite'>>;
+  /** Rule M3. @throws {AegisError} `DENIED` to a custodian. */
+  leave(body: Body<'cluster.leave'>, context: CallContext): Promise<Result<'cluster.leave'>>;
+
   /** The server adds `why`. @throws {AegisError} `NOT_FOUND` without a cluster; so do all below. */
   consensus(): Promise<ConsensusStatus>;
   blocks(query: Query<'consensus.blocks'>): Promise<Result<'consensus.blocks'>>;

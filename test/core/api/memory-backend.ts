@@ -11,6 +11,7 @@ import type { Body, Query, Result } from '../../../src/core/api/contract/endpoin
 import type { Change, Snapshot } from '../../../src/core/api/contract/events.ts';
 import { AegisError } from '../../../src/core/errors.ts';
 import { CUSTODIANS, MemoryChain } from './memory-chain.ts';
+import { MemoryMembers } from './memory-members.ts';
 
 type Stored =
   | { kind: 'file'; bytes: Buffer; message: string | null; generation: number }
@@ -31,6 +32,9 @@ export function peer(overrides: Partial<Result<'peers.show'>['peer']> = {}) {
     name: 'bob',
     zone: 'z2',
     peerId: '12D3KooWBob',
+    keyEpoch: 0,
+    frozen: false,
+    banned: false,
     state: 'connected' as const,
     address: '/ip4/127.0.0.1/tcp/4002',
     direction: 'outbound' as const,
@@ -46,7 +50,7 @@ export function peer(overrides: Partial<Result<'peers.show'>['peer']> = {}) {
   };
 }
 
-export class MemoryBackend implements Backend {
+export class MemoryBackend extends MemoryMembers implements Backend {
   readonly stored = new Map<string, Stored>();
   readonly listeners = new Set<(change: Change) => void>();
   readonly known = [peer()];
@@ -90,6 +94,10 @@ export class MemoryBackend implements Backend {
         behind: 0,
         isVoting: true,
         pending: 0,
+      },
+      keys: {
+        ...{ number: 0, keyEpoch: 0, pending: null, frozen: false, keyMissing: false },
+        warnings: [],
       },
       resources: { rssBytes: 104_857_600, heapBytes: 20_000_000, cpuPercent: 1.5, loopLagMsP99: 2 },
     };

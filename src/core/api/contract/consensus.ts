@@ -67,6 +67,8 @@ const status = {
       at: time,
     }),
   ),
+  /** Why this node cannot sign votes: its key in force is elsewhere or out of reach (rule K3). */
+  keyMissing: v.nullable(v.string()),
   /** Signs that this node's consensus key is in use elsewhere (rule D6). */
   keyElsewhere: v.nullable(v.string()),
   /** Heights that others hold final and this node does not yet. */
@@ -82,7 +84,16 @@ export const consensusStatusSchema = v.object(status);
 export type ConsensusStatus = v.InferOutput<typeof consensusStatusSchema>;
 
 const CAUSES = [
-  ...['agent', 'doubt', 'key-elsewhere', 'catch-up', 'no-quorum', 'idle', 'proposal'],
+  ...[
+    'agent',
+    'doubt',
+    'key-missing',
+    'key-elsewhere',
+    'catch-up',
+    'no-quorum',
+    'idle',
+    'proposal',
+  ],
   ...['votes', 'view-change', 'refused', 'evidence'],
 ] as const;
 const why = v.object({
@@ -180,6 +191,13 @@ const validator = v.object({
   index: count,
   /** BLS public key, in hexadecimal. */
   consensusKey: v.string(),
+  /** How often its identity key has changed. */
+  keyEpoch: count,
+  peerId: v.string(),
+  /** Two entries of its succession follow the same one (rule S8). */
+  frozen: v.boolean(),
+  /** Of this consensus key; `null` when it has none. */
+  expiresAt: v.nullable(time),
   self: v.boolean(),
   /** Itself, or with a connection to this node. */
   connected: v.boolean(),
@@ -251,8 +269,11 @@ export const consensusExplain = endpoint('consensus.explain', {
 
 const evidence = v.object({
   id: digest,
-  kind: v.picklist(['proposal', 'prepare', 'commit', 'timeout']),
+  /** `duplicity`: two entries of its succession follow the same one (rule S8). */
+  kind: v.picklist(['proposal', 'prepare', 'commit', 'timeout', 'duplicity']),
+  /** Of duplicity it may be an agent. */
   custodian: who,
+  /** For duplicity: the number of the entries. */
   height: count,
   view: count,
   /** The two that it signed for one slot: digests, or of timeouts the views that they name. */

@@ -5,9 +5,11 @@ import * as errors from './errors.ts';
 import * as events from './events.ts';
 import * as intents from './intents.ts';
 import * as kb from './kb.ts';
+import * as membership from './membership.ts';
 import * as node from './node.ts';
 import * as peers from './peers.ts';
 import type { RouteName } from './routes.ts';
+import * as succession from './succession.ts';
 
 export const ENDPOINTS = {
   'node.status': node.nodeStatus,
@@ -23,6 +25,15 @@ export const ENDPOINTS = {
   'peers.find': peers.peersFind,
   'peers.why': peers.peersWhy,
   'peers.isolate': peers.peersIsolate,
+  'peers.ban': peers.peersBan,
+  'peers.unban': peers.peersUnban,
+  'keys.status': succession.keysStatus,
+  'keys.adopt': succession.keysAdopt,
+  'keys.session': succession.keysSession,
+  'keys.history': succession.keysHistory,
+  'cluster.members': membership.clusterMembers,
+  'cluster.invite': membership.clusterInvite,
+  'cluster.leave': membership.clusterLeave,
   'consensus.status': consensus.consensusStatus,
   'consensus.blocks': consensus.consensusBlocks,
   'consensus.block': consensus.consensusBlock,

@@ -41,6 +41,21 @@ const status = {
       pending: count,
     }),
   ),
+  /** `null` until the node belongs to a cluster. */
+  keys: v.nullable(
+    v.object({
+      /** Entries of the succession that are final; 0: still with its first keys. */
+      number: count,
+      keyEpoch: count,
+      /** The rotation that is adopted and not final: its number. */
+      pending: v.nullable(count),
+      frozen: v.boolean(),
+      /** The consensus key in force is not in this home, so the node does not vote (rule K3). */
+      keyMissing: v.boolean(),
+      /** Plain sentences without a full stop: expiries, missing keys. */
+      warnings: v.array(v.string()),
+    }),
+  ),
   resources: v.object({
     rssBytes: bytes,
     heapBytes: bytes,

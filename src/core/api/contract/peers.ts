@@ -9,7 +9,14 @@ const peer = {
   nodeId: v.nullable(v.string()),
   name: v.nullable(v.string()),
   zone: v.nullable(v.string()),
+  /** Of its latest network key; it changes when that key does. */
   peerId: v.nullable(v.string()),
+  /** How often its identity key has changed; `null` for no member. */
+  keyEpoch: v.nullable(count),
+  /** Two entries of its succession follow the same one (rule S8). */
+  frozen: v.boolean(),
+  /** By the operator of this node (rule M4). */
+  banned: v.boolean(),
   state: v.picklist(['connected', 'dialing', 'waiting', 'unknown']),
   address: v.nullable(address),
   direction: v.nullable(v.picklist(['inbound', 'outbound'])),
@@ -74,6 +81,19 @@ export const peersIsolate = endpoint('peers.isolate', {
     disconnected: count,
   },
 });
+
+const ban = {
+  nodeId,
+  name: v.nullable(v.string()),
+  banned: v.boolean(),
+  /** False: it was so before. */
+  changed: v.boolean(),
+  disconnected: v.boolean(),
+};
+
+export const peersBan = endpoint('peers.ban', { reply: ban });
+
+export const peersUnban = endpoint('peers.unban', { reply: ban });
 
 export const peersWhy = endpoint('peers.why', {
   reply: {

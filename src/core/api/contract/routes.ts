@@ -62,6 +62,25 @@ export const ROUTES = {
     'Cuts this node off from exactly these nodes until it is called again or restarts.',
     { body: 'json' },
   ),
+  'peers.ban': route('POST', '/v1/peers/:id/ban', 'admin', 'Treats a member as a stranger.'),
+  'peers.unban': route('DELETE', '/v1/peers/:id/ban', 'admin', 'Takes a ban back.'),
+  'keys.status': route('GET', '/v1/keys', 'read', 'The keys of this node, and what comes of them.'),
+  'keys.adopt': route(
+    'POST',
+    '/v1/keys/adopt',
+    'admin',
+    'Takes up the rotation that is prepared in the home, and hands it in.',
+    { body: 'json' },
+  ),
+  'keys.session': route('POST', '/v1/keys/session', 'admin', 'Makes the next session key now.'),
+  'keys.history': route('GET', '/v1/keys/history/:id', 'read', 'The succession of a member.'),
+  'cluster.members': route('GET', '/v1/cluster/members', 'read', 'Who is a member.'),
+  'cluster.invite': route('POST', '/v1/cluster/invite', 'admin', 'Invites one node, once.', {
+    body: 'json',
+  }),
+  'cluster.leave': route('POST', '/v1/cluster/leave', 'admin', 'This agent leaves the cluster.', {
+    body: 'json',
+  }),
   'consensus.status': route(
     'GET',
     '/v1/consensus',

@@ -35,6 +35,10 @@ export function whyOf(status: ConsensusStatus, nowMs: number): Why[] {
 /** Why this node itself does not vote. */
 function standing(status: ConsensusStatus): Why[] {
   const found: Why[] = [];
+  if (status.keyMissing !== null) {
+    const text = `this node cannot vote: ${status.keyMissing}`;
+    found.push({ cause: 'key-missing', text });
+  }
   if (status.keyElsewhere !== null) {
     const text = `this node's consensus key seems to be in use elsewhere: ${status.keyElsewhere}`;
     found.push({ cause: 'key-elsewhere', text });

@@ -1,0 +1,154 @@
+/** The part of the memory backend that has keys, members and bans. */
+import type { Body, Query, Result } from '../../../src/core/api/contract/endpoints.ts';
+import { AegisError } from '../../../src/core/errors.ts';
+import { ALICE, BOB, CUSTODIANS, hex } from './memory-chain.ts';
+
+const STARTED = '2026-11-20T12:00:00.000Z';
+const LATER = '2027-11-20T12:00:00.000Z';
+const KEY = hex('identity');
+
+export class MemoryMembers {
+  readonly banned = new Set<string>();
+  readonly invited: Body<'cluster.invite'>[] = [];
+  /** The rotation that waits in the home; replaced by tests. */
+  pending: Result<'keys.status'>['pending'] = {
+    number: 1,
+    digest: hex('entry'),
+    replaced: ['identity', 'network'],
+    reason: 'routine',
+    state: 'waiting',
+    since: null,
+  };
+  /** What differs from a sound node; replaced by tests. */
+  keyStatus: Partial<Result<'keys.status'>> = {};
+  #sessions = 1;
+
+  async banPeer(id: string): Promise<Result<'peers.ban'>> {
+    return this.#ban(id, true);
+  }
+
+  async unbanPeer(id: string): Promise<Result<'peers.unban'>> {
+    return this.#ban(id, false);
+  }
+
+  async keys(): Promise<Result<'keys.status'>> {
+    const fine = { held: true, expiry: 'fine' as const, publicKey: KEY };
+    return {
+      nodeId: ALICE.nodeId,
+      height: 7,
+      number: 0,
+      digest: hex('inception'),
+      keyEpoch: 0,
+      frozen: false,
+      missingEntries: 0,
+      keys: [
+        { role: 'identity', expiresAt: LATER, ...fine },
+        { role: 'vrf', expiresAt: null, ...fine },
+      ],
+      pending: this.pending,
+      retired: [{ role: 'network', publicKey: KEY, until: LATER }],
+      session: { number: this.#sessions, startsAt: STARTED, expiresAt: LATER, peers: 3 },
+      warnings: [],
+      ...this.keyStatus,
+    };
+  }
+
+  async adoptKeys({ wait }: Body<'keys.adopt'>): Promise<Result<'keys.adopt'>> {
+    const { pending } = this;
+    this.pending = null;
+    const final = wait === 'final';
+    return {
+      nodeId: ALICE.nodeId,
+      adopted: pending !== null,
+      number: 1,
+      digest: hex('entry'),
+      keyEpoch: 1,
+      replaced: pending?.replaced ?? [],
+      final,
+      height: final ? 8 : null,
+    };
+  }
+
+  async rotateSession(): Promise<Result<'keys.session'>> {
+    this.#sessions += 1;
+    return {
+      nodeId: ALICE.nodeId,
+      number: this.#sessions,
+      publicKey: KEY,
+      startsAt: STARTED,
+      expiresAt: LATER,
+      previousUntil: null,
+      told: 3,
+      tookMs: 4,
+    };
+  }
+
+  async keyHistory(id: string): Promise<Result<'keys.history'>> {
+    const { nodeId, name } = find(id);
+    const entry = {
+      number: 1,
+      digest: hex('entry'),
+      keyEpoch: 1,
+      replaced: ['identity' as const],
+      reason: 'routine' as const,
+      createdAt: STARTED,
+      bytes: 'aGVsbG8=',
+    };
+    return {
+      ...{ nodeId, name, height: 7, keyEpoch: 1, number: 1, digest: entry.digest, frozen: false },
+      inception: 'aGVsbG8=',
+      origin: { consensusKey: KEY, possession: KEY, vrfKey: KEY },
+      entries: [entry],
+    };
+  }
+
+  async members({ all }: Query<'cluster.members'>): Promise<Result<'cluster.members'>> {
+    const members = CUSTODIANS.map(({ nodeId, name }, index) => ({
+      ...{ nodeId, name, zone: 'z1', region: 'r1', role: 'custodian' as const },
+      status: index === 3 ? ('left' as const) : ('member' as const),
+      ...{ since: 0, number: 1, keyEpoch: 1, peerId: `12D3KooW${name}`, consensusKey: KEY },
+      addresses: ['/ip4/127.0.0.1/tcp/4001'],
+      ...{ frozen: index === 2, banned: this.banned.has(nodeId) },
+      ...{ connected: true, self: index === 0 },
+    }));
+    const shown = members.filter(({ status }) => all || status === 'member');
+    return {
+      clusterId: 'aegisc1xyz',
+      clusterName: 'demo',
+      height: 7,
+      members: shown,
+      custodians: 4,
+      agents: 0,
+    };
+  }
+
+  async invite(body: Body<'cluster.invite'>): Promise<Result<'cluster.invite'>> {
+    this.invited.push(body);
+    const { nodeId } = body;
+    return {
+      ...{ id: hex(nodeId).slice(0, 32), nodeId, inviter: ALICE.nodeId },
+      createdAt: STARTED,
+      expiresAt: LATER,
+      invitation: '-----BEGIN AEGIS INVITATION-----\n-----END AEGIS INVITATION-----\n',
+    };
+  }
+
+  async leave({ wait }: Body<'cluster.leave'>): Promise<Result<'cluster.leave'>> {
+    const final = wait === 'final';
+    return { nodeId: ALICE.nodeId, final, height: final ? 8 : null };
+  }
+
+  #ban(id: string, banned: boolean): Result<'peers.ban'> {
+    const { nodeId, name } = find(id);
+    const changed = this.banned.has(nodeId) !== banned;
+    if (banned) this.banned.add(nodeId);
+    else this.banned.delete(nodeId);
+    return { nodeId, name, banned, changed, disconnected: banned && nodeId === BOB.nodeId };
+  }
+}
+
+function find(id: string) {
+  const found = CUSTODIANS.find(({ nodeId, name }) => nodeId.startsWith(id) || name === id);
+  if (found === undefined) throw new AegisError('NOT_FOUND', `no member ${JSON.stringify(id)}`);
+  return found;
+}
