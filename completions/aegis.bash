@@ -18,7 +18,7 @@ _aegis() {
       -*) continue ;;
     esac
     case "${command:+$command }$word" in
-      'api'|'cluster'|'cluster bundle'|'cluster create'|'cluster join'|'cluster show'|'completion'|'config'|'config get'|'config list'|'config path'|'config set'|'config unset'|'config validate'|'consensus'|'consensus block'|'consensus blocks'|'consensus evidence'|'consensus explain'|'consensus status'|'consensus validators'|'consensus watch'|'devnet'|'devnet down'|'devnet heal'|'devnet kill'|'devnet partition'|'devnet pause'|'devnet resume'|'devnet status'|'devnet up'|'doctor'|'init'|'intent'|'intent cancel'|'intent list'|'intent show'|'intent submit'|'kb'|'kb get'|'kb log'|'kb ls'|'kb put'|'kb stat'|'kb where'|'keygen'|'keys'|'keys export'|'keys list'|'keys passwd'|'keys show'|'monitor'|'node'|'node info'|'node logs'|'node restart'|'node start'|'node status'|'node stop'|'node wait'|'peers'|'peers add'|'peers find'|'peers list'|'peers ping'|'peers remove'|'peers show'|'peers why'|'quickstart'|'sim'|'version') command="${command:+$command }$word" ;;
+      'api'|'cluster'|'cluster bundle'|'cluster create'|'cluster join'|'cluster show'|'completion'|'config'|'config get'|'config list'|'config path'|'config set'|'config unset'|'config validate'|'consensus'|'consensus block'|'consensus blocks'|'consensus evidence'|'consensus explain'|'consensus status'|'consensus validators'|'consensus watch'|'devnet'|'devnet down'|'devnet heal'|'devnet kill'|'devnet partition'|'devnet pause'|'devnet resume'|'devnet status'|'devnet up'|'doctor'|'init'|'intent'|'intent cancel'|'intent list'|'intent show'|'intent submit'|'kb'|'kb get'|'kb log'|'kb ls'|'kb put'|'kb stat'|'kb where'|'keygen'|'keys'|'keys export'|'keys list'|'keys passwd'|'keys show'|'monitor'|'node'|'node info'|'node logs'|'node restart'|'node start'|'node status'|'node stop'|'node wait'|'peers'|'peers add'|'peers ban'|'peers find'|'peers list'|'peers ping'|'peers remove'|'peers show'|'peers unban'|'peers why'|'quickstart'|'sim'|'version') command="${command:+$command }$word" ;;
       *) break ;;
     esac
   done
@@ -192,6 +192,8 @@ _aegis() {
     'peers --timeout') COMPREPLY=(); return ;;
     'peers add --home'|'peers add -H') COMPREPLY=(); return ;;
     'peers add --timeout') COMPREPLY=(); return ;;
+    'peers ban --home'|'peers ban -H') COMPREPLY=(); return ;;
+    'peers ban --timeout') COMPREPLY=(); return ;;
     'peers find --home'|'peers find -H') COMPREPLY=(); return ;;
     'peers find --timeout') COMPREPLY=(); return ;;
     'peers list --home'|'peers list -H') COMPREPLY=(); return ;;
@@ -203,6 +205,8 @@ _aegis() {
     'peers remove --timeout') COMPREPLY=(); return ;;
     'peers show --home'|'peers show -H') COMPREPLY=(); return ;;
     'peers show --timeout') COMPREPLY=(); return ;;
+    'peers unban --home'|'peers unban -H') COMPREPLY=(); return ;;
+    'peers unban --timeout') COMPREPLY=(); return ;;
     'peers why --home'|'peers why -H') COMPREPLY=(); return ;;
     'peers why --timeout') COMPREPLY=(); return ;;
     'quickstart --home'|'quickstart -H') COMPREPLY=(); return ;;
@@ -278,11 +282,13 @@ _aegis() {
       'node wait') words='--for --help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
       'peers') words='--help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
       'peers add') words='--help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
+      'peers ban') words='--help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
       'peers find') words='--help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
       'peers list') words='--help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
       'peers ping') words='--count --help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
       'peers remove') words='--help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
       'peers show') words='--help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
+      'peers unban') words='--help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
       'peers why') words='--help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
       'quickstart') words='--help --home --json --keep --no-color --no-input --quiet --timeout --verbose' ;;
       'sim') words='--byzantine --duration --faults --help --home --jobs --json --latency --no-color --no-input --nodes --quiet --replay --seed --seeds --timeout --verbose' ;;
@@ -300,7 +306,7 @@ _aegis() {
       'kb') words='get log ls put stat where' ;;
       'keys') words='export list passwd show' ;;
       'node') words='info logs restart start status stop wait' ;;
-      'peers') words='add find list ping remove show why' ;;
+      'peers') words='add ban find list ping remove show unban why' ;;
       'completion') words='bash zsh fish' ;;
       'keys show') words='identity next network consensus vrf' ;;
     esac

@@ -1,4 +1,5 @@
 /** How peers are shown to people. */
+import type { Reply } from '../core/api/contract/endpoints.ts';
 import type { Peer } from '../core/api/contract/peers.ts';
 import { ago, bytes, facts, safeText, span, table } from './format.ts';
 
@@ -10,6 +11,25 @@ export const shortId = (nodeId: string | null): string | null => nodeId?.slice(0
 export const roundTrip = (rttMs: number | null): string | null =>
   rttMs === null ? null : `${rttMs < 10 ? rttMs.toFixed(1) : Math.round(rttMs)} ms`;
 
+/** A frozen member and a banned one are kept away, whatever the dials say. */
+function standing({ state, banned, frozen }: Peer): string {
+  if (banned) return 'banned';
+  return frozen ? `${state}, frozen` : state;
+}
+
+export function banText({
+  nodeId,
+  name,
+  banned,
+  changed,
+  disconnected,
+}: Pick<Reply<'peers.ban'>, 'nodeId' | 'name' | 'banned' | 'changed' | 'disconnected'>): string {
+  const who = safeText(name ?? nodeId);
+  const was = `${who} was ${banned ? 'banned before' : 'not banned'}`;
+  const is = `${banned ? 'banned' : 'unbanned'}: ${who}`;
+  return `${changed ? is : was}${disconnected ? '\ndisconnected' : ''}`;
+}
+
 export function peersTable(peers: readonly Peer[], heading: (text: string) => string): string {
   return table(
     peers,
@@ -17,7 +37,7 @@ export function peersTable(peers: readonly Peer[], heading: (text: string) => st
       { title: 'NAME', cell: (peer) => peer.name },
       { title: 'NODE', cell: (peer) => shortId(peer.nodeId) },
       { title: 'ZONE', cell: (peer) => peer.zone },
-      { title: 'STATE', cell: (peer) => peer.state },
+      { title: 'STATE', cell: standing },
       { title: 'RTT', cell: (peer) => roundTrip(peer.rttMs), align: 'right' },
       { title: 'IN', cell: (peer) => bytes(peer.bytesIn), align: 'right' },
       { title: 'OUT', cell: (peer) => bytes(peer.bytesOut), align: 'right' },
@@ -39,7 +59,8 @@ export function peerFacts(peer: Peer): string {
     ['node id', maybe(peer.nodeId)],
     ['peer id', maybe(peer.peerId)],
     ['zone', maybe(peer.zone)],
-    ['state', peer.state],
+    ['state', standing(peer)],
+    ['key epoch', peer.keyEpoch === null ? undefined : String(peer.keyEpoch)],
     ['address', maybe(peer.address)],
     ['direction', maybe(peer.direction)],
     [

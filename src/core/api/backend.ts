@@ -92,9 +92,10 @@ export interface Backend {
   keys(): Promise<Result<'keys.status'>>;
   /**
    * Takes up what is prepared in `keys/pending`. Repeating it is harmless.
-   * @throws {AegisError} `BAD_DATA` for an entry that does not follow, `KEYSTORE_DAMAGED`.
+   * @throws {AegisError} `NOT_FOUND` without one, `NOT_FINAL` when the time is over (it stays
+   * handed in), `CHECK_FAILED` with the reason when the custodians refuse it.
    */
-  adoptKeys(body: Body<'keys.adopt'>, context: CallContext): Promise<Result<'keys.adopt'>>;
+  adoptKeys(query: Query<'keys.adopt'>, context: CallContext): Promise<Result<'keys.adopt'>>;
   rotateSession(context: CallContext): Promise<Result<'keys.session'>>;
   /** `id`: a node id, the start of one or a name; `self` is this node. `NOT_FOUND`. */
   keyHistory(id: string): Promise<Result<'keys.history'>>;

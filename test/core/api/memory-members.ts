@@ -15,9 +15,7 @@ export class MemoryMembers {
     number: 1,
     digest: hex('entry'),
     replaced: ['identity', 'network'],
-    reason: 'routine',
-    state: 'waiting',
-    since: null,
+    state: 'prepared',
   };
   /** What differs from a sound node; replaced by tests. */
   keyStatus: Partial<Result<'keys.status'>> = {};
@@ -32,73 +30,47 @@ export class MemoryMembers {
   }
 
   async keys(): Promise<Result<'keys.status'>> {
-    const fine = { held: true, expiry: 'fine' as const, publicKey: KEY };
     return {
-      nodeId: ALICE.nodeId,
-      height: 7,
-      number: 0,
-      digest: hex('inception'),
-      keyEpoch: 0,
-      frozen: false,
-      missingEntries: 0,
-      keys: [
-        { role: 'identity', expiresAt: LATER, ...fine },
-        { role: 'vrf', expiresAt: null, ...fine },
-      ],
+      ...{ nodeId: ALICE.nodeId, height: 7, number: 0, digest: hex('inception'), keyEpoch: 0 },
+      ...{ identityKey: KEY, networkKey: KEY, consensusKey: KEY, vrfKey: KEY, onionKey: null },
+      expiresAt: { identity: LATER, network: LATER, consensus: LATER, onion: null },
+      ...{ versions: 3, frozen: false, missing: [], restored: false },
       pending: this.pending,
-      retired: [{ role: 'network', publicKey: KEY, until: LATER }],
-      session: { number: this.#sessions, startsAt: STARTED, expiresAt: LATER, peers: 3 },
-      warnings: [],
+      retiredNetworkKey: { key: KEY, until: LATER },
+      session: { number: this.#sessions, publicKey: KEY, expiresAt: LATER, peers: 3 },
+      warnings: [{ role: 'network', expiresAt: LATER, daysLeft: 7 }],
       ...this.keyStatus,
     };
   }
 
-  async adoptKeys({ wait }: Body<'keys.adopt'>): Promise<Result<'keys.adopt'>> {
+  /** What `adoptKeys` does before it answers; replaced by tests. */
+  onAdopt: (query: Query<'keys.adopt'>) => Promise<void> = async () => {};
+
+  async adoptKeys(query: Query<'keys.adopt'>): Promise<Result<'keys.adopt'>> {
     const { pending } = this;
+    if (pending === null) throw new AegisError('NOT_FOUND', 'no rotation is prepared');
+    await this.onAdopt(query);
     this.pending = null;
-    const final = wait === 'final';
+    const { number, digest, replaced } = pending;
+    const until = replaced.includes('network') ? LATER : null;
     return {
-      nodeId: ALICE.nodeId,
-      adopted: pending !== null,
-      number: 1,
-      digest: hex('entry'),
-      keyEpoch: 1,
-      replaced: pending?.replaced ?? [],
-      final,
-      height: final ? 8 : null,
+      ...{ nodeId: ALICE.nodeId, number, digest, keyEpoch: 1, replaced, height: 8, from: 9 },
+      retiredNetworkUntil: until,
     };
   }
 
   async rotateSession(): Promise<Result<'keys.session'>> {
     this.#sessions += 1;
-    return {
-      nodeId: ALICE.nodeId,
-      number: this.#sessions,
-      publicKey: KEY,
-      startsAt: STARTED,
-      expiresAt: LATER,
-      previousUntil: null,
-      told: 3,
-      tookMs: 4,
-    };
+    const { nodeId } = ALICE;
+    return { nodeId, number: this.#sessions, publicKey: KEY, startsAt: STARTED, expiresAt: LATER };
   }
 
   async keyHistory(id: string): Promise<Result<'keys.history'>> {
     const { nodeId, name } = find(id);
-    const entry = {
-      number: 1,
-      digest: hex('entry'),
-      keyEpoch: 1,
-      replaced: ['identity' as const],
-      reason: 'routine' as const,
-      createdAt: STARTED,
-      bytes: 'aGVsbG8=',
-    };
     return {
-      ...{ nodeId, name, height: 7, keyEpoch: 1, number: 1, digest: entry.digest, frozen: false },
-      inception: 'aGVsbG8=',
+      ...{ nodeId, name, status: 'member', frozen: false, height: 7, inception: 'aGVsbG8=' },
       origin: { consensusKey: KEY, possession: KEY, vrfKey: KEY },
-      entries: [entry],
+      entries: [{ bytes: 'aGVsbG8=', height: 8 }],
     };
   }
 

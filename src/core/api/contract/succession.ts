@@ -2,36 +2,12 @@
 import * as v from 'valibot';
 import { endpoint } from './endpoint.ts';
 import { WAIT_MS } from './routes.ts';
-import { count, digest, ms, nodeId, time, timeoutMs } from './values.ts';
+import { count, digest, nodeId, time, timeoutMs } from './values.ts';
 
 const hex = v.pipe(v.string(), v.hexadecimal());
 
 /** Roles that a succession certifies; the VRF key goes with the consensus key (rule S5). */
 const certifiedRole = v.picklist(['identity', 'network', 'consensus', 'onion']);
-const reason = v.picklist(['routine', 'compromised']);
-
-const keyStatus = v.object({
-  role: v.picklist(['identity', 'network', 'consensus', 'vrf', 'onion', 'session']),
-  publicKey: hex,
-  /** Whether this node can use it: its file is here, or a signer answers for it (rule K3). */
-  held: v.boolean(),
-  /** `null`: it has no expiry of its own. */
-  expiresAt: v.nullable(time),
-  /** How near that is. A key past its expiry works on (rule S7). */
-  expiry: v.picklist(['fine', '30-days', '7-days', '1-day', 'expired']),
-});
-export type KeyStatus = v.InferOutput<typeof keyStatus>;
-
-const pending = v.object({
-  number: count,
-  digest,
-  replaced: v.array(certifiedRole),
-  reason,
-  /** `adopted`: in use here and handed in; `waiting`: `keys.adopt` has not been called yet. */
-  state: v.picklist(['waiting', 'adopted']),
-  /** When it was adopted. */
-  since: v.nullable(time),
-});
 
 export const keysStatus = endpoint('keys.status', {
   reply: {
@@ -41,91 +17,96 @@ export const keysStatus = endpoint('keys.status', {
     /** Of the entry in force; 0 is the inception. */
     number: count,
     digest,
+    /** How often the identity key has changed. */
     keyEpoch: count,
+    identityKey: hex,
+    networkKey: hex,
+    consensusKey: hex,
+    vrfKey: hex,
+    onionKey: v.nullable(hex),
+    expiresAt: v.object({
+      identity: time,
+      network: time,
+      consensus: time,
+      onion: v.nullable(time),
+    }),
+    /** Versions that this node has signed so far: what a succession seals (rule A3). */
+    versions: count,
     /** Two entries of this node follow the same one (rule S8). */
     frozen: v.boolean(),
-    /** Entries that the chain has and this home lacks (rule K3). */
-    missingEntries: count,
-    keys: v.array(keyStatus),
-    /** The rotation that is prepared and not final. */
-    pending: v.nullable(pending),
-    /** Retired keys that still count: network keys within their grace. */
-    retired: v.array(v.object({ role: certifiedRole, publicKey: hex, until: time })),
-    session: v.object({
-      number: count,
-      startsAt: time,
-      expiresAt: time,
-      /** Members whose session key is known here. */
-      peers: count,
-    }),
-    /** What an operator must do something about; plain sentences without a full stop. */
-    warnings: v.array(v.string()),
+    /** The rotation that is not final. */
+    pending: v.nullable(
+      v.object({
+        number: count,
+        digest,
+        replaced: v.array(certifiedRole),
+        /** `prepared`: in the home, and not taken up yet. `submitted`: handed in. */
+        state: v.picklist(['prepared', 'submitted']),
+      }),
+    ),
+    /** It is accepted by others until then (rule H2). */
+    retiredNetworkKey: v.nullable(v.object({ key: hex, until: time })),
+    session: v.nullable(
+      v.object({
+        number: count,
+        publicKey: hex,
+        expiresAt: time,
+        /** Members whose session key is known here. */
+        peers: count,
+      }),
+    ),
+    /** Keys that are in force and not in this home (rule K3). */
+    missing: v.array(v.picklist(['identity', 'network', 'consensus', 'vrf', 'onion'])),
+    /** Made by `keys restore` or from a backup, and in doubt for it (rule K2). */
+    restored: v.boolean(),
+    /** A key past its expiry works on (rule S7). */
+    warnings: v.array(
+      v.object({ role: certifiedRole, expiresAt: time, daysLeft: v.pipe(v.number(), v.integer()) }),
+    ),
   },
 });
-export type KeysStatus = v.InferOutput<typeof keysStatus.result>;
 
 export const keysAdopt = endpoint('keys.adopt', {
-  body: {
-    /** `final`: answers when the succession is final, or when the time is up. */
-    wait: v.optional(v.picklist(['local', 'final']), 'final'),
-    timeoutMs: v.optional(timeoutMs, WAIT_MS.intents),
-  },
+  query: { timeoutMs: v.optional(timeoutMs, WAIT_MS.intents) },
   reply: {
     nodeId,
-    /** False: nothing is prepared, or what was prepared is final already. */
-    adopted: v.boolean(),
     number: count,
     digest,
     keyEpoch: count,
     replaced: v.array(certifiedRole),
-    final: v.boolean(),
-    /** At which it was decided; it holds from the next one (rule A1). */
-    height: v.nullable(count),
+    /** At which it was decided. */
+    height: count,
+    /** The first height at which the new keys hold (rule A1). */
+    from: count,
+    /** Until when others accept the network key of before; `null` where it was not replaced. */
+    retiredNetworkUntil: v.nullable(time),
   },
 });
 
 export const keysSession = endpoint('keys.session', {
-  reply: {
-    nodeId,
-    number: count,
-    publicKey: hex,
-    startsAt: time,
-    expiresAt: time,
-    /** Until when the one before still opens messages. */
-    previousUntil: v.nullable(time),
-    /** Peers that have been told. */
-    told: count,
-    tookMs: ms,
-  },
-});
-
-const historyEntry = v.object({
-  number: count,
-  digest,
-  keyEpoch: count,
-  replaced: v.array(certifiedRole),
-  reason,
-  /** By the clock of its maker. */
-  createdAt: time,
-  /** The signed entry, in base64. */
-  bytes: v.string(),
+  reply: { nodeId, number: count, publicKey: hex, startsAt: time, expiresAt: time },
 });
 
 export const keysHistory = endpoint('keys.history', {
   reply: {
     nodeId,
     name: v.string(),
+    status: v.picklist(['member', 'left']),
+    frozen: v.boolean(),
     /** The last final height that this is of. */
     height: count,
-    keyEpoch: count,
-    number: count,
-    digest,
-    frozen: v.boolean(),
     /** The signed inception, in base64: its hash is the node id. */
     inception: v.string(),
     /** The keys of consensus before the first entry, as the bundle gave them. */
     origin: v.object({ consensusKey: hex, possession: hex, vrfKey: hex }),
     /** All of them, the first one first: anyone can verify them from the inception on. */
-    entries: v.array(historyEntry),
+    entries: v.array(
+      v.object({
+        /** The signed entry, in base64. */
+        bytes: v.string(),
+        /** At which it was decided; `null` where that is not remembered. */
+        height: v.nullable(count),
+      }),
+    ),
   },
 });

@@ -28,7 +28,7 @@ const CALLS: Partial<Record<RouteName, CallOptions>> = {
   'peers.ban': { params: { id: 'bob' } },
   'peers.unban': { params: { id: 'bob' } },
   'keys.status': {},
-  'keys.adopt': { body: { wait: 'local' } },
+  'keys.adopt': { query: { timeoutMs: 100 } },
   'keys.session': {},
   'keys.history': { params: { id: 'bob' } },
   'cluster.members': { query: { all: true } },
