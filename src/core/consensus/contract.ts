@@ -13,9 +13,18 @@ export interface ReplicaOptions {
   /** How votes travel. @default 'all' up to 7 custodians, else 'leader' */
   readonly fanout?: 'all' | 'leader' | undefined;
   readonly timing?: Partial<Timing> | undefined;
+  /**
+   * The own consensus keys, in hex, that the home held when it was started: a doubt is about these
+   * (K1). Of a restored home those that it brought (K2), not the ones that it has made since.
+   */
+  readonly held: readonly string[];
 }
 
 export interface ReplicaDependencies {
+  /**
+   * Knows the keys of the first height that is not final. After `finalised` the owner brings it up
+   * to the next one and says `keys-known` before anything else.
+   */
   readonly scheme: VoteScheme;
   /**
    * As they were after the last final block: the replica advances them with each one, the owner
@@ -25,10 +34,11 @@ export interface ReplicaDependencies {
 }
 
 /**
- * Whether the home may have signed what is not in its rows (D3); `vouched`: an operator says that
- * it has not, which ends every doubt (D7).
+ * Whether the home may have signed what is not in its rows (D3); `restored`: it was made from a
+ * backup, and votes with no key that it brought (K2); `vouched`: an operator says that it has not,
+ * which ends every doubt (D7).
  */
-export type Standing = 'sound' | 'doubtful' | 'vouched';
+export type Standing = 'sound' | 'doubtful' | 'restored' | 'vouched';
 
 /** The answer to `check`, and the chain's judgement of a block that it has fetched. */
 export interface VerdictInput {
@@ -60,6 +70,8 @@ export type ReplicaInput =
   | { readonly type: 'alarm'; readonly key: string }
   | { readonly type: 'peer-up' | 'peer-down'; readonly nodeId: string }
   | { readonly type: 'message'; readonly from: string; readonly message: ConsensusMessage }
+  /** The scheme knows the keys of the height that has begun (C2): the owner's answer to `finalised`. */
+  | { readonly type: 'keys-known' }
   /** Whether the chain has intents to decide. */
   | { readonly type: 'work'; readonly isWaiting: boolean }
   | ProposalInput

@@ -25,6 +25,10 @@ export const LIMITS = {
   approved: 64,
   /** Evidence against one custodian that is kept: the first is enough to act upon. */
   evidence: 16,
+  /** Signatures of one custodian, over heights whose keys are not known, that do not verify. */
+  strange: 8,
+  /** Keys of one custodian, the latest, that are remembered with the heights of each. */
+  keyPeriods: 64,
   /** Shortest time between two answers to one peer. */
   answerIntervalMs: 100,
 } as const;

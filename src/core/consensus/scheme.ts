@@ -1,4 +1,7 @@
-/** The signatures that consensus rests on, as a port: real ones, or those of the simulator. */
+/**
+ * The signatures that consensus rests on, as a port: real ones, or those of the simulator. Keys
+ * change by height (C1), so every question names the height that the signature is for.
+ */
 
 /** Signers of one message. */
 export interface SignerGroup {
@@ -6,17 +9,36 @@ export interface SignerGroup {
   readonly message: Uint8Array;
 }
 
-/** Pure functions over the keys of the custodians, who are named by their indices. */
+/** Functions over the keys of the custodians, who are named by their indices. */
 export interface VoteScheme {
-  /** Own share (BLS, 96 bytes). The same message gives the same bytes. */
-  sign(message: Uint8Array): Uint8Array;
+  /**
+   * Own share (BLS, 96 bytes) with the key in force. The same message gives the same bytes.
+   * Undefined: refused, or out of reach, and no vote is cast (G2, C4).
+   */
+  sign(height: number, message: Uint8Array): Uint8Array | undefined;
   /** False for anything malformed. */
-  verify(signer: number, message: Uint8Array, signature: Uint8Array): boolean;
+  verify(signer: number, height: number, message: Uint8Array, signature: Uint8Array): boolean;
   /** Undefined when one of them is malformed. */
   aggregate(signatures: readonly Uint8Array[]): Uint8Array | undefined;
   /** Whether the aggregate holds one share of every signer of every group over its message. */
-  verifyAggregate(groups: readonly SignerGroup[], signature: Uint8Array): boolean;
-  /** With the identity key (Ed25519, 64 bytes). The same message gives the same bytes. */
-  signProposal(message: Uint8Array): Uint8Array;
-  verifyProposal(signer: number, message: Uint8Array, signature: Uint8Array): boolean;
+  verifyAggregate(height: number, groups: readonly SignerGroup[], signature: Uint8Array): boolean;
+  /** With the identity key in force (Ed25519, 64 bytes). Undefined as in `sign`. */
+  signProposal(height: number, message: Uint8Array): Uint8Array | undefined;
+  verifyProposal(
+    signer: number,
+    height: number,
+    message: Uint8Array,
+    signature: Uint8Array,
+  ): boolean;
+  /**
+   * Whether the keys of this height are known for good. Of other heights a signature that verifies
+   * does so by the keys known here, and one that does not is nobody's lie (C3).
+   */
+  knows(height: number): boolean;
+  /** The own consensus key in force, in hex, if its secret is at hand (K3). */
+  ownKey(height: number): string | undefined;
+  /** The own consensus key in force, in hex, whether or not its secret is at hand. */
+  keyInForce(height: number): string | undefined;
+  /** All own consensus keys of which the secret is at hand, in hex (K1). */
+  heldKeys(): readonly string[];
 }

@@ -94,9 +94,11 @@ export interface ReplicaStatus {
   readonly timeoutMs: number;
   readonly quorum: number;
   readonly faultyMax: number;
-  /** Whether this node votes: it is a custodian and not in doubt. */
+  /** Whether this node votes: it is a custodian, not in doubt, and its key in force is at hand. */
   readonly isVoting: boolean;
   readonly doubt: string | undefined;
+  /** K3: it is a custodian whose consensus key in force is not in its home. */
+  readonly keyMissing: boolean;
   readonly keyElsewhere: string | undefined;
   /** Who has voted in this view, for whatever digest; ascending. */
   readonly votes: Readonly<Record<Phase, readonly number[]>>;
