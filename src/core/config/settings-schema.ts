@@ -5,6 +5,7 @@ import * as v from 'valibot';
 import { AegisError } from '../errors.ts';
 import { GIB, KIB } from '../units.ts';
 import type { Environment } from './home.ts';
+import { LIMIT_KEYS, LIMIT_RANGES, type LimitKey } from './limit-settings.ts';
 import { SETTING_KEYS, type SettingKey, type Settings, variableOf } from './settings.ts';
 
 const ADDRESSES_MAX = 64;
@@ -28,6 +29,10 @@ const addresses = v.pipe(
 );
 const LEVELS = ['debug', 'info', 'warn', 'error'] as const;
 
+const limits = Object.fromEntries(
+  LIMIT_KEYS.map((key) => [key, integer(LIMIT_RANGES[key].min, LIMIT_RANGES[key].max)]),
+) as Record<LimitKey, ReturnType<typeof integer>>;
+
 const SCHEMAS = {
   'node.listen': addresses,
   'node.peers': addresses,
@@ -40,7 +45,7 @@ const SCHEMAS = {
     v.string('expected host:port'),
     v.regex(/^(\[[0-9a-fA-F:]+\]|[\w.-]+):\d{1,5}$/, 'expected host:port'),
   ),
-  'limits.connections': integer(1, 10_000),
+  ...limits,
 } as const satisfies Record<SettingKey, v.GenericSchema>;
 
 const isKey = (key: string): key is SettingKey => Object.hasOwn(SCHEMAS, key);

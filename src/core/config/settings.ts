@@ -7,9 +7,10 @@ import { AegisError } from '../errors.ts';
 import { statIfPresent } from '../files.ts';
 import { MIB } from '../units.ts';
 import type { Environment, HomePaths } from './home.ts';
+import { DEFAULT_LIMITS, type LimitSettings } from './limit-settings.ts';
 
-/** Every setting by its dotted key. Absent optional values are undefined. */
-export interface Settings {
+/** Every setting by its dotted key; those of `limits.*` are in limit-settings.ts. */
+export interface Settings extends LimitSettings {
   /** Multiaddrs to listen on. @default ['/ip4/127.0.0.1/tcp/0'] */
   readonly 'node.listen': readonly string[];
   /** Multiaddrs of peers to dial besides those of the genesis. @default [] */
@@ -26,8 +27,6 @@ export interface Settings {
   readonly 'kb.minReplicas': number;
   /** `host:port` for the API over TCP, besides the unix socket. Off by default. */
   readonly 'api.listen': string | undefined;
-  /** Open connections to peers. @default 256 */
-  readonly 'limits.connections': number;
 }
 
 export type SettingKey = keyof Settings;
@@ -50,7 +49,7 @@ export const DEFAULT_SETTINGS: Settings = {
   'log.files': 5,
   'kb.minReplicas': 2,
   'api.listen': undefined,
-  'limits.connections': 256,
+  ...DEFAULT_LIMITS,
 };
 
 export const SETTING_KEYS = Object.keys(DEFAULT_SETTINGS) as readonly SettingKey[];

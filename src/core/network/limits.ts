@@ -8,24 +8,52 @@ import { KIB, MIB, SECOND } from '../units.ts';
 export type Profile = 'loopback' | 'network';
 
 export interface HostLimits {
-  /** Connections that have passed hello, in both directions. @default 300 */
+  /** Connections that have passed hello, in both directions. @default 256 */
   readonly maxConnections: number;
+  /**
+   * New inbound connections per second, of all addresses; the rest is closed at the door, before
+   * libp2p or any cryptography. A handshake costs 3 ms of a core. @default 40
+   */
+  readonly inboundPerSecond: number;
   /** Inbound connections that have not passed hello yet. @default 64 */
   readonly maxPendingInbound: number;
   /** The same for one IP address. @default 16, loopback 64 */
   readonly maxPendingInboundPerAddress: number;
-  /** New inbound connections per second of one IP address. @default 10, loopback 500 */
+  /** New inbound connections per second of one IPv4 address or IPv6 /64. @default 10, loopback 40 */
   readonly inboundPerSecondPerAddress: number;
   /** Connections of one peer that have passed hello. @default 4 */
   readonly maxConnectionsPerPeer: number;
   /** Dials under way at once. @default 64 */
   readonly maxPendingDials: number;
+  /** Dials begun per second, and of one host. @default 50 and 10, loopback 50 */
+  readonly dialsPerSecond: number;
+  readonly dialsPerSecondPerAddress: number;
   /** A connection must pass Noise and hello in this time. @default 5,000 */
   readonly helloTimeoutMs: number;
   /** One hello frame. @default 16 KiB */
   readonly helloMaxBytes: number;
   /** Streams of one connection, each direction. @default 64 */
   readonly maxStreamsPerConnection: number;
+  /** A new stream must name its protocol, and a bulk stream its request, in it. @default 3,000 */
+  readonly streamTimeoutMs: number;
+  /** Streams that one peer opens per second, on all its connections. @default 50 */
+  readonly streamsPerSecond: number;
+  /** Requests of one peer per second, each by its weight. @default 500 */
+  readonly requestsPerSecond: number;
+  /** Envelopes of one peer per second. @default 2,000 */
+  readonly envelopesPerSecond: number;
+  /** The same of all peers. Slows only those who send more than their share. @default 20,000 */
+  readonly envelopesPerSecondInAll: number;
+  /** Bytes of one peer per second in requests and envelopes. @default 64 MiB */
+  readonly bytesPerSecond: number;
+  /** A peer that asked for so much more than it may is not read at all for a while. @default 5,000 */
+  readonly muteAfterMs: number;
+  /** How long it is not read. @default 5,000 */
+  readonly muteMs: number;
+  /** A peer that went on so far is cut. @default 20,000 */
+  readonly cutAfterMs: number;
+  /** How long a peer that was cut has no place here. @default 60,000 */
+  readonly cutMs: number;
   /** One request or reply body. @default 4 MiB */
   readonly rpcMaxBytes: number;
   /** One envelope body. @default 1 MiB */
@@ -63,15 +91,28 @@ export interface HostLimits {
 }
 
 const NETWORK: HostLimits = {
-  maxConnections: 300,
+  maxConnections: 256,
+  inboundPerSecond: 40,
   maxPendingInbound: 64,
   maxPendingInboundPerAddress: 16,
   inboundPerSecondPerAddress: 10,
   maxConnectionsPerPeer: 4,
   maxPendingDials: 64,
+  dialsPerSecond: 50,
+  dialsPerSecondPerAddress: 10,
   helloTimeoutMs: 5 * SECOND,
   helloMaxBytes: 16 * KIB,
   maxStreamsPerConnection: 64,
+  streamTimeoutMs: 3 * SECOND,
+  streamsPerSecond: 50,
+  requestsPerSecond: 500,
+  envelopesPerSecond: 2000,
+  envelopesPerSecondInAll: 20_000,
+  bytesPerSecond: 64 * MIB,
+  muteAfterMs: 5 * SECOND,
+  muteMs: 5 * SECOND,
+  cutAfterMs: 20 * SECOND,
+  cutMs: 60 * SECOND,
   rpcMaxBytes: 4 * MIB,
   envelopeMaxBytes: MIB,
   rpcServing: 64,
@@ -91,7 +132,46 @@ const NETWORK: HostLimits = {
   stopTimeoutMs: 3 * SECOND,
 };
 
-export function limitsOf(profile: Profile, changes: Partial<HostLimits> = {}): HostLimits {
-  const loopback = { maxPendingInboundPerAddress: 64, inboundPerSecondPerAddress: 500 };
-  return { ...NETWORK, ...(profile === 'loopback' ? loopback : {}), ...changes };
+/** On loopback all peers have one address, so that an address may do what all may do together. */
+const LOOPBACK: Partial<HostLimits> = {
+  maxPendingInboundPerAddress: 64,
+  inboundPerSecondPerAddress: 40,
+  dialsPerSecondPerAddress: 50,
+};
+
+/** @param changes what is undefined in it changes nothing. */
+export function limitsOf(
+  profile: Profile,
+  changes: { readonly [K in keyof HostLimits]?: HostLimits[K] | undefined } = {},
+): HostLimits {
+  const given = Object.entries(changes).filter(([, value]) => value !== undefined);
+  return { ...NETWORK, ...(profile === 'loopback' ? LOOPBACK : {}), ...Object.fromEntries(given) };
 }
+
+/** By which setting an operator changes a limit; those that are left out are fixed. */
+export const SETTING_OF = {
+  maxConnections: 'limits.connections',
+  maxConnectionsPerPeer: 'limits.connectionsPerPeer',
+  inboundPerSecond: 'limits.inboundPerSecond',
+  inboundPerSecondPerAddress: 'limits.inboundPerSecondPerAddress',
+  maxPendingInbound: 'limits.pendingInbound',
+  maxPendingInboundPerAddress: 'limits.pendingInboundPerAddress',
+  helloTimeoutMs: 'limits.helloTimeoutMs',
+  maxPendingDials: 'limits.pendingDials',
+  dialsPerSecond: 'limits.dialsPerSecond',
+  dialsPerSecondPerAddress: 'limits.dialsPerSecondPerAddress',
+  maxStreamsPerConnection: 'limits.streamsPerConnection',
+  streamsPerSecond: 'limits.streamsPerSecond',
+  rpcServing: 'limits.requestsAtOnce',
+  rpcServingBytes: 'limits.requestBytesAtOnce',
+  requestsPerSecond: 'limits.requestsPerSecond',
+  envelopesPerSecond: 'limits.envelopesPerSecond',
+  envelopesPerSecondInAll: 'limits.envelopesPerSecondInAll',
+  bytesPerSecond: 'limits.bytesPerSecond',
+  rpcBufferBytes: 'limits.bytesWaiting',
+  bulkPerPeer: 'limits.bulkPerPeer',
+  bulkTotal: 'limits.bulk',
+} as const satisfies Partial<Record<keyof HostLimits, `limits.${string}`>>;
+
+/** A limit that can refuse something, so that a refusal can name its setting. */
+export type Knob = keyof typeof SETTING_OF;

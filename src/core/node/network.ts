@@ -5,6 +5,7 @@ import { systemRandom } from '../keys/random.ts';
 import type { Genesis } from '../model/genesis.ts';
 import { Host } from '../network/host.ts';
 import type { Clock, Log, Metrics } from '../ports.ts';
+import { hostLimitsOf } from './limits.ts';
 
 export interface NetworkOptions {
   readonly settings: Settings;
@@ -35,7 +36,7 @@ export async function createHost(options: NetworkOptions, deps: NetworkDeps): Pr
       profile: listen.every((address) => /^\/ip(4\/127\.|6\/::1\/)/.test(address))
         ? 'loopback'
         : 'network',
-      limits: { maxConnections: settings['limits.connections'] },
+      limits: hostLimitsOf(settings),
       hello: {
         clusterId: genesis.clusterId,
         own: () => ({ inception: keystore.inceptionBytes, succession: [] }),

@@ -10,6 +10,12 @@ export interface ServerLimits {
   readonly requestsMax: number;
   /** Requests begun in a second, and at once after a pause. @default 2000 */
   readonly requestsPerSecondMax: number;
+  /** The same with one token, so that a script that runs wild leaves some. @default 1500 */
+  readonly requestsPerSecondPerTokenMax: number;
+  /** Requests at work whose body is still coming. @default 32 */
+  readonly bodiesMax: number;
+  /** Requests at work that wait for something to become final. @default 48 */
+  readonly waitsMax: number;
   /** @default 32 */
   readonly eventStreamsMax: number;
   /** Open connections; more are closed at once. @default 256 */
@@ -40,6 +46,9 @@ export const SERVER_LIMITS: ServerLimits = {
   bodyBytesMax: 1024 * 1024,
   requestsMax: 64,
   requestsPerSecondMax: 2000,
+  requestsPerSecondPerTokenMax: 1500,
+  bodiesMax: 32,
+  waitsMax: 48,
   eventStreamsMax: 32,
   connectionsMax: 256,
   headTimeoutMs: 10_000,
@@ -52,3 +61,16 @@ export const SERVER_LIMITS: ServerLimits = {
   failuresKept: 64,
   treeEntriesMax: 1_000_000,
 };
+
+/** By which setting an operator changes a limit; those that are left out are fixed. */
+export const SETTING_OF = {
+  connectionsMax: 'limits.apiConnections',
+  requestsMax: 'limits.apiRequestsAtOnce',
+  bodiesMax: 'limits.apiBodiesAtOnce',
+  waitsMax: 'limits.apiWaits',
+  eventStreamsMax: 'limits.apiEventStreams',
+  requestsPerSecondMax: 'limits.apiPerSecond',
+  requestsPerSecondPerTokenMax: 'limits.apiPerSecondPerToken',
+} as const satisfies Partial<Record<keyof ServerLimits, `limits.${string}`>>;
+
+export type ServerKnob = keyof typeof SETTING_OF;
