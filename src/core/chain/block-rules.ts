@@ -100,7 +100,7 @@ export function seedOf(context: RuleContext, header: BlockHeader): Uint8Array | 
   if (seedProof === undefined) return 'it carries no seed proof at the end of an epoch';
   const [seed, epoch] = [leaders.seed(height), leaders.epochOf(height)];
   const custodian = custodians.indexOf(header.proposer);
-  const beta = seeds.verify(custodian, seedAlpha(seed, epoch), seedProof);
+  const beta = seeds.verify(custodian, height, seedAlpha(seed, epoch), seedProof);
   return beta === undefined ? 'its seed proof does not hold' : nextSeed(seed, epoch, view, beta);
 }
 

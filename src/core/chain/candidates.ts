@@ -120,8 +120,9 @@ export class Candidates {
     const executed = executeIntents(ledger.tree, intents, { clusterId, height });
     const tree = ledger.tree.update(executed.changes);
     const seedProof = endsEpoch(leaders, height)
-      ? seeds.prove(seedAlpha(leaders.seed(height), leaders.epochOf(height)))
+      ? seeds.prove(height, seedAlpha(leaders.seed(height), leaders.epochOf(height)))
       : undefined;
+    if (seedProof === undefined && endsEpoch(leaders, height)) return undefined;
     const header = {
       clusterId,
       height,

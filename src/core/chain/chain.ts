@@ -31,6 +31,7 @@ import { OwnIntents } from './own-intents.ts';
 import { type OwnAnswer, READ_ALARM, Reads } from './reads.ts';
 import { RecentSet } from './recent-set.ts';
 import type { RefState } from './ref.ts';
+import { firstMembers, Roster } from './roster.ts';
 import { META, readRuns, runsRow, type SortedRows, sortRows, TABLES } from './rows.ts';
 import { Serving } from './serving.ts';
 import { FLUSH_ALARM, REPEAT_ALARM, Spread, sendIntents } from './spread.ts';
@@ -55,6 +56,8 @@ const FORWARD_ALARM = 'forward';
 const APPLY_BLOCKS = 4;
 
 export class Chain implements Machine<ChainInput> {
+  /** Who is a member, and with which keys, as of the last final block. */
+  readonly roster: Roster;
   readonly #options: ChainOptions;
   readonly #custodians: ReadonlySet<string>;
   readonly #members: ReadonlySet<string>;
@@ -80,11 +83,13 @@ export class Chain implements Machine<ChainInput> {
     rows: SortedRows,
     standing: Standing,
   ) {
-    const { clusterId, self, members } = options;
-    const ids = options.custodians.map(({ nodeId }) => nodeId);
+    const { clusterId, self, genesis } = options;
+    const { members } = genesis;
+    const ids = genesis.custodians.map(({ nodeId }) => nodeId);
     this.#options = options;
     this.#custodians = new Set(ids);
-    this.#members = new Set(members);
+    this.#members = new Set(members.map(({ nodeId }) => nodeId));
+    this.roster = new Roster(firstMembers(members));
     this.#scheme = deps.scheme;
     const ledger = Ledger.recover(clusterId, rows);
     const baseOf = (author: string): number => ledger.sequenceOf(author);
@@ -343,7 +348,8 @@ export class Chain implements Machine<ChainInput> {
       const read = decodeCertificate(certificate);
       const isItsOwn = read.height === header.height && read.digest === digest;
       if (!isItsOwn || read.phase !== 'commit') return undefined;
-      const { clusterId, custodians } = this.#options;
+      const { clusterId, genesis } = this.#options;
+      const { custodians } = genesis;
       return verifyCertificate(read, this.#scheme, custodians.length, clusterId) ? read : undefined;
     } catch {
       return undefined;
@@ -414,7 +420,7 @@ export class Chain implements Machine<ChainInput> {
   /** The leader may lack what waits here: its clients may not reach it. */
   #forward(): void {
     const { phase, leader } = this.#decider.status;
-    const nodeId = this.#options.custodians[leader]?.nodeId;
+    const nodeId = this.#options.genesis.custodians[leader]?.nodeId;
     if (nodeId === undefined || nodeId === this.#options.self || !this.#peers.has(nodeId)) return;
     if (phase !== 'propose' && phase !== 'idle') return;
     const { messageIntentBytes, messageIntents } = LIMITS;

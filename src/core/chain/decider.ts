@@ -73,8 +73,8 @@ export class Decider {
     stored: { readonly rows: SortedRows; readonly standing: Standing },
     owner: DeciderOwner,
   ) {
-    const { clusterId, self, members, fanout, timing } = options;
-    const custodians = options.custodians.map(({ nodeId }) => nodeId);
+    const { clusterId, self, genesis, held, fanout, timing } = options;
+    const custodians = genesis.custodians.map(({ nodeId }) => nodeId);
     const { scheme, seeds, ledger, mempool } = deps;
     const { rows, standing } = stored;
     this.#options = options;
@@ -89,6 +89,7 @@ export class Decider {
         clusterId,
         custodians,
         self: index === -1 ? undefined : index,
+        held,
         ...(fanout === undefined ? {} : { fanout }),
         ...(timing === undefined ? {} : { timing }),
       },
@@ -97,7 +98,14 @@ export class Decider {
       standing,
     );
     this.#candidates = new Candidates(
-      { clusterId, custodians, members: new Set(members), ledger, leaders, seeds },
+      {
+        clusterId,
+        custodians,
+        members: new Set(genesis.members.map(({ nodeId }) => nodeId)),
+        ledger,
+        leaders,
+        seeds,
+      },
       mempool,
     );
     for (const { key, value } of rows.blocks) {
@@ -365,10 +373,10 @@ function reasonOf(late: string | undefined, judgement: Judgement | undefined) {
 }
 
 function recoverLeaders(options: ChainOptions, rows: SortedRows): LeaderSchedule {
-  const { clusterId, custodians, epochHeights } = options;
+  const { clusterId, genesis, epochHeights } = options;
   const leaderOptions = {
     clusterId,
-    custodians: custodians.length,
+    custodians: genesis.custodians.length,
     ...(epochHeights === undefined ? {} : { epochHeights }),
   };
   const snapshot = rows.meta.get(META.leaders);

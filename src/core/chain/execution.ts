@@ -6,6 +6,7 @@ import type { CID } from 'multiformats/cid';
 import { assert } from '../assert.ts';
 import { AegisError } from '../errors.ts';
 import type { Change, SignedIntent } from '../model/intent.ts';
+import type { Statement } from '../model/statement.ts';
 import type { StateReader } from '../ports.ts';
 import {
   accountKey,
@@ -22,13 +23,27 @@ import {
 } from './ref.ts';
 import type { StateChange } from './state-tree.ts';
 
-export type RefusalReason = 'conflict' | 'bad-generation' | 'too-many-heads';
+export type RefusalReason =
+  | 'conflict'
+  | 'bad-generation'
+  | 'too-many-heads'
+  // Of statements, and `frozen` of intents as well.
+  | 'bad-succession'
+  | 'key-taken'
+  | 'frozen'
+  | 'bad-invitation'
+  | 'not-a-member'
+  | 'already-a-member'
+  | 'bad-departure';
 
 /** What became of an intent in a final block. */
 export interface Receipt {
   readonly id: string;
   readonly author: string;
+  /** 0 of a statement. */
   readonly sequence: number;
+  /** Undefined: an intent. */
+  readonly statement?: Statement['type'];
   readonly height: number;
   /** Its place in the block. */
   readonly index: number;

@@ -92,6 +92,13 @@ function fieldsOf(message: OutgoingMessage): readonly unknown[] {
 
 export interface OpenOptions {
   readonly clusterId: string;
+  /** The last final height here. */
+  height(): number;
+  /**
+   * Whether the identity key of an author in a key epoch is known here. What is signed with another
+   * one may be right all the same: it may follow from blocks that this node lacks.
+   */
+  hasKey(author: string, keyEpoch: number): boolean;
   /** Whether the signature of the intent with this digest has been verified before. */
   isKnown(digest: string): boolean;
   /** Whether it waits here already: sent again, it is not read again. @default nothing waits */

@@ -3,30 +3,39 @@
  * block carries and does not choose leaders, which is for `consensus/`.
  */
 
-import { assert } from '../assert.ts';
+import type { CustodianKeys } from '../consensus/custodian-keys.ts';
 import { sha256 } from '../crypto/hash.ts';
-import { proveVrf, verifyVrf } from '../crypto/vrf.ts';
+import { verifyVrf } from '../crypto/vrf.ts';
+import type { KeyRing } from '../ports.ts';
 
 export interface SeedScheme {
-  /** Own ECVRF proof, 80 bytes. */
-  prove(alpha: Uint8Array): Uint8Array;
+  /**
+   * Own ECVRF proof, 80 bytes, with the key in force at a height. Undefined: that key is not at
+   * hand, or its signer refuses; then this node makes no block that needs one.
+   */
+  prove(height: number, alpha: Uint8Array): Uint8Array | undefined;
   /** The output of a custodian's proof (beta, 64 bytes), or undefined when it does not hold. */
-  verify(custodian: number, alpha: Uint8Array, proof: Uint8Array): Uint8Array | undefined;
+  verify(
+    custodian: number,
+    height: number,
+    alpha: Uint8Array,
+    proof: Uint8Array,
+  ): Uint8Array | undefined;
 }
 
 /** The scheme over `crypto/vrf.ts`. */
 export const vrfScheme = (options: {
   /** Undefined for a node that does not propose. */
-  readonly self?: { readonly vrfSeed: Uint8Array } | undefined;
-  /** In the order of their consensus index. */
-  readonly custodians: readonly { readonly vrfKey: Uint8Array }[];
+  readonly self?: { readonly index: number; readonly ring: Pick<KeyRing, 'seeds'> } | undefined;
+  readonly keys: Pick<CustodianKeys, 'at'>;
 }): SeedScheme => ({
-  prove(alpha) {
-    assert(options.self !== undefined, 'only a custodian proves a seed');
-    return proveVrf(options.self.vrfSeed, alpha);
+  prove(height, alpha) {
+    const { self, keys } = options;
+    const own = self === undefined ? undefined : keys.at(self.index, height);
+    return own === undefined ? undefined : self?.ring.seeds(own.vrfKey)?.prove(alpha);
   },
-  verify(custodian, alpha, proof) {
-    const key = options.custodians[custodian]?.vrfKey;
+  verify(custodian, height, alpha, proof) {
+    const key = options.keys.at(custodian, height)?.vrfKey;
     return key === undefined ? undefined : verifyVrf(key, alpha, proof);
   },
 });

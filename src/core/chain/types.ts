@@ -1,5 +1,6 @@
 /** What goes into the chain machine and what comes out of it. */
 import type { ReplicaOutcome } from '../consensus/contract.ts';
+import type { CustodianKeys } from '../consensus/custodian-keys.ts';
 import type { VoteScheme } from '../consensus/scheme.ts';
 import type { Certificate, ReplicaStatus, Timing } from '../consensus/types.ts';
 import type { AegisError } from '../errors.ts';
@@ -8,17 +9,17 @@ import type { SignedIntent } from '../model/intent.ts';
 import type { Verified } from '../units.ts';
 import type { Receipt } from './execution.ts';
 import type { ChainMessage } from './messages.ts';
+import type { FirstMember } from './roster.ts';
 import type { SeedScheme } from './seeds.ts';
 import type { StateProof } from './state-proof.ts';
 
 export interface ChainOptions {
   readonly clusterId: string;
-  /** In the order of their consensus index: sorted by node id. */
-  readonly custodians: readonly { readonly nodeId: string }[];
+  readonly genesis: ChainGenesis;
   /** Node id of this node. It may be no custodian: then it follows. */
   readonly self: string;
-  /** Node ids of all custodians and agents. */
-  readonly members: readonly string[];
+  /** The own consensus keys, in hex, that the home held when it was started (K1). */
+  readonly held: readonly string[];
   /** @default 'all' for up to 7 custodians */
   readonly fanout?: 'all' | 'leader' | undefined;
   readonly timing?: Partial<Timing> | undefined;
@@ -26,9 +27,28 @@ export interface ChainOptions {
   readonly epochHeights?: number | undefined;
 }
 
+/** What the chain needs of a genesis. */
+export interface ChainGenesis {
+  /** In the order of their consensus index: sorted by node id. Each is one of the members. */
+  readonly custodians: readonly { readonly nodeId: string }[];
+  readonly members: readonly FirstMember[];
+  /** R2: the state from which this cluster goes on. */
+  readonly origin?: ChainOrigin | undefined;
+}
+
+export interface ChainOrigin {
+  readonly clusterId: string;
+  readonly height: number;
+  readonly stateRoot: Uint8Array;
+  /** The id of the oldest cluster, by which the keys of refs and accounts are made. */
+  readonly namespace: string;
+}
+
 export interface ChainDeps {
   readonly scheme: VoteScheme;
   readonly seeds: SeedScheme;
+  /** Those of the genesis, in the order of the custodians; the chain changes them. */
+  readonly keys: CustodianKeys;
 }
 
 /** One durable row, as the owner found it. */
@@ -53,8 +73,13 @@ export type ChainInput =
       readonly from: string;
       readonly message: Verified<ChainMessage>;
     }
-  /** Intents of this node. */
-  | { readonly type: 'submit'; readonly intents: readonly Verified<SignedIntent>[] }
+  /** Intents of this node, and statements of whomever. */
+  | {
+      readonly type: 'submit';
+      readonly intents: readonly Verified<SignedIntent>[];
+      /** A2: own intents signed anew, in the place of those with the same sequences. */
+      readonly replaces?: boolean;
+    }
   /** A linearizable read begins. */
   | { readonly type: 'read-index'; readonly id: string }
   /** The answer to `serve`: final blocks from the store, in the order of their heights. */
@@ -100,6 +125,10 @@ export type ChainOutcome =
       readonly error: AegisError;
     }
   | Finalised
+  /** Members or their keys have changed with the block of this height, which was told before. */
+  | { readonly type: 'roster'; readonly height: number; readonly nodeIds: readonly string[] }
+  /** A2: own intents that wait and must be signed anew, in the order of their sequence. */
+  | { readonly type: 'retired-epoch'; readonly intents: readonly SignedIntent[] }
   /** Read the final blocks `from` to `upTo` and answer with `rows`. */
   | {
       readonly type: 'serve';

@@ -1,0 +1,156 @@
+/**
+ * Who is a member and with which keys, as of the last final block. Members who have left stay: what
+ * they signed still counts, and nobody else may have a key of theirs. It executes nothing: whoever
+ * does says which records have changed.
+ */
+import type { Role } from '../model/bundle.ts';
+import type { KeySet, KeyState, SignedSuccession } from '../model/succession.ts';
+import type { Verified } from '../units.ts';
+
+export interface RosterMember {
+  readonly nodeId: string;
+  readonly name: string;
+  readonly zone: string;
+  readonly region: string;
+  readonly role: Role;
+  /** After its last final entry. */
+  readonly keys: KeyState;
+  /** The keys after each entry, the inception first. */
+  readonly history: readonly KeyState[];
+  /** Signed. */
+  readonly inception: Uint8Array;
+  readonly succession: readonly Verified<SignedSuccession>[];
+  readonly addresses: readonly string[];
+  readonly storageWeight: number;
+  /** Height from which it is a member; 0: by the genesis. */
+  readonly since: number;
+  /** S8. */
+  readonly isFrozen: boolean;
+  readonly status: 'member' | 'left';
+  /** Digest (hex) of the admission by which it came; undefined: by the genesis. */
+  readonly admission?: string | undefined;
+  /** H2: the network key before, and until when it is accepted (ms since the Unix epoch). */
+  readonly retiredNetworkKey?: RetiredKey | undefined;
+}
+
+export interface RetiredKey {
+  readonly key: Uint8Array;
+  readonly until: number;
+}
+
+/** What a genesis says of a member. */
+export type FirstMember = Pick<
+  RosterMember,
+  'nodeId' | 'name' | 'zone' | 'region' | 'role' | 'keys' | 'addresses' | 'storageWeight'
+> & {
+  readonly inceptionBytes: Uint8Array;
+  readonly succession: readonly Verified<SignedSuccession>[];
+};
+
+const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
+
+/** All keys of a set that no other member may have (S6). */
+export const keysOf = (keys: KeySet): Uint8Array[] => {
+  const { identityKey, networkKey, consensusKey, vrfKey, onionKey } = keys;
+  return [identityKey, networkKey, consensusKey, vrfKey, ...(onionKey ? [onionKey] : [])];
+};
+
+/** As the genesis begins with them. */
+export const firstMembers = (members: readonly FirstMember[]): RosterMember[] =>
+  members.map(({ inceptionBytes, ...rest }) => ({
+    nodeId: rest.nodeId,
+    name: rest.name,
+    zone: rest.zone,
+    region: rest.region,
+    role: rest.role,
+    addresses: rest.addresses,
+    storageWeight: rest.storageWeight,
+    keys: rest.keys,
+    history: [rest.keys],
+    inception: inceptionBytes,
+    succession: rest.succession,
+    since: 0,
+    isFrozen: false,
+    status: 'member',
+  }));
+
+export class Roster {
+  readonly #members = new Map<string, RosterMember>();
+  /** By every key (hex) that a member has or has had: whose it is. */
+  readonly #owners = new Map<string, string>();
+  #count = 0;
+
+  constructor(members: Iterable<RosterMember>) {
+    this.apply(members);
+  }
+
+  /** Whoever is a member, and whoever has left. */
+  all(): readonly RosterMember[] {
+    return [...this.#members.values()];
+  }
+
+  members(): readonly RosterMember[] {
+    return this.all().filter(({ status }) => status === 'member');
+  }
+
+  /** How many are members. */
+  get count(): number {
+    return this.#count;
+  }
+
+  /** Also of whoever has left. */
+  get(nodeId: string): RosterMember | undefined {
+    return this.#members.get(nodeId);
+  }
+
+  isMember(nodeId: string): boolean {
+    return this.#members.get(nodeId)?.status === 'member';
+  }
+
+  /** The key epoch in force; 0 of whoever is unknown. */
+  keyEpochOf(nodeId: string): number {
+    return this.#members.get(nodeId)?.keys.keyEpoch ?? 0;
+  }
+
+  /**
+   * The identity key of a key epoch, past ones too. With the sequence of a version: only if the
+   * version counts, that is, if it was signed before the epoch was sealed (A3).
+   */
+  identityKey(nodeId: string, keyEpoch: number, versionSequence?: number): Uint8Array | undefined {
+    const history = this.#members.get(nodeId)?.history ?? [];
+    const state = history.find((one) => one.keyEpoch === keyEpoch);
+    if (state === undefined || versionSequence === undefined) return state?.keys.identityKey;
+    const sealed = history.find((one) => one.keyEpoch > keyEpoch)?.last?.sealed;
+    const counts = sealed === undefined || versionSequence <= sealed;
+    return counts ? state.keys.identityKey : undefined;
+  }
+
+  /** Whose network key it is, the present one or the one before; whether that still counts is H2. */
+  byNetworkKey(key: Uint8Array): RosterMember | undefined {
+    const member = this.#members.get(this.#owners.get(hex(key)) ?? '');
+    if (member === undefined) return undefined;
+    const { keys, retiredNetworkKey } = member;
+    const own = [keys.keys.networkKey, retiredNetworkKey?.key];
+    return own.some((one) => one !== undefined && Buffer.compare(one, key) === 0)
+      ? member
+      : undefined;
+  }
+
+  /** S6: whose key it is or has been. */
+  ownerOf(key: Uint8Array): string | undefined {
+    return this.#owners.get(hex(key));
+  }
+
+  /** These records are in the place of those before. */
+  apply(changed: Iterable<RosterMember>): void {
+    for (const member of changed) {
+      const before = this.#members.get(member.nodeId);
+      if (before?.status === 'member') this.#count -= 1;
+      if (member.status === 'member') this.#count += 1;
+      this.#members.set(member.nodeId, member);
+      for (const { keys } of member.history.slice(before?.history.length ?? 0)) {
+        for (const key of keysOf(keys)) this.#owners.set(hex(key), member.nodeId);
+      }
+    }
+  }
+}
