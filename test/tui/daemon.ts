@@ -80,6 +80,7 @@ export class TinyDaemon {
       banPeer: unasked,
       unbanPeer: unasked,
       keys: unasked,
+      sealVersions: unasked,
       adoptKeys: unasked,
       rotateSession: unasked,
       keyHistory: unasked,

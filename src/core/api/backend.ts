@@ -90,6 +90,8 @@ export interface Backend {
   unbanPeer(id: string, context: CallContext): Promise<Result<'peers.unban'>>;
 
   keys(): Promise<Result<'keys.status'>>;
+  /** Rule A3: so that the number that a succession seals stays true until it is handed in. */
+  sealVersions(context: CallContext): Promise<Result<'keys.seal'>>;
   /**
    * Takes up what is prepared in `keys/pending`. Repeating it is harmless.
    * @throws {AegisError} `NOT_FOUND` without one, `NOT_FINAL` when the time is over (it stays

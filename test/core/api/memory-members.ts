@@ -43,6 +43,10 @@ export class MemoryMembers {
     };
   }
 
+  async sealVersions(): Promise<Result<'keys.seal'>> {
+    return { nodeId: ALICE.nodeId, versions: 3, until: LATER };
+  }
+
   /** What `adoptKeys` does before it answers; replaced by tests. */
   onAdopt: (query: Query<'keys.adopt'>) => Promise<void> = async () => {};
 

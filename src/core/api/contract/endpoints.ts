@@ -28,6 +28,7 @@ export const ENDPOINTS = {
   'peers.ban': peers.peersBan,
   'peers.unban': peers.peersUnban,
   'keys.status': succession.keysStatus,
+  'keys.seal': succession.keysSeal,
   'keys.adopt': succession.keysAdopt,
   'keys.session': succession.keysSession,
   'keys.history': succession.keysHistory,

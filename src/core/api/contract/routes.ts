@@ -65,6 +65,12 @@ export const ROUTES = {
   'peers.ban': route('POST', '/v1/peers/:id/ban', 'admin', 'Treats a member as a stranger.'),
   'peers.unban': route('DELETE', '/v1/peers/:id/ban', 'admin', 'Takes a ban back.'),
   'keys.status': route('GET', '/v1/keys', 'read', 'The keys of this node, and what comes of them.'),
+  'keys.seal': route(
+    'POST',
+    '/v1/keys/seal',
+    'admin',
+    'Holds new versions back for a moment, and says how many there are.',
+  ),
   'keys.adopt': route(
     'POST',
     '/v1/keys/adopt',

@@ -66,6 +66,16 @@ export const keysStatus = endpoint('keys.status', {
   },
 });
 
+export const keysSeal = endpoint('keys.seal', {
+  reply: {
+    nodeId,
+    /** What a succession that is prepared now seals (rule A3). */
+    versions: count,
+    /** Until then this node signs no new version, unless a rotation is taken up or final before. */
+    until: time,
+  },
+});
+
 export const keysAdopt = endpoint('keys.adopt', {
   query: { timeoutMs: v.optional(timeoutMs, WAIT_MS.intents) },
   reply: {

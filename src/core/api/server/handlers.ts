@@ -36,6 +36,7 @@ export const HANDLERS: Handlers = {
   'peers.ban': ({ backend, id, context }) => backend.banPeer(id, context),
   'peers.unban': ({ backend, id, context }) => backend.unbanPeer(id, context),
   'keys.status': ({ backend }) => backend.keys(),
+  'keys.seal': ({ backend, context }) => backend.sealVersions(context),
   'keys.adopt': ({ backend, query, context }) => backend.adoptKeys(query, context),
   'keys.session': ({ backend, context }) => backend.rotateSession(context),
   'keys.history': ({ backend, id }) => backend.keyHistory(id),

@@ -28,6 +28,7 @@ const CALLS: Partial<Record<RouteName, CallOptions>> = {
   'peers.ban': { params: { id: 'bob' } },
   'peers.unban': { params: { id: 'bob' } },
   'keys.status': {},
+  'keys.seal': {},
   'keys.adopt': { query: { timeoutMs: 100 } },
   'keys.session': {},
   'keys.history': { params: { id: 'bob' } },
