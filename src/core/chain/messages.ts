@@ -13,7 +13,8 @@ import {
 import { sha256Hex } from '../crypto/hash.ts';
 import { AegisError } from '../errors.ts';
 import { decode, encode } from '../model/cbor.ts';
-import { readIntent, type SignatureCheck, type SignedIntent } from '../model/intent.ts';
+import { readIntent, type SignedIntent } from '../model/intent.ts';
+import type { SignatureCheck } from '../model/signed.ts';
 import { LIMITS } from './limits.ts';
 import { type OpenedBlock, openBlockBytes } from './opened-block.ts';
 import type { FinalBlock } from './types.ts';
@@ -187,8 +188,8 @@ function readIntents(fields: Fields, options: OpenOptions, checks: SignatureChec
   const list = fields.list(LIMITS.messageIntents, intentBytes);
   const isNew = (bytes: Uint8Array): boolean => options.isWaiting?.(sha256Hex(bytes)) !== true;
   const intents = list.filter(isNew).map((bytes) => {
-    const { signed, check } = readIntent(bytes, options.clusterId);
-    if (!options.isKnown(signed.digest)) checks.push(check);
+    const { signed, checks: own } = readIntent(bytes, options.clusterId);
+    if (!options.isKnown(signed.digest)) checks.push(...own);
     return signed;
   });
   return { type: 'intents', intents };

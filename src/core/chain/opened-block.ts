@@ -1,7 +1,8 @@
 /** A block whose intents have been looked at: each is decoded once, or known from before. */
 import { sha256Hex } from '../crypto/hash.ts';
 import { type Block, openBlock } from '../model/block.ts';
-import { readIntent, type SignatureCheck, type SignedIntent } from '../model/intent.ts';
+import { readIntent, type SignedIntent } from '../model/intent.ts';
+import type { SignatureCheck } from '../model/signed.ts';
 
 export interface OpenedBlock {
   readonly block: Block;
@@ -24,8 +25,8 @@ export function openBlockBytes(
   const digests = block.intents.map(sha256Hex);
   const intents = block.intents.map((intent, at) => {
     if (options.isKnown(digests[at]!)) return undefined;
-    const { signed, check } = readIntent(intent, options.clusterId);
-    checks.push(check);
+    const { signed, checks: own } = readIntent(intent, options.clusterId);
+    checks.push(...own);
     return signed;
   });
   return { block, digests, intents };

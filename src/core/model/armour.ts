@@ -1,7 +1,7 @@
 /** Bytes as text between two marker lines, as PEM (RFC 7468) does it: for files and mails. */
 import { AegisError } from '../errors.ts';
 
-export type ArmourLabel = 'BUNDLE' | 'GENESIS';
+export type ArmourLabel = 'BUNDLE' | 'GENESIS' | 'INVITATION';
 
 const begin = (label: ArmourLabel): string => `-----BEGIN AEGIS ${label}-----`;
 const end = (label: ArmourLabel): string => `-----END AEGIS ${label}-----`;

@@ -1,22 +1,31 @@
 /**
  * The genesis of a cluster: its first custodians and agents, by their signed bundles. Its hash is
  * the cluster id. Nobody signs it: whoever joins by it has chosen it, and compares the cluster id.
+ * A recovery genesis goes on from the state of an older cluster (R1); it does not hold that state.
  */
 import { base32 } from '../crypto/base32.ts';
 import { sha256 } from '../crypto/hash.ts';
 import { AegisError } from '../errors.ts';
+import { type Verified, verified } from '../units.ts';
 import { fromArmour, toArmour } from './armour.ts';
-import { type OpenBundle, openBundle, type Role } from './bundle.ts';
+import {
+  BUNDLE_BYTES_MAX,
+  type OpenBundle,
+  openBundle,
+  type Recovery,
+  type Role,
+} from './bundle.ts';
 import { decode, encode } from './cbor.ts';
 import { checkLabel, LABEL_BYTES_MAX } from './identity.ts';
 import { RecordReader } from './record.ts';
+import { ENVELOPE_BYTES_MAX } from './signed.ts';
+import type { KeySet, KeyState, SignedSuccession } from './succession.ts';
 
 const CUSTODIANS_MAX = 256;
 const AGENTS_MAX = 256;
-/** 1 had no agents and no keys of consensus. */
-const GENESIS_VERSION = 2;
+/** 1 had no agents and no keys of consensus; 2 no successions. */
+const GENESIS_VERSION = 3;
 export const GENESIS_BYTES_MAX = 4 * 1024 * 1024;
-const BUNDLE_LIMIT_BYTES = 16_384;
 
 /** A member as the cluster knows it. */
 export interface Member {
@@ -33,6 +42,18 @@ export interface Member {
   readonly vrfKey: Uint8Array;
   readonly addresses: readonly string[];
   readonly storageWeight: number;
+  /** The keys that its bundle ends with; those above are of them. */
+  readonly keys: KeyState;
+  /** Signed. */
+  readonly inceptionBytes: Uint8Array;
+  /** The entries of its bundle, all since the inception. */
+  readonly succession: readonly Verified<SignedSuccession>[];
+}
+
+/** From where a recovered cluster goes on (R1). */
+export interface Origin extends Recovery {
+  /** Id of the oldest cluster of the line: the keyed hashes of the state are by its text. */
+  readonly namespace: string;
 }
 
 export interface Genesis {
@@ -48,73 +69,106 @@ export interface Genesis {
   readonly agents: readonly Member[];
   /** The custodians, then the agents. */
   readonly members: readonly Member[];
+  /** A recovery genesis names it. */
+  readonly origin?: Origin;
 }
 
 const DEFAULT_REPLICAS = 3;
 
 const clusterIdOf = (bytes: Uint8Array): string => `aegisc1${base32(sha256(bytes))}`;
 
-const memberOf = ({ nodeId, inception, bundle }: OpenBundle): Member => ({
-  nodeId,
-  name: inception.name,
-  zone: inception.zone,
-  region: inception.region,
-  identityKey: inception.identityKey,
-  networkKey: inception.networkKey,
-  role: bundle.role,
-  consensusKey: bundle.consensusKey,
-  vrfKey: bundle.vrfKey,
-  addresses: bundle.addresses,
-  storageWeight: bundle.storageWeight,
-});
+/** Whether `text` has the form of a cluster id. Says nothing about its existence. */
+const isClusterId = (text: string): boolean => /^aegisc1[a-z2-7]{52}$/.test(text);
+
+const memberOf = (opened: Verified<OpenBundle>): Member => {
+  const { nodeId, inception, bundle, keys } = opened;
+  const { identityKey, networkKey, consensusKey, vrfKey } = keys.keys;
+  return {
+    nodeId,
+    name: inception.name,
+    zone: inception.zone,
+    region: inception.region,
+    identityKey,
+    networkKey,
+    role: bundle.role,
+    consensusKey,
+    vrfKey,
+    addresses: bundle.addresses,
+    storageWeight: bundle.storageWeight,
+    keys,
+    inceptionBytes: bundle.inception,
+    // Opening the bundle has verified each of them.
+    succession: opened.succession.map((entry) => verified(entry)),
+  };
+};
 
 const byNodeId = (a: { nodeId: string }, b: { nodeId: string }): number =>
   a.nodeId < b.nodeId ? -1 : Number(a.nodeId > b.nodeId);
 
 const hexOf = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
 
+type Mark = readonly [what: string, value: string];
+
+/** What no two members share: S6 for the keys that they have, and those that they have had. */
+const marksOf = (opened: OpenBundle): readonly Mark[] => {
+  const { identityKey, networkKey } = opened.inception;
+  const entries = opened.succession.map(({ succession }) => succession.keys);
+  return [
+    ['node id', opened.nodeId],
+    ...keyMarks({ ...opened.bundle, identityKey, networkKey }),
+    ...entries.flatMap(keyMarks),
+    ['name', opened.inception.name],
+  ];
+};
+
+const keyMarks = (keys: Omit<KeySet, 'nextIdentityDigest'>): readonly Mark[] => [
+  ['identity key', hexOf(keys.identityKey)],
+  ['network key', hexOf(keys.networkKey)],
+  ['consensus key', hexOf(keys.consensusKey)],
+  ['VRF key', hexOf(keys.vrfKey)],
+  ...(keys.onionKey === undefined ? [] : [['onion key', hexOf(keys.onionKey)] as const]),
+];
+
 /** @throws {AegisError} `BAD_REQUEST` when two members share an id, a key or a name. */
-function checkDistinct(members: readonly Member[]): void {
-  const seen = new Map<string, Member>();
-  for (const member of members) {
-    const marks = [
-      ['node id', member.nodeId],
-      ['identity key', hexOf(member.identityKey)],
-      ['network key', hexOf(member.networkKey)],
-      ['consensus key', hexOf(member.consensusKey)],
-      ['VRF key', hexOf(member.vrfKey)],
-      ['name', member.name],
-    ] as const;
-    for (const [what, value] of marks) {
+function checkDistinct(bundles: readonly OpenBundle[]): void {
+  const seen = new Map<string, { readonly name: string; readonly bundle: OpenBundle }>();
+  for (const bundle of bundles) {
+    const { name } = bundle.inception;
+    for (const [what, value] of marksOf(bundle)) {
       const other = seen.get(`${what} ${value}`);
-      if (other !== undefined) {
+      if (other !== undefined && other.bundle !== bundle) {
         throw new AegisError(
           'BAD_REQUEST',
-          `two members have the same ${what}: ${other.name} and ${member.name}`,
+          `two members have the same ${what}: ${other.name} and ${name}`,
           { hint: 'Give each node once, and each node its own name.' },
         );
       }
-      seen.set(`${what} ${value}`, member);
+      seen.set(`${what} ${value}`, { name, bundle });
     }
   }
 }
 
 /**
- * Makes genesis bytes from signed bundles. Their roles say who is a custodian.
- * @throws {AegisError} `BAD_REQUEST` for no custodian, too many or duplicates; what `openBundle`
- * throws.
+ * Makes genesis bytes from signed bundles. Their roles say who is a custodian. When the custodians
+ * agree to a recovery, it is a recovery genesis.
+ * @throws {AegisError} `BAD_REQUEST` for no custodian, too many, duplicates, or custodians that
+ * agree to different recoveries; what `openBundle` throws.
  */
 export function createGenesis(fields: {
   readonly name: string;
   readonly createdAt: number;
   readonly bundles: readonly Uint8Array[];
+  /** Of a recovery: what that cluster hashes the keys of its state by. @default its id */
+  readonly namespace?: string;
 }): Uint8Array {
   const { name, createdAt, bundles } = fields;
   const opened = bundles.map(openBundle).toSorted(byNodeId);
-  const of = (role: Role): OpenBundle[] => opened.filter(({ bundle }) => bundle.role === role);
+  const of = (role: Role) => opened.filter(({ bundle }) => bundle.role === role);
   const [custodians, agents] = [of('custodian'), of('agent')];
   checkCounts(custodians.length, agents.length);
-  checkDistinct(opened.map(memberOf));
+  checkDistinct(opened);
+  const recovery = recoveryOf(opened);
+  const namespace = fields.namespace ?? recovery?.clusterId;
   return encode({
     v: GENESIS_VERSION,
     type: 'genesis',
@@ -123,8 +177,37 @@ export function createGenesis(fields: {
     replicas: DEFAULT_REPLICAS,
     custodians: custodians.map(({ bytes }) => bytes),
     agents: agents.map(({ bytes }) => bytes),
+    ...(recovery === undefined ? {} : { origin: { ...recovery, namespace } }),
   });
 }
+
+/**
+ * R1: what all custodians have agreed to. An agent may not have been there to agree, but does not
+ * agree to anything else.
+ */
+function recoveryOf(bundles: readonly OpenBundle[]): Recovery | undefined {
+  const custodian = bundles.find(({ bundle }) => bundle.role === 'custodian');
+  const agreed = custodian?.bundle.recovery;
+  for (const { bundle, inception } of bundles) {
+    const isAbsent = bundle.role === 'agent' && bundle.recovery === undefined;
+    if (isAbsent || isSame(bundle.recovery, agreed)) continue;
+    throw new AegisError(
+      'BAD_REQUEST',
+      `not the same recovery is named by all: ${inception.name}`,
+      {
+        hint: 'Every custodian makes a bundle for the recovery, at one height of one cluster.',
+      },
+    );
+  }
+  return agreed;
+}
+
+const isSame = (a: Recovery | undefined, b: Recovery | undefined): boolean =>
+  a === undefined || b === undefined
+    ? a === b
+    : a.clusterId === b.clusterId &&
+      a.height === b.height &&
+      Buffer.compare(a.stateRoot, b.stateRoot) === 0;
 
 function checkCounts(custodians: number, agents: number): void {
   if (custodians < 1 || custodians > CUSTODIANS_MAX) {
@@ -139,21 +222,29 @@ function checkCounts(custodians: number, agents: number): void {
 
 /**
  * Reads genesis bytes and checks every bundle in them.
- * @throws {AegisError} `BAD_ENCODING`, `TOO_LARGE`, `BAD_SIGNATURE`, `BAD_REQUEST`.
+ * @throws {AegisError} `BAD_ENCODING`, `TOO_LARGE`, `BAD_SIGNATURE`, `BAD_REQUEST`, `BAD_DATA`.
  */
 export function openGenesis(bytes: Uint8Array): Genesis {
   const value = decode(bytes, { maxBytes: GENESIS_BYTES_MAX });
-  const names = ['name', 'createdAt', 'replicas', 'custodians', 'agents'];
+  const names = ['name', 'createdAt', 'replicas', 'custodians', 'agents', 'origin'];
   const record = new RecordReader(value, 'genesis', names, GENESIS_VERSION);
+  const bundleBytesMax = BUNDLE_BYTES_MAX + ENVELOPE_BYTES_MAX;
   const lists = {
-    custodian: record.byteStrings('custodians', CUSTODIANS_MAX, BUNDLE_LIMIT_BYTES),
-    agent: record.byteStrings('agents', AGENTS_MAX, BUNDLE_LIMIT_BYTES),
+    custodian: record.byteStrings('custodians', CUSTODIANS_MAX, bundleBytesMax),
+    agent: record.byteStrings('agents', AGENTS_MAX, bundleBytesMax),
   };
   checkCounts(lists.custodian.length, lists.agent.length);
-  const custodians = readMembers(lists.custodian, 'custodian');
-  const agents = readMembers(lists.agent, 'agent');
-  const members = [...custodians, ...agents];
-  checkDistinct(members);
+  const bundles = {
+    custodian: readBundles(lists.custodian, 'custodian'),
+    agent: readBundles(lists.agent, 'agent'),
+  };
+  const all = [...bundles.custodian, ...bundles.agent];
+  checkDistinct(all);
+  const origin = record.has('origin') ? readOrigin(record.item('origin')) : undefined;
+  if (!isSame(recoveryOf(all), origin)) {
+    throw new AegisError('BAD_ENCODING', 'the genesis has another origin than its bundles');
+  }
+  const [custodians, agents] = [bundles.custodian.map(memberOf), bundles.agent.map(memberOf)];
   return {
     clusterId: clusterIdOf(bytes),
     name: checkLabel('cluster name', record.text('name', { maxBytes: LABEL_BYTES_MAX })),
@@ -161,23 +252,37 @@ export function openGenesis(bytes: Uint8Array): Genesis {
     replicas: record.integer('replicas', 1, 16),
     custodians,
     agents,
-    members,
+    members: [...custodians, ...agents],
+    ...(origin === undefined ? {} : { origin }),
   };
 }
 
+function readOrigin(value: unknown): Origin {
+  const names = ['clusterId', 'height', 'stateRoot', 'namespace'];
+  const record = new RecordReader(value, 'origin', names, null);
+  const origin: Origin = {
+    clusterId: record.text('clusterId', { maxBytes: 64 }),
+    height: record.integer('height', 0),
+    stateRoot: record.bytes('stateRoot', { length: 32 }),
+    namespace: record.text('namespace', { maxBytes: 64 }),
+  };
+  if (isClusterId(origin.clusterId) && isClusterId(origin.namespace)) return origin;
+  throw new AegisError('BAD_ENCODING', 'the origin of the genesis names what is not a cluster id');
+}
+
 /** One genesis has one encoding: each list in order, each member in the list of its role. */
-function readMembers(bundles: readonly Uint8Array[], role: Role): Member[] {
-  const members = bundles.map((bundle) => memberOf(openBundle(bundle)));
-  for (const [index, member] of members.entries()) {
-    const before = members[index - 1];
-    if (before !== undefined && before.nodeId > member.nodeId) {
+function readBundles(bundles: readonly Uint8Array[], role: Role): Verified<OpenBundle>[] {
+  const opened = bundles.map(openBundle);
+  for (const [index, { nodeId, bundle }] of opened.entries()) {
+    const before = opened[index - 1];
+    if (before !== undefined && before.nodeId > nodeId) {
       throw new AegisError('BAD_ENCODING', `the ${role}s of the genesis are not in order`);
     }
-    if (member.role !== role) {
+    if (bundle.role !== role) {
       throw new AegisError('BAD_ENCODING', `the genesis has another role among its ${role}s`);
     }
   }
-  return members;
+  return opened;
 }
 
 /** The text form, for files and mails. */

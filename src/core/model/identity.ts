@@ -1,7 +1,6 @@
 /**
- * Who a node is. The inception entry fixes the first keys; its hash is the node id for ever.
- * Successions, which will chain on it by `sequence` and `previous` digest, are not here yet: an
- * inception is the entry with the sequence 0 and has no previous one.
+ * Who a node is. The inception entry fixes the first keys; its hash is the node id for ever. It is
+ * the entry 0 of the node's succession (`succession.ts`), the only one without one before.
  */
 import { base58btc } from 'multiformats/bases/base58';
 import { base32, fromBase32 } from '../crypto/base32.ts';
@@ -11,7 +10,13 @@ import type { Signer } from '../ports.ts';
 import { type Verified, verified } from '../units.ts';
 import { decode } from './cbor.ts';
 import { RecordReader } from './record.ts';
-import { checkSignature, openSigned, signRecord } from './signed.ts';
+import {
+  checkHolds,
+  openSigned,
+  type SignatureCheck,
+  signedMessage,
+  signRecord,
+} from './signed.ts';
 
 /** Longest signed inception entry. */
 export const INCEPTION_BYTES_MAX = 2048;
@@ -109,6 +114,19 @@ export function createInception(
  * that must not be shown.
  */
 export function openInception(bytes: Uint8Array): Verified<OpenInception> {
+  const { opened, check } = readInception(bytes);
+  checkHolds('inception', check, check.key);
+  return verified(opened);
+}
+
+/**
+ * Reads signed inception bytes. The signature is NOT verified: that is the caller's, off the loop.
+ * @throws {AegisError} `BAD_ENCODING`, `TOO_LARGE`, `BAD_REQUEST`.
+ */
+export function readInception(bytes: Uint8Array): {
+  readonly opened: OpenInception;
+  readonly check: SignatureCheck;
+} {
   const signed = openSigned(bytes, { maxBytes: INCEPTION_BYTES_MAX });
   const value = decode(signed.payload, { maxBytes: INCEPTION_BYTES_MAX });
   const record = new RecordReader(value, 'inception', NAMES);
@@ -121,6 +139,9 @@ export function openInception(bytes: Uint8Array): Verified<OpenInception> {
     region: checkLabel('region', record.text('region', { maxBytes: LABEL_BYTES_MAX })),
     createdAt: record.time('createdAt'),
   };
-  checkSignature('inception', signed, inception.identityKey);
-  return verified({ inception, nodeId: nodeIdOf(bytes), bytes });
+  const nodeId = nodeIdOf(bytes);
+  const { payload, signature } = signed;
+  const message = signedMessage('inception', payload);
+  const check = { author: nodeId, keyEpoch: 0, key: inception.identityKey, message, signature };
+  return { opened: { inception, nodeId, bytes }, check };
 }

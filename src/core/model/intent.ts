@@ -1,7 +1,8 @@
 /**
  * An intent: what a member asks the cluster to do, signed by its identity key. It moves refs, all
  * of its changes or none. Here stands only whether the bytes are one; whether the changes apply is
- * for `chain/` to say. It names the cluster, so that it fits no other one.
+ * for `chain/` to say. It names the cluster, so that it fits no other one. Statements stand in its
+ * place in a block, with an authority of their own.
  */
 import type { CID } from 'multiformats/cid';
 import { sha256Hex } from '../crypto/hash.ts';
@@ -12,7 +13,21 @@ import { decode, encode, fieldBytes } from './cbor.ts';
 import { isNodeId } from './identity.ts';
 import { PATH_BYTES_MAX, parsePath } from './path.ts';
 import { RecordReader } from './record.ts';
-import { openSigned, signedMessage, signRecord } from './signed.ts';
+import {
+  ENVELOPE_BYTES_MAX,
+  type SignatureCheck,
+  signedMessage,
+  signedOf,
+  signRecord,
+} from './signed.ts';
+import {
+  isDuplicity,
+  type ReadStatement,
+  readDuplicity,
+  readStatement,
+  type Statement,
+  statementTypeOf,
+} from './statement.ts';
 import { checkParents, isVersionCid, PARENTS_MAX, sortParents } from './version.ts';
 
 /** Longest signed intent. */
@@ -42,7 +57,15 @@ export interface Intent {
   readonly time: number;
   /** At most 256. None: the sequence is used up and nothing happens. */
   readonly changes: readonly Change[];
+  /** How often the author's identity key had changed when it signed (A2). */
+  readonly keyEpoch: number;
 }
+
+/** What an intent is made of. */
+type IntentFields = Omit<Intent, 'keyEpoch'> & {
+  /** @default 0 */
+  readonly keyEpoch?: number;
+};
 
 export interface SignedIntent {
   /** The same for the same request of the same author, whatever its sequence and time (hex). */
@@ -52,16 +75,11 @@ export interface SignedIntent {
   readonly bytes: Uint8Array;
   /** SHA-256 of the bytes (hex). */
   readonly digest: string;
+  /** It is no intent but this; sequence 0, no changes, key epoch 0, and its digest is its id. */
+  readonly statement?: Statement;
 }
 
-/** What has to be verified before the intent counts. The key is that of the author. */
-export interface SignatureCheck {
-  readonly author: string;
-  readonly message: Uint8Array;
-  readonly signature: Uint8Array;
-}
-
-const NAMES = ['clusterId', 'author', 'sequence', 'time', 'changes'];
+const NAMES = ['clusterId', 'author', 'sequence', 'time', 'changes', 'keyEpoch'];
 const CHANGE_NAMES = ['path', 'version', 'parents', 'generation', 'deleted', 'expected'];
 
 const badIntent = (why: string): AegisError => new AegisError('BAD_ENCODING', `the intent ${why}`);
@@ -80,28 +98,39 @@ function idOf(clusterId: string, author: string, changes: Uint8Array): string {
   return sha256Hex(Buffer.concat([head, changes]));
 }
 
-/** Makes a signed intent. `signer` holds the identity key of `intent.author`. */
+/** Makes a signed intent. `signer` holds the identity key of `intent.author` in its key epoch. */
 export function createIntent(
-  intent: Intent,
+  intent: IntentFields,
   clusterId: string,
   signer: Signer,
 ): Verified<SignedIntent> {
-  const { author, sequence, time } = intent;
+  const { author, sequence, time, keyEpoch = 0 } = intent;
   const changes = canonical(intent.changes);
-  const record = { v: 1, type: 'intent', clusterId, author, sequence, time, changes };
+  // Left out when it is 0, so that an intent has one encoding, and the same as ever.
+  const epoch = keyEpoch === 0 ? {} : { keyEpoch };
+  const record = { v: 1, type: 'intent', clusterId, author, sequence, time, changes, ...epoch };
   return verified(readIntent(signRecord(record, signer), clusterId).signed);
 }
 
+/** An intent or a statement that has been read, and what has to be verified before it counts. */
+interface ReadIntent {
+  readonly signed: SignedIntent;
+  readonly checks: readonly SignatureCheck[];
+}
+
 /**
- * Reads signed intent bytes. The signature is NOT verified: that is the caller's, off the loop.
- * @throws {AegisError} `BAD_ENCODING` (also for an intent of another cluster), `TOO_LARGE`.
+ * Reads the bytes of an intent or of a statement. No signature is verified: that is the caller's,
+ * off the loop.
+ * @throws {AegisError} `BAD_ENCODING` (also for one of another cluster), `TOO_LARGE`, `BAD_DATA` for
+ * an admission with a succession that does not hang together.
  */
-export function readIntent(
-  bytes: Uint8Array,
-  clusterId: string,
-): { readonly signed: SignedIntent; readonly check: SignatureCheck } {
-  const { payload, signature } = openSigned(bytes, { maxBytes: INTENT_BYTES_MAX });
+export function readIntent(bytes: Uint8Array, clusterId: string): ReadIntent {
+  const whole = decode(bytes, { maxBytes: INTENT_BYTES_MAX + ENVELOPE_BYTES_MAX });
+  if (isDuplicity(whole)) return asIntent(readDuplicity(whole, bytes), bytes);
+  const { payload, signature } = signedOf(whole);
   const value = decode(payload, { maxBytes: INTENT_BYTES_MAX });
+  const type = statementTypeOf(value);
+  if (type !== undefined) return asIntent(readStatement(type, bytes, clusterId), bytes);
   const record = new RecordReader(value, 'intent', NAMES);
   if (record.text('clusterId', { maxBytes: 64 }) !== clusterId) {
     throw badIntent('is for another cluster');
@@ -114,12 +143,22 @@ export function readIntent(
     sequence: record.integer('sequence', 1),
     time: record.time('time'),
     changes: changes.map(readChange),
+    keyEpoch: record.has('keyEpoch') ? record.integer('keyEpoch', 1) : 0,
   };
   const id = idOf(clusterId, author, fieldBytes(payload, 'changes')!);
   return {
     signed: { id, intent, bytes, digest: sha256Hex(bytes) },
-    check: { author, message: signedMessage('intent', payload), signature },
+    checks: [
+      { author, keyEpoch: intent.keyEpoch, message: signedMessage('intent', payload), signature },
+    ],
   };
+}
+
+/** In the clothes of an intent, in which everything travels and waits. */
+function asIntent(read: ReadStatement, bytes: Uint8Array): ReadIntent {
+  const { statement, nodeId: author, time, digest, checks } = read;
+  const intent: Intent = { author, sequence: 0, time, changes: [], keyEpoch: 0 };
+  return { signed: { id: digest, intent, bytes, digest, statement }, checks };
 }
 
 function readChange(value: unknown): Change {

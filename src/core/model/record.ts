@@ -118,6 +118,11 @@ export class RecordReader {
     return this.#list(name, maxItems);
   }
 
+  /** One value, undecoded: for a map inside a record. */
+  item(name: string): unknown {
+    return this.#get(name);
+  }
+
   #get(name: string): unknown {
     return Object.hasOwn(this.#fields, name) ? this.#fields[name] : undefined;
   }

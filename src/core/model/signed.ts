@@ -15,6 +15,18 @@ export interface Signed {
   readonly signature: Uint8Array;
 }
 
+/** What has to be verified before a signed record counts. */
+export interface SignatureCheck {
+  /** Node id of whoever signed. */
+  readonly author: string;
+  /** How often the author's identity key had changed. */
+  readonly keyEpoch: number;
+  /** Verify with this key, and do not look it up. */
+  readonly key?: Uint8Array;
+  readonly message: Uint8Array;
+  readonly signature: Uint8Array;
+}
+
 /** What the envelope adds to its payload, at most. */
 export const ENVELOPE_BYTES_MAX = 128;
 
@@ -41,8 +53,11 @@ export function signRecord(
  * Splits signed bytes. The signature is not checked yet: the key may stand in the payload.
  * @throws {AegisError} `BAD_ENCODING`, `TOO_LARGE`.
  */
-export function openSigned(bytes: Uint8Array, limits: { readonly maxBytes: number }): Signed {
-  const value = decode(bytes, { maxBytes: limits.maxBytes + ENVELOPE_BYTES_MAX });
+export const openSigned = (bytes: Uint8Array, limits: { readonly maxBytes: number }): Signed =>
+  signedOf(decode(bytes, { maxBytes: limits.maxBytes + ENVELOPE_BYTES_MAX }));
+
+/** The same, of decoded bytes. @throws {AegisError} `BAD_ENCODING`. */
+export function signedOf(value: unknown): Signed {
   if (typeof value !== 'object' || value === null || Object.keys(value).length !== 2) {
     throw new AegisError('BAD_ENCODING', 'the bytes are not a signed record');
   }
@@ -59,6 +74,17 @@ export function openSigned(bytes: Uint8Array, limits: { readonly maxBytes: numbe
 /** @throws {AegisError} `BAD_SIGNATURE` when the signature does not fit key, type and payload. */
 export function checkSignature(type: string, signed: Signed, publicKey: Uint8Array): void {
   if (!verifyEd25519(publicKey, signedMessage(type, signed.payload), signed.signature)) {
+    throw new AegisError('BAD_SIGNATURE', `the signature of the ${type} does not fit`);
+  }
+}
+
+/** @throws {AegisError} `BAD_SIGNATURE` when the signature does not fit the key. */
+export function checkHolds(
+  type: string,
+  { message, signature }: SignatureCheck,
+  publicKey: Uint8Array | undefined,
+): void {
+  if (publicKey === undefined || !verifyEd25519(publicKey, message, signature)) {
     throw new AegisError('BAD_SIGNATURE', `the signature of the ${type} does not fit`);
   }
 }

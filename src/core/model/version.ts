@@ -43,6 +43,8 @@ export interface Version {
   readonly deleted?: boolean;
   /** The root is a directory. A reader that lacks the content can still show what it is. */
   readonly directory?: boolean;
+  /** How often the author's identity key had changed when it signed (A3). @default 0 */
+  readonly keyEpoch?: number;
 }
 
 export interface SignedVersion {
@@ -65,6 +67,7 @@ const NAMES = [
   'message',
   'deleted',
   'directory',
+  'keyEpoch',
 ];
 
 /** The CID of signed version bytes: dag-cbor, BLAKE3. */
@@ -74,25 +77,29 @@ export const versionCidOf = (bytes: Uint8Array): CID =>
 const badVersion = (why: string): AegisError =>
   new AegisError('BAD_ENCODING', `the version ${why}`);
 
-/** Makes a signed version. `signer` holds the identity key of `fields.author`. */
+/** Makes a signed version. `signer` holds the identity key of the author in its key epoch. */
 export function createVersion(fields: Version, signer: Signer): Verified<SignedVersion> {
+  const { keyEpoch = 0, ...rest } = fields;
   const parents = sortParents(fields.parents);
-  const bytes = signRecord({ v: 1, type: 'version', ...fields, parents }, signer);
+  // Left out when it is 0, so that a version has one encoding, and the same as ever.
+  const epoch = keyEpoch === 0 ? {} : { keyEpoch };
+  const bytes = signRecord({ v: 1, type: 'version', ...rest, ...epoch, parents }, signer);
   return openVersion(bytes, () => signer.publicKey);
 }
 
 /**
- * @param keyOf the identity key of an author, or undefined when the author is unknown.
+ * @param keyOf the identity key with which an author may have signed this version (A3), or
+ * undefined when there is none.
  * @throws {AegisError} `BAD_ENCODING`, `TOO_LARGE`, `BAD_REQUEST` (path), `DENIED` for an unknown
  * author, `BAD_SIGNATURE`.
  */
 export function openVersion(
   bytes: Uint8Array,
-  keyOf: (author: string) => Uint8Array | undefined,
+  keyOf: (author: string, keyEpoch: number, sequence: number) => Uint8Array | undefined,
 ): Verified<SignedVersion> {
   const signed = openSigned(bytes, { maxBytes: VERSION_BYTES_MAX });
   const version = readVersion(decode(signed.payload, { maxBytes: VERSION_BYTES_MAX }));
-  const key = keyOf(version.author);
+  const key = keyOf(version.author, version.keyEpoch ?? 0, version.sequence);
   if (key === undefined) {
     throw new AegisError('DENIED', `the author of the version is not a member: ${version.author}`);
   }
@@ -122,6 +129,7 @@ function readVersion(value: unknown): Version {
     ...(message === undefined ? {} : { message }),
     ...(deleted === undefined ? {} : { deleted }),
     ...(directory === undefined ? {} : { directory }),
+    ...(record.has('keyEpoch') ? { keyEpoch: record.integer('keyEpoch', 1) } : {}),
   };
 }
 

@@ -4,7 +4,7 @@
  * stays in order, and waits behind nobody else's. What does not hold is dropped whole and named.
  */
 import { AegisError, toAegisError } from '../errors.ts';
-import type { SignatureCheck } from '../model/intent.ts';
+import type { SignatureCheck } from '../model/signed.ts';
 import type { IncomingEnvelope } from '../network/rpc-server.ts';
 import type { Metrics } from '../ports.ts';
 import { MIB, MINUTE, type Verified, verified } from '../units.ts';
@@ -37,7 +37,7 @@ export interface MessageGateDeps<M> {
   /** Decodes. @throws {AegisError} for what cannot be read. */
   open(protocol: string, body: Uint8Array): { message: M; checks: readonly SignatureCheck[] };
   /** The identity key of a member. */
-  keyOf(nodeId: string): Uint8Array | undefined;
+  keyOf(nodeId: string, keyEpoch: number): Uint8Array | undefined;
   /** Off the thread. */
   verify(key: Uint8Array, message: Uint8Array, signature: Uint8Array): Promise<boolean>;
   /** All its signatures hold. */
@@ -180,8 +180,10 @@ export class MessageGate<M> {
     return true;
   }
 
-  async #holds({ author, message, signature }: SignatureCheck): Promise<boolean> {
-    const key = this.#deps.keyOf(author);
+  async #holds(check: SignatureCheck): Promise<boolean> {
+    const { author, keyEpoch, message, signature } = check;
+    // A statement carries its key; whether that key may say it, the chain judges.
+    const key = check.key ?? this.#deps.keyOf(author, keyEpoch);
     return key !== undefined && (await this.#deps.verify(key, message, signature));
   }
 
