@@ -9,6 +9,7 @@ const commands = globSync('src/commands/**/*.ts', { cwd: ROOT });
 /** Threads load a file of their own. */
 const workers = {
   'storage-worker': 'src/core/storage/worker.ts',
+  'signer-worker': 'src/core/keys/signer-worker.ts',
   'sim-worker': 'src/core/sim/campaign-worker.ts',
 };
 

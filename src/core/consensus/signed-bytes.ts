@@ -7,6 +7,8 @@ import type { SlotKind } from './types.ts';
 /** Written literally: these bytes are signed. */
 const KIND_BYTES = { proposal: 1, prepare: 2, commit: 3, timeout: 4 } as const;
 
+const KINDS = Object.keys(KIND_BYTES) as readonly (keyof typeof KIND_BYTES)[];
+
 const DOMAIN = Buffer.from('aegis/consensus/1\0');
 const HEADER_BYTES = 1 + 8 + 4;
 const DIGEST_BYTES = 32;
@@ -57,6 +59,40 @@ export function timeoutMessage(
     bytes.writeUInt32BE(highView, at + 1);
   }
   return bytes;
+}
+
+/** What one signature of consensus speaks about, read back from the bytes under it. */
+export interface SignedPlace {
+  readonly clusterId: string;
+  readonly kind: keyof typeof KIND_BYTES;
+  readonly height: number;
+  readonly view: number;
+}
+
+/**
+ * For a signer that knows nothing else of consensus (G1). Undefined for anything that
+ * `digestMessage` and `timeoutMessage` do not write.
+ */
+export function readPlace(message: Uint8Array): SignedPlace | undefined {
+  const bytes = Buffer.from(message.buffer, message.byteOffset, message.byteLength);
+  const idAt = DOMAIN.length + 1;
+  if (bytes.length < idAt || !bytes.subarray(0, DOMAIN.length).equals(DOMAIN)) return undefined;
+  const start = idAt + bytes.readUInt8(DOMAIN.length);
+  if (start === idAt || bytes.length < start + HEADER_BYTES) return undefined;
+  const kindByte = bytes.readUInt8(start);
+  const kind = KINDS.find((name) => KIND_BYTES[name] === kindByte);
+  if (kind === undefined || bytes.readUInt16BE(start + 1) !== 0) return undefined;
+  if (!isSaid(kind, bytes.subarray(start + HEADER_BYTES))) return undefined;
+  const clusterId = bytes.toString('latin1', idAt, start);
+  if (!/^[\x21-\x7e]+$/.test(clusterId)) return undefined;
+  const [height, view] = [bytes.readUIntBE(start + 3, 6), bytes.readUInt32BE(start + 9)];
+  return height === 0 ? undefined : { clusterId, kind, height, view };
+}
+
+function isSaid(kind: keyof typeof KIND_BYTES, rest: Buffer): boolean {
+  if (kind !== 'timeout') return rest.length === DIGEST_BYTES;
+  if (rest.length !== 1 + 4) return false;
+  return rest.readUInt8(0) === 1 || (rest.readUInt8(0) === 0 && rest.readUInt32BE(1) === 0);
 }
 
 /** Under the share of any kind. */

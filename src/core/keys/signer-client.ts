@@ -1,0 +1,196 @@
+/**
+ * A ring of keys that lie with a signer (`aegis keys serve`, G1). It signs synchronously, as the
+ * machines step: the socket is in a thread of its own, and this thread waits for it, up to a
+ * deadline. While the signer is out of reach every signature fails at once; the thread connects
+ * again by itself.
+ */
+import { Worker } from 'node:worker_threads';
+import { AegisError } from '../errors.ts';
+import type { KeyRing, Log, SeedProver, Signer, VoteSigner } from '../ports.ts';
+import { hex } from './material.ts';
+import {
+  decodeDescription,
+  decodeReply,
+  encodeRequest,
+  frameOf,
+  type SignerDescription,
+  type SignerRequest,
+} from './signer-frames.ts';
+import {
+  type FromLink,
+  type LinkStart,
+  newSharedMemory,
+  type SharedMemory,
+  STATE,
+  sharedMemory,
+  type ToLink,
+  WORD,
+} from './signer-link.ts';
+
+/** How long a signature may take before it is done without. */
+const DEADLINE_MS = 1000;
+/** Requests are numbered from 1; the numbers above are the thread's own. */
+const ID_MAX = 0xffff_fff0;
+
+export type RingKeys = Pick<SignerDescription, 'identity' | 'consensus' | 'vrf'>;
+
+export interface RemoteRingOptions {
+  readonly socket: string;
+  /** What is known of the signer's keys before it is reached. */
+  readonly known?: RingKeys;
+  /** @default 1000 */
+  readonly deadlineMs?: number;
+}
+
+/** Sources run as they are; the bundler puts this file in `dist/chunks` and the worker above it. */
+const entry = (): URL =>
+  new URL(
+    import.meta.url.endsWith('.ts') ? './signer-worker.ts' : '../signer-worker.js',
+    import.meta.url,
+  );
+
+export class RemoteRing implements KeyRing {
+  readonly #log: Log;
+  readonly #deadlineMs: number;
+  readonly #worker: Worker;
+  readonly #memory: SharedMemory;
+  #held: Readonly<Record<keyof RingKeys, ReadonlySet<string>>>;
+  #description: SignerDescription | undefined;
+  #lastId = 0;
+  #isMissed = false;
+
+  private constructor(options: RemoteRingOptions, log: Log) {
+    const { socket, deadlineMs = DEADLINE_MS, known } = options;
+    this.#log = log;
+    this.#deadlineMs = deadlineMs;
+    this.#held = heldOf(known);
+    const buffer = newSharedMemory();
+    this.#memory = sharedMemory(buffer);
+    const workerData: LinkStart = { buffer, socket, deadlineMs };
+    this.#worker = new Worker(entry(), { workerData, name: 'aegis-signer' });
+    this.#worker.unref();
+  }
+
+  /** Resolves when the signer has answered, or when it is clear that it does not. */
+  static async open(options: RemoteRingOptions, { log }: { log: Log }): Promise<RemoteRing> {
+    const ring = new RemoteRing(options, log);
+    await new Promise<void>((resolve, reject) => {
+      ring.#worker.once('error', reject);
+      ring.#worker.on('message', (message: FromLink) => {
+        ring.#take(message);
+        resolve();
+      });
+      // Until then somebody waits for it.
+      ring.#worker.ref();
+    });
+    ring.#worker.unref();
+    return ring;
+  }
+
+  /** What the signer has said that it holds; undefined before it was reached. */
+  get description(): SignerDescription | undefined {
+    return this.#description;
+  }
+
+  get isReached(): boolean {
+    return Atomics.load(this.#memory.words, WORD.up) === 1;
+  }
+
+  identity(publicKey: Uint8Array): Signer | undefined {
+    if (!this.#held.identity.has(hex(publicKey))) return undefined;
+    return {
+      publicKey,
+      sign: (payload) => {
+        const signature = this.#ask({ op: 'sign', key: publicKey, payload });
+        if (signature instanceof AegisError) throw signature;
+        return signature;
+      },
+    };
+  }
+
+  votes(publicKey: Uint8Array): VoteSigner | undefined {
+    if (!this.#held.consensus.has(hex(publicKey))) return undefined;
+    return { publicKey, sign: (payload) => this.#try({ op: 'vote', key: publicKey, payload }) };
+  }
+
+  seeds(publicKey: Uint8Array): SeedProver | undefined {
+    if (!this.#held.vrf.has(hex(publicKey))) return undefined;
+    return { publicKey, prove: (payload) => this.#try({ op: 'prove', key: publicKey, payload }) };
+  }
+
+  heldConsensusKeys(): readonly string[] {
+    return [...this.#held.consensus];
+  }
+
+  async close(): Promise<void> {
+    Atomics.store(this.#memory.words, WORD.up, 0);
+    await this.#worker.terminate();
+  }
+
+  /** G2: without an answer there is no vote, and nothing else changes. */
+  #try(request: SignerRequest): Uint8Array | undefined {
+    const answer = this.#ask(request);
+    return answer instanceof AegisError ? undefined : answer;
+  }
+
+  #ask(request: SignerRequest): Uint8Array | AegisError {
+    const { words, body } = this.#memory;
+    if (!this.isReached) return unreachable('the signer is out of reach');
+    this.#lastId = (this.#lastId % ID_MAX) + 1;
+    Atomics.store(words, WORD.state, STATE.waiting);
+    this.#post({
+      type: 'ask',
+      id: this.#lastId,
+      frame: frameOf(this.#lastId, encodeRequest(request)),
+    });
+    if (Atomics.wait(words, WORD.state, STATE.waiting, this.#deadlineMs) === 'timed-out') {
+      // Not asked again before it has answered on a new connection: this one is out of step.
+      Atomics.store(words, WORD.up, 0);
+      this.#post({ type: 'reset' });
+      return this.#refused(unreachable(`the signer has not answered in ${this.#deadlineMs} ms`));
+    }
+    if (Atomics.load(words, WORD.state) !== STATE.answered) {
+      return this.#refused(unreachable('the signer has gone'));
+    }
+    return this.#read(body.slice(0, words[WORD.length]));
+  }
+
+  #read(body: Uint8Array): Uint8Array | AegisError {
+    const reply = decodeReply(body);
+    if (reply.type === 'done') return reply.bytes;
+    const { refusal, why } = reply;
+    const text = `the signer refuses: ${refusal}: ${why}`;
+    return this.#refused(new AegisError('SIGNER_REFUSED', text, { details: { refusal } }));
+  }
+
+  #refused(error: AegisError): AegisError {
+    this.#log.write('warn', error.message, error.details);
+    return error;
+  }
+
+  #post(message: ToLink): void {
+    this.#worker.postMessage(message, []);
+  }
+
+  #take(message: FromLink): void {
+    if (message.type === 'down') {
+      // Each attempt to connect ends like this; the first says it all.
+      if (!this.#isMissed) {
+        this.#log.write('warn', 'the signer is out of reach', { reason: message.reason });
+      }
+      this.#isMissed = true;
+      return;
+    }
+    this.#isMissed = false;
+    this.#description = decodeDescription(message.description);
+    this.#held = heldOf(this.#description);
+    this.#log.write('info', 'the signer answers', { consensusKeys: this.heldConsensusKeys() });
+  }
+}
+
+const unreachable = (text: string): AegisError => new AegisError('SIGNER_UNREACHABLE', text);
+
+const heldOf = (keys: RingKeys | undefined) => {
+  const set = (list: readonly Uint8Array[] = []): ReadonlySet<string> => new Set(list.map(hex));
+  return { identity: set(keys?.identity), consensus: set(keys?.consensus), vrf: set(keys?.vrf) };
+};
