@@ -15,7 +15,7 @@ function intent(author: string, sequence: number, options: { size?: number; tag?
     id: digest,
     digest,
     bytes: new Uint8Array(size),
-    intent: { author, sequence, time: 0, changes },
+    intent: { author, sequence, time: 0, changes, keyEpoch: 0 },
   } satisfies SignedIntent;
 }
 

@@ -35,6 +35,7 @@ const fields: Intent = {
   sequence: 1,
   time: 1_800_000_000_000,
   changes: [change],
+  keyEpoch: 0,
 };
 const make = (more: Partial<Intent> = {}, clusterId = CLUSTER) =>
   createIntent({ ...fields, ...more }, clusterId, node.signer);
@@ -61,7 +62,8 @@ test('an intent is read as it was made, and its signature verifies', () => {
       fc.nat(),
       (some, sequence, time) => {
         const made = make({ changes: some, sequence, time });
-        const { signed, check } = readIntent(made.bytes, CLUSTER);
+        const { signed, checks } = readIntent(made.bytes, CLUSTER);
+        const check = checks[0]!;
         expect(signed).toEqual(made);
         expect(intentIdOf(CLUSTER, node.nodeId, some)).toBe(made.id);
         expect(signed.intent).toMatchObject({ author: node.nodeId, sequence, time });
@@ -102,8 +104,8 @@ test('an intent of another cluster is refused', () => {
 });
 
 test('the signature covers every byte of what is asked for', () => {
-  const { message, signature } = readIntent(first.bytes, CLUSTER).check;
-  const changed = readIntent(make({ time: 4 }).bytes, CLUSTER).check;
+  const { message, signature } = readIntent(first.bytes, CLUSTER).checks[0]!;
+  const changed = readIntent(make({ time: 4 }).bytes, CLUSTER).checks[0]!;
   expect(verifyEd25519(node.signer.publicKey, changed.message, signature)).toBe(false);
   expect(Buffer.from(message).subarray(0, 15).toString()).toBe('aegis/intent/1\0');
 });
@@ -188,7 +190,7 @@ test('a mutation is refused, or does not verify', () => {
     fc.property(mutated(first.bytes), (bad) => {
       fc.pre(Buffer.compare(bad, first.bytes) !== 0);
       onlyAegisErrors(() => {
-        const { message, signature } = readIntent(bad, CLUSTER).check;
+        const { message, signature } = readIntent(bad, CLUSTER).checks[0]!;
         expect(verifyEd25519(node.signer.publicKey, message, signature)).toBe(false);
       });
     }),

@@ -26,7 +26,7 @@ class World {
         const text = new TextDecoder().decode(body);
         if (text === 'nonsense') throw new AegisError('BAD_ENCODING', 'that is nonsense');
         const count = Number(text.split(':')[1]);
-        const check = { author: 'alice', message: body, signature: new Uint8Array() };
+        const check = { author: 'alice', keyEpoch: 0, message: body, signature: new Uint8Array() };
         const author = text.startsWith('stranger') ? 'nobody' : 'alice';
         return {
           message: text,

@@ -1,0 +1,72 @@
+/**
+ * How far the succession of a node reaches, by what is known of it and what is shown, in whatever
+ * order (H1), and whether it contradicts itself (S8). Entries that do not follow are no evidence of
+ * anything: anyone can make them. It keeps nothing and tells nobody.
+ */
+import type { Verified } from '../units.ts';
+import { follow, type KeyState, type SignedSuccession, successionFault } from './succession.ts';
+
+type Entry = Verified<SignedSuccession>;
+
+export interface Furthest {
+  /** The keys after the last entry that follows. */
+  readonly state: KeyState;
+  /** All entries that follow, from the first on: those that were held, and then the fresh ones. */
+  readonly entries: readonly Entry[];
+  /** Those of them that were not held. */
+  readonly fresh: readonly Entry[];
+  /** S8: two entries that both follow the same one; the lower digest first. */
+  readonly duplicity?: readonly [Entry, Entry];
+}
+
+/**
+ * @param held the entries that are known, each following the one before, from the first on.
+ * @param shown what somebody told: in any order, twice, of any node, signed by any key.
+ * @throws {AegisError} `BAD_DATA` when an entry that is held does not follow.
+ */
+export function furthest(
+  origin: KeyState,
+  held: readonly Entry[],
+  shown: readonly Entry[],
+): Furthest {
+  const places = placesOf(origin.nodeId, shown);
+  const entries: Entry[] = [];
+  let state = origin;
+  let duplicity: readonly [Entry, Entry] | undefined;
+  for (;;) {
+    const own = held[entries.length];
+    const others = (places.get(state.number + 1) ?? []).filter(
+      ({ digest, succession }) =>
+        digest !== own?.digest && successionFault(state, succession) === undefined,
+    );
+    const [one, other] = own === undefined ? others : [own, ...others];
+    if (one !== undefined && other !== undefined) duplicity ??= inOrder(one, other);
+    // Which of two that are both new counts, blocks decide: beyond, nothing fresh is followed.
+    const next = own ?? (duplicity === undefined ? one : undefined);
+    if (next === undefined) break;
+    state = follow(state, next);
+    entries.push(next);
+  }
+  const fresh = entries.slice(held.length);
+  return { state, entries, fresh, ...(duplicity === undefined ? {} : { duplicity }) };
+}
+
+const inOrder = (one: Entry, other: Entry): readonly [Entry, Entry] =>
+  one.digest < other.digest ? [one, other] : [other, one];
+
+/** The entries of the node by their numbers, each once, those of a number by their digests. */
+function placesOf(nodeId: string, shown: readonly Entry[]): ReadonlyMap<number, readonly Entry[]> {
+  const places = new Map<number, Map<string, Entry>>();
+  for (const entry of shown) {
+    if (entry.succession.nodeId !== nodeId) continue;
+    const { number } = entry.succession;
+    const place = places.get(number) ?? new Map<string, Entry>();
+    places.set(number, place.set(entry.digest, entry));
+  }
+  return new Map(
+    [...places].map(([number, place]) => [
+      number,
+      [...place.values()].toSorted((a, b) => (a.digest < b.digest ? -1 : 1)),
+    ]),
+  );
+}

@@ -1,0 +1,124 @@
+/**
+ * What a custodian hands to a node that it invites, as one file: the genesis, the invitation, where
+ * members can be dialled, and how their keys have changed since. Only the invitation in it is the
+ * custodian's word; all else proves itself, or is a hint. The signature of the invitation is
+ * judged with the keys that the rest of the file leads to.
+ */
+import { AegisError } from '../errors.ts';
+import { type Verified, verified } from '../units.ts';
+import { fromArmour, toArmour } from './armour.ts';
+import { ADDRESS_BYTES_MAX, ADDRESSES_MAX, isAddress } from './bundle.ts';
+import { decode, encode } from './cbor.ts';
+import { furthest } from './furthest.ts';
+import { GENESIS_BYTES_MAX, type Genesis, openGenesis } from './genesis.ts';
+import { isNodeId } from './identity.ts';
+import { INVITATION_BYTES_MAX, readInvitation, type SignedInvitation } from './membership.ts';
+import { RecordReader } from './record.ts';
+import { checkHolds, ENVELOPE_BYTES_MAX } from './signed.ts';
+import {
+  type KeyState,
+  openSuccession,
+  type SignedSuccession,
+  SUCCESSION_BYTES_MAX,
+} from './succession.ts';
+
+/** Longest invitation file, decoded. */
+export const INVITATION_FILE_BYTES_MAX = GENESIS_BYTES_MAX + 4 * 1024 * 1024;
+/** Most members whose addresses it tells. */
+export const INVITATION_MEMBERS_MAX = 512;
+/** Most entries of all members' successions. */
+export const INVITATION_ENTRIES_MAX = 2048;
+
+interface MemberAddresses {
+  readonly nodeId: string;
+  readonly addresses: readonly string[];
+}
+
+export interface InvitationFile {
+  readonly genesis: Uint8Array;
+  /** Signed invitation bytes. */
+  readonly invitation: Uint8Array;
+  readonly addresses: readonly MemberAddresses[];
+  /** Signed entries, of any members of the genesis. */
+  readonly successions: readonly Uint8Array[];
+}
+
+/** A file whose every part has been checked. */
+export interface OpenInvitationFile {
+  readonly file: InvitationFile;
+  readonly genesis: Genesis;
+  readonly invitation: SignedInvitation;
+  /** Keys of the members of the genesis, as far as the file leads. */
+  readonly keys: readonly KeyState[];
+}
+
+const NAMES = ['genesis', 'invitation', 'addresses', 'successions'];
+
+const bad = (why: string): AegisError =>
+  new AegisError('BAD_ENCODING', `the invitation file ${why}`);
+
+/** The text form, for files and mails. */
+export function invitationToText(file: InvitationFile): string {
+  const { genesis, invitation, addresses, successions } = file;
+  const record = { genesis, invitation, addresses, successions };
+  return toArmour('INVITATION', encode({ v: 1, type: 'invitation-file', ...record }));
+}
+
+/**
+ * The parts of a text form. `openInvitationFile` checks them.
+ * @throws {AegisError} `BAD_ENCODING`, `TOO_LARGE`.
+ */
+export function invitationFromText(text: string): InvitationFile {
+  const bytes = fromArmour('INVITATION', text, INVITATION_FILE_BYTES_MAX);
+  const value = decode(bytes, { maxBytes: INVITATION_FILE_BYTES_MAX });
+  const record = new RecordReader(value, 'invitation-file', NAMES);
+  const entryBytesMax = SUCCESSION_BYTES_MAX + ENVELOPE_BYTES_MAX;
+  return {
+    genesis: record.bytes('genesis', { maxBytes: GENESIS_BYTES_MAX }),
+    invitation: record.bytes('invitation', { maxBytes: INVITATION_BYTES_MAX + ENVELOPE_BYTES_MAX }),
+    addresses: record.list('addresses', INVITATION_MEMBERS_MAX).map(readAddresses),
+    successions: record.byteStrings('successions', INVITATION_ENTRIES_MAX, entryBytesMax),
+  };
+}
+
+function readAddresses(value: unknown): MemberAddresses {
+  const record = new RecordReader(value, 'member', ['nodeId', 'addresses'], null);
+  const nodeId = record.text('nodeId', { maxBytes: 64 });
+  const addresses = record.texts('addresses', ADDRESSES_MAX, { maxBytes: ADDRESS_BYTES_MAX });
+  if (!isNodeId(nodeId)) throw bad('names what is not a node id');
+  if (!addresses.every(isAddress)) throw bad('has an address that is not a multiaddr');
+  return { nodeId, addresses };
+}
+
+/**
+ * Checks that the invitation is for this cluster, and by a custodian with the keys to which the
+ * successions in the file lead.
+ * @throws {AegisError} `BAD_ENCODING`, `TOO_LARGE`, `BAD_SIGNATURE`, `BAD_DATA` when somebody else
+ * made the invitation, what `openGenesis` throws.
+ */
+export function openInvitationFile(file: InvitationFile): Verified<OpenInvitationFile> {
+  const genesis = openGenesis(file.genesis);
+  const { signed: invitation, check } = readInvitation(file.invitation, genesis.clusterId);
+  const keys = keysOf(genesis, file.successions.map(openSuccession));
+  const { inviter, keyEpoch } = invitation.invitation;
+  const isCustodian = genesis.custodians.some(({ nodeId }) => nodeId === inviter);
+  const state = keys.find(({ nodeId }) => nodeId === inviter);
+  if (!isCustodian || state === undefined) {
+    throw new AegisError('BAD_DATA', 'the invitation is not by a custodian of the cluster');
+  }
+  if (state.keyEpoch !== keyEpoch) {
+    throw new AegisError('BAD_DATA', 'the invitation is by keys that its maker has replaced', {
+      hint: 'Ask for another invitation.',
+    });
+  }
+  checkHolds('invitation', check, state.keys.identityKey);
+  return verified({ file, genesis, invitation, keys });
+}
+
+function keysOf(
+  { members }: Genesis,
+  entries: readonly Verified<SignedSuccession>[],
+): readonly KeyState[] {
+  const entriesOf = Map.groupBy(entries, ({ succession }) => succession.nodeId);
+  return members.map(({ nodeId, keys }) => furthest(keys, [], entriesOf.get(nodeId) ?? []).state);
+}
