@@ -7,10 +7,14 @@ import { createRequire } from 'node:module';
 import type * as Blst from '@chainsafe/blst';
 import { assert } from '../assert.ts';
 import { AegisError } from '../errors.ts';
+import { Memo } from './memo.ts';
 
 const BLS_SECRET_BYTES = 32;
 export const BLS_KEY_BYTES = 48;
 export const BLS_SIGNATURE_BYTES = 96;
+
+/** Blocks with a proof in them are executed more than once. */
+const PROVED = new Memo<{ readonly holds: boolean }>(1024);
 
 type Native = typeof Blst;
 
@@ -152,5 +156,8 @@ export const provePossession = (secret: Uint8Array): Uint8Array =>
   signBls(secret, possessionMessage(blsPublicKeyOf(secret)));
 
 /** False for anything malformed. */
-export const verifyPossession = (publicKey: Uint8Array, proof: Uint8Array): boolean =>
-  verifyBls(publicKey, possessionMessage(publicKey), proof);
+export function verifyPossession(publicKey: Uint8Array, proof: Uint8Array): boolean {
+  if (publicKey.length !== BLS_KEY_BYTES || proof.length !== BLS_SIGNATURE_BYTES) return false;
+  const compute = () => ({ holds: verifyBls(publicKey, possessionMessage(publicKey), proof) });
+  return PROVED.get(Buffer.concat([publicKey, proof]), compute)?.holds ?? false;
+}
