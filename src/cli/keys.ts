@@ -1,6 +1,6 @@
 /** What the commands of `keys` share. */
 import type { KeysListResult } from '../core/api/contract/keys.ts';
-import type { KeyEntry } from '../core/keys/keystore.ts';
+import type { KeyEntry } from '../core/keys/home.ts';
 
 export const KEY_ROLE_NAMES = ['identity', 'next', 'network', 'consensus', 'vrf'] as const;
 

@@ -1,7 +1,7 @@
 /** What commands that work on the home's files share. They ask no daemon. */
 import { checkFormat } from '../core/config/format.ts';
 import { type HomePaths, requireHome } from '../core/config/home.ts';
-import type { Inspection } from '../core/keys/keystore.ts';
+import type { Inspection } from '../core/keys/home.ts';
 import { VERSION } from './version.ts';
 
 /** @throws {AegisError} `NO_HOME`, `HOME_TOO_NEW`, `BAD_CONFIG`. */

@@ -7,7 +7,7 @@ import { safeText } from '../cli/text.ts';
 import { VERSION } from '../cli/version.ts';
 import type { DoctorResult } from '../core/api/contract/config.ts';
 import { EXIT } from '../core/errors.ts';
-import type { Inspection } from '../core/keys/keystore.ts';
+import type { Inspection } from '../core/keys/home.ts';
 
 const TIMEOUT_MS = 5000;
 

@@ -61,10 +61,22 @@ export const ERRORS = {
   KEYSTORE_DAMAGED: kind(EXIT.badData, 500, false),
   STORE_DAMAGED: kind(EXIT.badData, 500, false),
   UNSUPPORTED_FILE: kind(EXIT.badData, 422, false),
+  WRONG_SUCCESSOR: kind(
+    EXIT.badData,
+    422,
+    false,
+    'Only the committed successor can sign; see which it is: aegis keys show next',
+  ),
   // Not found (66)
   NOT_FOUND: kind(EXIT.notFound, 404, false),
   UNREADABLE: kind(EXIT.notFound, 404, false),
   NO_HOME: kind(EXIT.notFound, 404, false, 'Make one: aegis init'),
+  NO_SUCCESSOR: kind(
+    EXIT.notFound,
+    404,
+    false,
+    "Name the file of the identity's successor: --next FILE",
+  ),
   // Unavailable (69)
   DAEMON_UNREACHABLE: kind(EXIT.unavailable, 503, true, 'Start one: aegis node start'),
   NODE_TOO_OLD: kind(EXIT.unavailable, 503, false),
@@ -78,6 +90,7 @@ export const ERRORS = {
   BUG: kind(EXIT.bug, 500, false, 'This is a bug in aegis. Please report it with the log.'),
   // Exists (73)
   EXISTS: kind(EXIT.exists, 409, false),
+  ROTATION_PENDING: kind(EXIT.exists, 409, false, 'Finish it first: aegis keys rotate'),
   ALREADY_RUNNING: kind(EXIT.exists, 409, false, 'See it: aegis node status'),
   // Try again (75)
   TRY_AGAIN: kind(EXIT.tryAgain, 503, true),
@@ -108,6 +121,12 @@ export const ERRORS = {
   // Configuration (78)
   BAD_CONFIG: kind(EXIT.badConfig, 500, false),
   HOME_TOO_NEW: kind(EXIT.badConfig, 500, false, 'Use the aegis that wrote it, or a newer one.'),
+  KEYS_RETIRED: kind(
+    EXIT.badConfig,
+    409,
+    false,
+    'The chain knows later keys of this node. Put them here, or rotate: aegis keys rotate --all',
+  ),
   PORT_IN_USE: kind(EXIT.badConfig, 500, false),
   SOCKET_PATH_TOO_LONG: kind(EXIT.badConfig, 500, false, 'Use a shorter --home.'),
   // Interrupted (130)

@@ -25,7 +25,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { keyPath } from '../../src/core/keys/keystore.ts';
+import { keyPath } from '../../src/core/keys/layout.ts';
 import { MIB } from '../../src/core/units.ts';
 import { canMount } from '../core/storage/support/child.ts';
 import { needs } from '../helpers/needs.ts';

@@ -5,7 +5,7 @@ import { checkFormat } from '../../core/config/format.ts';
 import { directoriesOf, directoryProblem, type HomePaths } from '../../core/config/home.ts';
 import { loadSettings } from '../../core/config/settings.ts';
 import { statIfPresent } from '../../core/files.ts';
-import type { Inspection } from '../../core/keys/keystore.ts';
+import type { Inspection } from '../../core/keys/home.ts';
 import { type Check, fail, fixed, ok, type Patient, warn } from './check.ts';
 
 export async function checkHome({ paths, version }: Patient): Promise<Check> {

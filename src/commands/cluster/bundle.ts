@@ -64,11 +64,11 @@ export default class ClusterBundle extends BaseCommand<typeof ClusterBundle, Clu
     const { Keystore } = await import('../../core/keys/keystore.ts');
     const { createBundle, bundleToText, fingerprint } = await import('../../core/model/bundle.ts');
     using keystore = await Keystore.open({ dir: paths.keys, passphrase });
-    const { nodeId, inception, inceptionBytes, identity, consensusKeys } = keystore;
+    const { nodeId, inception, inceptionBytes, signer, origin, succession } = keystore;
     const { role } = flags;
-    const keys = { inception: inceptionBytes, role, ...consensusKeys };
+    const keys = { inception: inceptionBytes, role, ...origin, succession };
     const fields = { ...keys, addresses, storageWeight, createdAt: Date.now() };
-    const bundle = bundleToText(createBundle(fields, identity));
+    const bundle = bundleToText(createBundle(fields, signer));
     if (flags.out !== '-') await writeFileAtomic(flags.out, bundle, { mode: PUBLIC_MODE });
     const mark = fingerprint(nodeId);
     this.note(`Fingerprint, to read to the others over another channel: ${mark}`);

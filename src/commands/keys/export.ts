@@ -9,7 +9,8 @@ import type { KeysExportResult } from '../../core/api/contract/keys.ts';
 import { AegisError } from '../../core/errors.ts';
 import { statIfPresent, syncDirectory } from '../../core/files.ts';
 import type { ExportDocument, ExportKind } from '../../core/keys/export.ts';
-import type { Inspection, KeyRole } from '../../core/keys/keystore.ts';
+import type { Inspection } from '../../core/keys/home.ts';
+import type { KeyRole } from '../../core/keys/layout.ts';
 
 export default class KeysExport extends BaseCommand<typeof KeysExport, KeysExportResult> {
   static override readonly summary = 'Write the keys of this node to a file.';

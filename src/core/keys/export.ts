@@ -3,9 +3,11 @@
  * in so many words, secrets in the clear.
  */
 import { AegisError } from '../errors.ts';
+import type { Inspection, KeyEntry } from './home.ts';
 import type { KeyFile } from './key-file.ts';
-import { type Inspection, type KeyEntry, type KeyRole, openKey } from './keystore.ts';
+import type { KeyRole } from './layout.ts';
 import { hex, type KeyType, type PublicPart } from './material.ts';
+import { openKey } from './open-key.ts';
 import { Unlocker } from './unlocker.ts';
 
 export type ExportKind = 'public' | 'encrypted' | 'plain';

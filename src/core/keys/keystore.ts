@@ -1,45 +1,40 @@
 /**
- * The keystore of one node: a directory with one encrypted file a key, and the public inception
- * entry. Secrets leave it only as signatures and, for libp2p and for consensus, as copies that
- * their user wipes. It knows neither the cluster nor the network, and it does not rotate yet; the
- * successor of the identity key is committed from the first moment so that rotation will need no
- * trust in this machine.
+ * The keystore of one node: a directory with one encrypted file a key, the public inception entry
+ * and the own succession. Secrets leave it only as signatures and proofs and, for libp2p, as copies
+ * that their user wipes. While it is open it keeps the key that was derived from the passphrase,
+ * not the passphrase, so that new key files can be sealed and opened. It knows neither the cluster
+ * nor the network, and it cannot rotate: that takes the successor (rotation.ts).
  */
 import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname } from 'node:path';
 import { sha256 } from '../crypto/hash.ts';
 import type { KdfCost } from '../crypto/kdf.ts';
 import { signerOf } from '../crypto/sign.ts';
-import { AegisError, hasCode, toAegisError } from '../errors.ts';
-import { statIfPresent, syncDirectory, writeFileAtomic } from '../files.ts';
+import { AegisError, toAegisError } from '../errors.ts';
+import { syncDirectory, writeFileAtomic } from '../files.ts';
 import type { ConsensusKeys } from '../model/bundle.ts';
+import { createInception, type Inception } from '../model/identity.ts';
+import type { SignedSession } from '../model/session.ts';
+import type { KeyState } from '../model/succession.ts';
+import type { KeyRing, Random, SeedProver, Signer, VoteSigner } from '../ports.ts';
+import { writeKeyFile } from './disk.ts';
+import { type Inspection, type PendingRotation, readHome } from './home.ts';
+import { type KeyFile, sealKey } from './key-file.ts';
 import {
-  createInception,
-  INCEPTION_BYTES_MAX,
-  type Inception,
-  type OpenInception,
-  openInception,
-} from '../model/identity.ts';
-import type { Random, Signer } from '../ports.ts';
-import { damagedAt, readKeyFile, readSmallFile, writeKeyFile } from './disk.ts';
-import { type KeyFile, sealKey, unsealKey } from './key-file.ts';
-import { fromHex, generateKey, hex, type KeyMaterial, type KeyType } from './material.ts';
-import { newKdf, Unlocker } from './unlocker.ts';
-
-/** The keys of a home, by the role they play there. */
-export const KEY_ROLES = ['identity', 'next', 'network', 'consensus', 'vrf'] as const;
-export type KeyRole = (typeof KEY_ROLES)[number];
-
-const FILES: Readonly<Record<KeyRole, string>> = {
-  identity: 'identity.key.json',
-  next: 'identity-next.key.json',
-  network: 'network.key.json',
-  consensus: 'consensus.key.json',
-  vrf: 'vrf.key.json',
-};
-const INCEPTION_FILE = 'inception.cbor';
-
-export const keyPath = (dir: string, role: KeyRole): string => join(dir, FILES[role]);
+  inceptionPath,
+  type KeyRole,
+  keyInForce,
+  keyPath,
+  OPEN_ROLES,
+  type OpenRole,
+} from './layout.ts';
+import { fromHex, generateKey, hex, type KeyMaterial } from './material.ts';
+import { openKey } from './open-key.ts';
+import { systemRandom } from './random.ts';
+import type { Ring } from './ring.ts';
+import { Sessions } from './sessions.ts';
+import { type Settled, type SettleOptions, settleHome } from './settle.ts';
+import { kdfOf, newKdf, Unlocker } from './unlocker.ts';
 
 export interface CreateOptions {
   readonly dir: string;
@@ -55,52 +50,65 @@ export interface CreateOptions {
   readonly kdfCost?: KdfCost;
 }
 
-export interface KeyEntry {
-  readonly role: KeyRole;
-  readonly path: string;
-  readonly file: KeyFile;
-  /** Permission bits of the file. */
-  readonly mode: number;
+export interface OpenOptions {
+  readonly dir: string;
+  readonly passphrase: string;
+  /** Holds the keys that are behind a signer (G1), whose files are not here. */
+  readonly remote?: KeyRing;
+  readonly behindSigner?: readonly OpenRole[];
 }
 
-/** All that can be known without the passphrase. */
-export interface Inspection extends OpenInception {
-  /** The successor's file may be elsewhere. */
-  readonly keys: readonly KeyEntry[];
-}
+/** The roles that `create` makes. */
+const FIRST_ROLES = ['identity', 'next', 'network', 'consensus', 'vrf'] as const;
+type FirstRole = (typeof FIRST_ROLES)[number];
 
-/** The keys that a running node needs. */
-type OpenRole = Exclude<KeyRole, 'next'>;
+interface Parts {
+  readonly dir: string;
+  readonly home: Inspection;
+  readonly ring: Ring;
+  /** Knows derived keys and no passphrase. */
+  readonly sealer: Unlocker;
+}
 
 /** An open keystore. `close` wipes its secrets; afterwards it signs no more. */
-export class Keystore implements Disposable {
+export class Keystore implements KeyRing, Disposable {
   readonly nodeId: string;
   readonly inception: Inception;
   /** The signed inception entry, as it travels. */
   readonly inceptionBytes: Uint8Array;
-  /** Signs with the identity key. */
-  readonly identity: Signer;
-  /** The keys of consensus, as bundles carry them. */
-  readonly consensusKeys: ConsensusKeys;
-  readonly #secrets: Readonly<Record<Exclude<OpenRole, 'identity'>, Uint8Array>>;
-  #signer: Signer | undefined;
+  /** Signs with the identity key in force. */
+  readonly signer: Signer;
+  readonly #dir: string;
+  readonly #ring: Ring;
+  readonly #sealer: Unlocker;
+  readonly #sessions: Sessions;
+  readonly #behindSigner: readonly OpenRole[];
+  #home: Inspection;
 
-  private constructor(opened: OpenInception, keys: Readonly<Record<OpenRole, KeyMaterial>>) {
-    this.nodeId = opened.nodeId;
-    this.inception = opened.inception;
-    this.inceptionBytes = opened.bytes;
-    this.#signer = signerOf(keys.identity.secret);
-    keys.identity.secret.fill(0);
-    const { network, consensus, vrf } = keys;
-    this.#secrets = { network: network.secret, consensus: consensus.secret, vrf: vrf.secret };
-    this.identity = {
-      publicKey: opened.inception.identityKey,
-      sign: (message) => this.#open().sign(message),
-    };
-    this.consensusKeys = {
-      consensusKey: fromHex(consensus.public.key),
-      possession: fromHex(consensus.public.proofOfPossession ?? ''),
-      vrfKey: fromHex(vrf.public.key),
+  private constructor(parts: Parts, behindSigner: readonly OpenRole[] = []) {
+    const { dir, home, ring, sealer } = parts;
+    this.nodeId = home.nodeId;
+    this.inception = home.inception;
+    this.inceptionBytes = home.bytes;
+    this.#dir = dir;
+    this.#home = home;
+    this.#ring = ring;
+    this.#sealer = sealer;
+    this.#behindSigner = behindSigner;
+    this.#sessions = new Sessions({
+      dir,
+      sealer,
+      kdf: () => kdfOf(this.#anyFile()),
+      identityKey: (keyEpoch) =>
+        this.#home.states.find((state) => state.keyEpoch === keyEpoch)?.keys.identityKey,
+    });
+    const keys = (): KeyState['keys'] => this.current.keys;
+    const inForce = (): Signer => this.#identityInForce();
+    this.signer = {
+      get publicKey() {
+        return keys().identityKey;
+      },
+      sign: (message) => inForce().sign(message),
     };
   }
 
@@ -113,7 +121,7 @@ export class Keystore implements Disposable {
     deps: { readonly random: Random },
   ): Promise<{ keystore: Keystore; nodeId: string }> {
     const { dir, name, zone, region, createdAt } = options;
-    const keys: Record<KeyRole, KeyMaterial> = {
+    const keys: Record<FirstRole, KeyMaterial> = {
       identity: await generateKey('identity', deps.random),
       next: await generateKey('identity', deps.random),
       network: await generateKey('network', deps.random),
@@ -131,120 +139,238 @@ export class Keystore implements Disposable {
       },
       signerOf(keys.identity.secret),
     );
-    await writeAll(dir, bytes, sealAll(keys, options, deps));
+    const sealer = new Unlocker(options.passphrase);
+    await writeAll(dir, bytes, sealAll(keys, options, { ...deps, sealer }));
     keys.next.secret.fill(0);
-    const opened = openInception(bytes);
-    return { keystore: new Keystore(opened, keys), nodeId: opened.nodeId };
+    const { Ring } = await import('./ring.ts');
+    const ring = new Ring();
+    for (const role of FIRST_ROLES) if (role !== 'next') ring.add(role, keys[role]);
+    sealer.forget();
+    const keystore = new Keystore({ dir, home: await readHome(dir), ring, sealer });
+    return { keystore, nodeId: keystore.nodeId };
   }
 
   /**
-   * Opens all keys but the successor's, whose file is not needed and not touched.
+   * Opens all keys but the successor's, whose file is not needed and not touched. Those of a
+   * pending rotation stay closed until it is adopted.
    * @throws {AegisError} `NO_HOME`, `WRONG_PASSPHRASE`, `KEYSTORE_DAMAGED`, `BAD_CONFIG` for a home
    * from before there was consensus.
    */
-  static async open(options: {
-    readonly dir: string;
-    readonly passphrase: string;
-  }): Promise<Keystore> {
-    const { dir } = options;
-    const opened = await readInception(dir);
-    await checkWhole(dir);
-    using unlocker = new Unlocker(options.passphrase);
-    const open = async (role: OpenRole): Promise<KeyMaterial> => {
-      const key = await openKey(keyPath(dir, role), unlocker);
-      checkBelongs(dir, role, key, opened.inception);
-      return key;
-    };
-    return new Keystore(opened, {
-      identity: await open('identity'),
-      network: await open('network'),
-      consensus: await open('consensus'),
-      vrf: await open('vrf'),
-    });
+  static async open(options: OpenOptions): Promise<Keystore> {
+    const { dir, behindSigner = [] } = options;
+    const home = await readHome(dir, behindSigner);
+    const { Ring } = await import('./ring.ts');
+    const ring = new Ring(options.remote);
+    const sealer = new Unlocker(options.passphrase);
+    try {
+      for (const { role, path } of [...home.keys, ...home.retired]) {
+        if (role !== 'next') ring.add(role, await openKey(path, sealer));
+      }
+      sealer.forget();
+      const keystore = new Keystore({ dir, home, ring, sealer }, behindSigner);
+      await keystore.#sessions.load();
+      return keystore;
+    } catch (error) {
+      ring.close();
+      sealer.close();
+      throw error;
+    }
   }
 
   /**
    * Reads the public parts, without a passphrase.
    * @throws {AegisError} `NO_HOME`, `KEYSTORE_DAMAGED`, `BAD_CONFIG` as in `open`.
    */
-  static async inspect(dir: string): Promise<Inspection> {
-    const { inception, nodeId, bytes } = await readInception(dir);
-    await checkWhole(dir);
-    const keys: KeyEntry[] = [];
-    for (const role of KEY_ROLES) {
-      const path = keyPath(dir, role);
-      if (role === 'next' && (await statIfPresent(path)) === undefined) continue;
-      const { mode, ...file } = await readKeyFile(path);
-      checkBelongs(dir, role, file, inception);
-      keys.push({ role, path, file, mode });
+  static async inspect(dir: string, behindSigner: readonly OpenRole[] = []): Promise<Inspection> {
+    return await readHome(dir, behindSigner);
+  }
+
+  /** The keys in force, as far as this home knows. */
+  get current(): KeyState {
+    return this.#home.current;
+  }
+
+  /** The own signed entries, from the first on. */
+  get succession(): readonly Uint8Array[] {
+    return this.#home.succession;
+  }
+
+  /** The keys of consensus with which the succession begins. */
+  get origin(): ConsensusKeys {
+    return this.#home.origin;
+  }
+
+  /** The keys of consensus in force, as bundles carry them. */
+  get consensusKeys(): ConsensusKeys {
+    const { consensusKey, possession, vrfKey } = this.current.keys;
+    return { consensusKey, possession, vrfKey };
+  }
+
+  /** What was prepared when the keystore was opened, adopted or settled last. */
+  pending(): PendingRotation | undefined {
+    return this.#home.pending;
+  }
+
+  /** K2: the consensus keys (hexadecimal) that a backup brought; undefined once they are not used. */
+  get restored(): readonly string[] | undefined {
+    return this.#home.restored;
+  }
+
+  /** K3: roles whose key in force is neither here nor behind the signer. */
+  missing(): OpenRole[] {
+    return OPEN_ROLES.filter((role) => {
+      const key = keyInForce(this.current, role);
+      return key !== undefined && !this.#ring.holds(role, key);
+    });
+  }
+
+  identity(publicKey: Uint8Array): Signer | undefined {
+    return this.#ring.identity(publicKey);
+  }
+
+  votes(publicKey: Uint8Array): VoteSigner | undefined {
+    return this.#ring.votes(publicKey);
+  }
+
+  seeds(publicKey: Uint8Array): SeedProver | undefined {
+    return this.#ring.seeds(publicKey);
+  }
+
+  /**
+   * The consensus keys (hexadecimal) with which this home may have voted before now. A pending one
+   * is among them, since a disk may have been rolled back to before it came into force; but in a
+   * restored home (K2) they are those of the backup, so that a rotation ends the silence.
+   */
+  heldConsensusKeys(): readonly string[] {
+    const { restored, pending } = this.#home;
+    if (restored !== undefined) return restored;
+    const prepared = pending?.after.keys.consensusKey;
+    const held = [...this.#ring.heldConsensusKeys(), ...(prepared ? [hex(prepared)] : [])];
+    return [...new Set(held)];
+  }
+
+  /**
+   * Opens the rotation that has been prepared in the home, perhaps by another process.
+   * @returns undefined when there is none.
+   * @throws {AegisError} `KEYSTORE_DAMAGED`, `WRONG_PASSPHRASE` when the passphrase was changed
+   * while the keystore was open.
+   */
+  async adoptPending(): Promise<PendingRotation | undefined> {
+    this.#home = await readHome(this.#dir, this.#behindSigner);
+    const { pending } = this.#home;
+    for (const { role, path } of pending?.keys ?? []) {
+      if (role !== 'next') this.#ring.add(role, await openKey(path, this.#sealer));
     }
-    return { inception, nodeId, bytes, keys };
+    return pending;
   }
 
-  /** A copy of the Ed25519 seed (32 bytes) of the network key; the caller wipes it. */
-  networkSeed(): Uint8Array {
-    return this.#copyOf('network');
+  /**
+   * Brings the home to the keys that are final: promotes prepared ones, keeps the network key of
+   * before for its grace, erases what is retired (A4), follows a chain that knows more than this
+   * home (K3). After a cut the same call finishes the work.
+   */
+  async settle(
+    state: KeyState,
+    options: Pick<SettleOptions, 'succession' | 'graceUntil' | 'now'>,
+  ): Promise<Settled> {
+    const settled = await settleHome({ ...options, dir: this.#dir, state });
+    this.#home = await readHome(this.#dir, this.#behindSigner);
+    const { pending, retired, current } = this.#home;
+    for (const role of OPEN_ROLES) {
+      const kept = [current, ...(pending === undefined ? [] : [pending.after])];
+      const wanted = new Set(
+        kept.map((one) => keyInForce(one, role)).filter((key) => key !== undefined),
+      );
+      if (role === 'network') for (const { file } of retired) wanted.add(file.public.key);
+      this.#ring.keepOnly(role, wanted);
+    }
+    return settled;
   }
 
-  /** A copy of the BLS secret (32 bytes) of the consensus key; the caller wipes it. */
-  consensusSecret(): Uint8Array {
-    return this.#copyOf('consensus');
+  /**
+   * A copy of the Ed25519 seed (32 bytes) of a network key; the caller wipes it.
+   * @param publicKey @default the key in force
+   * @throws {AegisError} `KEYS_RETIRED` when it is not in this home.
+   */
+  networkSeed(publicKey: Uint8Array = this.current.keys.networkKey): Uint8Array {
+    return this.#ring.copyOf('network', hex(publicKey)) ?? this.#lacks('network');
   }
 
-  /** A copy of the seed (32 bytes) of the VRF key; the caller wipes it. */
-  vrfSeed(): Uint8Array {
-    return this.#copyOf('vrf');
+  /** The network key before the one in force, while peers still accept it (H2). */
+  retiredNetwork(
+    now: number,
+  ):
+    | { readonly publicKey: Uint8Array; readonly seed: Uint8Array; readonly until: number }
+    | undefined {
+    const found = this.#home.retired.find(({ until }) => until > now);
+    const seed = found && this.#ring.copyOf('network', found.file.public.key);
+    if (found === undefined || seed === undefined) return undefined;
+    return { publicKey: fromHex(found.file.public.key), seed, until: found.until };
+  }
+
+  /** A new session key with its certificate; both are durable. */
+  async newSession(times: {
+    readonly startsAt: number;
+    readonly expiresAt: number;
+    readonly now: number;
+  }): Promise<SignedSession> {
+    const { startsAt, expiresAt, now } = times;
+    const certified = {
+      nodeId: this.nodeId,
+      keyEpoch: this.current.keyEpoch,
+      startsAt,
+      expiresAt,
+    };
+    return await this.#sessions.make(certified, { signer: this.signer, random: systemRandom, now });
+  }
+
+  /** The session keys that are here, newest first. */
+  sessions(): readonly SignedSession[] {
+    return this.#sessions.list();
+  }
+
+  /** A copy of the secret (32 bytes) of a session key; the caller wipes it. */
+  sessionSecret(sessionKey: Uint8Array): Uint8Array | undefined {
+    return this.#sessions.secretOf(sessionKey);
+  }
+
+  /** Erases session keys that have expired. */
+  async dropSessions(now: number): Promise<void> {
+    await this.#sessions.drop(now);
   }
 
   close(): void {
-    this.#signer = undefined;
-    for (const secret of Object.values(this.#secrets)) secret.fill(0);
+    this.#ring.close();
+    this.#sealer.close();
+    this.#sessions.close();
   }
 
   [Symbol.dispose](): void {
     this.close();
   }
 
-  #copyOf(role: Exclude<OpenRole, 'identity'>): Uint8Array {
-    this.#open();
-    return this.#secrets[role].slice();
+  #identityInForce(): Signer {
+    return this.#ring.identity(this.current.keys.identityKey) ?? this.#lacks('identity');
   }
 
-  #open(): Signer {
-    if (this.#signer === undefined) throw new AegisError('STOPPING', 'the keystore is closed');
-    return this.#signer;
+  #anyFile(): KeyFile {
+    return this.#home.keys.find(({ role }) => role !== 'next')!.file;
   }
-}
 
-export type OpenKeystore = Keystore;
-
-/**
- * The key of one file, decrypted. The caller wipes the secret.
- * @throws {AegisError} `NOT_FOUND`, `WRONG_PASSPHRASE`, `KEYSTORE_DAMAGED`.
- */
-export async function openKey(path: string, unlocker: Unlocker): Promise<KeyMaterial> {
-  const file = await readKeyFile(path);
-  try {
-    return await unsealKey(file, unlocker);
-  } catch (error) {
-    if (hasCode(error, 'KEYSTORE_DAMAGED')) throw await damagedAt(path, error);
-    if (!hasCode(error, 'WRONG_PASSPHRASE')) throw error;
-    const { message, hint } = error;
-    const text = `${message} (${path})`;
-    throw new AegisError('WRONG_PASSPHRASE', text, hint === undefined ? {} : { hint });
+  #lacks(role: OpenRole): never {
+    throw new AegisError('KEYS_RETIRED', `the ${role} key in force is not in this home`);
   }
 }
 
 /** Files of one passphrase share a salt, so that opening the keystore derives one key only. */
 function sealAll(
-  keys: Readonly<Record<KeyRole, KeyMaterial>>,
+  keys: Readonly<Record<FirstRole, KeyMaterial>>,
   options: CreateOptions,
-  deps: { readonly random: Random },
-): Readonly<Record<KeyRole, KeyFile>> {
+  deps: { readonly random: Random; readonly sealer: Unlocker },
+): Readonly<Record<FirstRole, KeyFile>> {
   const { createdAt, passphrase, kdfCost } = options;
-  const random = deps.random;
+  const { random, sealer: unlocker } = deps;
   const nextPassphrase = options.nextPassphrase ?? passphrase;
-  using unlocker = new Unlocker(passphrase);
   using nextUnlocker = new Unlocker(nextPassphrase);
   const kdf = newKdf(random, kdfCost);
   const same = nextPassphrase === passphrase;
@@ -263,13 +389,13 @@ function sealAll(
 async function writeAll(
   dir: string,
   inception: Uint8Array,
-  files: Readonly<Record<KeyRole, KeyFile>>,
+  files: Readonly<Record<FirstRole, KeyFile>>,
 ): Promise<void> {
   await mkdir(dirname(dir), { recursive: true, mode: 0o700 });
   const temporary = await mkdtemp(`${dir}.new-`);
   try {
-    for (const role of KEY_ROLES) await writeKeyFile(keyPath(temporary, role), files[role]);
-    await writeFileAtomic(join(temporary, INCEPTION_FILE), inception, { mode: 0o600 });
+    for (const role of FIRST_ROLES) await writeKeyFile(keyPath(temporary, role), files[role]);
+    await writeFileAtomic(inceptionPath(temporary), inception, { mode: 0o600 });
     await rename(temporary, dir);
     await syncDirectory(dirname(dir));
   } catch (error) {
@@ -280,67 +406,4 @@ async function writeAll(
       hint: 'Keys are never overwritten. Choose another --home, or see them: aegis keys list',
     });
   }
-}
-
-async function readInception(dir: string): Promise<OpenInception> {
-  const path = join(dir, INCEPTION_FILE);
-  let bytes: Uint8Array;
-  try {
-    ({ bytes } = await readSmallFile(path, INCEPTION_BYTES_MAX + 128));
-  } catch (error) {
-    if (!hasCode(error, 'NOT_FOUND')) throw error;
-    if ((await statIfPresent(keyPath(dir, 'identity'))) === undefined) {
-      throw new AegisError('NO_HOME', `there is no keystore in ${dir}`);
-    }
-    throw await damagedAt(path, new AegisError('KEYSTORE_DAMAGED', 'the inception entry is gone'));
-  }
-  try {
-    return openInception(bytes);
-  } catch (error) {
-    const why = `the inception entry is damaged: ${toAegisError(error).message}`;
-    throw await damagedAt(path, new AegisError('KEYSTORE_DAMAGED', why));
-  }
-}
-
-/** @throws {AegisError} `BAD_CONFIG` for a home that was made before there were these keys. */
-async function checkWhole(dir: string): Promise<void> {
-  const stats = ['consensus', 'vrf'].map((role) => statIfPresent(keyPath(dir, role as KeyRole)));
-  if ((await Promise.all(stats)).some((found) => found !== undefined)) return;
-  throw new AegisError('BAD_CONFIG', `the keys in ${dir} are those of an older aegis`, {
-    hint: 'It has no consensus key and no VRF key. Make a new home: aegis init --home DIR',
-  });
-}
-
-const TYPES: Readonly<Record<KeyRole, KeyType>> = {
-  identity: 'identity',
-  next: 'identity',
-  network: 'network',
-  consensus: 'consensus',
-  vrf: 'vrf',
-};
-
-/**
- * Files of different keystores, put together by hand, would sign for a node that is none. The
- * inception entry does not name the keys of consensus; the genesis does.
- */
-function checkBelongs(
-  dir: string,
-  role: KeyRole,
-  key: Pick<KeyMaterial, 'type' | 'public'>,
-  inception: Inception,
-): void {
-  const publicKey = fromHex(key.public.key);
-  const expected = {
-    identity: () => hex(publicKey) === hex(inception.identityKey),
-    network: () => hex(publicKey) === hex(inception.networkKey),
-    next: () => hex(sha256(publicKey)) === hex(inception.nextIdentityDigest),
-    consensus: () => true,
-    vrf: () => true,
-  }[role];
-  if (key.type === TYPES[role] && expected()) return;
-  throw new AegisError(
-    'KEYSTORE_DAMAGED',
-    `the ${role} key in ${keyPath(dir, role)} is not that of the inception entry`,
-    { hint: 'Put the files of one backup back together; do not mix them.' },
-  );
 }

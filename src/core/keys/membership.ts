@@ -1,7 +1,7 @@
 /** Whether the keys of a home are those by which its cluster knows the node. */
 import { AegisError } from '../errors.ts';
 import type { Member } from '../model/genesis.ts';
-import type { KeyEntry } from './keystore.ts';
+import type { KeyEntry } from './home.ts';
 import { hex } from './material.ts';
 
 /**

@@ -8,8 +8,9 @@ import { statIfPresent } from '../files.ts';
 import type { Random } from '../ports.ts';
 import { readKeyFile, writeKeyFile } from './disk.ts';
 import { type KeyFile, sealKey } from './key-file.ts';
-import { KEY_ROLES, type KeyRole, keyPath, openKey } from './keystore.ts';
+import { KEY_ROLES, type KeyRole, keyPath } from './layout.ts';
 import type { KeyMaterial } from './material.ts';
+import { openKey } from './open-key.ts';
 import { newKdf, Unlocker } from './unlocker.ts';
 
 export interface ChangeOptions {

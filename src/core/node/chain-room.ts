@@ -93,7 +93,7 @@ export class ChainRoom {
       chain.receipt(id) ?? (await this.archive.receipts([id]))[0];
     this.desk = new IntentDesk(
       { self: keystore.nodeId, clusterId, pendingMax: LIMITS.authorIntents },
-      { chain, identity: keystore.identity, submit, receipt },
+      { chain, identity: keystore.signer, submit, receipt },
     );
     const settle = () => store.settle();
     this.#chainDesk = new ChainDesk(

@@ -317,14 +317,14 @@ async function makeHome(
   await writeFormat(paths, { aegis: version });
   const keystore = await Keystore.open({ dir: paths.keys, passphrase });
   try {
-    const { inceptionBytes: inception, identity, nodeId, consensusKeys } = keystore;
+    const { inceptionBytes: inception, signer, nodeId, consensusKeys } = keystore;
     const role = 'custodian' as const;
     const keys = { inception, role, ...consensusKeys };
     const public_ = { ...keys, addresses: [address], storageWeight, createdAt };
     return {
       node: { name, nodeId, home, address },
       paths,
-      bundle: createBundle(public_, identity),
+      bundle: createBundle(public_, signer),
     };
   } finally {
     keystore.close();

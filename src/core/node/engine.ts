@@ -230,7 +230,7 @@ export class Engine {
         reader,
         finality: this.#finality,
         history: historyOf(this.#options, parts, log),
-        identity: keystore.identity,
+        identity: keystore.signer,
         hasher: (name) => hashers.find((hasher) => hasher.name === name)!,
         log,
         peers: () => host.peers().map((peer) => peer.nodeId),
@@ -367,7 +367,7 @@ export class Engine {
 
 function historyOf({ genesis, keystore }: EngineOptions, parts: Parts, log: Log): OwnHistory {
   const { host, machines, lostMarker: marker } = parts;
-  const identityKey = keystore.identity.publicKey;
+  const identityKey = keystore.signer.publicKey;
   const quorum = quorumOf(genesis.custodians.length);
   const options = { self: keystore.nodeId, identityKey, quorum, marker };
   return new OwnHistory(options, { host, graph: machines.replication.graph, log });

@@ -7,7 +7,8 @@ import { blsPublicKeyOf, verifyPossession } from '../../../src/core/crypto/bls.t
 import { sha256 } from '../../../src/core/crypto/hash.ts';
 import { publicKeyOf, verifyEd25519 } from '../../../src/core/crypto/sign.ts';
 import { isAegisError } from '../../../src/core/errors.ts';
-import { type CreateOptions, Keystore, keyPath } from '../../../src/core/keys/keystore.ts';
+import { type CreateOptions, Keystore } from '../../../src/core/keys/keystore.ts';
+import { keyPath } from '../../../src/core/keys/layout.ts';
 import { systemRandom } from '../../../src/core/keys/random.ts';
 import { fixedRandom, QUICK_KDF, withDirectory } from '../../helpers/keystores.ts';
 import { mutated } from '../../helpers/mutation.ts';
@@ -51,15 +52,16 @@ test('what was created opens, signs, and wipes itself when it is closed', async 
     expect(keystore.nodeId).toBe(nodeId);
     expect(keystore.inception).toMatchObject({ name: 'alice', zone: 'z', region: 'r' });
     const { identityKey, networkKey } = keystore.inception;
-    expect(verifyEd25519(identityKey, message, keystore.identity.sign(message))).toBe(true);
+    expect(verifyEd25519(identityKey, message, keystore.signer.sign(message))).toBe(true);
     const seed = keystore.networkSeed();
     expect(publicKeyOf(seed)).toEqual(networkKey);
     seed.fill(0);
     expect(publicKeyOf(keystore.networkSeed())).toEqual(networkKey);
     keystore.close();
-    expect(() => keystore.identity.sign(message)).toThrow('closed');
-    for (const secret of ['networkSeed', 'consensusSecret', 'vrfSeed'] as const) {
-      expect(() => keystore[secret]()).toThrow('closed');
+    expect(() => keystore.signer.sign(message)).toThrow('closed');
+    expect(() => keystore.networkSeed()).toThrow('closed');
+    for (const role of ['identity', 'votes', 'seeds'] as const) {
+      expect(() => keystore[role](networkKey)).toThrow('closed');
     }
   });
 });
@@ -101,7 +103,7 @@ test('the keystore that create returns is open', async () => {
     const { keystore } = await Keystore.create({ ...FIELDS, dir }, { random: fixedRandom(3) });
     const { identityKey, networkKey, nextIdentityDigest } = keystore.inception;
     const message = Buffer.from('x');
-    expect(verifyEd25519(identityKey, message, keystore.identity.sign(message))).toBe(true);
+    expect(verifyEd25519(identityKey, message, keystore.signer.sign(message))).toBe(true);
     expect(publicKeyOf(keystore.networkSeed())).toEqual(networkKey);
     const next = (await Keystore.inspect(dir)).keys.find((entry) => entry.role === 'next')!;
     expect(sha256(Buffer.from(next.file.public.key, 'hex'))).toEqual(nextIdentityDigest);

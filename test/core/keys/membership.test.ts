@@ -1,7 +1,8 @@
 import { copyFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { Keystore, keyPath } from '../../../src/core/keys/keystore.ts';
+import { Keystore } from '../../../src/core/keys/keystore.ts';
+import { keyPath } from '../../../src/core/keys/layout.ts';
 import { checkMemberKeys } from '../../../src/core/keys/membership.ts';
 import { systemRandom } from '../../../src/core/keys/random.ts';
 import { createBundle } from '../../../src/core/model/bundle.ts';

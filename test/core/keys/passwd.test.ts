@@ -1,7 +1,9 @@
 import { readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { Keystore, keyPath, openKey } from '../../../src/core/keys/keystore.ts';
+import { Keystore } from '../../../src/core/keys/keystore.ts';
+import { keyPath } from '../../../src/core/keys/layout.ts';
+import { openKey } from '../../../src/core/keys/open-key.ts';
 import { type ChangeOptions, changePassphrase } from '../../../src/core/keys/passwd.ts';
 import { systemRandom } from '../../../src/core/keys/random.ts';
 import { Unlocker } from '../../../src/core/keys/unlocker.ts';

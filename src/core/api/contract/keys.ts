@@ -5,7 +5,7 @@
 import * as v from 'valibot';
 import { count, nodeId, time, word } from './values.ts';
 
-const keyRole = v.picklist(['identity', 'next', 'network', 'consensus', 'vrf']);
+const keyRole = v.picklist(['identity', 'next', 'network', 'consensus', 'vrf', 'onion']);
 const keyType = v.picklist(['identity', 'network', 'consensus', 'vrf', 'session', 'onion']);
 const hex = v.pipe(v.string(), v.hexadecimal());
 const fingerprint = v.pipe(v.string(), v.description('eight groups of four hexadecimal digits'));

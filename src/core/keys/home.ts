@@ -1,0 +1,279 @@
+/**
+ * What a keystore directory holds, without a passphrase: which file has which key in force, what
+ * is prepared, retired or restored. A rotation that was cut between two steps leaves a key in force
+ * among the pending files; it is found there. Writes nothing.
+ */
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { sha256 } from '../crypto/hash.ts';
+import { AegisError, hasCode, toAegisError } from '../errors.ts';
+import { statIfPresent } from '../files.ts';
+import type { ConsensusKeys } from '../model/bundle.ts';
+import { INCEPTION_BYTES_MAX, type OpenInception, openInception } from '../model/identity.ts';
+import {
+  follow,
+  type KeyState,
+  openSuccession,
+  type SignedSuccession,
+  SUCCESSION_BYTES_MAX,
+} from '../model/succession.ts';
+import type { Verified } from '../units.ts';
+import { damagedAt, readKeyFile, readSmallFile } from './disk.ts';
+import type { KeyFile } from './key-file.ts';
+import {
+  entryPath,
+  inceptionPath,
+  KEY_ROLES,
+  type KeyRole,
+  keyInForce,
+  keyPath,
+  OPEN_ROLES,
+  type OpenRole,
+  pendingDir,
+  retiredDir,
+  retiredUntil,
+  TYPE_OF_ROLE,
+} from './layout.ts';
+import { fromHex, hex } from './material.ts';
+import { type OwnSuccession, readOwnSuccession, statesOf } from './own-succession.ts';
+import { readRestored } from './restored.ts';
+
+export interface KeyEntry {
+  readonly role: KeyRole;
+  readonly path: string;
+  readonly file: KeyFile;
+  /** Permission bits of the file. */
+  readonly mode: number;
+}
+
+/** A rotation that is prepared and not final yet. */
+export interface PendingRotation {
+  readonly entry: Verified<SignedSuccession>;
+  /** The keys once it is final. */
+  readonly after: KeyState;
+  /** Its new keys, and the next successor when that is here. */
+  readonly keys: readonly KeyEntry[];
+}
+
+/** A network key that peers may still know the node by. */
+export interface RetiredEntry extends KeyEntry {
+  /** Milliseconds since the Unix epoch. */
+  readonly until: number;
+}
+
+/** All that can be known without the passphrase. */
+export interface Inspection extends OpenInception {
+  /** Keys in force, as far as they are here, and the successor if it is. */
+  readonly keys: readonly KeyEntry[];
+  readonly origin: ConsensusKeys;
+  /** The states of the own keys as this home knows them; the last one is in force. */
+  readonly states: readonly [KeyState, ...KeyState[]];
+  readonly current: KeyState;
+  /** Signed entries, from the first on. */
+  readonly succession: readonly Uint8Array[];
+  /** Keys in force that are not here, and are not meant to be (K3). */
+  readonly lost: readonly OpenRole[];
+  readonly pending: PendingRotation | undefined;
+  readonly retired: readonly RetiredEntry[];
+  /** K2: the consensus keys (hexadecimal) that a backup brought. */
+  readonly restored: readonly string[] | undefined;
+}
+
+/**
+ * @param behindSigner roles whose secrets a signer holds: they need no file.
+ * @throws {AegisError} `NO_HOME`, `KEYSTORE_DAMAGED`, `NOT_FOUND` for a file that should be here,
+ * `BAD_CONFIG` for a home from before there was consensus.
+ */
+export async function readHome(
+  dir: string,
+  behindSigner: readonly OpenRole[] = [],
+): Promise<Inspection> {
+  const opened = await readInception(dir);
+  const own = await readOwnSuccession(dir);
+  const origin = own?.origin ?? (await originFromFiles(dir));
+  const entries = own?.entries ?? [];
+  const states = await statesIn(dir, opened, { origin, entries });
+  const current = states.at(-1)!;
+  const lost = own?.lost ?? [];
+  const pending = await readPending(dir, current);
+  const absent = new Set<OpenRole>([...lost, ...behindSigner]);
+  const keys: KeyEntry[] = [];
+  for (const role of KEY_ROLES) {
+    const entry =
+      role === 'next' ? await nextOf(dir, states) : await find(dir, role, states, absent);
+    if (entry !== undefined) keys.push(entry);
+  }
+  return {
+    ...opened,
+    keys,
+    origin,
+    states,
+    current,
+    succession: entries,
+    lost,
+    pending,
+    retired: await readRetired(dir),
+    restored: await readRestored(dir),
+  };
+}
+
+async function readInception(dir: string): Promise<OpenInception> {
+  const path = inceptionPath(dir);
+  let bytes: Uint8Array;
+  try {
+    ({ bytes } = await readSmallFile(path, INCEPTION_BYTES_MAX + 128));
+  } catch (error) {
+    if (!hasCode(error, 'NOT_FOUND')) throw error;
+    if ((await statIfPresent(keyPath(dir, 'identity'))) === undefined) {
+      throw new AegisError('NO_HOME', `there is no keystore in ${dir}`);
+    }
+    throw await damagedAt(path, new AegisError('KEYSTORE_DAMAGED', 'the inception entry is gone'));
+  }
+  try {
+    return openInception(bytes);
+  } catch (error) {
+    const why = `the inception entry is damaged: ${toAegisError(error).message}`;
+    throw await damagedAt(path, new AegisError('KEYSTORE_DAMAGED', why));
+  }
+}
+
+/** Before the first rotation the files themselves say with which keys of consensus it began. */
+async function originFromFiles(dir: string): Promise<ConsensusKeys> {
+  const paths = (['consensus', 'vrf'] as const).map((role) => keyPath(dir, role));
+  const stats = await Promise.all(paths.map(statIfPresent));
+  if (stats.every((found) => found === undefined)) {
+    throw new AegisError('BAD_CONFIG', `the keys in ${dir} are those of an older aegis`, {
+      hint: 'It has no consensus key and no VRF key. Make a new home: aegis init --home DIR',
+    });
+  }
+  const [consensus, vrf] = await Promise.all(paths.map(readKeyFile));
+  for (const [index, file] of [consensus!, vrf!].entries()) {
+    const role = index === 0 ? 'consensus' : 'vrf';
+    if (file.type !== role) throw foreign(dir, role);
+  }
+  return {
+    consensusKey: fromHex(consensus!.public.key),
+    possession: fromHex(consensus!.public.proofOfPossession ?? ''),
+    vrfKey: fromHex(vrf!.public.key),
+  };
+}
+
+async function statesIn(
+  dir: string,
+  opened: OpenInception,
+  own: Pick<OwnSuccession, 'origin' | 'entries'>,
+): Promise<Inspection['states']> {
+  try {
+    return statesOf(opened, own);
+  } catch (error) {
+    const why = `the succession is not that of the inception: ${toAegisError(error).message}`;
+    throw await damagedAt(join(dir, 'succession.cbor'), new AegisError('KEYSTORE_DAMAGED', why));
+  }
+}
+
+/** The file with the key in force: in its place, or among the pending ones after a cut. */
+async function find(
+  dir: string,
+  role: OpenRole,
+  states: Inspection['states'],
+  absent: ReadonlySet<OpenRole>,
+): Promise<KeyEntry | undefined> {
+  const wanted = keyInForce(states.at(-1)!, role);
+  const path = keyPath(dir, role);
+  const inPlace = await readIfPresent(path);
+  if (inPlace?.type === TYPE_OF_ROLE[role] && inPlace.public.key === wanted) {
+    return entryOf(role, path, inPlace);
+  }
+  const aside = keyPath(pendingDir(dir), role);
+  const pending = await readIfPresent(aside);
+  if (pending !== undefined && pending.public.key === wanted) return entryOf(role, aside, pending);
+  if (inPlace === undefined) {
+    if (wanted === undefined || absent.has(role)) return undefined;
+    throw new AegisError('NOT_FOUND', `there is no file ${path}`, {
+      hint: 'Put it back from your own backup: aegis keys import FILE',
+    });
+  }
+  // The key of an earlier entry: a cut of `settle`, or a home that the chain has left behind.
+  const isEarlier = states.some((state) => keyInForce(state, role) === inPlace.public.key);
+  if (isEarlier && absent.has(role)) return undefined;
+  throw foreign(dir, role);
+}
+
+/** Files of different keystores, put together by hand, would sign for a node that is none. */
+const foreign = (dir: string, role: KeyRole): AegisError =>
+  new AegisError(
+    'KEYSTORE_DAMAGED',
+    `the ${role} key in ${keyPath(dir, role)} is not that of the inception entry`,
+    { hint: 'Put the files of one backup back together; do not mix them.' },
+  );
+
+/** The successor; it may be elsewhere. */
+async function nextOf(dir: string, states: Inspection['states']): Promise<KeyEntry | undefined> {
+  const commits = (state: KeyState, file: KeyFile): boolean =>
+    hex(sha256(fromHex(file.public.key))) === hex(state.keys.nextIdentityDigest);
+  const current = states.at(-1)!;
+  const path = keyPath(dir, 'next');
+  const inPlace = await readIfPresent(path);
+  if (inPlace?.type === 'identity' && commits(current, inPlace)) {
+    return entryOf('next', path, inPlace);
+  }
+  const aside = keyPath(pendingDir(dir), 'next');
+  const pending = await readIfPresent(aside);
+  if (pending !== undefined && commits(current, pending)) return entryOf('next', aside, pending);
+  if (inPlace === undefined) return undefined;
+  if (states.some((state) => commits(state, inPlace))) return undefined;
+  throw foreign(dir, 'next');
+}
+
+/** @throws {AegisError} `KEYSTORE_DAMAGED`. */
+async function readPending(dir: string, current: KeyState): Promise<PendingRotation | undefined> {
+  const path = entryPath(dir);
+  let bytes: Uint8Array;
+  try {
+    ({ bytes } = await readSmallFile(path, SUCCESSION_BYTES_MAX + 128));
+  } catch (error) {
+    if (hasCode(error, 'NOT_FOUND')) return undefined;
+    throw error;
+  }
+  try {
+    const entry = openSuccession(bytes);
+    // Final already, or outrun by another one: `settle` has been cut and clears it away.
+    if (entry.succession.number <= current.number) return undefined;
+    const after = follow(current, entry);
+    const keys: KeyEntry[] = [];
+    for (const role of KEY_ROLES) {
+      const file = await readIfPresent(keyPath(pendingDir(dir), role));
+      if (file !== undefined) keys.push(entryOf(role, keyPath(pendingDir(dir), role), file));
+    }
+    return { entry, after, keys };
+  } catch (error) {
+    const why = `the pending rotation is damaged: ${toAegisError(error).message}`;
+    throw await damagedAt(path, new AegisError('KEYSTORE_DAMAGED', why));
+  }
+}
+
+async function readRetired(dir: string): Promise<RetiredEntry[]> {
+  const names = await readdir(retiredDir(dir)).catch(() => []);
+  const entries: RetiredEntry[] = [];
+  for (const name of names.toSorted()) {
+    const until = retiredUntil(name);
+    if (until === undefined) continue;
+    const path = join(retiredDir(dir), name);
+    entries.push({ ...entryOf('network', path, await readKeyFile(path)), until });
+  }
+  return entries.toSorted((a, b) => b.until - a.until);
+}
+
+type ReadFile = KeyFile & { readonly mode: number };
+
+function entryOf(role: KeyRole, path: string, { mode, ...file }: ReadFile): KeyEntry {
+  return { role, path, file, mode };
+}
+
+async function readIfPresent(path: string): Promise<ReadFile | undefined> {
+  return (await statIfPresent(path)) === undefined ? undefined : await readKeyFile(path);
+}
+
+/** Which secrets a running node needs and this home should have. */
+export const openRolesOf = ({ keys }: Inspection): readonly OpenRole[] =>
+  OPEN_ROLES.filter((role) => keys.some((entry) => entry.role === role));

@@ -1,0 +1,68 @@
+/** Where the files of a keystore lie, and which public key of a node each holds. No I/O. */
+import { join } from 'node:path';
+import type { CertifiedRole, KeyState } from '../model/succession.ts';
+import { hex, type KeyType } from './material.ts';
+
+/** The keys of a home, by the role they play there. */
+export const KEY_ROLES = ['identity', 'next', 'network', 'consensus', 'vrf', 'onion'] as const;
+export type KeyRole = (typeof KEY_ROLES)[number];
+
+/** The keys that a running node uses. */
+export type OpenRole = Exclude<KeyRole, 'next'>;
+export const OPEN_ROLES = ['identity', 'network', 'consensus', 'vrf', 'onion'] as const;
+
+const FILES: Readonly<Record<KeyRole, string>> = {
+  identity: 'identity.key.json',
+  next: 'identity-next.key.json',
+  network: 'network.key.json',
+  consensus: 'consensus.key.json',
+  vrf: 'vrf.key.json',
+  onion: 'onion.key.json',
+};
+
+export const TYPE_OF_ROLE: Readonly<Record<KeyRole, KeyType>> = {
+  identity: 'identity',
+  next: 'identity',
+  network: 'network',
+  consensus: 'consensus',
+  vrf: 'vrf',
+  onion: 'onion',
+};
+
+/** What a certified role means in files: votes and seeds change together (S5). */
+export const rolesOf = (role: CertifiedRole): readonly OpenRole[] =>
+  role === 'consensus' ? ['consensus', 'vrf'] : [role];
+
+export const keyPath = (dir: string, role: KeyRole): string => join(dir, FILES[role]);
+export const inceptionPath = (dir: string): string => join(dir, 'inception.cbor');
+/** The own succession, and the public keys of consensus from before its first entry. */
+export const successionPath = (dir: string): string => join(dir, 'succession.cbor');
+/** A rotation that is prepared and not final: the entry and the new keys. */
+export const pendingDir = (dir: string): string => join(dir, 'pending');
+export const entryPath = (dir: string): string => join(pendingDir(dir), 'entry.cbor');
+/** Network keys within their grace (H2). */
+export const retiredDir = (dir: string): string => join(dir, 'retired');
+export const sessionDir = (dir: string): string => join(dir, 'session');
+/** K2: lists the consensus keys that a backup brought. */
+export const restoredPath = (dir: string): string => join(dir, 'restored.json');
+
+/** The name says until when (milliseconds since the Unix epoch), so that nobody must be asked. */
+export const retiredPath = (dir: string, untilMs: number): string =>
+  join(retiredDir(dir), `network-${untilMs}.key.json`);
+
+export const retiredUntil = (name: string): number | undefined => {
+  const match = /^network-(\d{1,15})\.key\.json$/.exec(name);
+  return match === null ? undefined : Number(match[1]);
+};
+
+/** The public key (hexadecimal) in force in a role; undefined for an onion key never made. */
+export function keyInForce({ keys }: KeyState, role: OpenRole): string | undefined {
+  const key = {
+    identity: keys.identityKey,
+    network: keys.networkKey,
+    consensus: keys.consensusKey,
+    vrf: keys.vrfKey,
+    onion: keys.onionKey,
+  }[role];
+  return key === undefined ? undefined : hex(key);
+}

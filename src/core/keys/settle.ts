@@ -1,0 +1,219 @@
+/**
+ * Brings a home to the keys that are final (A4): promotes prepared files, keeps the network key of
+ * before for its grace, erases what is retired. It compares what is here with what should be, so
+ * that after a cut between any two steps the same call finishes the work. It opens no secret.
+ */
+import { join } from 'node:path';
+import { sha256 } from '../crypto/hash.ts';
+import { AegisError } from '../errors.ts';
+import { statIfPresent } from '../files.ts';
+import { type KeyState, openSuccession, SUCCESSION_BYTES_MAX } from '../model/succession.ts';
+import { readKeyFile, readSmallFile } from './disk.ts';
+import { type Inspection, readHome } from './home.ts';
+import {
+  entryPath,
+  KEY_ROLES,
+  type KeyRole,
+  keyInForce,
+  keyPath,
+  OPEN_ROLES,
+  type OpenRole,
+  pendingDir,
+  restoredPath,
+  retiredDir,
+  retiredPath,
+  successionPath,
+} from './layout.ts';
+import { fromHex, hex } from './material.ts';
+import { type OwnSuccession, renderOwnSuccession, statesOf } from './own-succession.ts';
+import { type Disk, erase, eraseDirectory, namesIn, realDisk, sweepErased } from './steps.ts';
+
+export interface SettleOptions {
+  readonly dir: string;
+  /** The keys of this node that are final. */
+  readonly state: KeyState;
+  /** All own signed entries that are final, from the first on. */
+  readonly succession: readonly Uint8Array[];
+  /** Until when peers accept the network key of before, in milliseconds since the Unix epoch. */
+  readonly graceUntil?: number | undefined;
+  readonly now: number;
+  /** Roles whose secrets a signer holds. */
+  readonly behindSigner?: readonly OpenRole[];
+  /** Only tests choose another. */
+  readonly disk?: Disk;
+}
+
+export interface Settled {
+  /** Keys that came into force here. */
+  readonly promoted: readonly KeyRole[];
+  /** Keys that were retired and erased, or, the network key, laid aside for its grace. */
+  readonly retired: readonly KeyRole[];
+  /** What was prepared here has been outrun by another entry and is erased. */
+  readonly isSuperseded: boolean;
+  /** Keys in force that this home does not have. */
+  readonly lost: readonly OpenRole[];
+}
+
+/** @throws {AegisError} `BAD_DATA` when state and succession do not belong together, or here. */
+export async function settleHome(options: SettleOptions): Promise<Settled> {
+  const { dir, disk = realDisk, behindSigner = [] } = options;
+  const home = await readHome(dir, behindSigner);
+  const target = targetOf(home, options);
+  for (const one of [dir, pendingDir(dir), retiredDir(dir)]) await sweepErased(one, disk);
+  const settling = new Settling(options, target, disk);
+  const lost = await settling.record(home);
+  for (const role of KEY_ROLES) await settling.converge(role);
+  const isSuperseded = await settling.clearPending();
+  await settling.clearRetired();
+  await settling.clearMarker(home.restored);
+  return { promoted: settling.promoted, retired: settling.retired, isSuperseded, lost };
+}
+
+interface Target {
+  readonly entries: readonly Uint8Array[];
+  readonly states: Inspection['states'];
+  readonly state: KeyState;
+}
+
+/** A chain that still catches up knows less than the home: then the home's own knowledge counts. */
+function targetOf(home: Inspection, { state, succession }: SettleOptions): Target {
+  if (state.number < home.current.number) {
+    return { entries: home.succession, states: home.states, state: home.current };
+  }
+  const states = statesOf(home, { origin: home.origin, entries: succession });
+  const known = states[home.current.number];
+  const last = states.at(-1)!;
+  if (last.digest !== state.digest || known?.digest !== home.current.digest) {
+    throw new AegisError('BAD_DATA', 'the final succession is not that of this home', {
+      hint: 'Two homes of one node were rotated apart. See: aegis keys history',
+    });
+  }
+  return { entries: succession, states, state: last };
+}
+
+class Settling {
+  readonly promoted: KeyRole[] = [];
+  readonly retired: KeyRole[] = [];
+  readonly #options: SettleOptions;
+  readonly #target: Target;
+  readonly #disk: Disk;
+
+  constructor(options: SettleOptions, target: Target, disk: Disk) {
+    this.#options = options;
+    this.#target = target;
+    this.#disk = disk;
+  }
+
+  /** The succession first: from then on keys in force are found among the pending files, too. */
+  async record({ origin, current, lost: before }: Inspection): Promise<readonly OpenRole[]> {
+    const { entries, state } = this.#target;
+    const lost: OpenRole[] = [];
+    for (const role of OPEN_ROLES) if (await this.#isLost(role)) lost.push(role);
+    if (state.number === current.number && lost.join() === before.join()) return lost;
+    const own: OwnSuccession = { origin, entries, lost };
+    await this.#disk.write(successionPath(this.#options.dir), renderOwnSuccession(own));
+    return lost;
+  }
+
+  async #isLost(role: OpenRole): Promise<boolean> {
+    const { dir, behindSigner = [] } = this.#options;
+    if (behindSigner.includes(role)) return false;
+    if (keyInForce(this.#target.state, role) === undefined) return false;
+    for (const path of [keyPath(dir, role), keyPath(pendingDir(dir), role)]) {
+      const key = await publicKeyIn(path);
+      if (key !== undefined && this.#isInForce(role, key)) return false;
+    }
+    return true;
+  }
+
+  /** Lays aside or erases what is not in force, and puts into its place what is. */
+  async converge(role: KeyRole): Promise<void> {
+    const { dir } = this.#options;
+    const path = keyPath(dir, role);
+    const key = await publicKeyIn(path);
+    if (key !== undefined && !this.#isInForce(role, key)) {
+      await this.#retire(role, path, key);
+      this.retired.push(role);
+    }
+    const backup = await publicKeyIn(`${path}.bak`).catch(() => '');
+    if (backup !== undefined && !this.#isInForce(role, backup)) {
+      await erase(`${path}.bak`, this.#disk);
+    }
+    const aside = keyPath(pendingDir(dir), role);
+    const prepared = await publicKeyIn(aside);
+    if (prepared === undefined || !this.#isInForce(role, prepared)) return;
+    if ((await statIfPresent(path)) === undefined) {
+      await this.#disk.rename(aside, path);
+      this.promoted.push(role);
+    }
+  }
+
+  #isInForce(role: KeyRole, key: string): boolean {
+    const { state } = this.#target;
+    if (role !== 'next') return keyInForce(state, role) === key;
+    return hex(sha256(fromHex(key))) === hex(state.keys.nextIdentityDigest);
+  }
+
+  // A4
+  async #retire(role: KeyRole, path: string, key: string): Promise<void> {
+    const { dir, graceUntil = 0, now } = this.#options;
+    if (role !== 'network' || graceUntil <= now || key !== this.#networkKeyBefore()) {
+      await erase(path, this.#disk);
+      return;
+    }
+    await this.#disk.makeDirectory(retiredDir(dir));
+    await this.#disk.rename(path, retiredPath(dir, graceUntil));
+  }
+
+  /** H2: only the one right before the latest is accepted. */
+  #networkKeyBefore(): string | undefined {
+    const keys = this.#target.states.map((state) => keyInForce(state, 'network'));
+    return keys.findLast((key) => key !== keys.at(-1));
+  }
+
+  /** @returns whether what was prepared here will never come into force. */
+  async clearPending(): Promise<boolean> {
+    const { dir } = this.#options;
+    const entry = await readEntry(dir);
+    if (entry !== undefined && entry.number > this.#target.state.number) return false;
+    await eraseDirectory(pendingDir(dir), 'entry.cbor', this.#disk);
+    const digests = this.#target.states.map(({ digest }) => digest);
+    return entry !== undefined && !digests.includes(entry.digest);
+  }
+
+  async clearRetired(): Promise<void> {
+    const { dir, now } = this.#options;
+    const before = this.#networkKeyBefore();
+    for (const name of await namesIn(retiredDir(dir))) {
+      const path = join(retiredDir(dir), name);
+      const until = Number(/^network-(\d+)\.key\.json$/.exec(name)?.[1] ?? 0);
+      const isUseful = until > now && (await publicKeyIn(path)) === before;
+      if (!isUseful) await erase(path, this.#disk);
+    }
+    const isEmpty = (await namesIn(retiredDir(dir))).length === 0;
+    if (isEmpty && (await statIfPresent(retiredDir(dir))) !== undefined) {
+      await this.#disk.removeDirectory(retiredDir(dir));
+    }
+  }
+
+  // K2: another consensus key than those that the backup brought is in force.
+  async clearMarker(restored: readonly string[] | undefined): Promise<void> {
+    const key = keyInForce(this.#target.state, 'consensus')!;
+    if (restored === undefined || restored.includes(key)) return;
+    await this.#disk.unlink(restoredPath(this.#options.dir));
+  }
+}
+
+/** Undefined when there is no file. @throws {AegisError} `KEYSTORE_DAMAGED`. */
+async function publicKeyIn(path: string): Promise<string | undefined> {
+  if ((await statIfPresent(path)) === undefined) return undefined;
+  return (await readKeyFile(path)).public.key;
+}
+
+async function readEntry(dir: string): Promise<{ number: number; digest: string } | undefined> {
+  const path = entryPath(dir);
+  if ((await statIfPresent(path)) === undefined) return undefined;
+  const { bytes } = await readSmallFile(path, SUCCESSION_BYTES_MAX + 128);
+  const { succession, digest } = openSuccession(bytes);
+  return { number: succession.number, digest };
+}
