@@ -1,4 +1,7 @@
-/** The real signatures: BLS shares with the consensus keys, Ed25519 with the identity keys. */
+/**
+ * The real signatures: BLS shares with the consensus keys, Ed25519 with the identity keys, each
+ * with the key in force at its height (C1). The secrets stay in the ring.
+ */
 import { assert } from '../assert.ts';
 import {
   aggregateBls,
@@ -6,73 +9,129 @@ import {
   type BlsPublicKey,
   fastAggregateVerify,
   openBlsKey,
-  signBls,
   verifyBls,
 } from '../crypto/bls.ts';
 import { verifyEd25519 } from '../crypto/sign.ts';
 import { hasCode } from '../errors.ts';
-import type { Signer } from '../ports.ts';
-import type { VoteScheme } from './scheme.ts';
+import type { KeyRing } from '../ports.ts';
+import type { CustodianKey, CustodianKeys } from './custodian-keys.ts';
+import type { SignerGroup, VoteScheme } from './scheme.ts';
 
 export interface BlsSchemeOptions {
   /** What this node signs with; undefined: an agent, which verifies only. */
-  readonly self?: {
-    readonly index: number;
-    readonly consensusSecret: Uint8Array;
-    readonly identity: Signer;
-  };
-  /** Every consensus key has proved its possession when the genesis was read. */
-  readonly custodians: readonly {
-    readonly consensusKey: Uint8Array;
-    readonly identityKey: Uint8Array;
-  }[];
+  readonly self?: { readonly index: number; readonly ring: KeyRing } | undefined;
+  /** Every consensus key has proved its possession. */
+  readonly keys: CustodianKeys;
 }
 
-export function blsScheme({ self, custodians }: BlsSchemeOptions): VoteScheme {
-  // Decoded and group-checked when first needed, since that costs as much as a verification.
-  const opened = new Map<number, BlsPublicKey | undefined>();
-  const keyOf = (signer: number): BlsPublicKey | undefined => {
-    const member = custodians[signer];
-    if (member === undefined) return undefined;
-    if (!opened.has(signer)) opened.set(signer, openBlsKey(member.consensusKey));
-    return opened.get(signer);
-  };
-  const keysOf = (signers: readonly number[]): BlsPublicKey[] | undefined => {
-    const keys = signers.map(keyOf).filter((key) => key !== undefined);
-    return keys.length === signers.length ? keys : undefined;
-  };
-  return {
-    sign: (message) => {
-      assert(self !== undefined, 'an agent signs no votes');
-      return signBls(self.consensusSecret, message);
-    },
-    verify: (signer, message, signature) => {
-      const key = keyOf(signer);
-      return key !== undefined && verifyBls(key, message, signature);
-    },
-    aggregate: (signatures) => {
-      try {
-        return aggregateBls(signatures);
-      } catch (error) {
-        if (hasCode(error, 'BAD_SIGNATURE')) return undefined;
-        throw error;
+export function blsScheme(options: BlsSchemeOptions): VoteScheme {
+  return new BlsScheme(options);
+}
+
+class BlsScheme implements VoteScheme {
+  readonly #keys: CustodianKeys;
+  readonly #self: BlsSchemeOptions['self'];
+  /** Decoded and group-checked when first needed, since that costs as much as a verification. */
+  readonly #opened = new WeakMap<CustodianKey, { readonly key: BlsPublicKey | undefined }>();
+  readonly #names = new WeakMap<CustodianKey, string>();
+
+  constructor({ self, keys }: BlsSchemeOptions) {
+    this.#self = self;
+    this.#keys = keys;
+  }
+
+  sign(height: number, message: Uint8Array): Uint8Array | undefined {
+    const { key, ring } = this.#ownAt(height);
+    return ring.votes(key.consensusKey)?.sign(message);
+  }
+
+  verify(signer: number, height: number, message: Uint8Array, signature: Uint8Array): boolean {
+    const key = this.#keyOf(signer, height);
+    return key !== undefined && verifyBls(key, message, signature);
+  }
+
+  aggregate(signatures: readonly Uint8Array[]): Uint8Array | undefined {
+    try {
+      return aggregateBls(signatures);
+    } catch (error) {
+      if (hasCode(error, 'BAD_SIGNATURE')) return undefined;
+      throw error;
+    }
+  }
+
+  verifyAggregate(height: number, groups: readonly SignerGroup[], signature: Uint8Array): boolean {
+    const signers = groups.flatMap((group) => group.signers);
+    const keys = signers.map((signer) => this.#keyOf(signer, height));
+    const known = keys.filter((key) => key !== undefined);
+    if (known.length < keys.length || known.length === 0) return false;
+    const [first] = groups;
+    if (groups.length === 1) return fastAggregateVerify(known, first!.message, signature);
+    const messages = groups.flatMap((group) => group.signers.map(() => group.message));
+    return aggregateVerify(known, messages, signature);
+  }
+
+  signProposal(height: number, message: Uint8Array): Uint8Array | undefined {
+    const { key, ring } = this.#ownAt(height);
+    try {
+      return ring.identity(key.identityKey)?.sign(message);
+    } catch (error) {
+      // C4: it costs the proposal, not the node.
+      if (hasCode(error, 'SIGNER_REFUSED', 'SIGNER_UNREACHABLE')) {
+        return undefined;
       }
-    },
-    verifyAggregate: (groups, signature) => {
-      const keys = keysOf(groups.flatMap(({ signers }) => signers));
-      if (keys === undefined || keys.length === 0) return false;
-      const [first] = groups;
-      if (groups.length === 1) return fastAggregateVerify(keys, first!.message, signature);
-      const messages = groups.flatMap(({ signers, message }) => signers.map(() => message));
-      return aggregateVerify(keys, messages, signature);
-    },
-    signProposal: (message) => {
-      assert(self !== undefined, 'an agent signs no proposals');
-      return self.identity.sign(message);
-    },
-    verifyProposal: (signer, message, signature) => {
-      const member = custodians[signer];
-      return member !== undefined && verifyEd25519(member.identityKey, message, signature);
-    },
-  };
+      throw error;
+    }
+  }
+
+  verifyProposal(
+    signer: number,
+    height: number,
+    message: Uint8Array,
+    signature: Uint8Array,
+  ): boolean {
+    const key = this.#keys.at(signer, height);
+    return key !== undefined && verifyEd25519(key.identityKey, message, signature);
+  }
+
+  knows(height: number): boolean {
+    return this.#keys.knows(height);
+  }
+
+  ownKey(height: number): string | undefined {
+    const key = this.#self && this.#keys.at(this.#self.index, height);
+    if (key === undefined || this.#self?.ring.votes(key.consensusKey) === undefined) {
+      return undefined;
+    }
+    return this.#nameOf(key);
+  }
+
+  keyInForce(height: number): string | undefined {
+    const key = this.#self && this.#keys.at(this.#self.index, height);
+    return key && this.#nameOf(key);
+  }
+
+  heldKeys(): readonly string[] {
+    return this.#self?.ring.heldConsensusKeys() ?? [];
+  }
+
+  #ownAt(height: number): { readonly key: CustodianKey; readonly ring: KeyRing } {
+    assert(this.#self !== undefined, 'an agent signs nothing');
+    // C2: another key may be in force there.
+    assert(this.#keys.knows(height), 'nothing is signed for a height whose keys may still change');
+    return { key: this.#keys.at(this.#self.index, height)!, ring: this.#self.ring };
+  }
+
+  #keyOf(signer: number, height: number): BlsPublicKey | undefined {
+    const key = this.#keys.at(signer, height);
+    if (key === undefined) return undefined;
+    const known = this.#opened.get(key) ?? { key: openBlsKey(key.consensusKey) };
+    this.#opened.set(key, known);
+    return known.key;
+  }
+
+  #nameOf(key: CustodianKey): string {
+    const name = this.#names.get(key) ?? Buffer.from(key.consensusKey).toString('hex');
+    this.#names.set(key, name);
+    return name;
+  }
 }

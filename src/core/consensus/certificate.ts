@@ -48,7 +48,10 @@ function isQuorum(signers: readonly number[], custodians: number): boolean {
   );
 }
 
-/** Whether a quorum of `custodians` has signed what the certificate says. About a millisecond. */
+/**
+ * Whether a quorum of `custodians` has signed what the certificate says, with the keys in force at
+ * its height (C1). About a millisecond.
+ */
 export function verifyCertificate(
   certificate: Certificate,
   scheme: VoteScheme,
@@ -58,7 +61,7 @@ export function verifyCertificate(
   const { phase, height, view, digest, signers, signature } = certificate;
   if (!isQuorum(signers, custodians)) return false;
   const message = digestMessage(clusterId, phase, height, view, digest);
-  return scheme.verifyAggregate([{ signers, message }], signature);
+  return scheme.verifyAggregate(height, [{ signers, message }], signature);
 }
 
 export const timeoutCertificateValue = (certificate: TimeoutCertificate): unknown => [
@@ -107,7 +110,7 @@ export function verifyTimeoutCertificate(
     if (high.phase !== 'prepare' || high.height !== height || high.view > view) return false;
     if (!isKnown(high) && !verifyCertificate(high, scheme, custodians, clusterId)) return false;
   }
-  return scheme.verifyAggregate(timeoutGroups(certificate, clusterId), signature);
+  return scheme.verifyAggregate(height, timeoutGroups(certificate, clusterId), signature);
 }
 
 /** Groups in one order and no two alike, so that a certificate has one form. */

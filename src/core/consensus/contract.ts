@@ -76,7 +76,13 @@ export type ReplicaInput =
   | { readonly type: 'work'; readonly isWaiting: boolean }
   | ProposalInput
   /** There is nothing to propose after all: no work, until `work` says so again. */
-  | { readonly type: 'no-proposal'; readonly height: number; readonly view: number }
+  | {
+      readonly type: 'no-proposal';
+      readonly height: number;
+      readonly view: number;
+      /** There is work, but a signature that the block needs was refused: ask again (C4). */
+      readonly isRefused?: boolean;
+    }
   | VerdictInput
   /** The block of this digest was executed, and is not at hand any more: there were too many. */
   | { readonly type: 'forgotten'; readonly height: number; readonly digest: string }

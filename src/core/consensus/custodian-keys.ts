@@ -22,6 +22,7 @@ interface Period {
 export class CustodianKeys {
   /** Of each custodian, earliest first; never empty. */
   readonly #periods: readonly Period[][];
+  #knownFrom: number;
   #knownTo: number;
 
   /**
@@ -31,6 +32,7 @@ export class CustodianKeys {
    */
   constructor(first: readonly CustodianKey[], from = 1) {
     this.#periods = first.map((key) => [{ from, key }]);
+    this.#knownFrom = from;
     this.#knownTo = from;
   }
 
@@ -49,7 +51,7 @@ export class CustodianKeys {
 
   /** Whether the keys of all custodians at this height are known, and will not change any more. */
   knows(height: number): boolean {
-    return height <= this.#knownTo && this.#periods.every(([first]) => first!.from <= height);
+    return height >= this.#knownFrom && height <= this.#knownTo;
   }
 
   /** A1: from height `from`, which follows the block that decided it, the custodian has this key. */
@@ -62,7 +64,9 @@ export class CustodianKeys {
     // Several successions may be decided by one block: the last of them counts.
     if (from === last.from) periods.pop();
     periods.push({ from, key });
-    if (periods.length > LIMITS.keyPeriods) periods.shift();
+    if (periods.length <= LIMITS.keyPeriods) return;
+    periods.shift();
+    this.#knownFrom = Math.max(this.#knownFrom, periods[0]!.from);
   }
 
   /** The state after `height` is known, and with it the keys of the height after. */

@@ -1,8 +1,13 @@
 /**
  * Whether this node may have signed what it does not remember. A replica in doubt neither proposes,
- * votes nor times out (D4): it is one of the f faulty ones until it is not in doubt any more.
+ * votes nor times out (D4): it is one of the f faulty ones until it is not in doubt any more. Doubt
+ * is about keys: another key has signed nothing that was forgotten (K1).
  */
 import type { KeptDoubt } from './journal.ts';
+
+/** K1: what the home held when the doubt began may have signed anything; other keys have not. */
+export const isOfOtherKeys = ({ held }: KeptDoubt, ownKey: string | undefined): boolean =>
+  ownKey !== undefined && held.length > 0 && !held.includes(ownKey);
 
 export class Doubt {
   readonly reason: string;
@@ -10,6 +15,9 @@ export class Doubt {
   readonly question: number;
   readonly #needed: number;
   readonly #heights = new Map<number, number>();
+  /** The keys that it is about, in hex. */
+  readonly #held: readonly string[];
+  readonly #isRestored: boolean;
   #until: number | undefined;
   #floor: number;
 
@@ -21,17 +29,20 @@ export class Doubt {
     this.reason = kept.reason;
     this.#until = kept.until;
     this.#floor = kept.floor;
+    this.#held = kept.held;
+    this.#isRestored = kept.isRestored;
     this.#needed = options.needed;
     this.question = options.question;
   }
 
   get kept(): KeptDoubt {
-    return { reason: this.reason, until: this.#until, floor: this.#floor };
+    const [until, floor] = [this.#until, this.#floor];
+    return { reason: this.reason, until, floor, held: this.#held, isRestored: this.#isRestored };
   }
 
-  /** Whether it still has to ask. */
+  /** Whether it still has to ask. K2: no answer ends the doubt of a restored home. */
   get isAsking(): boolean {
-    return this.#until === undefined;
+    return this.#until === undefined && !this.#isRestored;
   }
 
   /**
@@ -42,7 +53,7 @@ export class Doubt {
    * @returns whether all are there now.
    */
   answer(custodian: number, height: number, ownHeight: number): boolean {
-    if (this.#until !== undefined) return false;
+    if (!this.isAsking) return false;
     this.#heights.set(custodian, Math.max(height, this.#heights.get(custodian) ?? 0));
     return this.settle(ownHeight);
   }
@@ -53,7 +64,7 @@ export class Doubt {
    * above the highest working height of the answers.
    */
   settle(ownHeight: number): boolean {
-    if (this.#until !== undefined || this.#heights.size < this.#needed) return false;
+    if (!this.isAsking || this.#heights.size < this.#needed) return false;
     this.#until = Math.max(ownHeight, ...this.#heights.values()) + 1;
     return true;
   }
@@ -68,8 +79,12 @@ export class Doubt {
     return height <= this.#floor;
   }
 
-  /** Whether it ends with `finalised`: all that may have been signed lies below. */
-  isOver(finalised: number): boolean {
+  /**
+   * Whether it ends with `finalised`: all that may have been signed lies below.
+   * @param ownKey the one in force at the height after, if its secret is at hand.
+   */
+  isOver(finalised: number, ownKey: string | undefined): boolean {
+    if (isOfOtherKeys(this.kept, ownKey)) return true;
     return this.#until !== undefined && finalised >= Math.max(this.#until, this.#floor);
   }
 }

@@ -29,19 +29,23 @@ const claimKey = ({ digest, highView }: SignedClaim): string =>
 export const evidenceKey = ({ custodian, kind, height, view }: Omit<Evidence, 'claims'>): string =>
   `${String(height).padStart(15, '0')}/${String(view).padStart(10, '0')}/${kind}/${custodian}`;
 
-/** Whether the two claims differ and the custodian has signed both. */
+/**
+ * Whether the two claims differ and the custodian has signed both. Ask only where the keys of the
+ * height are known (C3): what a retired key signs later is not said by its custodian.
+ */
 export function verifyEvidence(evidence: Evidence, scheme: VoteScheme, clusterId: string): boolean {
   const { claims, custodian, kind, height, view } = evidence;
   if (claimKey(claims[0]) >= claimKey(claims[1])) return false;
   return claims.every(({ digest, highView, signature }) => {
     if ((digest === undefined) !== (kind === 'timeout')) return false;
     if (digest === undefined || kind === 'timeout') {
-      return scheme.verify(custodian, timeoutMessage(clusterId, height, view, highView), signature);
+      const message = timeoutMessage(clusterId, height, view, highView);
+      return scheme.verify(custodian, height, message, signature);
     }
     const message = digestMessage(clusterId, kind, height, view, digest);
     return kind === 'proposal'
-      ? scheme.verifyProposal(custodian, message, signature)
-      : scheme.verify(custodian, message, signature);
+      ? scheme.verifyProposal(custodian, height, message, signature)
+      : scheme.verify(custodian, height, message, signature);
   });
 }
 

@@ -34,18 +34,31 @@ export function take(
       return 'nothing';
     case 'timeout-certificate':
       return takeTimeouts(state, from, message.certificate);
-    case 'evidence': {
-      const { evidence } = message;
-      if (evidence.custodian >= state.setting.custodians.length) return 'nothing';
-      if (!state.evidenceBook.isNews(evidence) || state.trust.isMuted(from)) return 'nothing';
-      const { scheme, clusterId } = state.setting;
-      if (verifyEvidence(evidence, scheme, clusterId)) state.keepEvidence(evidence);
-      else state.lied(from, 'evidence');
+    case 'evidence':
+      takeEvidence(state, from, message);
       return 'nothing';
-    }
     default:
       return unreachable(message);
   }
+}
+
+function takeEvidence(
+  state: State,
+  from: number,
+  message: Extract<ConsensusMessage, { readonly type: 'evidence' }>,
+): void {
+  const { evidence } = message;
+  const { scheme, clusterId, custodians } = state.setting;
+  if (evidence.custodian >= custodians.length || !state.evidenceBook.isNews(evidence)) return;
+  if (!scheme.knows(evidence.height)) {
+    // C3: what a retired key signs later accuses nobody, so the keys must be known.
+    if (evidence.height === state.height + 1) state.ahead.keep(from, message);
+    return;
+  }
+  const isSound = state.holds(from, 'evidence', evidence.height, () =>
+    verifyEvidence(evidence, scheme, clusterId),
+  );
+  if (isSound) state.keepEvidence(evidence);
 }
 
 /** Keeps what comes early; says what the sender needs if it is not in our height. */
@@ -79,7 +92,7 @@ function mayPropose(state: State, from: number, message: ProposalMessage): boole
   const { height, timeout, signature } = message;
   const { clusterId, scheme } = state.setting;
   const bytes = digestMessage(clusterId, 'proposal', height, message.view, message.digest);
-  if (!scheme.verifyProposal(from, bytes, signature)) {
+  if (!scheme.verifyProposal(from, height, bytes, signature)) {
     state.lied(from, 'proposal');
     return false;
   }
@@ -121,7 +134,7 @@ function compareProposals(
   const slot = { kind: 'proposal', custodian: leader, height, view } as const;
   if (!state.evidenceBook.isNews(slot) || state.trust.isMuted(from)) return;
   const bytes = digestMessage(setting.clusterId, 'proposal', height, view, digest);
-  if (!setting.scheme.verifyProposal(leader, bytes, signature)) {
+  if (!setting.scheme.verifyProposal(leader, height, bytes, signature)) {
     state.lied(from, 'proposal');
     return;
   }
@@ -195,7 +208,10 @@ export function takeCertificate(
   return true;
 }
 
-/** A certificate of a height shows that the height before is final; of `commit`, it itself. */
+/**
+ * A certificate of a height shows that the height before is final; of `commit`, it itself. C3: where
+ * the keys may have changed since, it may hold and show nothing; then the chain hears of it first.
+ */
 function takeHigher(state: State, from: number | undefined, certificate: Certificate): boolean {
   const { phase, height, digest, signers } = certificate;
   const isCommit = phase === 'commit';
@@ -213,11 +229,11 @@ function takeHigher(state: State, from: number | undefined, certificate: Certifi
 
 function holds(state: State, from: number | undefined, certificate: Certificate): boolean {
   if (from === undefined) return true;
-  if (state.trust.isMuted(from)) return false;
   const { scheme, custodians, clusterId } = state.setting;
-  if (verifyCertificate(certificate, scheme, custodians.length, clusterId)) return true;
-  state.lied(from, `${certificate.phase} certificate`);
-  return false;
+  const { phase, height } = certificate;
+  return state.holds(from, `${phase} certificate`, height, () =>
+    verifyCertificate(certificate, scheme, custodians.length, clusterId),
+  );
 }
 
 export function takeTimeouts(state: State, from: number, received: TimeoutCertificate): Need {

@@ -2,6 +2,7 @@
  * What a replica keeps across a crash, one row a concern. It is written in the transaction of the
  * step that changed it, so before any message that shows it (D1), and read back once (D2).
  */
+import { BLS_KEY_BYTES } from '../crypto/bls.ts';
 import { AegisError } from '../errors.ts';
 import type { LogEntry } from '../machine.ts';
 import { decode, encode } from '../model/cbor.ts';
@@ -14,6 +15,7 @@ import {
 } from './certificate.ts';
 import { decodeEvidence, encodeEvidence, evidenceKey } from './evidence.ts';
 import { Fields, fromHex, SIGNATURE_BYTES } from './fields.ts';
+import { LIMITS } from './limits.ts';
 import { readShare, shareValue } from './messages.ts';
 import type { Slot } from './pen.ts';
 import type { Certificate, Evidence, Share, SlotKind, TimeoutCertificate } from './types.ts';
@@ -36,6 +38,10 @@ export interface KeptDoubt {
   readonly until: number | undefined;
   /** The highest height of which it is known that this node has signed something there. */
   readonly floor: number;
+  /** The own consensus keys, in hex, that it is about (K1). */
+  readonly held: readonly string[];
+  /** The home was made from a backup: no answers end this doubt (K2). */
+  readonly isRestored: boolean;
 }
 
 /** All that was durable. */
@@ -81,8 +87,12 @@ export const highRow = (high: Certificate): LogEntry => row('high', [1, certific
 export const namedRow = (named: Certificate): LogEntry =>
   row('named', [1, certificateValue(named)]);
 
-export const doubtRow = (doubt: KeptDoubt | undefined): LogEntry =>
-  row('doubt', doubt && [1, Buffer.from(doubt.reason), doubt.until ?? null, doubt.floor]);
+export const doubtRow = (doubt: KeptDoubt | undefined): LogEntry => {
+  if (doubt === undefined) return row('doubt', undefined);
+  const { reason, until, floor, held, isRestored } = doubt;
+  const keys = held.map((key) => Buffer.from(key, 'hex'));
+  return row('doubt', [2, Buffer.from(reason), until ?? null, floor, keys, isRestored ? 1 : 0]);
+};
 
 export const absolvedRow = (height: number): LogEntry => row('absolved', [1, height]);
 
@@ -116,7 +126,7 @@ export function readRows(rows: readonly Row[]): Kept {
       entry: read('entry', 2, (fields) => fields.read(readTimeoutCertificate)),
       high: read('high', 2, (fields) => fields.read(readCertificate)),
       named: read('named', 2, (fields) => fields.read(readCertificate)),
-      doubt: read('doubt', 4, readDoubt),
+      doubt: readDoubt(own.get('doubt')),
       absolved: read('absolved', 2, (fields) => fields.height()) ?? 0,
       evidence,
     };
@@ -143,8 +153,19 @@ function readSlot(fields: Fields): { readonly slot: Slot; readonly last: Share |
   return { slot: { height, view, proposal, shares }, last: fields.optional(readShare) };
 }
 
-function readDoubt(fields: Fields): KeptDoubt {
+function readDoubt(bytes: Uint8Array | undefined): KeptDoubt | undefined {
+  if (bytes === undefined) return undefined;
+  const value = decode(bytes, { maxBytes: ROW_BYTES_MAX });
+  // The form before keys could change says nothing about them.
+  const isOld = Array.isArray(value) && value[0] === 1;
+  const fields = new Fields(value, isOld ? 4 : 6, 'row doubt');
+  fields.integer(isOld ? 1 : 2, isOld ? 1 : 2);
   const reason = Buffer.from(fields.blob(REASON_BYTES_MAX)).toString();
-  const until = fields.optional((value) => new Fields([value], 1, 'row doubt').height());
-  return { reason, until, floor: fields.height(0) };
+  const until = fields.optional((height) => new Fields([height], 1, 'row doubt').height());
+  const floor = fields.height(0);
+  if (isOld) return { reason, until, floor, held: [], isRestored: false };
+  const held = fields.list(LIMITS.heldKeys, (key) =>
+    Buffer.from(new Fields([key], 1, 'row doubt').bytes(BLS_KEY_BYTES)).toString('hex'),
+  );
+  return { reason, until, floor, held, isRestored: fields.integer(0, 1) === 1 };
 }

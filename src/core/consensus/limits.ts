@@ -29,6 +29,8 @@ export const LIMITS = {
   strange: 8,
   /** Keys of one custodian, the latest, that are remembered with the heights of each. */
   keyPeriods: 64,
+  /** Own consensus keys that one doubt is about. */
+  heldKeys: 64,
   /** Shortest time between two answers to one peer. */
   answerIntervalMs: 100,
 } as const;

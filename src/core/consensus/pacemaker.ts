@@ -27,6 +27,8 @@ export const timeoutMs = (state: State): number => state.pace.timeoutMs(state.vi
 function viewEnd(state: State): Instant | undefined {
   const { viewSince, setting, leader } = state;
   if (viewSince === undefined || state.hasShare('timeout')) return undefined;
+  // C4: it is asked for again with the repetition.
+  if (state.refused.has('timeout')) return undefined;
   const end = viewSince + timeoutMs(state);
   const lostAt = state.lost.get(leader);
   if (lostAt === undefined) return instant(end);

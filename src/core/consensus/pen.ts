@@ -1,7 +1,8 @@
 /**
  * The only place that signs, and the memory of what was signed. A replica signs at most one digest
  * a phase, height and view, one proposal and one timeout (P6); what it signed is durable before it
- * is shown (D1), and a restart goes on from it (D2).
+ * is shown (D1), and a restart goes on from it (D2), since the key of a height never changes (C1).
+ * What the holder of the key refuses to sign leaves no trace (C4).
  */
 import { assert } from '../assert.ts';
 import type { Setting } from './setting.ts';
@@ -80,24 +81,29 @@ export class Pen {
     if (view > 0) this.#isChanged = true;
   }
 
-  /** Own share for a digest in the current view. */
-  vote(phase: Phase, digest: string): Share {
+  /** Own share for a digest in the current view; undefined: refused. */
+  vote(phase: Phase, digest: string): Share | undefined {
     return this.#sign(phase, digest, undefined);
   }
 
-  /** Own timeout of the current view, naming the view of a prepare certificate or none. */
-  giveUp(highView: number | undefined): Share {
+  /**
+   * Own timeout of the current view, naming the view of a prepare certificate or none; undefined:
+   * refused.
+   */
+  giveUp(highView: number | undefined): Share | undefined {
     return this.#sign('timeout', undefined, highView);
   }
 
-  propose(digest: string): Uint8Array {
+  /** Own signature of a proposal in the current view; undefined: refused. */
+  propose(digest: string): Uint8Array | undefined {
     const { height, view, proposal } = this.#slot;
     // P6: asked again, the same bytes again; another digest would be evidence against us.
     assert(proposal === undefined || proposal.digest === digest, 'one proposal a view');
     if (proposal !== undefined) return proposal.signature;
     const { clusterId, scheme } = this.#setting;
     const message = digestMessage(clusterId, 'proposal', height, view, digest);
-    const signature = scheme.signProposal(message);
+    const signature = scheme.signProposal(height, message);
+    if (signature === undefined) return undefined;
     this.#slot = { ...this.#slot, proposal: { digest, signature } };
     this.#isChanged = true;
     return signature;
@@ -119,7 +125,11 @@ export class Pen {
     return own !== undefined && isSame ? 'own' : 'forged';
   }
 
-  #sign(kind: SlotKind, digest: string | undefined, highView: number | undefined): Share {
+  #sign(
+    kind: SlotKind,
+    digest: string | undefined,
+    highView: number | undefined,
+  ): Share | undefined {
     const { height, view, shares } = this.#slot;
     const before = shares[kind];
     if (before !== undefined) {
@@ -132,7 +142,9 @@ export class Pen {
     assert(isNext, 'nothing is signed before what was signed last');
     const unsigned = { ...place, digest, highView };
     const message = shareMessage(this.#setting.clusterId, unsigned);
-    const share = { ...unsigned, signature: this.#setting.scheme.sign(message) };
+    const signature = this.#setting.scheme.sign(height, message);
+    if (signature === undefined) return undefined;
+    const share = { ...unsigned, signature };
     this.#slot = { ...this.#slot, shares: { ...shares, [kind]: share } };
     this.#last = share;
     this.#isChanged = true;

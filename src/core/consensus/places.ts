@@ -80,11 +80,13 @@ export class Places {
     const verdict = state.pen.recognise(seen);
     if (self === undefined || verdict === 'own' || verdict === 'past') return;
     if (isKnownLoss(state, verdict, seen)) return;
-    if (state.trust.isMuted(from)) return;
-    // It bears the own signature, so nobody can be put in doubt by a lie.
-    const isOwn = scheme.verify(self, shareMessage(clusterId, seen), seen.signature);
+    // It bears the own signature, so nobody can be put in doubt by a lie. C3: of heights to come by
+    // the key that is known here, which a copy of this home may have gone on with.
+    const message = shareMessage(clusterId, seen);
+    const isOwn = state.holds(from, 'share of the receiver in a status', seen.height, () =>
+      scheme.verify(self, seen.height, message, seen.signature),
+    );
     if (isOwn) state.recogniseOwn(seen, seen.signature);
-    else state.lied(from, 'share of the receiver in a status');
   }
 }
 

@@ -18,6 +18,7 @@ import type {
   Standing,
   VerdictInput,
 } from './contract.ts';
+import { isOfOtherKeys } from './doubt.ts';
 import { take, takeCertificate } from './intake.ts';
 import { type KeptDoubt, type Row, readRows } from './journal.ts';
 import type { ConsensusMessage } from './messages.ts';
@@ -86,7 +87,9 @@ export class Replica implements Machine<ReplicaInput> {
     const state = this.#state;
     state.out = new Output(state.setting);
     state.now = now;
+    state.lookForKey();
     if (!this.#isStarted) this.#start();
+    this.#begin();
     this.#take(input);
     this.#settle();
     this.#pacemaker.update(state);
@@ -110,6 +113,7 @@ export class Replica implements Machine<ReplicaInput> {
       isVoting: state.isVoting,
       doubt: (state.doubt ?? (this.#isStarted ? undefined : this.#doubt))?.reason,
       keyElsewhere: state.keyElsewhere,
+      keyMissing: setting.self !== undefined && setting.scheme.ownKey(height) === undefined,
       votes: { prepare: tally.signers('prepare', view), commit: tally.signers('commit', view) },
       timeouts: tally.signers('timeout', view),
       high: high && { view: high.view, digest: high.digest },
@@ -135,9 +139,11 @@ export class Replica implements Machine<ReplicaInput> {
     if (this.#isVouched) {
       // D7: until the next start nothing that turns up raises a doubt.
       state.endDoubt(HEIGHT_MAX);
+    } else if (this.#doubt !== undefined && isOfOtherKeys(this.#doubt, state.ownKey)) {
+      state.endDoubt();
     } else if (this.#doubt !== undefined) {
       state.startDoubt(this.#doubt);
-      this.#places.askAll(state);
+      if (state.doubt?.isAsking === true) this.#places.askAll(state);
     }
     const { height, view, leader } = state;
     state.out.tell({ type: 'entered', height, view, leader });
@@ -147,6 +153,8 @@ export class Replica implements Machine<ReplicaInput> {
     const state = this.#state;
     switch (input.type) {
       case 'start':
+      case 'keys-known':
+        // Every step begins the height whose keys have become known.
         return;
       case 'alarm':
         this.#wake(input.key as AlarmKey);
@@ -167,6 +175,11 @@ export class Replica implements Machine<ReplicaInput> {
       case 'no-proposal':
         if (input.height !== state.height || input.view !== state.view) return;
         if (state.asked !== 'build') return;
+        if (input.isRefused === true) {
+          // C4.
+          state.refuse('proposal');
+          return;
+        }
         state.asked = undefined;
         state.isWaiting = false;
         return;
@@ -190,7 +203,11 @@ export class Replica implements Machine<ReplicaInput> {
     this.#pacemaker.fired(key);
     // T2: when the timer ends the replica signs a timeout.
     if (key === 'view' && this.#pacemaker.isViewOver(state)) giveUp(state);
-    if (key === 'repeat' && this.#pacemaker.isRepeatDue(state)) repeat(state);
+    if (key === 'repeat' && this.#pacemaker.isRepeatDue(state)) {
+      const wasRefused = state.refused.has('timeout');
+      repeat(state);
+      if (wasRefused && this.#pacemaker.isViewOver(state)) giveUp(state);
+    }
     if (key !== 'catch-up') return;
     state.askForBlocks();
     if (state.doubt?.isAsking === true) this.#places.askAll(state);
@@ -214,6 +231,8 @@ export class Replica implements Machine<ReplicaInput> {
     const state = this.#state;
     const index = state.setting.indices.get(from);
     if (index === undefined || index === state.setting.self) return;
+    // C2: nothing is read by keys that may have changed with the last block.
+    if (!state.hasBegun) return;
     if (state.setting.self === undefined) {
       // An agent follows: only what is proven matters to it.
       if (message.type === 'certificate') takeCertificate(state, index, message.certificate);
@@ -238,6 +257,11 @@ export class Replica implements Machine<ReplicaInput> {
     // P1: once it has timed out of the view, nobody would vote for it.
     if (state.hasShare('timeout')) return;
     const signature = state.pen.propose(digest);
+    if (signature === undefined) {
+      // C4.
+      state.refuse('proposal');
+      return;
+    }
     const isBound = state.entry?.high !== undefined;
     state.payload = payload;
     state.proposal = { digest, signature, isBound, isApproved: true };
@@ -258,34 +282,47 @@ export class Replica implements Machine<ReplicaInput> {
   /** Tries the rules in turn until none applies. */
   #settle(): void {
     const state = this.#state;
-    for (;;) {
-      const { finalised } = state;
-      if (!RULES.some((rule) => rule(state))) return;
-      if (state.finalised === finalised) continue;
-      this.#takeEarly();
-    }
+    while (RULES.some((rule) => rule(state))) this.#begin();
   }
 
-  /** A height has begun: what came early for it is taken in, and a doubt may be over. */
-  #takeEarly(): void {
+  /**
+   * A height begins when its keys are known (C2): what came early for it is taken in, and a doubt
+   * may be over.
+   */
+  #begin(): void {
     const state = this.#state;
-    if (state.doubt?.isOver(state.finalised) === true) state.endDoubt();
+    if (state.hasBegun || !state.setting.scheme.knows(state.height)) return;
+    state.hasBegun = true;
+    state.lookForKey();
+    if (state.doubt?.isOver(state.finalised, state.ownKey) === true) state.endDoubt();
     for (const { from, message } of state.ahead.take()) {
       if (message.type !== 'status') take(state, from, message);
     }
   }
 }
 
+const DOUBTFUL =
+  'its home was copied or damaged, and it may have voted what it does not remember; ' +
+  'it votes again two heights later, or when an operator vouches (aegis node start --vouch)';
+const RESTORED =
+  'its home was made from a backup, and its keys may have voted what it does not remember; ' +
+  'it votes again with a new consensus key (aegis keys rotate), or when an operator vouches ' +
+  '(aegis node start --vouch)';
+
 /** D3: the doubt with which a life begins; that of the life before goes on. */
 function doubtOf(
-  { setting }: State,
+  { setting, ownKey }: State,
   kept: KeptDoubt | undefined,
   standing: Standing,
 ): KeptDoubt | undefined {
-  if (setting.self === undefined || standing === 'vouched') return undefined;
-  if (standing === 'sound') return kept;
-  const reason =
-    'its home was copied, restored or damaged, and it may have voted what it does not remember; ' +
-    'it votes again two heights later, or when an operator vouches (aegis node start --vouch)';
-  return { reason, until: undefined, floor: kept?.floor ?? 0 };
+  const { self, held } = setting;
+  if (self === undefined || standing === 'vouched') return undefined;
+  // K1: a doubt that was kept is about the keys of then; a form without them, about all of now.
+  if (standing === 'sound') return kept?.held.length === 0 ? { ...kept, held } : kept;
+  const isRestored = standing === 'restored' || kept?.isRestored === true;
+  const reason = isRestored ? RESTORED : DOUBTFUL;
+  const all = [...new Set([...(kept?.held ?? []), ...held])];
+  const fresh = { reason, until: undefined, floor: kept?.floor ?? 0, held: all, isRestored };
+  // K2: the backup is behind a restored home once it votes with a key that was not in it.
+  return isOfOtherKeys(fresh, ownKey) ? kept : fresh;
 }

@@ -65,16 +65,20 @@ const followCertificate: Rule = (state) => {
 const joinTimeouts: Rule = (state) => {
   const view = state.tally.givenUpByOthers();
   if (!state.isVoting || view === undefined || view < state.view) return false;
-  if (view === state.view && state.hasShare('timeout')) return false;
-  if (view > state.view) state.enterView(view, undefined);
-  giveUp(state);
-  return true;
+  if (view > state.view) {
+    state.enterView(view, undefined);
+    giveUp(state);
+    return true;
+  }
+  if (state.hasShare('timeout') || state.refused.has('timeout')) return false;
+  return giveUp(state);
 };
 
 /** P1, P2: the leader asks the chain for what it may propose, once a view. */
 const propose: Rule = (state) => {
   const { entry, view, height, asked, pen } = state;
   if (asked !== undefined || !state.isVoting || !state.isLeader) return false;
+  if (state.refused.has('proposal')) return false;
   if (view > 0 && entry === undefined) return false;
   if (state.hasShare('timeout') || state.commit !== undefined) return false;
   // P6: after a restart only what was proposed before may be proposed again.
@@ -96,8 +100,7 @@ const prepare: Rule = (state) => {
   if (!state.isVoting || proposal?.isApproved !== true) return false;
   const kinds = ['prepare', 'commit', 'timeout'] as const;
   if (kinds.some((kind) => state.hasShare(kind))) return false;
-  vote(state, 'prepare', proposal.digest);
-  return true;
+  return vote(state, 'prepare', proposal.digest);
 };
 
 /** P4: lock. Vote `commit` for what a quorum has prepared in this view. */
@@ -107,8 +110,7 @@ const commit: Rule = (state) => {
     return false;
   }
   if (state.hasShare('commit') || state.hasShare('timeout')) return false;
-  vote(state, 'commit', high.digest);
-  return true;
+  return vote(state, 'commit', high.digest);
 };
 
 /** In their order: what is final goes before what is still to be decided. */
@@ -123,20 +125,37 @@ export const RULES: readonly Rule[] = [
   commit,
 ];
 
-function vote(state: State, phase: Phase, digest: string): void {
+/** @returns whether it was signed. */
+function vote(state: State, phase: Phase, digest: string): boolean {
+  if (state.refused.has(phase)) return false;
   const share = state.pen.vote(phase, digest);
+  if (share === undefined) {
+    // C4: it costs this vote; it is asked for again when what was said is repeated.
+    state.refuse(phase);
+    return false;
+  }
   say(state, share);
   state.out.tell({ type: 'voted', phase, height: state.height, view: state.view, digest });
+  return true;
 }
 
-/** T2: sign a timeout that names `high`; from then on the pen has no vote left in this view. */
-export function giveUp(state: State): void {
+/**
+ * T2: sign a timeout that names `high`; from then on the pen has no vote left in this view.
+ * @returns whether it was signed.
+ */
+export function giveUp(state: State): boolean {
   const { high, height, view } = state;
   const share = state.pen.giveUp(high?.view);
+  if (share === undefined) {
+    // C4.
+    state.refuse('timeout');
+    return false;
+  }
   state.named = high;
   if (high !== undefined) state.out.persist(namedRow(high));
   say(state, share);
   state.out.tell({ type: 'voted', phase: 'timeout', height, view, digest: undefined });
+  return true;
 }
 
 /** The own share counts too; it is durable with this step, before anybody else sees it (D1). */
@@ -185,6 +204,7 @@ function sendShare(state: State, share: Share): void {
 export function repeat(state: State): void {
   const { self, custodians, fanout } = state.setting;
   state.saidAt = state.now;
+  state.retry();
   const proposal = state.hasShare('timeout') ? undefined : proposalMessage(state);
   if (proposal?.type === 'proposal') {
     for (const to of custodians.keys()) {

@@ -21,6 +21,8 @@ export interface Setting {
   readonly timing: Timing;
   readonly scheme: VoteScheme;
   readonly leaders: Leaders;
+  /** Own consensus keys, in hex, that the home held when it was started (K1). */
+  readonly held: readonly string[];
 }
 
 export function settingOf(options: ReplicaOptions, dependencies: ReplicaDependencies): Setting {
@@ -39,5 +41,6 @@ export function settingOf(options: ReplicaOptions, dependencies: ReplicaDependen
     timing: { ...TIMING_DEFAULT, ...options.timing },
     scheme: dependencies.scheme,
     leaders: dependencies.leaders,
+    held: options.held,
   };
 }

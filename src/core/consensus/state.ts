@@ -2,6 +2,7 @@
  * What a replica knows, and how it changes. Nothing here decides: the intake writes down what
  * others have proven, the rules act upon it.
  */
+import { assert } from '../assert.ts';
 import type { Instant } from '../units.ts';
 import { Ahead } from './ahead.ts';
 import type { VerdictInput } from './contract.ts';
@@ -60,6 +61,9 @@ export class State implements Findings {
   /** Custodians whose connection was lost, and when. */
   readonly lost = new Map<number, Instant>();
 
+  /** C4: what the holder of the key has refused to sign in this view, until the next repetition. */
+  readonly refused = new Set<SlotKind | 'proposal'>();
+
   /** Of this step. */
   out: Output;
   now: Instant = 0 as Instant;
@@ -86,6 +90,10 @@ export class State implements Findings {
   readonly approved = new Map<string, Approval>();
 
   isWaiting = false;
+  /** C2: the keys of this height are known, and what came early for it has been taken in. */
+  hasBegun = false;
+  /** The own consensus key in force, in hex, if its secret is at hand (K3). */
+  ownKey: string | undefined;
   /** Since when there has been work in this view. */
   viewSince: Instant | undefined;
   /** When the own messages of this view were sent last. */
@@ -116,6 +124,7 @@ export class State implements Findings {
       if (known !== undefined) this.prepared.set(known.view, known);
     }
     for (const share of this.pen.shares) this.tally.add(setting.self!, share);
+    this.lookForKey();
   }
 
   /** The first height that is not final. */
@@ -135,9 +144,16 @@ export class State implements Findings {
     return this.leader === this.setting.self;
   }
 
-  /** D4: a replica in doubt signs nothing; an agent never does. */
+  /** D4: a replica in doubt signs nothing; K3: nor does one without its key; an agent never does. */
   get isVoting(): boolean {
-    return this.setting.self !== undefined && this.doubt === undefined;
+    return this.ownKey !== undefined && this.doubt === undefined;
+  }
+
+  /** C2: the key of a height whose keys may still change is nobody's yet. */
+  lookForKey(): void {
+    const { self, scheme } = this.setting;
+    const isKnown = self !== undefined && scheme.knows(this.height);
+    this.ownKey = isKnown ? scheme.ownKey(this.height) : undefined;
   }
 
   nodeIdsOf(custodians: readonly number[]): string[] {
@@ -225,7 +241,22 @@ export class State implements Findings {
     this.high = undefined;
     this.commit = undefined;
     if (this.target !== undefined && this.target.height <= height) this.target = undefined;
+    this.hasBegun = false;
+    this.lookForKey();
     this.#begin(0, undefined);
+  }
+
+  /** C4: no signature was given; what else there is to say goes on. */
+  refuse(kind: SlotKind | 'proposal'): void {
+    this.refused.add(kind);
+    this.saidAt ??= this.now;
+  }
+
+  /** C4: what was refused may be asked for again. */
+  retry(): void {
+    // The chain may have had to prove a seed, or has the block at hand.
+    if (this.refused.has('proposal')) this.asked = undefined;
+    this.refused.clear();
   }
 
   /** D3, D5: from now on this node signs nothing until `until` is known and final. */
@@ -233,6 +264,7 @@ export class State implements Findings {
     const needed = this.setting.quorum - 1;
     const question = Math.max(1, Math.trunc(this.now));
     this.doubt = new Doubt(kept, { needed, question });
+    assert(kept.held.length <= LIMITS.heldKeys, 'a home holds few consensus keys');
     this.doubt.settle(this.height);
     this.keepDoubt();
     this.out.tell({ type: 'doubt', reason: kept.reason });
@@ -252,12 +284,16 @@ export class State implements Findings {
 
   /** D5, D6: something that bears the own signature, which has been verified. */
   recogniseOwn(share: Omit<Share, 'signature'>, signature?: Uint8Array): void {
+    // K1: what a retired key has signed, at a height that is past, raises no doubt about another.
+    if (this.#isOfRetiredKey(share.height)) return;
     const verdict = this.pen.recognise(share);
     const what = `a ${share.kind} at height ${share.height}, view ${share.view}`;
     if (verdict === 'forgotten') {
       if (this.doubt === undefined) {
         const reason = `others hold ${what} of this node, which it does not remember`;
-        this.startDoubt({ reason, until: undefined, floor: share.height });
+        const held = this.#heldWith(share.height);
+        const floor = share.height;
+        this.startDoubt({ reason, until: undefined, floor, held, isRestored: false });
       } else {
         this.doubt.learn(share.height);
         this.keepDoubt();
@@ -272,9 +308,35 @@ export class State implements Findings {
     this.evidence(createEvidence(slot, own, { ...share, signature }));
   }
 
+  #isOfRetiredKey(height: number): boolean {
+    const { scheme } = this.setting;
+    return height < this.height && scheme.keyInForce(height) !== scheme.keyInForce(this.height);
+  }
+
+  /** K1: whoever signed with one of the keys of this home may have them all. */
+  #heldWith(height: number): readonly string[] {
+    const { scheme, held } = this.setting;
+    const used = scheme.keyInForce(height);
+    return [...new Set([...held, ...scheme.heldKeys(), ...(used === undefined ? [] : [used])])];
+  }
+
   noteSeen(from: number, share: Share): void {
     const last = this.seen.get(from);
     if (last === undefined || comparePlaces(share, last) > 0) this.seen.set(from, share);
+  }
+
+  /**
+   * Whether a signature for something of `height` holds, and what it says of its sender if not.
+   * C3: where the keys are not known, nothing; so it is bounded by itself.
+   */
+  holds(from: number, what: string, height: number, verify: () => boolean): boolean {
+    const { trust, setting } = this;
+    const isKnown = setting.scheme.knows(height);
+    if (trust.isMuted(from) || (!isKnown && trust.isPuzzling(from))) return false;
+    if (verify()) return true;
+    if (isKnown) this.lied(from, what);
+    else trust.puzzled(from);
+    return false;
   }
 
   /** A signature that does not hold, outside of the tally. */
@@ -326,6 +388,7 @@ export class State implements Findings {
     this.asked = undefined;
     this.viewSince = undefined;
     this.saidAt = undefined;
+    this.refused.clear();
     this.out.tell({ type: 'entered', height: this.height, view, leader: this.leader });
   }
 

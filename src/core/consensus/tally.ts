@@ -183,7 +183,8 @@ export class Tally {
         message: this.#message(slot, value),
       }));
       const holds =
-        aggregate !== undefined && (isChecked || scheme.verifyAggregate(messages, aggregate));
+        aggregate !== undefined &&
+        (isChecked || scheme.verifyAggregate(this.#height, messages, aggregate));
       if (holds) return this.#quorum(slot, shares, aggregate);
       if (isChecked) return undefined;
       this.#checkAll(slot);
@@ -222,7 +223,8 @@ export class Tally {
     if (value.checked.has(signer)) return true;
     const signature = value.shares.get(signer);
     if (signature === undefined) return false;
-    if (this.#setting.scheme.verify(signer, this.#message(slot, value), signature)) {
+    const message = this.#message(slot, value);
+    if (this.#setting.scheme.verify(signer, this.#height, message, signature)) {
       value.checked.add(signer);
       return true;
     }

@@ -1,99 +1,201 @@
 /**
  * Signatures of the simulation: keyed hashes in the sizes of the real ones. Within a run nobody can
- * forge them, since each node is handed only what signs with its own key; outside of it they are
+ * forge them, since each node is handed only what signs with its own keys; outside of it they are
  * worth nothing. They stand for the cost of real cryptography in all but a share of the seeds.
  */
 import type { SeedScheme } from '../chain/seeds.ts';
+import type { CustodianKey, CustodianKeys } from '../consensus/custodian-keys.ts';
 import type { VoteScheme } from '../consensus/scheme.ts';
 import { sha256, sha512 } from '../crypto/hash.ts';
-import type { Signer } from '../ports.ts';
+import type { KeyRing, SeedProver, Signer, VoteSigner } from '../ports.ts';
 
 const SHARE_BYTES = 96;
 const SIGNATURE_BYTES = 64;
 const PROOF_BYTES = 80;
 const TAG_BYTES = 32;
 
-/** What one node may sign with, and verify all others with. */
-export interface SimKeys {
-  readonly votes: VoteScheme;
-  readonly seeds: SeedScheme;
-  /** The identity key, for intents. */
-  readonly signer: Signer;
+type Purpose = 'share' | 'seed' | 'identity';
+
+/** What a scheme over stub keys needs: whose key is in force where, and the own secrets. */
+export interface StubSchemeOptions {
+  readonly keys: CustodianKeys;
+  readonly self?: { readonly index: number; readonly ring: KeyRing } | undefined;
 }
 
-type Purpose = 'share' | 'proposal' | 'seed' | 'identity';
-
-/** The keys of all nodes; whoever holds it can sign as anybody, so no node does. */
+/**
+ * The secrets of all keys, which follow from the public keys; whoever holds it can sign as anybody,
+ * so no node does.
+ */
 export class StubKeyring {
   readonly #seed: string;
-  readonly #secrets: Readonly<Record<Purpose, Map<number | string, Uint8Array>>> = {
-    share: new Map(),
-    proposal: new Map(),
-    seed: new Map(),
-    identity: new Map(),
-  };
+  readonly #secrets = new Map<Purpose, WeakMap<Uint8Array, Uint8Array>>();
+  readonly #fixed: CustodianKey[] = [];
 
   constructor(seed: string) {
     this.#seed = seed;
   }
 
+  /** Votes of custodians whose keys never change, known at all heights. */
   votes(self: number): VoteScheme {
-    return {
-      sign: (message) => pad(this.#tag('share', self, message), SHARE_BYTES),
-      verify: (signer, message, signature) =>
-        equal(signature, pad(this.#tag('share', signer, message), SHARE_BYTES)),
-      aggregate: (signatures) => sum(signatures),
-      verifyAggregate: (groups, signature) => {
-        const shares = groups.flatMap(({ signers, message }) =>
-          signers.map((signer) => pad(this.#tag('share', signer, message), SHARE_BYTES)),
-        );
-        const expected = sum(shares);
-        return expected !== undefined && equal(signature, expected);
-      },
-      signProposal: (message) => pad(this.#tag('proposal', self, message), SIGNATURE_BYTES),
-      verifyProposal: (signer, message, signature) =>
-        equal(signature, pad(this.#tag('proposal', signer, message), SIGNATURE_BYTES)),
-    };
+    return this.#votes({ at: (index) => this.#fixedKey(index), knows: () => true, self });
   }
 
+  /** Votes over keys that change, with what is in the ring. */
+  votesOver({ keys, self }: StubSchemeOptions): VoteScheme {
+    return this.#votes({
+      at: (index, height) => keys.at(index, height),
+      knows: (height) => keys.knows(height),
+      self: self?.index,
+      ring: self?.ring,
+    });
+  }
+
+  /** Seeds of custodians whose keys never change. */
   seeds(self: number): SeedScheme {
-    return {
-      prove: (alpha) => pad(this.#tag('seed', self, alpha), PROOF_BYTES),
-      verify: (custodian, alpha, proof) =>
-        equal(proof, pad(this.#tag('seed', custodian, alpha), PROOF_BYTES))
-          ? sha512(proof)
-          : undefined,
-    };
+    const prover = (): SeedProver => this.prover(this.#fixedKey(self).vrfKey);
+    return this.#seeds((index) => this.#fixedKey(index), prover);
   }
 
-  /** @param author a node id: intents are looked up by it. */
-  signer(author: string, publicKey: Uint8Array): Signer {
+  seedsOver({ keys, self }: StubSchemeOptions): SeedScheme {
+    return this.#seeds(
+      (index, height) => keys.at(index, height),
+      (height) => {
+        const own = self && keys.at(self.index, height);
+        return own && self?.ring.seeds(own.vrfKey);
+      },
+    );
+  }
+
+  voter(publicKey: Uint8Array): VoteSigner {
     return {
       publicKey,
-      sign: (message) => pad(this.#tag('identity', author, message), SIGNATURE_BYTES),
+      sign: (message) => pad(this.#tag('share', publicKey, message), SHARE_BYTES),
     };
   }
 
-  verifyIdentity(author: string, message: Uint8Array, signature: Uint8Array): boolean {
-    return equal(signature, pad(this.#tag('identity', author, message), SIGNATURE_BYTES));
+  prover(publicKey: Uint8Array): SeedProver {
+    return {
+      publicKey,
+      prove: (alpha) => pad(this.#tag('seed', publicKey, alpha), PROOF_BYTES),
+    };
   }
 
-  #secretOf(purpose: Purpose, owner: number | string): Uint8Array {
-    const secrets = this.#secrets[purpose];
-    const known = secrets.get(owner);
+  /** An identity key, for intents and proposals. */
+  signer(publicKey: Uint8Array): Signer {
+    return {
+      publicKey,
+      sign: (message) => pad(this.#tag('identity', publicKey, message), SIGNATURE_BYTES),
+    };
+  }
+
+  verifyIdentity(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean {
+    return equal(signature, pad(this.#tag('identity', publicKey, message), SIGNATURE_BYTES));
+  }
+
+  #votes(parts: {
+    readonly at: (index: number, height: number) => CustodianKey | undefined;
+    readonly knows: (height: number) => boolean;
+    readonly self?: number | undefined;
+    /** Left out: the secrets of all own keys are at hand. */
+    readonly ring?: KeyRing | undefined;
+  }): VoteScheme {
+    const { at, knows, self, ring } = parts;
+    const ownAt = (height: number) => (self === undefined ? undefined : at(self, height));
+    const share = (signer: number, height: number, message: Uint8Array) => {
+      const key = at(signer, height)?.consensusKey;
+      return key && pad(this.#tag('share', key, message), SHARE_BYTES);
+    };
+    const voterAt = (height: number): VoteSigner | undefined => {
+      const own = ownAt(height);
+      if (own === undefined) return undefined;
+      return ring === undefined ? this.voter(own.consensusKey) : ring.votes(own.consensusKey);
+    };
+    return {
+      sign: (height, message) => voterAt(height)?.sign(message),
+      verify: (signer, height, message, signature) => {
+        const expected = share(signer, height, message);
+        return expected !== undefined && equal(signature, expected);
+      },
+      aggregate: (signatures) => sum(signatures),
+      verifyAggregate: (height, groups, signature) => {
+        const shares = groups.flatMap(({ signers, message }) =>
+          signers.map((signer) => share(signer, height, message)),
+        );
+        const known = shares.filter((one) => one !== undefined);
+        const expected = known.length < shares.length ? undefined : sum(known);
+        return expected !== undefined && equal(signature, expected);
+      },
+      signProposal: (height, message) => {
+        const own = ownAt(height);
+        if (own === undefined) return undefined;
+        const { identityKey } = own;
+        const signer = ring === undefined ? this.signer(identityKey) : ring.identity(identityKey);
+        return signer?.sign(message);
+      },
+      verifyProposal: (signer, height, message, signature) => {
+        const key = at(signer, height)?.identityKey;
+        return key !== undefined && this.verifyIdentity(key, message, signature);
+      },
+      knows,
+      ownKey: (height) => (voterAt(height) === undefined ? undefined : nameOf(ownAt(height))),
+      keyInForce: (height) => nameOf(ownAt(height)),
+      heldKeys: () => ring?.heldConsensusKeys() ?? [],
+    };
+  }
+
+  #seeds(
+    at: (index: number, height: number) => CustodianKey | undefined,
+    proverAt: (height: number) => SeedProver | undefined,
+  ): SeedScheme {
+    return {
+      prove: (height, alpha) => proverAt(height)?.prove(alpha),
+      verify: (custodian, height, alpha, proof) => {
+        const key = at(custodian, height)?.vrfKey;
+        if (key === undefined) return undefined;
+        const expected = pad(this.#tag('seed', key, alpha), PROOF_BYTES);
+        return equal(proof, expected) ? sha512(proof) : undefined;
+      },
+    };
+  }
+
+  #fixedKey(index: number): CustodianKey {
+    const keyOf = (role: string, bytes: number) =>
+      pad(sha256(Buffer.from(`${this.#seed}/${role} ${index}`)), bytes);
+    this.#fixed[index] ??= {
+      consensusKey: keyOf('consensus', 48),
+      identityKey: keyOf('identity', 32),
+      vrfKey: keyOf('vrf', 32),
+    };
+    return this.#fixed[index]!;
+  }
+
+  #secretOf(purpose: Purpose, publicKey: Uint8Array): Uint8Array {
+    const secrets = this.#secrets.get(purpose) ?? new WeakMap<Uint8Array, Uint8Array>();
+    this.#secrets.set(purpose, secrets);
+    const known = secrets.get(publicKey);
     if (known !== undefined) return known;
-    const secret = sha256(Buffer.from(`${this.#seed}/${purpose} ${owner}`));
-    secrets.set(owner, secret);
+    const key = Buffer.from(publicKey).toString('hex');
+    const secret = sha256(Buffer.from(`${this.#seed}/${purpose} ${key}`));
+    secrets.set(publicKey, secret);
     return secret;
   }
 
-  #tag(purpose: Purpose, owner: number | string, message: Uint8Array): Uint8Array {
-    const secret = this.#secretOf(purpose, owner);
+  #tag(purpose: Purpose, publicKey: Uint8Array, message: Uint8Array): Uint8Array {
+    const secret = this.#secretOf(purpose, publicKey);
     const bytes = new Uint8Array(TAG_BYTES + message.length);
     bytes.set(secret);
     bytes.set(message, TAG_BYTES);
     return sha256(bytes);
   }
+}
+
+const names = new WeakMap<CustodianKey, string>();
+
+function nameOf(key: CustodianKey | undefined): string | undefined {
+  if (key === undefined) return undefined;
+  const name = names.get(key) ?? Buffer.from(key.consensusKey).toString('hex');
+  names.set(key, name);
+  return name;
 }
 
 function pad(tag: Uint8Array, length: number): Uint8Array {

@@ -140,7 +140,7 @@ class Twins {
     this.#rounds = rounds;
     const keyring = new StubKeyring(CLUSTER_ID);
     this.#instances = INSTANCES.map((custodian, place) => {
-      const options = { clusterId: CLUSTER_ID, custodians: NODE_IDS, self: custodian };
+      const options = { clusterId: CLUSTER_ID, custodians: NODE_IDS, self: custodian, held: [] };
       const dependencies = { scheme: keyring.votes(custodian), leaders: leadersOf(rounds) };
       const replica = Replica.recover(options, dependencies, [], 'sound');
       const isCorrect = custodian !== TWIN;

@@ -129,7 +129,7 @@ describe('D5: a vote of its own that it does not remember', () => {
 
   it('does not, when somebody else made it up', () => {
     const bench = new Bench();
-    seen(bench, { seen: bench.share(2, { kind: 'commit', digest: A, height: 4 }) });
+    seen(bench, { seen: bench.share(2, { kind: 'commit', digest: A, height: 1 }) });
     expect(bench.told('doubt')).toEqual([]);
     expect(bench.told('bad-share')).toMatchObject([{ from: 'node-000' }]);
   });

@@ -107,11 +107,11 @@ describe('a replica', () => {
 
   it('believes evidence of others when it holds', () => {
     const replica = new Bench();
-    const evidence = crime('commit', 1, 40, 2);
+    const evidence = crime('commit', 1, 1, 2);
     replica.hear(0, { type: 'evidence', evidence });
     expect(replica.told('evidence')).toHaveLength(1);
     expect(replica.sent).toEqual([]);
-    const forged = { ...evidence, height: 41 };
+    const forged = { ...evidence, view: 3 };
     replica.hear(0, { type: 'evidence', evidence: forged });
     expect(replica.told('bad-share')).toMatchObject([{ from: 'node-000', what: 'evidence' }]);
     replica.hear(0, { type: 'evidence', evidence: { ...evidence, custodian: 200 } });
@@ -120,8 +120,8 @@ describe('a replica', () => {
 
   it('keeps so much against one custodian and no more', () => {
     const replica = new Bench();
-    for (let height = 1; height <= LIMITS.evidence + 5; height += 1) {
-      replica.hear(0, { type: 'evidence', evidence: crime('commit', 1, height) });
+    for (let view = 1; view <= LIMITS.evidence + 5; view += 1) {
+      replica.hear(0, { type: 'evidence', evidence: crime('commit', 1, 1, view) });
     }
     const kept = [...replica.rows.values()].filter(({ table }) => table === 'consensus/evidence');
     expect(kept).toHaveLength(LIMITS.evidence);

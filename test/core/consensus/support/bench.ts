@@ -1,4 +1,5 @@
 /** One replica on a bench: the test plays all other custodians, the chain and the clock. */
+import { type CustodianKey, CustodianKeys } from '../../../../src/core/consensus/custodian-keys.ts';
 import { type ConsensusMessage, decodeMessage } from '../../../../src/core/consensus/messages.ts';
 import {
   Replica,
@@ -50,7 +51,27 @@ export interface BenchOptions {
   readonly custodians?: number;
   readonly self?: number | undefined;
   readonly fanout?: 'all' | 'leader';
+  /** Keys that change: custodian, the first height of a key, and its number; all begin with 0. */
+  readonly changes?: readonly (readonly [custodian: number, from: number, number: number])[];
 }
+
+/** The keys of a custodian, by their number. */
+export function keyOf(custodian: number, number = 0): CustodianKey {
+  const key = (role: string, bytes: number): Uint8Array => {
+    const text = `${role} key ${number} of ${custodian}`;
+    return new Uint8Array(
+      Buffer.concat([Buffer.from(text), new Uint8Array(48)]).subarray(0, bytes),
+    );
+  };
+  return {
+    consensusKey: key('consensus', 48),
+    identityKey: key('identity', 32),
+    vrfKey: key('vrf', 32),
+  };
+}
+
+export const nameOf = (custodian: number, number = 0): string =>
+  Buffer.from(keyOf(custodian, number).consensusKey).toString('hex');
 
 export interface Sent {
   readonly to: number;
@@ -61,6 +82,14 @@ export class Bench {
   readonly custodians: number;
   readonly self: number | undefined;
   readonly keyring = new StubKeyring('bench');
+  /** What the replica knows of the keys; nothing changes unless the options say so. */
+  keys: CustodianKeys;
+  /** Numbers of the own keys of which the secrets are at hand. */
+  readonly held = new Set([0]);
+  /** How often something was asked to be signed, and whether that is refused. */
+  readonly signing = { asked: 0, isRefused: false };
+  /** What all custodians sign with at any height. */
+  readonly #truth: CustodianKeys;
   readonly scheme: VoteScheme;
   /** How many single shares were verified, and how many aggregates. */
   readonly verified = { single: 0, aggregate: 0 };
@@ -80,9 +109,19 @@ export class Bench {
     this.custodians = options.custodians ?? 4;
     this.self = 'self' in options ? options.self : 3;
     this.leaders = new RoundRobin(this.custodians);
-    const scheme = this.keyring.votes(this.self ?? 0);
+    this.keys = this.#keysTo(0);
+    this.#truth = this.#keysTo(1_000_000);
+    const scheme = this.#schemeOf();
     this.scheme = {
       ...scheme,
+      sign: (...args) => {
+        this.signing.asked += 1;
+        return this.signing.isRefused ? undefined : scheme.sign(...args);
+      },
+      signProposal: (...args) => {
+        this.signing.asked += 1;
+        return this.signing.isRefused ? undefined : scheme.signProposal(...args);
+      },
       verify: (...args) => {
         this.verified.single += 1;
         return scheme.verify(...args);
@@ -105,11 +144,60 @@ export class Bench {
     return [...others].slice(0, this.custodians - Math.floor((this.custodians - 1) / 3));
   }
 
+  /** The keys as they are known after a height. */
+  #keysTo(height: number): CustodianKeys {
+    const keys = new CustodianKeys(this.ids.map((_id, index) => keyOf(index)));
+    const changes = (this.#options.changes ?? []).toSorted(([, a], [, b]) => a - b);
+    for (const [custodian, from, number] of changes) {
+      if (from > height + 1) continue;
+      keys.change(custodian, from, keyOf(custodian, number));
+    }
+    keys.advance(height);
+    return keys;
+  }
+
+  #schemeOf(): VoteScheme {
+    const { self, keyring } = this;
+    const own = (publicKey: Uint8Array): boolean =>
+      [...this.held].some((number) =>
+        Object.values(keyOf(self ?? 0, number)).some((key) => Buffer.compare(key, publicKey) === 0),
+      );
+    const ring = {
+      identity: (key: Uint8Array) => (own(key) ? keyring.signer(key) : undefined),
+      votes: (key: Uint8Array) => (own(key) ? keyring.voter(key) : undefined),
+      seeds: (key: Uint8Array) => (own(key) ? keyring.prover(key) : undefined),
+      heldConsensusKeys: () => [...this.held].map((number) => nameOf(self ?? 0, number)),
+    };
+    // The keys that the replica knows are others after a restart.
+    const keys = {
+      at: (custodian: number, height: number) => this.keys.at(custodian, height),
+      knows: (height: number) => this.keys.knows(height),
+    } as CustodianKeys;
+    return keyring.votesOver({
+      keys,
+      ...(self === undefined ? {} : { self: { index: self, ring } }),
+    });
+  }
+
+  /** What a custodian signs with. */
+  #votesOf(custodian: number): VoteScheme {
+    const { keyring } = this;
+    if (custodian >= this.custodians) return keyring.votes(custodian);
+    const ring = {
+      identity: (key: Uint8Array) => keyring.signer(key),
+      votes: (key: Uint8Array) => keyring.voter(key),
+      seeds: (key: Uint8Array) => keyring.prover(key),
+      heldConsensusKeys: () => [],
+    };
+    return keyring.votesOver({ keys: this.#truth, self: { index: custodian, ring } });
+  }
+
   #recover(standing: Standing): Replica {
     const rows = [...this.rows.values()].flatMap(({ table, key, value }) =>
       value === undefined ? [] : [{ table, key, value }],
     );
-    const options = { clusterId: CLUSTER_ID, custodians: this.ids, self: this.self };
+    const held = this.scheme.heldKeys();
+    const options = { clusterId: CLUSTER_ID, custodians: this.ids, self: this.self, held };
     const { fanout } = this.#options;
     const dependencies = { scheme: this.scheme, leaders: this.leaders };
     return Replica.recover({ ...options, fanout }, dependencies, rows, standing);
@@ -118,7 +206,9 @@ export class Bench {
   /** From what is durable. */
   restart(standing: Standing = 'sound'): this {
     this.alarms.clear();
+    this.keys = this.#keysTo(this.replica.finalised);
     this.replica = this.#recover(standing);
+    this.keys = this.#keysTo(this.replica.finalised);
     return this.step({ type: 'start' });
   }
 
@@ -130,11 +220,18 @@ export class Bench {
 
   step(...inputs: ReplicaInput[]): this {
     [this.sent, this.outcomes, this.entries] = [[], [], []];
-    for (const input of inputs) {
+    const queue = [...inputs];
+    for (let input = queue.shift(); input !== undefined; input = queue.shift()) {
       const ready = this.replica.step(input, instant(this.now));
       for (const entry of ready.entries) this.rows.set(`${entry.table} ${entry.key}`, entry);
       this.entries = [...this.entries, ...ready.entries];
-      this.outcomes.push(...(ready.outcomes as readonly ReplicaOutcome[]));
+      const outcomes = ready.outcomes as readonly ReplicaOutcome[];
+      this.outcomes.push(...outcomes);
+      // As the chain does: the state after the block tells the keys of the next height.
+      if (outcomes.some(({ type }) => type === 'finalised')) {
+        this.keys = this.#keysTo(this.replica.finalised);
+        queue.unshift({ type: 'keys-known' });
+      }
       for (const { to, body } of ready.messages) {
         this.sent.push({ to: Number(to.slice(5)), message: decodeMessage(body) });
       }
@@ -181,7 +278,7 @@ export class Bench {
   /** A share of any custodian. */
   share(from: number, share: Partial<Share> & Pick<Share, 'kind'>): Share {
     const full = { height: 1, view: 0, digest: undefined, highView: undefined, ...share };
-    const signature = this.keyring.votes(from).sign(shareMessage(CLUSTER_ID, full));
+    const signature = this.#votesOf(from).sign(full.height, shareMessage(CLUSTER_ID, full))!;
     return { ...full, signature };
   }
 
@@ -247,7 +344,7 @@ export class Bench {
     const { view = 0, height = 1, timeout, previous } = options;
     const signer = options.signer ?? this.leaders.leaderOf(height, view);
     const bytes = digestMessage(CLUSTER_ID, 'proposal', height, view, value);
-    const signature = this.keyring.votes(signer).signProposal(bytes);
+    const signature = this.#votesOf(signer).signProposal(height, bytes)!;
     const payload = Uint8Array.of(1);
     return { type: 'proposal', height, view, digest: value, payload, previous, timeout, signature };
   }

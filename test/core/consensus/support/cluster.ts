@@ -88,7 +88,7 @@ export class Cluster {
     }
   }
 
-  get replicaOptions(): Omit<ReplicaOptions, 'self'> {
+  get replicaOptions(): Omit<ReplicaOptions, 'self' | 'held'> {
     const { custodians, fanout, timing } = this.options;
     const ids = Array.from({ length: custodians }, (_, index) => nodeIdOf(index));
     return { clusterId: CLUSTER_ID, custodians: ids, fanout, timing };
@@ -203,7 +203,11 @@ export class Node {
       leaders.advance({ height, view });
     }
     this.replica = Replica.recover(
-      { ...this.cluster.replicaOptions, self: this.index },
+      {
+        ...this.cluster.replicaOptions,
+        self: this.index,
+        held: [this.scheme.keyInForce(1) ?? ''],
+      },
       { scheme: this.scheme, leaders },
       [...this.rows.values()],
       standing,
