@@ -5,17 +5,25 @@
 import type { Connection, MessageStream } from '@libp2p/interface';
 import type { Multiaddr } from '@multiformats/multiaddr';
 import { AegisError, isAegisError, toAegisError } from '../errors.ts';
-import type { DialedPeer } from '../ports.ts';
-import { parseDialAddress, peerIn, withoutPeer } from './addresses.ts';
+import type { Clock, DialedPeer } from '../ports.ts';
+import { hostOf, networkOf, parseDialAddress, peerIn, withoutPeer } from './addresses.ts';
 import type { HostLimits } from './limits.ts';
+import { Bucket, Buckets } from './rates.ts';
+import { busyBy } from './refusals.ts';
 
 export interface DialingDeps {
+  readonly clock: Clock;
+  /** @param address without a peer id: who answers there is found out by hello. */
   dial(address: Multiaddr, signal: AbortSignal): Promise<Connection>;
   /** Node id behind a peer id that is connected. */
   nodeIdOf(peerId: string): string | undefined;
+  /** Node that is known to have, or to have had, a peer id. */
+  ownerOf(peerId: string): string | undefined;
+  isConnected(nodeId: string): boolean;
   /** Node id that this node has dialled at the address and still holds. */
   dialledAt(address: string): string | undefined;
-  readonly ownPeerId: string;
+  /** Whether this node has, or has had, the peer id. */
+  isOwn(peerId: string): boolean;
 }
 
 const MAX_REMEMBERED = 256;
@@ -30,9 +38,15 @@ export class Dialing {
   /** Addresses without peer id that are being dialled on our owner's wish. */
   readonly #wanted = new Map<string, number>();
 
+  readonly #rate: Bucket;
+  readonly #rateByAddress: Buckets;
+
   constructor(options: { limits: HostLimits }, deps: DialingDeps) {
     this.#limits = options.limits;
     this.#deps = deps;
+    const { dialsPerSecond, dialsPerSecondPerAddress } = options.limits;
+    this.#rate = new Bucket(rateOf(dialsPerSecond), deps);
+    this.#rateByAddress = new Buckets({ rate: rateOf(dialsPerSecondPerAddress) }, deps);
   }
 
   get pending(): number {
@@ -60,44 +74,73 @@ export class Dialing {
   }
 
   /**
+   * The peer id in an address says which node is meant, not with which key it answers: one that its
+   * succession has outlived still leads to the node.
    * @throws {AegisError} `BAD_REQUEST`, `BUSY`, `DIAL_FAILED`, `HELLO_REFUSED`, `TIMEOUT`,
    * `STOPPING`.
    */
   async dial(text: string, options: { timeoutMs: number }): Promise<DialedPeer> {
     const address = parseDialAddress(text);
     const peerId = peerIn(address);
-    if (peerId === this.#deps.ownPeerId) {
+    if (peerId !== undefined && this.#deps.isOwn(peerId)) {
       throw new AegisError('BAD_REQUEST', `the address ${text} is this node itself`);
     }
-    const bare = withoutPeer(address);
-    const connected =
-      peerId === undefined ? this.#deps.dialledAt(bare) : this.#deps.nodeIdOf(peerId);
+    const connected = this.#connectedAt(withoutPeer(address), peerId);
     if (connected !== undefined) return { nodeId: connected, address: text };
-    const running = this.#pending.get(text);
+    return await this.#start(text, text, options);
+  }
+
+  /** Dials a peer that is connected already, e.g. with another key (H5). See `dial`. */
+  async redial(text: string, options: { timeoutMs: number }): Promise<DialedPeer> {
+    return await this.#start(`again ${text}`, text, options);
+  }
+
+  #connectedAt(bare: string, peerId: string | undefined): string | undefined {
+    if (peerId === undefined) return this.#deps.dialledAt(bare);
+    const nodeId = this.#deps.nodeIdOf(peerId) ?? this.#deps.ownerOf(peerId);
+    return nodeId !== undefined && this.#deps.isConnected(nodeId) ? nodeId : undefined;
+  }
+
+  async #start(key: string, text: string, options: { timeoutMs: number }): Promise<DialedPeer> {
+    const running = this.#pending.get(key);
     if (running !== undefined) return running;
-    if (this.#pending.size >= this.#limits.maxPendingDials) {
-      throw new AegisError('BUSY', 'too many dials are under way', {
-        details: { knob: 'maxPendingDials' },
-      });
-    }
-    const dial = this.#run(text, address, options.timeoutMs).finally(() => {
-      this.#pending.delete(text);
+    this.#checkRoom(hostOf(parseDialAddress(text)));
+    const dial = this.#run(text, options.timeoutMs).finally(() => {
+      this.#pending.delete(key);
     });
-    this.#pending.set(text, dial);
+    this.#pending.set(key, dial);
     return dial;
   }
 
-  async #run(text: string, address: Multiaddr, timeoutMs: number): Promise<DialedPeer> {
+  /** @throws {AegisError} `BUSY` naming the setting. */
+  #checkRoom(host: string): void {
+    if (this.#pending.size >= this.#limits.maxPendingDials) {
+      throw busyBy('maxPendingDials', 'too many dials are under way');
+    }
+    if (!this.#rateByAddress.of(networkOf(host)).take()) {
+      throw busyBy('dialsPerSecondPerAddress', 'too many dials to one host');
+    }
+    if (!this.#rate.take()) throw busyBy('dialsPerSecond', 'too many dials a second');
+  }
+
+  async #run(text: string, timeoutMs: number): Promise<DialedPeer> {
+    const address = parseDialAddress(text);
     const bare = withoutPeer(address);
     this.#failures.delete(bare);
     const deadline = AbortSignal.timeout(timeoutMs);
     this.#wanted.set(bare, (this.#wanted.get(bare) ?? 0) + 1);
     try {
       const signal = AbortSignal.any([deadline, this.#stop.signal]);
-      const connection = await this.#deps.dial(address, signal);
-      const nodeId = this.#deps.nodeIdOf(connection.remotePeer.toString());
-      if (nodeId !== undefined) return { nodeId, address: text };
-      throw new AegisError('DIAL_FAILED', `the node at ${text} closed the connection at once`);
+      const connection = await this.#deps.dial(parseDialAddress(bare), signal);
+      const remote = connection.remotePeer.toString();
+      const nodeId = this.#deps.nodeIdOf(remote);
+      if (nodeId === undefined) {
+        throw new AegisError('DIAL_FAILED', `the node at ${text} closed the connection at once`);
+      }
+      const meant = peerIn(address) ?? remote;
+      if (meant === remote || this.#deps.ownerOf(meant) === nodeId)
+        return { nodeId, address: text };
+      throw new AegisError('DIAL_FAILED', `another node answers at ${text}: ${nodeId}`);
     } catch (error) {
       throw this.#explain(text, bare, timeoutMs, deadline, error);
     } finally {
@@ -126,9 +169,22 @@ export class Dialing {
       return new AegisError('TIMEOUT', `no answer from ${text} within ${timeoutMs} ms`);
     }
     if (isAegisError(error)) return error;
+    if (speaksNoHello(error)) {
+      return new AegisError('HELLO_REFUSED', `the node at ${text} speaks another hello than ours`, {
+        hint: 'Upgrade the older of the two nodes.',
+        cause: error,
+      });
+    }
     return new AegisError('DIAL_FAILED', `cannot reach ${text}: ${toAegisError(error).message}`, {
       hint: 'Is the other node running, and the address right?',
       cause: error,
     });
   }
 }
+
+/** libp2p has found no handshake that both sides know. */
+const speaksNoHello = (error: unknown): boolean =>
+  /UnsupportedProtocol|protocol selection failed/i.test(String((error as Error)?.stack ?? error));
+
+/** A node that starts dials everybody it knows. */
+const rateOf = (perSecond: number) => ({ perSecond, burst: perSecond * 4 });

@@ -14,11 +14,18 @@ import { AegisError, hasCode, isAegisError, toAegisError } from '../errors.ts';
 import { coalesceWrites } from './coalesce.ts';
 import { FrameChannel } from './frame-channel.ts';
 import {
+  checkWelcome,
   encodeHello,
+  encodeKnock,
   encodeRefusal,
+  encodeWelcome,
+  type Heard,
   type HelloContext,
   type HelloIdentity,
+  type HelloReading,
+  type Judged,
   judgeDialer,
+  judgeFirst,
   judgeListener,
   type Refusal,
 } from './hello.ts';
@@ -26,6 +33,8 @@ import type { HostLimits } from './limits.ts';
 
 export interface HelloEncrypterOptions {
   readonly hello: HelloContext;
+  /** Public key of the network seed with which Noise runs here, 32 bytes. */
+  readonly networkKey: Uint8Array;
   readonly agent: string;
   readonly limits: HostLimits;
 }
@@ -38,26 +47,43 @@ export interface HelloEncrypterDeps {
   lastKnown(peerId: PeerId): HelloIdentity | undefined;
   /** Whether this node keeps itself apart from a member that it has dialled. */
   isIsolated(nodeId: string): boolean;
+  /** Marks the time of a judgement, for `onIdentity`. */
+  judging(): number;
   /** A peer that has passed hello, told before its connection opens. */
-  onIdentity(peerId: PeerId, identity: HelloIdentity): void;
+  onIdentity(peerId: PeerId, heard: Heard, judged: number): void;
   /** Why a handshake failed; libp2p keeps the text only. */
   onFailure(direction: 'inbound' | 'outbound', connection: MessageStream, error: AegisError): void;
 }
 
+export const HELLO_PROTOCOL = '/aegis/hello/2';
+
 export class HelloEncrypter implements ConnectionEncrypter {
-  readonly protocol = '/aegis/hello/1';
+  readonly protocol = HELLO_PROTOCOL;
   readonly #options: HelloEncrypterOptions;
   readonly #deps: HelloEncrypterDeps;
+  readonly #nodeIds = new WeakMap<MessageStream, string>();
+  #underWay = 0;
 
   constructor(options: HelloEncrypterOptions, deps: HelloEncrypterDeps) {
     this.#options = options;
     this.#deps = deps;
   }
 
+  /** Handshakes that have begun and not ended. */
+  get underWay(): number {
+    return this.#underWay;
+  }
+
+  /** The member at the other end of an encrypted stream, once it has passed hello. */
+  nodeIdOf(stream: MessageStream): string | undefined {
+    return this.#nodeIds.get(stream);
+  }
+
   async secureOutbound(
     connection: MessageStream,
     options: SecureConnectionOptions = {},
   ): Promise<SecuredConnection> {
+    this.#underWay += 1;
     try {
       const signal = this.#deadline(options);
       coalesceWrites(connection);
@@ -66,6 +92,8 @@ export class HelloEncrypter implements ConnectionEncrypter {
       return secured;
     } catch (error) {
       throw this.#failed('outbound', connection, error);
+    } finally {
+      this.#underWay -= 1;
     }
   }
 
@@ -73,6 +101,7 @@ export class HelloEncrypter implements ConnectionEncrypter {
     connection: MessageStream,
     options: SecureConnectionOptions = {},
   ): Promise<SecuredConnection> {
+    this.#underWay += 1;
     try {
       const signal = this.#deadline(options);
       coalesceWrites(connection);
@@ -81,52 +110,98 @@ export class HelloEncrypter implements ConnectionEncrypter {
       return secured;
     } catch (error) {
       throw this.#failed('inbound', connection, error);
+    } finally {
+      this.#underWay -= 1;
     }
   }
 
   async #introduce(secured: SecuredConnection, signal: AbortSignal): Promise<void> {
-    const { hello, agent, limits } = this.#options;
+    const { hello, limits } = this.#options;
     const networkKey = keyOf(secured.remotePeer);
-    if (!hello.expects(networkKey)) {
-      throw new AegisError('HELLO_REFUSED', 'the node at this address is no member', {
-        hint: 'Check the address, and that both nodes have the same genesis file.',
-      });
-    }
     // Asked before this node says anything: the other one would take it for connected.
     this.#mayKnow(this.#deps.lastKnown(secured.remotePeer));
     const channel = new FrameChannel({ maxBytes: limits.helloMaxBytes }, secured.connection);
     try {
-      channel.write(encodeHello(hello, agent));
-      const answer = await channel.read(signal).catch(explainSilence);
-      const identity = judgeListener(answer, networkKey, hello, limits.helloMaxBytes);
-      this.#mayKnow(identity);
-      this.#deps.onIdentity(secured.remotePeer, identity);
+      const judged = this.#deps.judging();
+      const heard = hello.expects(networkKey)
+        ? await this.#greet(channel, networkKey, signal)
+        : await this.#knock(channel, networkKey, signal);
+      this.#met(secured, heard, judged);
     } finally {
       channel.release();
     }
   }
 
+  async #greet(channel: FrameChannel, networkKey: Uint8Array, signal: AbortSignal) {
+    channel.write(this.#ownHello());
+    const answer = await channel.read(signal).catch(explainSilence);
+    const heard = judgeListener(answer, this.#reading(networkKey));
+    this.#mayKnow(heard.identity);
+    return heard;
+  }
+
+  /** H3: whoever is there introduces itself first, or learns no more than that somebody knocked. */
+  async #knock(channel: FrameChannel, networkKey: Uint8Array, signal: AbortSignal) {
+    const { hello, networkKey: dialer, limits } = this.#options;
+    channel.write(encodeKnock(hello.clusterId, { dialer, listener: networkKey }));
+    const answer = await channel.read(signal).catch(explainNoIntroduction);
+    const heard = judgeListener(answer, this.#reading(networkKey));
+    this.#mayKnow(heard.identity);
+    channel.write(this.#ownHello());
+    checkWelcome(await channel.read(signal).catch(explainSilence), limits.helloMaxBytes);
+    return heard;
+  }
+
   async #receive(secured: SecuredConnection, signal: AbortSignal): Promise<void> {
-    const { hello, agent, limits } = this.#options;
+    const { limits, networkKey: ownKey } = this.#options;
     const channel = new FrameChannel({ maxBytes: limits.helloMaxBytes }, secured.connection);
+    const reading = this.#reading(keyOf(secured.remotePeer));
     try {
-      const frame = await channel.read(signal);
-      const networkKey = keyOf(secured.remotePeer);
-      const verdict = judgeDialer(frame, networkKey, hello, limits.helloMaxBytes);
-      const refusal =
-        verdict.type === 'refused'
-          ? verdict.refusal
-          : this.#deps.place(verdict.identity, secured.remotePeer);
-      if (refusal !== undefined) {
-        channel.write(encodeRefusal(refusal));
-        await secured.connection.close({ signal });
-        throw new AegisError('HELLO_REFUSED', `refused ${verdict.identity.nodeId}: ${refusal}`);
+      const first = judgeFirst(await channel.read(signal), reading, ownKey);
+      if (first.type !== 'knock') {
+        await this.#admit(secured, channel, first, signal);
+        channel.write(this.#ownHello());
+        return;
       }
-      this.#deps.onIdentity(secured.remotePeer, verdict.identity);
-      channel.write(encodeHello(hello, agent));
+      channel.write(this.#ownHello());
+      await this.#admit(secured, channel, judgeDialer(await channel.read(signal), reading), signal);
+      channel.write(encodeWelcome());
     } finally {
       channel.release();
     }
+  }
+
+  /** @throws {AegisError} `HELLO_REFUSED` when the member was told that it is not let in. */
+  async #admit(
+    secured: SecuredConnection,
+    channel: FrameChannel,
+    judged: Judged,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { identity } = judged;
+    const refusal =
+      judged.type === 'refused' ? judged.refusal : this.#deps.place(identity, secured.remotePeer);
+    if (refusal !== undefined) {
+      channel.write(encodeRefusal(refusal));
+      await secured.connection.close({ signal });
+      throw new AegisError('HELLO_REFUSED', `refused ${identity.nodeId}: ${refusal}`);
+    }
+    this.#met(secured, judged, this.#deps.judging());
+  }
+
+  #met({ connection, remotePeer }: SecuredConnection, heard: Heard, judged: number): void {
+    this.#nodeIds.set(connection, heard.identity.nodeId);
+    this.#deps.onIdentity(remotePeer, heard, judged);
+  }
+
+  #reading(networkKey: Uint8Array): HelloReading {
+    const { hello, limits } = this.#options;
+    return { context: hello, networkKey, maxBytes: limits.helloMaxBytes };
+  }
+
+  #ownHello(): Uint8Array {
+    const { hello, agent, limits } = this.#options;
+    return encodeHello(hello, agent, limits.helloMaxBytes);
   }
 
   #mayKnow(identity: HelloIdentity | undefined): void {
@@ -158,6 +233,15 @@ function explainSilence(error: unknown): never {
   if (!hasCode(error, 'DIAL_FAILED')) throw error;
   throw new AegisError('HELLO_REFUSED', 'the other node closed the connection without an answer', {
     hint: 'It does not know this node as a member: do both have the same genesis file?',
+    cause: error,
+  });
+}
+
+/** Nobody answers a knock but a node of the same cluster. */
+function explainNoIntroduction(error: unknown): never {
+  if (!hasCode(error, 'DIAL_FAILED')) throw error;
+  throw new AegisError('HELLO_REFUSED', 'the node at this address is no member', {
+    hint: 'Check the address, and that both nodes have the same genesis file.',
     cause: error,
   });
 }

@@ -1,17 +1,23 @@
 /**
- * The hello frames: what two nodes tell each other on an encrypted connection before anything else.
- * Pure: bytes in, verdict out. It does not read from the wire and does not know libp2p.
+ * The frames of hello: what two nodes tell each other on an encrypted connection before anything
+ * else (docs/keys.md, H1 to H4). Pure: bytes in, verdict out. It does not read from the wire, does
+ * not know libp2p, and does not know who is a member: the context judges.
  *
- * The dialer speaks first. The listener answers with its own hello, or with a refusal if the dialer
- * has proved that it is a member, or not at all: a stranger learns nothing.
+ * The dialer speaks first. To a network key that it knows it says hello; to another one it knocks,
+ * and the listener introduces itself first. The listener answers a hello with its own, with a
+ * welcome after a knock, with a refusal to who has proved to be a member, and else not at all: a
+ * stranger learns nothing.
  */
+import { timingSafeEqual } from 'node:crypto';
+import { sha256, sha256Hex } from '../crypto/hash.ts';
 import { AegisError, isAegisError } from '../errors.ts';
 import { decode, encode } from '../model/cbor.ts';
 import { type OpenInception, openInception } from '../model/identity.ts';
-import type { SignedSuccession } from '../model/succession.ts';
+import { HELLO_ENTRIES_MAX, openSuccession, type SignedSuccession } from '../model/succession.ts';
 import type { Verified } from '../units.ts';
+import { isKnock, type KnockKeys, knockOf } from './knock.ts';
 
-const HELLO_VERSION = 1;
+const HELLO_VERSION = 2;
 const RPC_VERSION = 1;
 const CAR_VERSION = 1;
 
@@ -28,9 +34,12 @@ export interface Introduction {
 /** What the other node has shown: well-formed and signed, and not judged yet. */
 export interface HelloClaim {
   readonly inception: Verified<OpenInception>;
-  /** Oldest first, of this node. Whether they follow each other is for the judge to say. */
+  /**
+   * Oldest first, without a gap, all of this node, none signed by nobody. Whether the first of them
+   * follows what is known, and who may sign what (S2 to S5), is for the judge to say.
+   */
   readonly succession: readonly Verified<SignedSuccession>[];
-  /** The key that Noise has proved. */
+  /** The key that Noise has proved; the inception or one of the entries has it. */
   readonly networkKey: Uint8Array;
   /** Bytes as they came. */
   readonly admission?: Uint8Array;
@@ -64,7 +73,10 @@ export interface HelloIdentity {
   readonly name: string;
   /** Raw Ed25519 public key, the same that Noise has proved. */
   readonly networkKey: Uint8Array;
-  /** Entry of its succession with this network key, 0 for the inception: later ones rank higher. */
+  /**
+   * Number of the last entry that was shown with this network key, 0 for the inception. Of two
+   * keys of one node the later one has the greater number, whatever was shown when.
+   */
   readonly keyNumber: number;
   readonly agent: string;
 }
@@ -73,30 +85,64 @@ export interface HelloIdentity {
 export const REFUSALS = ['VERSION', 'BUSY', 'STOPPING', 'ISOLATED', 'RETIRED', 'FROZEN'] as const;
 export type Refusal = (typeof REFUSALS)[number];
 
-type Verdict =
-  | { readonly type: 'admitted'; readonly identity: HelloIdentity }
-  | { readonly type: 'refused'; readonly refusal: Refusal; readonly identity: HelloIdentity };
+/** An identity, and the network keys that its node has shown to have, or to have had. */
+export interface Heard {
+  readonly identity: HelloIdentity;
+  readonly networkKeys: readonly Uint8Array[];
+}
+
+export type Judged =
+  | ({ readonly type: 'admitted' } & Heard)
+  | ({ readonly type: 'refused'; readonly refusal: Refusal } & Heard);
+
+/** What a frame is read with. */
+export interface HelloReading {
+  readonly context: HelloContext;
+  /** The key that Noise has proved at the other end, 32 bytes. */
+  readonly networkKey: Uint8Array;
+  /** Of the frame. */
+  readonly maxBytes: number;
+}
 
 const MAX_TEXT = 128;
 const MAX_VERSIONS = 16;
 
-export function encodeHello(context: HelloContext, agent: string): Uint8Array {
-  return encode({
-    v: HELLO_VERSION,
-    type: 'hello',
-    clusterId: context.clusterId,
-    inception: context.own().inception,
-    versions: { rpc: [RPC_VERSION], car: [CAR_VERSION] },
-    agent,
-  });
+/**
+ * This node's hello in at most `maxBytes`. Where not all of the succession fits, its last entries
+ * are shown (H1); an admission that fits no more is left out.
+ */
+export function encodeHello(context: HelloContext, agent: string, maxBytes: number): Uint8Array {
+  const { inception, succession, admission } = context.own();
+  const { clusterId } = context;
+  const versions = { rpc: [RPC_VERSION], car: [CAR_VERSION] };
+  const frame = (entries: readonly Uint8Array[], extra: { admission?: Uint8Array }): Uint8Array => {
+    const shown = { clusterId, inception, succession: [...entries], ...extra };
+    return encode({ v: HELLO_VERSION, type: 'hello', ...shown, versions, agent });
+  };
+  for (const extra of admission === undefined ? [{}] : [{ admission }, {}]) {
+    for (let from = Math.max(0, succession.length - HELLO_ENTRIES_MAX); ; from += 1) {
+      const bytes = frame(succession.slice(from), extra);
+      if (bytes.byteLength <= maxBytes) return bytes;
+      if (from >= succession.length) break;
+    }
+  }
+  throw new AegisError('TOO_LARGE', `the hello of this node is over ${maxBytes} bytes`);
 }
 
-export function encodeRefusal(refusal: Refusal): Uint8Array {
-  return encode({ v: HELLO_VERSION, type: 'refusal', reason: refusal });
-}
+export const encodeKnock = (clusterId: string, keys: KnockKeys): Uint8Array =>
+  encode({ v: HELLO_VERSION, type: 'knock', mac: knockOf(clusterId, keys) });
+
+/** After a knock: the hello of the dialer is accepted. */
+export const encodeWelcome = (): Uint8Array => encode({ v: HELLO_VERSION, type: 'welcome' });
+
+export const encodeRefusal = (refusal: Refusal): Uint8Array =>
+  encode({ v: HELLO_VERSION, type: 'refusal', reason: refusal });
 
 const refused = (message: string, hint?: string): AegisError =>
   new AegisError('HELLO_REFUSED', message, hint === undefined ? {} : { hint });
+
+const malformed = (what: string): AegisError =>
+  new AegisError('BAD_ENCODING', `a hello frame has no proper ${what}`);
 
 const record = (value: unknown): Record<string, unknown> => {
   if (value === null || typeof value !== 'object' || Array.isArray(value)) {
@@ -107,24 +153,35 @@ const record = (value: unknown): Record<string, unknown> => {
 
 function text(fields: Record<string, unknown>, name: string): string {
   const value = fields[name];
-  if (typeof value !== 'string' || value.length > MAX_TEXT) {
-    throw new AegisError('BAD_ENCODING', `a hello frame has no proper ${name}`);
-  }
+  if (typeof value !== 'string' || value.length > MAX_TEXT) throw malformed(name);
   return value;
 }
 
 function bytes(fields: Record<string, unknown>, name: string): Uint8Array {
   const value = fields[name];
-  if (!(value instanceof Uint8Array)) {
-    throw new AegisError('BAD_ENCODING', `a hello frame has no proper ${name}`);
-  }
+  if (!(value instanceof Uint8Array)) throw malformed(name);
   return value;
+}
+
+function entriesOf(fields: Record<string, unknown>): readonly Uint8Array[] {
+  const list = fields['succession'];
+  if (!Array.isArray(list) || list.length > HELLO_ENTRIES_MAX) throw malformed('succession');
+  return list.map((one: unknown) => {
+    if (!(one instanceof Uint8Array)) throw malformed('succession');
+    return one;
+  });
 }
 
 function speaks(versions: Record<string, unknown>, protocol: string, version: number): boolean {
   const list = versions[protocol];
   return Array.isArray(list) && list.length <= MAX_VERSIONS && list.includes(version);
 }
+
+const sameBytes = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0;
+
+/** Compares texts in a time that does not tell where they differ. */
+const sameText = (a: string, b: string): boolean =>
+  timingSafeEqual(sha256(Buffer.from(a)), sha256(Buffer.from(b)));
 
 function openFrame(frame: Uint8Array, maxBytes: number): Record<string, unknown> {
   const fields = record(decode(frame, { maxBytes }));
@@ -137,26 +194,58 @@ function openFrame(frame: Uint8Array, maxBytes: number): Record<string, unknown>
   return fields;
 }
 
-function openHello(
-  fields: Record<string, unknown>,
-  networkKey: Uint8Array,
-  context: HelloContext,
-): Verdict {
+/** What is shown, with all signatures verified and the form of the succession checked. */
+function openClaim(fields: Record<string, unknown>, networkKey: Uint8Array): HelloClaim {
+  const opened = openInception(bytes(fields, 'inception'));
+  const succession = entriesOf(fields).map((entry) => openSuccession(entry));
+  for (const [at, { succession: entry }] of succession.entries()) {
+    if (entry.nodeId !== opened.nodeId) throw refused('it shows the succession of another node');
+    const before = succession[at - 1];
+    const previous = before?.digest ?? (entry.number === 1 ? sha256Hex(opened.bytes) : undefined);
+    const follows =
+      (before === undefined || entry.number === before.succession.number + 1) &&
+      (previous === undefined || Buffer.from(entry.previous).toString('hex') === previous);
+    if (!follows) throw refused('it shows a succession with a gap');
+  }
+  const claim = { inception: opened, succession, networkKey };
+  if (!keysOf(claim).some((key) => sameBytes(key, networkKey))) {
+    throw refused('the other node claims an identity that does not own its network key');
+  }
+  return fields['admission'] === undefined
+    ? claim
+    : { ...claim, admission: bytes(fields, 'admission') };
+}
+
+const keysOf = ({ inception, succession }: HelloClaim): Uint8Array[] => [
+  inception.inception.networkKey,
+  ...succession.map((entry) => entry.succession.keys.networkKey),
+];
+
+function keyNumberOf({ succession, networkKey }: HelloClaim): number {
+  const last = succession.findLast((one) => sameBytes(one.succession.keys.networkKey, networkKey));
+  return last?.succession.number ?? 0;
+}
+
+function openHello(fields: Record<string, unknown>, reading: HelloReading): Judged {
+  const { context, networkKey } = reading;
   if (text(fields, 'type') !== 'hello') throw refused('the other node did not say hello');
-  if (text(fields, 'clusterId') !== context.clusterId) {
+  // H3: who does not have the genesis costs no verification, and learns nothing by that.
+  if (!sameText(text(fields, 'clusterId'), context.clusterId)) {
     throw refused('the other node belongs to another cluster');
   }
-  const opened = openInception(bytes(fields, 'inception'));
-  const judged = context.judge({ inception: opened, succession: [], networkKey });
-  if (judged.type === 'stranger') throw refused(judged.why);
-  const { name, nodeId } = judged;
   const agent = text(fields, 'agent');
-  const identity = { nodeId, name, networkKey, keyNumber: 0, agent };
   const versions = record(fields['versions']);
+  const claim = openClaim(fields, networkKey);
+  const verdict = context.judge(claim);
+  if (verdict.type === 'stranger') throw refused(verdict.why);
+  const { nodeId, name } = verdict;
+  const identity = { nodeId, name, networkKey, keyNumber: keyNumberOf(claim), agent };
+  const heard: Heard = { identity, networkKeys: keysOf(claim) };
+  if (verdict.type === 'refused') return { type: 'refused', refusal: verdict.refusal, ...heard };
   const compatible = speaks(versions, 'rpc', RPC_VERSION) && speaks(versions, 'car', CAR_VERSION);
   return compatible
-    ? { type: 'admitted', identity }
-    : { type: 'refused', refusal: 'VERSION', identity };
+    ? { type: 'admitted', ...heard }
+    : { type: 'refused', refusal: 'VERSION', ...heard };
 }
 
 /** Every failure that is not already typed becomes one that names the frame, not its insides. */
@@ -172,56 +261,87 @@ function guarded<T>(open: () => T): T {
 }
 
 /**
- * What the listener makes of the dialer's frame.
- * @param networkKey the key that Noise has proved, 32 bytes.
+ * What the listener makes of the dialer's first frame: a knock that holds, or a hello.
  * @throws {AegisError} `HELLO_REFUSED`: answer nothing and close.
  */
-export function judgeDialer(
+export function judgeFirst(
   frame: Uint8Array,
-  networkKey: Uint8Array,
-  context: HelloContext,
-  maxBytes: number,
-): Verdict {
-  return guarded(() => openHello(openFrame(frame, maxBytes), networkKey, context));
+  reading: HelloReading,
+  ownKey: Uint8Array,
+): { readonly type: 'knock' } | Judged {
+  return guarded(() => {
+    const fields = openFrame(frame, reading.maxBytes);
+    if (fields['type'] !== 'knock') return openHello(fields, reading);
+    const keys = { dialer: reading.networkKey, listener: ownKey };
+    if (isKnock(bytes(fields, 'mac'), reading.context.clusterId, keys)) return { type: 'knock' };
+    throw refused('the other node knocks and does not know this cluster');
+  });
 }
 
+/**
+ * What the listener makes of the hello that follows a knock.
+ * @throws {AegisError} `HELLO_REFUSED`: answer nothing and close.
+ */
+export const judgeDialer = (frame: Uint8Array, reading: HelloReading): Judged =>
+  guarded(() => openHello(openFrame(frame, reading.maxBytes), reading));
+
+/** Of the other node: why it refuses us; of us: why we refuse it. */
 const REASONS: Record<Refusal, readonly [reason: string, hint: string]> = {
   VERSION: ['it speaks other versions of our protocols', 'Upgrade the older of the two nodes.'],
   BUSY: ['it has no place for another connection', 'Try again later, or raise its limits.'],
   STOPPING: ['it is stopping', 'Try again when it has come back.'],
   ISOLATED: ['it keeps itself apart from this node', 'In a devnet: aegis devnet heal'],
   RETIRED: [
-    'this node has a newer network key than the one that it uses',
-    'Restore its newest keys: aegis keys status',
+    'the cluster knows a newer network key of this node',
+    'This home lacks the newest keys of its node: aegis keys status',
   ],
-  FROZEN: ['two successions of this node exist', 'Nobody talks to it; its operator must rejoin.'],
+  FROZEN: [
+    'there are two successions of this node',
+    'A frozen node is let in by nobody. See the evidence: aegis consensus evidence',
+  ],
 };
 
+const OURS: Partial<Record<Refusal, string>> = {
+  VERSION: 'the other node speaks other versions of our protocols',
+  RETIRED: 'the other node uses a network key that has been replaced',
+  FROZEN: 'there are two successions of the other node',
+};
+
+function checkRefusal(fields: Record<string, unknown>): void {
+  if (fields['type'] !== 'refusal') return;
+  const refusal = REFUSALS.find((reason) => reason === fields['reason']);
+  if (refusal === undefined) throw refused('the other node refused without a known reason');
+  const [reason, hint] = REASONS[refusal];
+  const details = { refusal };
+  throw new AegisError('HELLO_REFUSED', `the other node refused: ${reason}`, { hint, details });
+}
+
 /**
- * What the dialer makes of the listener's answer.
+ * What the dialer makes of the listener's answer to a hello, or of its introduction after a knock.
  * @throws {AegisError} `HELLO_REFUSED`.
  */
-export function judgeListener(
-  frame: Uint8Array,
-  networkKey: Uint8Array,
-  context: HelloContext,
-  maxBytes: number,
-): HelloIdentity {
+export function judgeListener(frame: Uint8Array, reading: HelloReading): Heard {
   return guarded(() => {
+    const fields = openFrame(frame, reading.maxBytes);
+    checkRefusal(fields);
+    const judged = openHello(fields, reading);
+    if (judged.type === 'admitted') return judged;
+    const { refusal } = judged;
+    throw refused(
+      OURS[refusal] ?? `this node refuses the other one (${refusal})`,
+      refusal === 'VERSION' ? REASONS.VERSION[1] : undefined,
+    );
+  });
+}
+
+/**
+ * The listener's last word after a knock and a hello.
+ * @throws {AegisError} `HELLO_REFUSED` unless it is a welcome.
+ */
+export function checkWelcome(frame: Uint8Array, maxBytes: number): void {
+  guarded(() => {
     const fields = openFrame(frame, maxBytes);
-    if (fields['type'] === 'refusal') {
-      const refusal = REFUSALS.find((reason) => reason === fields['reason']);
-      if (refusal === undefined) throw refused('the other node refused without a known reason');
-      const [reason, hint] = REASONS[refusal];
-      throw new AegisError('HELLO_REFUSED', `the other node refused: ${reason}`, {
-        hint,
-        details: { refusal },
-      });
-    }
-    const verdict = openHello(fields, networkKey, context);
-    if (verdict.type === 'refused') {
-      throw refused('the other node speaks other versions of our protocols', REASONS.VERSION[1]);
-    }
-    return verdict.identity;
+    checkRefusal(fields);
+    if (fields['type'] !== 'welcome') throw refused('the other node did not say welcome');
   });
 }

@@ -3,7 +3,6 @@
  * and carries requests, envelopes and bulk streams between members. It does not decide whom to
  * dial (the peer book does), and gives no meaning to what it carries.
  */
-import { generateKeyPairFromSeed } from '@libp2p/crypto/keys';
 import type {
   Connection,
   ConnectionEncrypter,
@@ -11,26 +10,40 @@ import type {
   PeerId,
   Stream,
 } from '@libp2p/interface';
-import { peerIdFromPrivateKey, peerIdFromString } from '@libp2p/peer-id';
+import { peerIdFromString } from '@libp2p/peer-id';
 import type { Multiaddr } from '@multiformats/multiaddr';
+import { publicKeyOf } from '../crypto/sign.ts';
 import { AegisError, toAegisError } from '../errors.ts';
 import type { Envelope } from '../machine.ts';
-import { nodeIdOf } from '../model/identity.ts';
+import { nodeIdOf, peerIdOf } from '../model/identity.ts';
 import type { Clock, DialedPeer, Dialer, Log, Metrics, Random } from '../ports.ts';
+import { MINUTE, SECOND } from '../units.ts';
 import { hostOf, parseListenAddress } from './addresses.ts';
 import { Bulk, type BulkHandler, type BulkOptions } from './bulk.ts';
 import { Dialing } from './dialing.ts';
 import { Gate } from './gate.ts';
 import type { HelloContext, HelloIdentity } from './hello.ts';
 import { HelloEncrypter } from './hello-encrypter.ts';
+import { Identities } from './identities.ts';
 import { type HostLimits, limitsOf, type Profile } from './limits.ts';
-import { type PeerConnection, type PeerEvent, PeerTable, RPC_PROTOCOL } from './peer-table.ts';
+import {
+  CAR_PROTOCOL,
+  type PeerConnection,
+  type PeerEvent,
+  PeerTable,
+  RPC_PROTOCOL,
+} from './peer-table.ts';
+import { Redialer } from './redialer.ts';
 import { Refusals } from './refusals.ts';
 import type { RequestOptions } from './rpc-client.ts';
 import { type IncomingEnvelope, type RequestHandler, RpcServer } from './rpc-server.ts';
-import { createSwarm, type Swarm } from './swarm.ts';
+import type { Swarm } from './swarm.ts';
+import { Swarms } from './swarms.ts';
 
-const CAR_PROTOCOL = '/aegis/car/1';
+/** A request of this room: the sender has another key and cannot dial us, so we dial it. */
+const REDIAL_METHOD = 'network/redial';
+const REDIAL_TIMEOUT_MS = 10 * SECOND;
+const GRACE_MS = MINUTE;
 
 export interface HostOptions {
   /** Ed25519 seed of the network key, 32 bytes. */
@@ -57,6 +70,8 @@ export interface HostStats {
   readonly pendingInbound: number;
   readonly pendingDials: number;
   readonly bulkStreams: number;
+  /** Network keys of before that still carry connections. */
+  readonly retiredKeys: number;
 }
 
 export interface RotateOptions {
@@ -75,7 +90,6 @@ export interface LearnedAddresses {
 const stopping = (): AegisError => new AegisError('STOPPING', 'the node is stopping');
 
 export class Host implements Dialer {
-  readonly peerId: string;
   readonly #options: HostOptions;
   readonly #deps: HostDeps;
   readonly #limits: HostLimits;
@@ -85,14 +99,17 @@ export class Host implements Dialer {
   readonly #dialing: Dialing;
   readonly #rpc: RpcServer;
   readonly #bulk: Bulk;
-  readonly #identities = new Map<string, HelloIdentity>();
+  readonly #identities = new Identities();
+  readonly #swarms: Swarms;
+  readonly #redialer: Redialer;
   readonly #onPeer = new Set<(event: PeerEvent) => void>();
   readonly #onEnvelope = new Set<(envelope: IncomingEnvelope) => void>();
   readonly #onAddresses = new Set<(learned: LearnedAddresses) => void>();
-  #swarm: Swarm | undefined;
+  #peerId: string;
+  #addressesOf: RotateOptions['addressesOf'];
 
-  private constructor(options: HostOptions, deps: HostDeps, peerId: string) {
-    this.peerId = peerId;
+  private constructor(options: HostOptions, deps: HostDeps) {
+    this.#peerId = peerIdOf(publicKeyOf(options.networkSeed));
     this.#options = options;
     this.#deps = deps;
     this.#limits = limitsOf(options.profile, options.limits);
@@ -110,9 +127,11 @@ export class Host implements Dialer {
     this.#dialing = new Dialing(
       { limits },
       {
-        ownPeerId: peerId,
+        isOwn: (id) => id === this.#peerId || this.#swarms.isOwn(id),
         dial: (address, signal) => this.#running().dial(address, { signal }),
         nodeIdOf: (id) => this.#table.nodeIdOf(id),
+        ownerOf: (id) => this.#identities.ownerOf(id),
+        isConnected: (id) => this.#table.has(id),
         dialledAt: (address) => this.#table.dialledAt(address),
       },
     );
@@ -125,54 +144,41 @@ export class Host implements Dialer {
     };
     this.#rpc = new RpcServer({ limits }, { log, onTraffic, onRefusal, onEnvelope });
     this.#bulk = new Bulk({ limits }, { onTraffic, onRefusal });
+    this.#swarms = this.#createSwarms();
+    this.#redialer = this.#createRedialer();
+    this.#rpc.handle(REDIAL_METHOD, async (from) => {
+      void this.#redialer.asked(from, this.#table.dialled(from));
+      return new Uint8Array(0);
+    });
   }
 
+  /** @throws {AegisError} `BAD_REQUEST` for an address at which nobody can listen. */
   static async create(options: HostOptions, deps: HostDeps): Promise<Host> {
     for (const address of options.listen) parseListenAddress(address);
-    const key = await generateKeyPairFromSeed('Ed25519', options.networkSeed);
-    return new Host(options, deps, peerIdFromPrivateKey(key).toString());
+    return new Host(options, deps);
+  }
+
+  /** The libp2p peer id with which this node dials and answers; changes with its network key. */
+  get peerId(): string {
+    return this.#peerId;
   }
 
   /** @throws {AegisError} `PORT_IN_USE`, `BAD_CONFIG`. */
   async start(): Promise<void> {
-    const { networkSeed, listen, profile, agent = 'aegis/0.1.0' } = this.#options;
-    const limits = this.#limits;
-    const swarm = await createSwarm(
-      { networkSeed, listen, agent, limits, profile },
-      { gater: this.#gate.gater(), encrypter: (noise) => this.#encrypter(noise, agent) },
-    );
-    swarm.addEventListener('connection:open', (event) => this.#opened(event.detail));
-    swarm.addEventListener('connection:close', (event) => this.#table.remove(event.detail));
-    swarm.addEventListener('peer:identify', ({ detail }) =>
-      this.#learned(detail.peerId, detail.listenAddrs),
-    );
-    const streams = { maxInboundStreams: limits.maxStreamsPerConnection };
-    await swarm.handle(
-      RPC_PROTOCOL,
-      (stream, connection) => this.#serve(stream, connection, (id) => this.#rpc.serve(id, stream)),
-      streams,
-    );
-    await swarm.handle(
-      CAR_PROTOCOL,
-      (stream, connection) => this.#serve(stream, connection, (id) => this.#bulk.serve(id, stream)),
-      streams,
-    );
-    this.#swarm = swarm;
+    const { networkSeed, listen } = this.#options;
     try {
-      await swarm.start();
+      await this.#swarms.start(networkSeed);
     } catch (error) {
-      this.#swarm = undefined;
       throw explainListen(listen, error);
     }
   }
 
   /** Ends all connections; bounded by `limits.stopTimeoutMs`. */
   async stop(): Promise<void> {
-    const swarm = this.#swarm;
-    if (swarm === undefined) return;
-    this.#swarm = undefined;
+    if (this.#swarms.current === undefined) return;
     this.#gate.stop();
     this.#dialing.stop();
+    this.#redialer.stop();
     this.#table.close(stopping());
     let timer: NodeJS.Timeout | undefined;
     const bound = new Promise<void>((resolve) => {
@@ -181,17 +187,13 @@ export class Host implements Dialer {
         resolve();
       }, this.#limits.stopTimeoutMs);
     });
-    const stopped = Promise.resolve(swarm.stop()).catch((error: unknown) => {
-      const reason = toAegisError(error).message;
-      this.#deps.log.write('warn', 'the network did not stop cleanly', { reason });
-    });
-    await Promise.race([stopped, bound]);
+    await Promise.race([this.#swarms.stop(), bound]);
     clearTimeout(timer);
   }
 
   /** Multiaddrs at which this node listens, with its peer id. */
   addresses(): string[] {
-    return this.#swarm?.getMultiaddrs().map(String) ?? [];
+    return this.#swarms.current?.getMultiaddrs().map(String) ?? [];
   }
 
   dial(address: string, options: { timeoutMs: number }): Promise<DialedPeer> {
@@ -242,7 +244,11 @@ export class Host implements Dialer {
    * @throws {AegisError} `STOPPING`, `BAD_CONFIG`: this node goes on with the key of before.
    */
   async rotate(networkSeed: Uint8Array, options: RotateOptions = {}): Promise<void> {
-    throw new AegisError('BUG', `not built yet: ${networkSeed.length} ${options.graceMs}`);
+    if (!(await this.#swarms.rotate(networkSeed, options.graceMs ?? GRACE_MS))) return;
+    this.#peerId = this.#running().peerId.toString();
+    this.#addressesOf = options.addressesOf;
+    this.#deps.log.write('info', 'this node has another network key', { peerId: this.#peerId });
+    this.#redialer.start();
   }
 
   /**
@@ -250,7 +256,8 @@ export class Host implements Dialer {
    * @returns how many.
    */
   review(accepts: (identity: HelloIdentity) => boolean): number {
-    return [...this.#identities.values()].filter((identity) => !accepts(identity)).length;
+    this.#identities.review(accepts);
+    return this.#table.review(accepts);
   }
 
   /** See `RpcClient.request` for the errors. */
@@ -323,34 +330,87 @@ export class Host implements Dialer {
       pendingInbound: this.#gate.pending,
       pendingDials: this.#dialing.pending,
       bulkStreams: this.#bulk.streams,
+      retiredKeys: this.#swarms.retired,
     };
   }
 
-  #encrypter(noise: ConnectionEncrypter, agent: string): ConnectionEncrypter {
+  #createSwarms(): Swarms {
+    const { listen, profile, agent = 'aegis/0.1.0' } = this.#options;
+    const { log, clock } = this.#deps;
+    return new Swarms(
+      { listen, agent, limits: this.#limits, profile },
+      {
+        log,
+        clock,
+        gater: this.#gate.gater(),
+        encrypter: (noise, networkKey) => this.#encrypter(noise, networkKey, agent),
+        wire: (swarm, generation) => this.#wire(swarm, generation),
+      },
+    );
+  }
+
+  #createRedialer(): Redialer {
+    const { log, clock } = this.#deps;
+    const timeoutMs = REDIAL_TIMEOUT_MS;
+    const table = this.#table;
+    return new Redialer({
+      log,
+      clock,
+      unreplaced: () => table.unreplaced(this.#swarms.generation),
+      addressesOf: (id) =>
+        [...table.dialled(id), ...(this.#addressesOf?.(id) ?? []), ...table.listens(id)].map(bare),
+      redial: async (address) => (await this.#dialing.redial(address, { timeoutMs })).nodeId,
+      ask: (id) => this.request(id, REDIAL_METHOD, new Uint8Array(0), { timeoutMs }),
+    });
+  }
+
+  /** Puts the protocols of this room on a swarm. */
+  async #wire(swarm: Swarm, generation: number): Promise<void> {
+    swarm.addEventListener('connection:open', (event) => this.#opened(event.detail, generation));
+    swarm.addEventListener('connection:close', (event) => this.#table.remove(event.detail));
+    swarm.addEventListener('peer:identify', ({ detail }) =>
+      this.#learned(detail.peerId, detail.listenAddrs),
+    );
+    const streams = { maxInboundStreams: this.#limits.maxStreamsPerConnection };
+    await swarm.handle(
+      RPC_PROTOCOL,
+      (stream, connection) => this.#serve(stream, connection, (id) => this.#rpc.serve(id, stream)),
+      streams,
+    );
+    await swarm.handle(
+      CAR_PROTOCOL,
+      (stream, connection) => this.#serve(stream, connection, (id) => this.#bulk.serve(id, stream)),
+      streams,
+    );
+  }
+
+  #encrypter(noise: ConnectionEncrypter, networkKey: Uint8Array, agent: string): HelloEncrypter {
     const { hello } = this.#options;
     return new HelloEncrypter(
-      { hello, agent, limits: this.#limits },
+      { hello, networkKey, agent, limits: this.#limits },
       {
         noise,
         lastKnown: (peerId) => this.#identities.get(peerId.toString()),
         isIsolated: (nodeId) => this.#gate.isIsolated(nodeId),
         place: (identity, peerId) => this.#gate.place(identity.nodeId, peerId.toString()),
-        onIdentity: (peerId, identity) => this.#identities.set(peerId.toString(), identity),
+        judging: () => this.#identities.reviews,
+        onIdentity: (peerId, heard, reviews) =>
+          this.#identities.keep(peerId.toString(), heard, reviews),
         onFailure: (direction, connection, error) => {
           if (direction === 'outbound') this.#dialing.remember(connection, error);
-          else this.#refusals.tell(hostOfStream(connection), 'hello', error.message);
+          else this.#refusals.hello({ address: hostOfStream(connection) }, error.message);
         },
       },
     );
   }
 
-  #opened(connection: Connection): void {
-    const identity = this.#identities.get(connection.remotePeer.toString());
+  #opened(connection: Connection, generation: number): void {
+    const identity = this.#identities.accepted(connection.remotePeer.toString());
     // Only a peer that has passed hello gets this far; anything else must not stay.
-    if (identity === undefined || this.#swarm === undefined) connection.abort(stopping());
+    if (identity === undefined || this.#swarms.current === undefined) connection.abort(stopping());
     // It had passed before the isolation began.
     else if (this.#gate.isIsolated(identity.nodeId)) connection.abort(stopping());
-    else this.#table.add(connection, identity);
+    else this.#table.add(connection, identity, generation);
   }
 
   #serve(
@@ -359,15 +419,16 @@ export class Host implements Dialer {
     serve: (nodeId: string) => void | Promise<void>,
   ): void {
     const identity = this.#identities.get(connection.remotePeer.toString());
-    if (identity === undefined || this.#swarm === undefined) stream.abort(stopping());
+    if (identity === undefined || this.#swarms.current === undefined) stream.abort(stopping());
     else void serve(identity.nodeId);
   }
 
-  #learned(peerId: PeerId, addresses: readonly Multiaddr[]): void {
+  #learned(peerId: PeerId, listens: readonly Multiaddr[]): void {
     const nodeId = this.#table.nodeIdOf(peerId.toString());
     if (nodeId === undefined) return;
-    const learned = { nodeId, addresses: addresses.map(String) };
-    for (const listener of this.#onAddresses) listener(learned);
+    const addresses = listens.map(String);
+    this.#table.learned(nodeId, addresses);
+    for (const listener of this.#onAddresses) listener({ nodeId, addresses });
   }
 
   #tell(event: PeerEvent): void {
@@ -375,10 +436,14 @@ export class Host implements Dialer {
   }
 
   #running(): Swarm {
-    if (this.#swarm === undefined) throw stopping();
-    return this.#swarm;
+    const { current } = this.#swarms;
+    if (current === undefined) throw stopping();
+    return current;
   }
 }
+
+/** A peer that has another key by now is meant, whatever peer id the address names. */
+const bare = (address: string): string => address.replace(/\/p2p\/[^/]+$/, '');
 
 function hostOfStream(stream: MessageStream): string {
   const { remoteAddr } = stream as MessageStream & { remoteAddr?: Multiaddr };

@@ -1,25 +1,33 @@
 /**
  * The peers of this node, by node id: their connections, which one is used, and their heartbeat.
- * A peer is up while it has at least one open connection, however many there are. It does not dial.
+ * A peer is up while it has at least one open connection, however many there are and under whatever
+ * peer ids. It does not dial.
  *
  * When two nodes dial each other at once there are two connections. Only the node with the smaller
  * id ends one, so that they never end both; it keeps the newest, because a peer dials again only
- * when it has lost the older one.
+ * when it has lost the older one. After a rotation (docs/keys.md, H5) both sides know which one is
+ * outdated; it ends as soon as what it carries is done.
  */
 import type { Connection, Stream } from '@libp2p/interface';
 import { AegisError, isAegisError, toAegisError } from '../errors.ts';
 import type { Clock, Log, Random } from '../ports.ts';
 import { instant, SECOND } from '../units.ts';
+import { withoutPeer } from './addresses.ts';
 import type { HelloIdentity } from './hello.ts';
 import type { HostLimits } from './limits.ts';
+import { bestOf, carries, isOpen, isOutdated, isTwin, type Link } from './links.ts';
 import { RpcClient } from './rpc-client.ts';
 import { cutOff } from './stream-io.ts';
 
 export const RPC_PROTOCOL = '/aegis/rpc/1';
+export const CAR_PROTOCOL = '/aegis/car/1';
+/** What a connection may carry that would be missed. */
+const CARGO: ReadonlySet<string> = new Set([RPC_PROTOCOL, CAR_PROTOCOL]);
 
 export interface PeerConnection {
   readonly nodeId: string;
   readonly name: string;
+  /** Of the connection in use. */
   readonly peerId: string;
   /** Multiaddr of the connection in use. */
   readonly address: string;
@@ -42,12 +50,13 @@ export interface PeerEvent {
 }
 
 interface Peer {
-  readonly identity: HelloIdentity;
-  readonly peerId: string;
+  readonly nodeId: string;
   readonly rpc: RpcClient;
   readonly connectedAt: number;
   /** Oldest first. */
-  connections: Connection[];
+  links: Link[];
+  /** Where it says it listens. */
+  listens: readonly string[];
   rttMs: number | undefined;
   bytesIn: number;
   bytesOut: number;
@@ -66,13 +75,16 @@ export interface PeerTableDeps {
   onEvent(event: PeerEvent): void;
 }
 
-/** A connection that loses to another may finish what it carries for so long. */
+/** A connection that loses to its twin may finish what it carries for so long. */
 const RETIRE_AFTER_MS = 2 * SECOND;
+const LOOK_AGAIN_MS = 100;
 
 export class PeerTable {
   readonly #options: PeerTableOptions;
   readonly #deps: PeerTableDeps;
   readonly #peers = new Map<string, Peer>();
+  readonly #byConnection = new Map<Connection, Peer>();
+  readonly #draining = new WeakSet<Link>();
 
   constructor(options: PeerTableOptions, deps: PeerTableDeps) {
     this.#options = options;
@@ -86,35 +98,79 @@ export class PeerTable {
   /** Open connections, of all peers or of one peer id. */
   connections(peerId?: string): number {
     let count = 0;
-    for (const peer of this.#peers.values()) {
-      if (peerId === undefined || peer.peerId === peerId) count += peer.connections.length;
+    for (const { links } of this.#peers.values()) {
+      for (const link of links) if (peerId === undefined || peerId === peerIdOf(link)) count += 1;
     }
     return count;
   }
 
-  add(connection: Connection, identity: HelloIdentity): void {
+  /** @param generation of the swarm of this node that has the connection. */
+  add(connection: Connection, identity: HelloIdentity, generation: number): void {
     if (connection.status !== 'open') return;
-    const known = this.#peers.get(identity.nodeId);
-    const peer = known ?? this.#create(connection, identity);
-    peer.connections.push(connection);
+    const { nodeId } = identity;
+    const link = { connection, identity, generation };
+    const known = this.#peers.get(nodeId);
+    const peer = known ?? this.#create(nodeId);
+    peer.links.push(link);
+    this.#byConnection.set(connection, peer);
     if (known === undefined) {
-      this.#peers.set(identity.nodeId, peer);
+      this.#peers.set(nodeId, peer);
       void this.#beat(peer);
       this.#tell('up', peer, connection);
     } else {
-      this.#retireOld(peer);
+      this.#sortOut(peer, link);
     }
   }
 
   remove(connection: Connection): void {
-    const peer = this.#byPeerId(connection.remotePeer.toString());
-    if (peer === undefined || !peer.connections.includes(connection)) return;
-    peer.connections = peer.connections.filter((other) => other !== connection);
-    if (peer.connections.length > 0) return;
-    this.#peers.delete(peer.identity.nodeId);
+    const peer = this.#byConnection.get(connection);
+    if (peer === undefined) return;
+    this.#byConnection.delete(connection);
+    peer.links = peer.links.filter((link) => link.connection !== connection);
+    if (peer.links.length > 0) return;
+    this.#peers.delete(peer.nodeId);
     peer.cancelHeartbeat();
     peer.rpc.close(cutOff());
     this.#tell('down', peer, connection);
+  }
+
+  /** Cuts the connections of identities that are accepted no more. @returns how many. */
+  review(accepts: (identity: HelloIdentity) => boolean): number {
+    const cut = [...this.#peers.values()].flatMap(({ links }) =>
+      links.filter(({ identity }) => !accepts(identity)),
+    );
+    for (const { connection, identity } of cut) {
+      const { nodeId } = identity;
+      this.#deps.log.write('info', 'cut a connection that is accepted no more', { nodeId });
+      connection.abort(cutOff());
+    }
+    return cut.length;
+  }
+
+  /** Peers with a connection of an earlier generation that none of this one has replaced. */
+  unreplaced(generation: number): string[] {
+    return [...this.#peers.values()]
+      .filter(({ links }) =>
+        links.some((link) => link.generation < generation && !isOutdated(link, links)),
+      )
+      .map(({ nodeId }) => nodeId);
+  }
+
+  learned(nodeId: string, addresses: readonly string[]): void {
+    const peer = this.#peers.get(nodeId);
+    if (peer !== undefined) peer.listens = addresses;
+  }
+
+  /** Where the peer was dialled, without peer ids; newest first. */
+  dialled(nodeId: string): string[] {
+    const links = this.#peers.get(nodeId)?.links ?? [];
+    const outbound = links.filter(({ connection }) => connection.direction === 'outbound');
+    return outbound.map(({ connection }) => withoutPeer(connection.remoteAddr)).toReversed();
+  }
+
+  /** Where the peer says it listens. Not checked. */
+  listens(nodeId: string): readonly string[] {
+    return this.#peers.get(nodeId)?.listens ?? [];
   }
 
   list(): PeerConnection[] {
@@ -136,18 +192,16 @@ export class PeerTable {
   }
 
   nodeIdOf(peerId: string): string | undefined {
-    return this.#byPeerId(peerId)?.identity.nodeId;
+    for (const { nodeId, links } of this.#peers.values()) {
+      if (links.some((link) => peerIdOf(link) === peerId)) return nodeId;
+    }
+    return undefined;
   }
 
   /** The peer that this node has dialled at `address` (without peer id), if it still is there. */
   dialledAt(address: string): string | undefined {
-    for (const peer of this.#peers.values()) {
-      const match = peer.connections.some(
-        (connection) =>
-          connection.direction === 'outbound' &&
-          connection.remoteAddr.toString().replace(/\/p2p\/[^/]+$/, '') === address,
-      );
-      if (match) return peer.identity.nodeId;
+    for (const nodeId of this.#peers.keys()) {
+      if (this.dialled(nodeId).includes(address)) return nodeId;
     }
     return undefined;
   }
@@ -167,7 +221,7 @@ export class PeerTable {
   async hangUp(nodeId: string): Promise<void> {
     const peer = this.#peers.get(nodeId);
     if (peer === undefined) return;
-    await Promise.all(peer.connections.map(closeOrAbort));
+    await Promise.all(peer.links.map(closeOrAbort));
   }
 
   /** Measures the peer now. @returns milliseconds. */
@@ -187,16 +241,16 @@ export class PeerTable {
 
   abortAll(reason: AegisError): void {
     for (const peer of this.#peers.values()) {
-      for (const connection of peer.connections) connection.abort(reason);
+      for (const { connection } of peer.links) connection.abort(reason);
     }
   }
 
-  #create(connection: Connection, identity: HelloIdentity): Peer {
+  #create(nodeId: string): Peer {
     const peer: Peer = {
-      identity,
-      peerId: connection.remotePeer.toString(),
+      nodeId,
       connectedAt: this.#deps.clock.now(),
-      connections: [],
+      links: [],
+      listens: [],
       rttMs: undefined,
       bytesIn: 0,
       bytesOut: 0,
@@ -215,13 +269,6 @@ export class PeerTable {
     return peer;
   }
 
-  #byPeerId(peerId: string): Peer | undefined {
-    for (const peer of this.#peers.values()) {
-      if (peer.peerId === peerId) return peer;
-    }
-    return undefined;
-  }
-
   #require(nodeId: string): Peer {
     const peer = this.#peers.get(nodeId);
     if (peer !== undefined) return peer;
@@ -231,7 +278,7 @@ export class PeerTable {
   }
 
   async #open(peer: Peer, protocol: string, signal?: AbortSignal): Promise<Stream> {
-    const connection = peer.connections.findLast((one) => one.status === 'open');
+    const connection = bestOf(peer.links)?.connection;
     if (connection === undefined) throw cutOff();
     const deadline = AbortSignal.timeout(this.#options.limits.helloTimeoutMs);
     try {
@@ -248,24 +295,47 @@ export class PeerTable {
     }
   }
 
-  #retireOld(peer: Peer): void {
-    if (this.#options.nodeId > peer.identity.nodeId) return;
-    const old = peer.connections.slice(0, -1);
+  /** Which connections end now that there is another one. */
+  #sortOut(peer: Peer, added: Link): void {
+    const { links } = peer;
+    const outdated = links.filter((link) => isOutdated(link, links));
+    if (outdated.length > 0) peer.rpc.renew();
+    for (const link of outdated) this.#drain(peer, link);
+    // Of twins the node with the smaller id keeps the newest.
+    if (outdated.includes(added) || this.#options.nodeId > peer.nodeId) return;
+    const twins = links.filter((link) => isTwin(link, added));
+    if (twins.length === 0) return;
     const { clock, log } = this.#deps;
-    log.write('debug', 'a peer has two connections, ending the older', {
-      nodeId: peer.identity.nodeId,
-    });
+    log.write('debug', 'a peer has two connections, ending the older', { nodeId: peer.nodeId });
     clock.wakeAt(instant(clock.now() + RETIRE_AFTER_MS), () => {
-      // The newer one may have gone meanwhile; the last one is never ended.
-      for (const connection of old) {
-        if (peer.connections.length > 1) void closeOrAbort(connection);
+      for (const link of twins) {
+        // The newer one may have gone meanwhile; the last one is never ended.
+        if (peer.links.some((one) => isOpen(one) && isTwin(one, link))) end(peer, link);
       }
     });
   }
 
+  /** Ends an outdated connection when it carries nothing any more, or after a while. */
+  #drain(peer: Peer, link: Link): void {
+    if (this.#draining.has(link)) return;
+    this.#draining.add(link);
+    const { clock } = this.#deps;
+    const until = clock.now() + this.#options.limits.drainTimeoutMs;
+    const look = (): void => {
+      if (!peer.links.includes(link)) return;
+      const now = clock.now();
+      // What outdates it may have gone meanwhile: then it is what there is.
+      if (!isOutdated(link, peer.links)) this.#draining.delete(link);
+      else if (carries(link, CARGO) && now < until) wake(now);
+      else end(peer, link);
+    };
+    const wake = (now: number): void => void clock.wakeAt(instant(now + LOOK_AGAIN_MS), look);
+    wake(clock.now());
+  }
+
   async #beat(peer: Peer): Promise<void> {
     await this.#measure(peer);
-    if (this.#peers.get(peer.identity.nodeId) !== peer) return;
+    if (this.#peers.get(peer.nodeId) !== peer) return;
     const { clock, random } = this.#deps;
     // Spread, so that many peers are not all measured in the same moment.
     const spread = 1 + random.bytes(1)[0]! / 1024;
@@ -280,14 +350,14 @@ export class PeerTable {
       peer.rttMs = await peer.rpc.ping(this.#options.limits.heartbeatTimeoutMs);
     } catch (error) {
       if (!isAegisError(error) || error.code !== 'TIMEOUT' || peer.bytesIn > before) return;
-      const { nodeId } = peer.identity;
+      const { nodeId } = peer;
       this.#deps.log.write('warn', 'a peer does not answer, cutting it off', { nodeId });
-      for (const connection of peer.connections) connection.abort(error);
+      for (const { connection } of peer.links) connection.abort(error);
     }
   }
 
   #tell(type: 'up' | 'down', peer: Peer, connection: Connection): void {
-    const { nodeId } = peer.identity;
+    const { nodeId } = peer;
     const address = connection.remoteAddr.toString();
     this.#deps.log.write('info', `peer ${type}`, { nodeId, address });
     this.#deps.onEvent({ type, nodeId, address });
@@ -295,23 +365,30 @@ export class PeerTable {
 }
 
 function describe(peer: Peer): PeerConnection {
-  const current = peer.connections.at(-1)!;
+  const { connection, identity } = bestOf(peer.links) ?? peer.links.at(-1)!;
   return {
-    nodeId: peer.identity.nodeId,
-    name: peer.identity.name,
-    peerId: peer.peerId,
-    address: current.remoteAddr.toString(),
-    direction: current.direction,
+    nodeId: peer.nodeId,
+    name: identity.name,
+    peerId: connection.remotePeer.toString(),
+    address: connection.remoteAddr.toString(),
+    direction: connection.direction,
     connectedAt: peer.connectedAt,
     rttMs: peer.rttMs,
-    agent: peer.identity.agent,
+    agent: identity.agent,
     bytesIn: peer.bytesIn,
     bytesOut: peer.bytesOut,
-    connections: peer.connections.length,
+    connections: peer.links.length,
   };
 }
 
-async function closeOrAbort(connection: Connection): Promise<void> {
+const peerIdOf = ({ connection }: Link): string => connection.remotePeer.toString();
+
+/** The last connection of a peer is never ended here. */
+function end(peer: Peer, link: Link): void {
+  if (peer.links.length > 1 && peer.links.includes(link)) void closeOrAbort(link);
+}
+
+async function closeOrAbort({ connection }: Link): Promise<void> {
   try {
     await connection.close({ signal: AbortSignal.timeout(SECOND) });
   } catch (error) {

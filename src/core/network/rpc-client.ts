@@ -5,6 +5,7 @@
  */
 import type { Stream } from '@libp2p/interface';
 import { AegisError, isAegisError, toAegisError } from '../errors.ts';
+import { SECOND } from '../units.ts';
 import type { HostLimits } from './limits.ts';
 import {
   encodeEnvelope,
@@ -41,9 +42,13 @@ interface Pending {
 interface Session {
   readonly stream: Stream;
   readonly pending: Map<number, Pending>;
+  /** Nothing goes out on it any more but what is under way. */
+  retired: boolean;
 }
 
 const NOTHING = new Uint8Array(0);
+/** What waits in a stream that is retired may take so long to leave. */
+const CLOSE_MS = 10 * SECOND;
 
 export class RpcClient {
   readonly #limits: HostLimits;
@@ -51,6 +56,7 @@ export class RpcClient {
   #session: Session | undefined;
   #opening: Promise<Session> | undefined;
   #nextId = 1;
+  #renewals = 0;
   #inFlight = 0;
   /** Envelopes that wait for the stream to open. */
   #unopenedBytes = 0;
@@ -126,6 +132,19 @@ export class RpcClient {
     return true;
   }
 
+  /**
+   * What comes from now on goes out on a fresh stream, on the connection that is best now; what is
+   * under way keeps its stream until it is answered.
+   */
+  renew(): void {
+    this.#renewals += 1;
+    const session = this.#session;
+    if (session === undefined) return;
+    this.#session = undefined;
+    session.retired = true;
+    closeWhenDone(session);
+  }
+
   /** Fails what is under way with `reason` and ends the stream. */
   close(reason: AegisError): void {
     this.#closed ??= reason;
@@ -172,9 +191,7 @@ export class RpcClient {
     maxReplyBytes: number,
     signal: AbortSignal,
   ): Promise<Uint8Array> {
-    const session = await this.#connect();
-    const { rpcBufferBytes, rpcTimeoutMs } = this.#limits;
-    await drained(session.stream, { maxBytes: rpcBufferBytes, idleMs: rpcTimeoutMs, signal });
+    const session = await this.#writable(signal);
     if (signal.aborted) throw signal.reason;
     const id = this.#nextId;
     this.#nextId = (this.#nextId % 0xffffffff) + 1;
@@ -183,10 +200,12 @@ export class RpcClient {
       const onAbort = (): void => {
         session.pending.delete(id);
         this.#post(session, encodeFrame(KIND.cancel, id));
+        closeWhenDone(session);
         reject(signal.reason as Error);
       };
       const settled = (): void => {
         session.pending.delete(id);
+        closeWhenDone(session);
         signal.removeEventListener('abort', onAbort);
       };
       session.pending.set(id, {
@@ -208,6 +227,15 @@ export class RpcClient {
         this.#end(session, toAegisError(error));
       }
     });
+  }
+
+  async #writable(signal: AbortSignal): Promise<Session> {
+    const { rpcBufferBytes, rpcTimeoutMs } = this.#limits;
+    for (;;) {
+      const session = await this.#connect();
+      await drained(session.stream, { maxBytes: rpcBufferBytes, idleMs: rpcTimeoutMs, signal });
+      if (!session.retired) return session;
+    }
   }
 
   async #within<T>(
@@ -250,8 +278,14 @@ export class RpcClient {
   }
 
   async #open(): Promise<Session> {
+    const renewals = this.#renewals;
     const stream = await this.#deps.open();
-    const session: Session = { stream, pending: new Map() };
+    if (renewals !== this.#renewals) {
+      // A better connection came meanwhile.
+      stream.abort(cutOff());
+      return await this.#open();
+    }
+    const session: Session = { stream, pending: new Map(), retired: false };
     if (this.#closed !== undefined) {
       stream.abort(this.#closed);
       throw this.#closed;
@@ -296,6 +330,13 @@ export class RpcClient {
     for (const pending of session.pending.values()) pending.reject(reason);
     if (session.stream.status === 'open') session.stream.abort(reason);
   }
+}
+
+function closeWhenDone({ retired, pending, stream }: Session): void {
+  if (!retired || pending.size > 0 || stream.status !== 'open') return;
+  stream.close({ signal: AbortSignal.timeout(CLOSE_MS) }).catch((error: unknown) => {
+    stream.abort(toAegisError(error));
+  });
 }
 
 function receive(session: Session, frame: Frame): void {

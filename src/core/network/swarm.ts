@@ -11,11 +11,12 @@ import type {
   Libp2p,
   PeerInfo,
   StreamMuxerFactory,
+  Transport,
+  Upgrader,
 } from '@libp2p/interface';
 import { type KadDHT, kadDHT } from '@libp2p/kad-dht';
 import { noise } from '@libp2p/noise';
 import { ping } from '@libp2p/ping';
-import { tcp } from '@libp2p/tcp';
 import { yamux } from '@libp2p/yamux';
 import { createLibp2p } from 'libp2p';
 import { MIB, MINUTE } from '../units.ts';
@@ -37,14 +38,13 @@ export interface SwarmOptions {
 export interface SwarmDeps {
   readonly gater: ConnectionGater;
   encrypter(noise: ConnectionEncrypter): ConnectionEncrypter;
+  /** @param upgrader of this swarm: makes connections of what its transport accepts. */
+  transport(upgrader: Upgrader): Transport;
 }
 
 export type Swarm = Libp2p<{ kad: KadDHT }>;
 
 const KAD_PROTOCOL = '/aegis/kad/1';
-
-/** Longer than any pause of a healthy connection: the heartbeat decides, not the socket. */
-const SOCKET_IDLE_MS = 10 * MINUTE;
 
 /** Outside one machine, loopback addresses of others lead to ourselves. */
 const withoutLoopback = (peer: PeerInfo): PeerInfo => ({
@@ -62,12 +62,7 @@ export async function createSwarm(options: SwarmOptions, deps: SwarmDeps): Promi
     logger: silentLogger(),
     nodeInfo: { name, version, userAgent: agent },
     addresses: { listen: [...options.listen] },
-    transports: [
-      tcp({
-        inboundSocketInactivityTimeout: SOCKET_IDLE_MS,
-        outboundSocketInactivityTimeout: SOCKET_IDLE_MS,
-      }),
-    ],
+    transports: [({ upgrader }: { upgrader: Upgrader }) => deps.transport(upgrader)],
     connectionEncrypters: [(components) => deps.encrypter(makeNoise(components))],
     streamMuxers: [guardedYamux(limits)],
     connectionGater: deps.gater,
@@ -91,7 +86,7 @@ export async function createSwarm(options: SwarmOptions, deps: SwarmDeps): Promi
 /**
  * Windows: a bulk stream must have a round trip's worth of bytes on its way, and one slow reader
  * must not make us keep more than this. The first is not told to the other side, so it is a part
- * of `/aegis/hello/1`: a node with another first window would break the rules with its first bytes.
+ * of `/aegis/hello/2`: a node with another first window would break the rules with its first bytes.
  */
 const WINDOW_BYTES = MIB;
 const WINDOW_MAX_BYTES = 4 * MIB;
