@@ -1,8 +1,8 @@
 /**
  * G2: what was signed last with each key, durable before the signature leaves. A guard is a small
  * file with two records, each in a sector of its own, written in turn: a torn write spoils one of
- * them and is seen. It names its file (inode), so that a copy, which may be an older one, is seen
- * too. Written in place, since this costs one flush of the disk where a rename costs two.
+ * them and is seen. It names its file (inode, time of birth), so that a copy, which may be an older
+ * one, is seen too. Written in place, since this costs one flush of the disk where a rename costs two.
  *
  * It decides by places only. That a vote fits the locks of the votes before is for the replica.
  * Not seen: a machine that is set back as a whole, disk and all.
@@ -10,6 +10,7 @@
 import {
   closeSync,
   constants,
+  fchmodSync,
   fdatasyncSync,
   fstatSync,
   fsyncSync,
@@ -33,7 +34,7 @@ const FILE_BYTES = 2 * SECTOR_BYTES;
 const KINDS = ['proposal', 'prepare', 'commit', 'timeout'] as const;
 type Kind = (typeof KINDS)[number];
 
-const SUMMED_BYTES = MAGIC.length + 8 + 8 + DIGEST_BYTES + 8 + 4 + 4 + KINDS.length * DIGEST_BYTES;
+const SUMMED_BYTES = MAGIC.length + 8 + 16 + DIGEST_BYTES + 8 + 4 + 4 + KINDS.length * DIGEST_BYTES;
 const RECORD_BYTES = SUMMED_BYTES + DIGEST_BYTES;
 
 /** The last view in which was signed, and the hash of what was signed in it. */
@@ -45,9 +46,34 @@ interface Slot {
 
 interface Found {
   readonly sequence: number;
-  readonly inode: bigint;
+  readonly file: FileName;
   readonly slot: Slot;
 }
+
+/** Inodes are used again, so the time of birth belongs to the name of a file. */
+interface FileName {
+  readonly inode: bigint;
+  readonly bornNs: bigint;
+}
+
+const nameOf = (file: number): FileName => {
+  const { ino, birthtimeNs } = fstatSync(file, { bigint: true });
+  return { inode: BigInt.asUintN(64, ino), bornNs: BigInt.asUintN(64, birthtimeNs) };
+};
+
+/**
+ * The name of a file that was just made. Where the system keeps no time of birth, Node gives that
+ * of the last change, which moves; then 0 stands for it.
+ */
+function lastingNameOf(file: number): FileName {
+  const name = nameOf(file);
+  const changedNs = (): bigint => fstatSync(file, { bigint: true }).ctimeNs;
+  for (const before = changedNs(); changedNs() === before; ) fchmodSync(file, 0o600);
+  return nameOf(file).bornNs === name.bornNs ? name : { ...name, bornNs: 0n };
+}
+
+const isSameFile = (written: FileName, found: FileName): boolean =>
+  written.inode === found.inode && (written.bornNs === found.bornNs || written.bornNs === 0n);
 
 /** `new`: durable now, and to be signed; `same`: signed before, so it may be signed again. */
 export type GuardVerdict = 'new' | 'same' | 'double';
@@ -55,7 +81,7 @@ export type GuardVerdict = 'new' | 'same' | 'double';
 export class Guard {
   readonly #id: Buffer;
   readonly #file: number;
-  readonly #inode: bigint;
+  readonly #name: FileName;
   #sequence: number;
   #slot: Slot;
   #broken = false;
@@ -63,7 +89,7 @@ export class Guard {
   private constructor(id: Buffer, file: number, found: Found) {
     this.#id = id;
     this.#file = file;
-    this.#inode = found.inode;
+    this.#name = found.file;
     this.#sequence = found.sequence;
     this.#slot = found.slot;
   }
@@ -80,10 +106,10 @@ export class Guard {
   static open(path: string, id: Buffer): Guard | undefined {
     const file = openIfPresent(path);
     if (file === undefined) return undefined;
-    const { ino } = fstatSync(file, { bigint: true });
+    const name = nameOf(file);
     const [first, second] = readBoth(file, id);
     const last = first && second && latest(first, second);
-    const isWhole = last && first.inode === ino && second.inode === ino;
+    const isWhole = last && isSameFile(first.file, name) && isSameFile(second.file, name);
     if (isWhole && Math.abs(first.sequence - second.sequence) === 1) {
       return new Guard(id, file, last);
     }
@@ -100,10 +126,9 @@ export class Guard {
     const temporary = `${path}.new`;
     const { O_RDWR, O_CREAT, O_TRUNC, O_NOFOLLOW } = constants;
     const file = openSync(temporary, O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW, 0o600);
-    const inode = fstatSync(file, { bigint: true }).ino;
     const slot = known ?? { height: 0, view: 0, digests: {} };
-    const guard = new Guard(id, file, { sequence: 0, inode, slot });
     writeSync(file, Buffer.alloc(FILE_BYTES), 0, FILE_BYTES, 0);
+    const guard = new Guard(id, file, { sequence: 0, file: lastingNameOf(file), slot });
     guard.#write(slot);
     guard.#write(slot);
     fsyncSync(file);
@@ -145,7 +170,7 @@ export class Guard {
   /** Over the older of the two records. */
   #write(slot: Slot): void {
     const sequence = this.#sequence + 1;
-    const bytes = render(this.#id, { sequence, inode: this.#inode, slot });
+    const bytes = render(this.#id, { sequence, file: this.#name, slot });
     const at = (sequence % 2) * SECTOR_BYTES;
     assert(writeSync(this.#file, bytes, 0, RECORD_BYTES, at) === RECORD_BYTES, 'all is written');
     this.#sequence = sequence;
@@ -180,11 +205,12 @@ function readBoth(file: number, id: Buffer): readonly [Found | undefined, Found 
   return [at(0), at(SECTOR_BYTES)];
 }
 
-function render(id: Buffer, { sequence, inode, slot }: Found): Buffer {
+function render(id: Buffer, { sequence, file, slot }: Found): Buffer {
   const bytes = Buffer.alloc(RECORD_BYTES);
   let at = MAGIC.copy(bytes);
   at = bytes.writeBigUInt64BE(BigInt(sequence), at);
-  at = bytes.writeBigUInt64BE(BigInt.asUintN(64, inode), at);
+  at = bytes.writeBigUInt64BE(file.inode, at);
+  at = bytes.writeBigUInt64BE(file.bornNs, at);
   at += id.copy(bytes, at);
   at = bytes.writeBigUInt64BE(BigInt(slot.height), at);
   at = bytes.writeUInt32BE(slot.view, at);
@@ -201,8 +227,8 @@ function parse(id: Buffer, bytes: Buffer): Found | undefined {
   let at = MAGIC.length;
   if (!bytes.subarray(0, at).equals(MAGIC)) return undefined;
   const sequence = Number(bytes.readBigUInt64BE(at));
-  const inode = bytes.readBigUInt64BE(at + 8);
-  at += 16;
+  const file = { inode: bytes.readBigUInt64BE(at + 8), bornNs: bytes.readBigUInt64BE(at + 16) };
+  at += 24;
   if (!bytes.subarray(at, at + DIGEST_BYTES).equals(id)) return undefined;
   at += DIGEST_BYTES;
   const [height, view] = [Number(bytes.readBigUInt64BE(at)), bytes.readUInt32BE(at + 8)];
@@ -213,7 +239,7 @@ function parse(id: Buffer, bytes: Buffer): Found | undefined {
     const from = at + n * DIGEST_BYTES;
     if (present & (1 << n)) digests[kind] = Buffer.from(bytes.subarray(from, from + DIGEST_BYTES));
   }
-  return { sequence, inode, slot: { height, view, digests } };
+  return { sequence, file, slot: { height, view, digests } };
 }
 
 function syncDirectorySync(path: string): void {

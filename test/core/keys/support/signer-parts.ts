@@ -1,0 +1,56 @@
+/** The parts of a signer over the keys of a test node, as `aegis keys serve` puts them together. */
+import { join } from 'node:path';
+import { signBls } from '../../../../src/core/crypto/bls.ts';
+import { proveVrf } from '../../../../src/core/crypto/vrf.ts';
+import { hex } from '../../../../src/core/keys/material.ts';
+import { SignerDesk } from '../../../../src/core/keys/signer-desk.ts';
+import { Guards } from '../../../../src/core/keys/signer-guards.ts';
+import { SignerServer } from '../../../../src/core/keys/signer-server.ts';
+import type { KeyRing, Log } from '../../../../src/core/ports.ts';
+import { testNode } from '../../../helpers/nodes.ts';
+
+const silent: Log = { write: () => {}, child: () => silent };
+const isSame = (a: Uint8Array, b: Uint8Array): boolean => hex(a) === hex(b);
+
+/** @param before is called between a durable guard and the signature. */
+function ringOf(number: number, before: () => void): KeyRing {
+  const { signer, keys, consensusSecret, vrfSeed } = testNode(number);
+  const sign = (message: Uint8Array): Uint8Array => {
+    before();
+    return signBls(consensusSecret, message);
+  };
+  const prove = (alpha: Uint8Array): Uint8Array => proveVrf(vrfSeed, alpha);
+  return {
+    identity: (key) => (isSame(key, signer.publicKey) ? signer : undefined),
+    votes: (publicKey) => (isSame(publicKey, keys.consensusKey) ? { publicKey, sign } : undefined),
+    seeds: (publicKey) => (isSame(publicKey, keys.vrfKey) ? { publicKey, prove } : undefined),
+    heldConsensusKeys: () => [hex(keys.consensusKey)],
+  };
+}
+
+export interface PartsOptions {
+  readonly acceptLost?: boolean;
+  readonly before?: () => void;
+  readonly now?: () => number;
+}
+
+export function signerServer(
+  dir: string,
+  number: number,
+  options: PartsOptions = {},
+): SignerServer {
+  const { before = () => {}, acceptLost = false, now } = options;
+  const { nodeId, inception, signer, keys } = testNode(number);
+  const ring = ringOf(number, before);
+  const guards = new Guards({ dir: join(dir, 'guards'), mark: join(dir, 'mark.json'), acceptLost });
+  const describe = () => ({
+    nodeId,
+    inception,
+    succession: [],
+    identity: [signer.publicKey],
+    consensus: [keys.consensusKey],
+    vrf: [keys.vrfKey],
+  });
+  const desk = new SignerDesk({ ring, guards, log: silent, describe });
+  return new SignerServer({ desk, log: silent, ...(now === undefined ? {} : { now }) });
+}
