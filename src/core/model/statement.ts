@@ -75,24 +75,19 @@ export function readStatement(
   bytes: Uint8Array,
   clusterId: string,
 ): ReadStatement {
-  switch (type) {
-    case 'succession': {
-      const { signed, check } = readSuccession(bytes);
-      const { nodeId, createdAt: time } = signed.succession;
-      const { digest } = signed;
-      return { statement: { type, signed }, nodeId, time, digest, checks: [check] };
-    }
-    case 'admission': {
-      const { signed, checks } = readAdmission(bytes, clusterId);
-      const { nodeId, time } = signed.admission;
-      return { statement: { type, signed }, nodeId, time, digest: signed.digest, checks };
-    }
-    case 'departure': {
-      const { signed, check } = readDeparture(bytes, clusterId);
-      const { nodeId, time } = signed.departure;
-      return { statement: { type, signed }, nodeId, time, digest: signed.digest, checks: [check] };
-    }
+  if (type === 'succession') {
+    const { signed, check } = readSuccession(bytes);
+    const { nodeId, createdAt: time } = signed.succession;
+    return { statement: { type, signed }, nodeId, time, digest: signed.digest, checks: [check] };
   }
+  if (type === 'admission') {
+    const { signed, checks } = readAdmission(bytes, clusterId);
+    const { nodeId, time } = signed.admission;
+    return { statement: { type, signed }, nodeId, time, digest: signed.digest, checks };
+  }
+  const { signed, check } = readDeparture(bytes, clusterId);
+  const { nodeId, time } = signed.departure;
+  return { statement: { type, signed }, nodeId, time, digest: signed.digest, checks: [check] };
 }
 
 /**

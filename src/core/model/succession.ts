@@ -213,7 +213,8 @@ export function createSuccession(
   return signed;
 }
 
-const renewed = (replaced: readonly CertifiedRole[], from: number): Partial<KeyTimes> =>
+/** The expiries of keys that are new, or extended, from then on. */
+export const renewed = (replaced: readonly CertifiedRole[], from: number): Partial<KeyTimes> =>
   Object.fromEntries(
     replaced.map((role) => [
       role,

@@ -1,9 +1,12 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { sha256 } from '../../../src/core/crypto/hash.ts';
 import { hasCode } from '../../../src/core/errors.ts';
 import {
   ADDRESS_BYTES_MAX,
   ADDRESSES_MAX,
+  BUNDLE_BYTES_MAX,
+  BUNDLE_ENTRIES_MAX,
   type Bundle,
   bundleFromText,
   bundleToText,
@@ -13,8 +16,11 @@ import {
   type Role,
 } from '../../../src/core/model/bundle.ts';
 import { signRecord } from '../../../src/core/model/signed.ts';
+import { CERTIFIED_ROLES, SUCCESSION_BYTES_MAX } from '../../../src/core/model/succession.ts';
 import { mutated, onlyAegisErrors } from '../../helpers/mutation.ts';
 import { testNode } from '../../helpers/nodes.ts';
+import { Owner } from '../../helpers/owner.ts';
+import { toHex } from '../../helpers/vectors.ts';
 
 const node = testNode(1);
 const fields: Bundle = {
@@ -99,8 +105,70 @@ test('the limits hold', () => {
     { vrfKey: new Uint8Array(33) },
     { inception: new Uint8Array(10) },
     { inception: new Uint8Array(100_000) },
+    { succession: [new Uint8Array(10)] },
+    { succession: Array(BUNDLE_ENTRIES_MAX + 1).fill(new Uint8Array(1)) as Uint8Array[] },
+    { succession: [new Uint8Array(SUCCESSION_BYTES_MAX + 200)] },
   ];
-  for (const change of refused) expect(make(change)(), JSON.stringify(change)).toBe('refused');
+  for (const [at, change] of refused.entries()) expect(make(change)(), `${at}`).toBe('refused');
+  expect(() => openBundle(new Uint8Array(BUNDLE_BYTES_MAX + 200))).toThrow(
+    expect.toSatisfy((error) => hasCode(error, 'TOO_LARGE')) as Error,
+  );
+});
+
+test('a bundle carries the succession, and the key that it ends with signs', () => {
+  const owner = new Owner(1);
+  for (const role of CERTIFIED_ROLES) owner.rotate([role]);
+  const succession = owner.entries.map(({ bytes }) => bytes);
+  const opened = openBundle(createBundle({ ...fields, succession }, owner.identity));
+  expect(opened.keys).toEqual(owner.state);
+  expect(opened.succession).toEqual(owner.entries);
+  // The keys beside the inception stay those of the beginning, on which the entries rest.
+  expect(opened.bundle.consensusKey).toEqual(node.keys.consensusKey);
+  expect(opened.keys.keys.consensusKey).not.toEqual(node.keys.consensusKey);
+  expect(() => createBundle({ ...fields, succession }, node.signer)).toThrow(
+    expect.toSatisfy((error) => hasCode(error, 'BAD_SIGNATURE')) as Error,
+  );
+  const shuffled = [succession.toReversed(), succession.slice(1), [...succession, succession[0]!]];
+  for (const entries of shuffled) {
+    expect(() => createBundle({ ...fields, succession: entries }, owner.identity)).toThrow(
+      expect.toSatisfy((error) => hasCode(error, 'BAD_DATA')) as Error,
+    );
+  }
+  const { bytes } = new Owner(2).rotate(['network']);
+  expect(() => createBundle({ ...fields, succession: [bytes] }, owner.identity)).toThrow(
+    'it is of another node',
+  );
+});
+
+test('a forged entry, or one without its proof of possession, makes no bundle', () => {
+  const owner = new Owner(1);
+  const good = owner.prepare(['consensus']).succession;
+  const sign = (more: object, signer = owner.successor): Uint8Array =>
+    signRecord({ v: 1, type: 'succession', ...good, ...more }, signer);
+  const keys = { ...good.keys, possession: testNode(2).keys.possession };
+  for (const entry of [sign({}, owner.identity), sign({ keys })]) {
+    expect(() => createBundle({ ...fields, succession: [entry] }, owner.identity)).toThrow(
+      expect.toSatisfy((error) => hasCode(error, 'BAD_SIGNATURE')) as Error,
+    );
+  }
+  const entries = [sign({})];
+  expect(() => createBundle({ ...fields, succession: entries }, owner.identity)).not.toThrow();
+});
+
+test('a bundle may name the recovery that its node agrees to', () => {
+  const recovery = { clusterId: 'aegisc1x', height: 7, stateRoot: new Uint8Array(32) };
+  const make = (more: object) => () =>
+    openBundle(createBundle({ ...fields, recovery: { ...recovery, ...more } }, node.signer));
+  expect(make({})().bundle.recovery).toEqual(recovery);
+  for (const more of [{ height: -1 }, { stateRoot: new Uint8Array(31) }, { extra: 1 }]) {
+    expect(onlyAegisErrors(make(more))).toBe('refused');
+  }
+});
+
+test('the encoding does not change with the program', () => {
+  expect(toHex(sha256(createBundle(fields, node.signer)))).toBe(
+    'c6e9ee098071e6d031c860162ce10e0c1175a3c9936bfad79a67d8341855da92',
+  );
 });
 
 test('every mutation is refused, with nothing but an AegisError', () => {

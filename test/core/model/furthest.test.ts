@@ -21,6 +21,7 @@ import {
 import type { Signer } from '../../../src/core/ports.ts';
 import type { Verified } from '../../../src/core/units.ts';
 import { mutated } from '../../helpers/mutation.ts';
+import { testNode } from '../../helpers/nodes.ts';
 import { freshKeys, Owner, seedFor } from '../../helpers/owner.ts';
 
 type Entry = Verified<SignedSuccession>;
@@ -77,6 +78,7 @@ const broken = (wanted: Succession, signer: Signer): Uint8Array[] => {
     { keyEpoch: wanted.keyEpoch + 1 },
     { keys: { ...wanted.keys, nextIdentityDigest: commitment } },
     { keys: { ...wanted.keys, identityKey: seedFor('identity') } },
+    { keys: { ...wanted.keys, possession: testNode(3).keys.possession } },
     { createdAt: 0 },
   ].map((change) => sign({ ...wanted, ...change }, signer));
 };

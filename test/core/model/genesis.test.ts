@@ -1,8 +1,8 @@
 import * as fc from 'fast-check';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { signerOf } from '../../../src/core/crypto/sign.ts';
 import { hasCode } from '../../../src/core/errors.ts';
-import { createBundle } from '../../../src/core/model/bundle.ts';
+import { type Bundle, createBundle } from '../../../src/core/model/bundle.ts';
 import { decode, encode } from '../../../src/core/model/cbor.ts';
 import {
   createGenesis,
@@ -12,8 +12,10 @@ import {
   openGenesis,
 } from '../../../src/core/model/genesis.ts';
 import { createInception } from '../../../src/core/model/identity.ts';
+import { CERTIFIED_ROLES } from '../../../src/core/model/succession.ts';
 import { mutated, onlyAegisErrors } from '../../helpers/mutation.ts';
 import { seedOf, testNode } from '../../helpers/nodes.ts';
+import { Owner } from '../../helpers/owner.ts';
 
 const nodes = [1, 2, 3, 4].map((number) => testNode(number));
 const make = (bundles: readonly Uint8Array[]): Uint8Array =>
@@ -111,6 +113,128 @@ test('duplicates are refused and named', () => {
   expect(() => make([])).toThrow('1 to 256 custodians');
   const agent = testNode(5, 'node5', 'agent').bundle;
   expect(() => make([agent])).toThrow('1 to 256 custodians');
+});
+
+/** The bundle of an owner with all entries so far. */
+const bundleOf = (owner: Owner, more: Partial<Bundle> = {}): Uint8Array =>
+  createBundle(
+    {
+      inception: owner.node.inception,
+      role: 'custodian',
+      ...owner.node.keys,
+      addresses: [],
+      storageWeight: 1,
+      createdAt: 9,
+      succession: owner.entries.map(({ bytes: entry }) => entry),
+      ...more,
+    },
+    owner.identity,
+  );
+
+test('members have the keys that their successions end with', () => {
+  const owner = new Owner(1);
+  for (const role of CERTIFIED_ROLES) owner.rotate([role]);
+  const genesis = openGenesis(make([bundleOf(owner), nodes[1]!.bundle]));
+  const member = genesis.members.find(({ nodeId }) => nodeId === owner.nodeId)!;
+  const { identityKey, networkKey, consensusKey, vrfKey } = owner.state.keys;
+  expect(member).toMatchObject({ identityKey, networkKey, consensusKey, vrfKey });
+  expect(member.keys).toEqual(owner.state);
+  expect(member.succession).toEqual(owner.entries);
+  expect(member.inceptionBytes).toEqual(owner.node.inception);
+  const other = genesis.members.find(({ nodeId }) => nodeId === nodes[1]!.nodeId)!;
+  expect(other.keys).toMatchObject({ number: 0, keyEpoch: 0 });
+});
+
+test("a key that one member has had is no other member's", () => {
+  const owner = new Owner(1);
+  const before = owner.state.keys;
+  owner.rotate(['consensus']);
+  const thief = testNode(50);
+  const { inception } = thief;
+  const { consensusKey, possession } = before;
+  const rest = { role: 'custodian', addresses: [], storageWeight: 1, createdAt: 9 } as const;
+  const keys = { ...thief.keys, consensusKey, possession };
+  const stolen = createBundle({ inception, ...keys, ...rest }, thief.signer);
+  expect(() => make([bundleOf(owner), stolen])).toThrow('the same consensus key');
+});
+
+describe('a recovery genesis', () => {
+  const recovery = {
+    clusterId: openGenesis(bytes).clusterId,
+    height: 12,
+    stateRoot: new Uint8Array(32).fill(7),
+  };
+  const owners = [1, 2].map((number) => new Owner(number));
+  const agreed = owners.map((owner) => bundleOf(owner, { recovery }));
+  const agent = testNode(5, 'node5', 'agent').bundle;
+
+  test('names the cluster, height and state root to which all custodians agree', () => {
+    const genesis = openGenesis(make([...agreed, agent]));
+    expect(genesis.origin).toEqual({ ...recovery, namespace: recovery.clusterId });
+    expect(genesis.clusterId).not.toBe(recovery.clusterId);
+    expect(openGenesis(bytes).origin).toBeUndefined();
+  });
+
+  test('of a recovered cluster keeps the namespace of the oldest', () => {
+    const namespace = `aegisc1${'a'.repeat(52)}`;
+    const made = createGenesis({ name: 'notes', createdAt: 7, bundles: agreed, namespace });
+    expect(openGenesis(made).origin).toEqual({ ...recovery, namespace });
+  });
+
+  test('is refused when one custodian agrees to nothing, or to something else', () => {
+    const others: Partial<Bundle>[] = [
+      {},
+      { recovery: { ...recovery, height: 13 } },
+      { recovery: { ...recovery, stateRoot: new Uint8Array(32) } },
+      { recovery: { ...recovery, clusterId: 'aegisc1other' } },
+    ];
+    for (const more of others) {
+      const third = bundleOf(new Owner(3), more);
+      expect(() => make([...agreed, third])).toThrow('not the same recovery is named by all');
+    }
+    const strange = testNode(6, 'node6', 'agent');
+    const astray = createBundle(
+      {
+        inception: strange.inception,
+        role: 'agent',
+        ...strange.keys,
+        addresses: [],
+        storageWeight: 1,
+        createdAt: 9,
+        recovery: { ...recovery, height: 13 },
+      },
+      strange.signer,
+    );
+    expect(() => make([...agreed, astray])).toThrow('not the same recovery');
+  });
+
+  test('has the origin of its bundles, and an origin only if they agree', () => {
+    const made = make(agreed);
+    const record = decode(made, { maxBytes: GENESIS_BYTES_MAX }) as { origin: object };
+    const { origin, ...rest } = record;
+    const plain = decode(bytes, { maxBytes: GENESIS_BYTES_MAX }) as object;
+    const wrong: object[] = [
+      rest,
+      { ...record, origin: { ...origin, height: 13 } },
+      { ...record, origin: { ...origin, namespace: 'old' } },
+      { ...record, origin: { ...origin, more: 1 } },
+      { ...record, origin: null },
+      { ...plain, origin },
+    ];
+    for (const [at, value] of wrong.entries()) {
+      expect(
+        onlyAegisErrors(() => openGenesis(encode(value))),
+        `${at}`,
+      ).toBe('refused');
+    }
+    expect(openGenesis(encode(record)).clusterId).toBe(openGenesis(made).clusterId);
+  });
+});
+
+test('the cluster id does not change with the program', () => {
+  expect(openGenesis(bytes).clusterId).toBe(
+    'aegisc12mvuc3rrof6jmakuqzwx2c6kk4owcazqpj5w45rykf2dksc62yva',
+  );
 });
 
 test('a genesis out of order, or with a bundle that does not verify, is refused', () => {

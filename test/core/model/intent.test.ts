@@ -99,6 +99,25 @@ test('the same request has the same id, whatever its sequence and time; its dige
   expect(new Set([first, ...others].map(({ id }) => id)).size).toBe(7);
 });
 
+test('an intent of the first key epoch is written as ever, one of a later epoch names it', () => {
+  expect(first.digest).toBe('94049cc70d0e849af68eb6de47d7bf8dfc12702b6f6f82b0279571bec14ba23e');
+  const later = make({ keyEpoch: 3 });
+  expect(later.intent.keyEpoch).toBe(3);
+  expect(readIntent(later.bytes, CLUSTER).checks[0]).toMatchObject({ keyEpoch: 3 });
+  expect(readIntent(first.bytes, CLUSTER).checks[0]).toMatchObject({ keyEpoch: 0 });
+  // A2: signed anew, it is the same request.
+  expect(later.id).toBe(first.id);
+  const { author, sequence, time, changes: all } = first.intent;
+  const record = { v: 1, type: 'intent', clusterId: CLUSTER, author, sequence, time, changes: all };
+  for (const keyEpoch of [0, -1, 1.5, '1', null]) {
+    const bytes = signRecord({ ...record, keyEpoch }, node.signer);
+    expect(
+      onlyAegisErrors(() => readIntent(bytes, CLUSTER)),
+      String(keyEpoch),
+    ).toBe('refused');
+  }
+});
+
 test('an intent of another cluster is refused', () => {
   expect(() => readIntent(first.bytes, 'aegisc1other')).toThrow('for another cluster');
 });

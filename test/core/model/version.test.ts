@@ -86,6 +86,26 @@ test('its CID is BLAKE3 over the signed bytes, and does not change with the prog
   expect(first.cidText).toBe('bafyr4ifcbgj55ekz2szjm3x7htwzprwwbvdbao7zff3nca6ho6gdwnhwvq');
 });
 
+test('a version of a later key epoch names it, and is verified with the key of that', () => {
+  const later = createVersion({ ...fields, sequence: 9, keyEpoch: 2 }, node.signer);
+  const asked: unknown[] = [];
+  const opened = openVersion(later.bytes, (...which) => {
+    asked.push(which);
+    return node.signer.publicKey;
+  });
+  expect(opened.version.keyEpoch).toBe(2);
+  openVersion(first.bytes, (...which) => {
+    asked.push(which);
+    return node.signer.publicKey;
+  });
+  expect(first.version.keyEpoch).toBeUndefined();
+  expect(asked).toEqual([
+    [node.nodeId, 2, 9],
+    [node.nodeId, 0, 1],
+  ]);
+  expect(createVersion({ ...fields, keyEpoch: 0 }, node.signer).cidText).toBe(first.cidText);
+});
+
 test('an unknown author is denied, a foreign signature does not fit', () => {
   expect(() => openVersion(first.bytes, () => undefined)).toThrow(
     expect.toSatisfy((error) => hasCode(error, 'DENIED')) as Error,
@@ -138,6 +158,7 @@ test('well-signed but wrong versions are refused', () => {
     author: { author: 'aegis1x' },
     'a long message': { message: 'x'.repeat(MESSAGE_BYTES_MAX + 1) },
     deleted: { deleted: 1 },
+    'the first key epoch, written out': { keyEpoch: 0 },
     'an unknown field': { extra: true },
   };
   const sign = (change: object): Uint8Array =>

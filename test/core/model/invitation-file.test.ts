@@ -1,0 +1,149 @@
+import * as fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { sha256 } from '../../../src/core/crypto/hash.ts';
+import { hasCode } from '../../../src/core/errors.ts';
+import { fromArmour, toArmour } from '../../../src/core/model/armour.ts';
+import { ADDRESSES_MAX } from '../../../src/core/model/bundle.ts';
+import { decode, encode } from '../../../src/core/model/cbor.ts';
+import { createGenesis, openGenesis } from '../../../src/core/model/genesis.ts';
+import {
+  INVITATION_ENTRIES_MAX,
+  INVITATION_FILE_BYTES_MAX,
+  INVITATION_MEMBERS_MAX,
+  type InvitationFile,
+  invitationFromText,
+  invitationToText,
+  openInvitationFile,
+} from '../../../src/core/model/invitation-file.ts';
+import { createInvitation } from '../../../src/core/model/membership.ts';
+import type { Signer } from '../../../src/core/ports.ts';
+import { mutated, onlyAegisErrors } from '../../helpers/mutation.ts';
+import { testNode } from '../../helpers/nodes.ts';
+import { Owner } from '../../helpers/owner.ts';
+import { toHex } from '../../helpers/vectors.ts';
+
+const agent = testNode(5, 'node5', 'agent');
+const bundles = [testNode(1).bundle, testNode(2).bundle, agent.bundle];
+const genesis = createGenesis({ name: 'notes', createdAt: 7, bundles });
+const { clusterId } = openGenesis(genesis);
+
+/** An invitation by the node with this number, as its keys are. */
+function inviteBy(inviter: string, keyEpoch: number, signer: Signer, cluster = clusterId) {
+  const id = 'ab'.repeat(16);
+  const nodeId = testNode(9).nodeId;
+  const fields = { clusterId: cluster, id, inviter, keyEpoch, nodeId };
+  return createInvitation({ ...fields, createdAt: 1, expiresAt: 1000 }, signer).bytes;
+}
+
+const owner = new Owner(1);
+owner.rotate(['network']);
+owner.rotate(['identity', 'network']);
+const file: InvitationFile = {
+  genesis,
+  invitation: inviteBy(owner.nodeId, 1, owner.identity),
+  addresses: [{ nodeId: owner.nodeId, addresses: ['/ip4/127.0.0.1/tcp/4001'] }],
+  successions: owner.entries.map(({ bytes }) => bytes),
+};
+
+test('the text form holds the same parts', () => {
+  const text = invitationToText(file);
+  expect(text).toMatch(/^-----BEGIN AEGIS INVITATION-----\n/);
+  expect(invitationFromText(text)).toEqual(file);
+  expect(invitationFromText(text.replaceAll('\n', '\r\n  '))).toEqual(file);
+  expect(() => invitationFromText(text.replaceAll('INVITATION', 'GENESIS'))).toThrow(
+    'not an aegis invitation',
+  );
+});
+
+test('the file leads to the keys of members, and with them to who invites', () => {
+  const opened = openInvitationFile(file);
+  expect(opened.genesis.clusterId).toBe(clusterId);
+  expect(opened.invitation.invitation).toMatchObject({ inviter: owner.nodeId, keyEpoch: 1 });
+  const state = opened.keys.find(({ nodeId }) => nodeId === owner.nodeId);
+  expect(state).toEqual(owner.state);
+  expect(opened.keys).toHaveLength(3);
+});
+
+test('an invitation by anybody but a custodian with its keys in force is refused', () => {
+  const second = testNode(2);
+  const foreign = openGenesis(
+    createGenesis({ name: 'other', createdAt: 7, bundles: [testNode(1).bundle] }),
+  ).clusterId;
+  const cases: [string, Partial<InvitationFile>][] = [
+    ['not by a custodian', { invitation: inviteBy(agent.nodeId, 0, agent.signer) }],
+    ['not by a custodian', { invitation: inviteBy(testNode(8).nodeId, 0, testNode(8).signer) }],
+    [
+      'keys that its maker has replaced',
+      { invitation: inviteBy(owner.nodeId, 0, testNode(1).signer) },
+    ],
+    ['keys that its maker has replaced', { successions: [] }],
+    ['does not fit', { invitation: inviteBy(owner.nodeId, 1, second.signer) }],
+    ['for another cluster', { invitation: inviteBy(second.nodeId, 0, second.signer, foreign) }],
+  ];
+  for (const [why, change] of cases) {
+    expect(() => openInvitationFile({ ...file, ...change }), why).toThrow(why);
+    expect(onlyAegisErrors(() => openInvitationFile({ ...file, ...change }))).toBe('refused');
+  }
+  const plain = { ...file, invitation: inviteBy(second.nodeId, 0, second.signer) };
+  expect(onlyAegisErrors(() => openInvitationFile(plain))).toBe('accepted');
+});
+
+test('the limits hold', () => {
+  const read = (change: object) => () =>
+    invitationFromText(
+      toArmour('INVITATION', encode({ v: 1, type: 'invitation-file', ...file, ...change })),
+    );
+  const { nodeId } = owner;
+  const one = { nodeId, addresses: [] };
+  expect(read({ addresses: Array(INVITATION_MEMBERS_MAX).fill(one) })).not.toThrow();
+  const refused: object[] = [
+    { addresses: Array(INVITATION_MEMBERS_MAX + 1).fill(one) },
+    { addresses: [{ nodeId, addresses: Array(ADDRESSES_MAX + 1).fill('/ip4/127.0.0.1') }] },
+    { addresses: [{ nodeId, addresses: ['127.0.0.1'] }] },
+    { addresses: [{ nodeId: 'x', addresses: [] }] },
+    { addresses: [{ nodeId, addresses: [], more: 1 }] },
+    { successions: Array(INVITATION_ENTRIES_MAX + 1).fill(new Uint8Array()) },
+    { successions: [new Uint8Array(2200)] },
+    { successions: 'none' },
+    { invitation: new Uint8Array(1200) },
+    { v: 2 },
+    { more: 1 },
+  ];
+  for (const [at, change] of refused.entries()) {
+    expect(onlyAegisErrors(read(change)), `${at}`).toBe('refused');
+  }
+  expect(() => invitationFromText('x'.repeat(2 * INVITATION_FILE_BYTES_MAX + 2000))).toThrow(
+    expect.toSatisfy((error) => hasCode(error, 'TOO_LARGE')) as Error,
+  );
+});
+
+test('a mutation is refused, or changes no more than what nobody has signed', () => {
+  const bytes = fromArmour('INVITATION', invitationToText(file), INVITATION_FILE_BYTES_MAX);
+  fc.assert(
+    fc.property(mutated(bytes), (bad) => {
+      fc.pre(Buffer.compare(bad, bytes) !== 0);
+      onlyAegisErrors(() => {
+        const opened = openInvitationFile(invitationFromText(toArmour('INVITATION', bad)));
+        expect(opened.genesis.clusterId).toBe(clusterId);
+        expect(opened.file.invitation).toEqual(file.invitation);
+        expect(opened.file.successions).toEqual(file.successions);
+      });
+    }),
+    { numRuns: 300 },
+  );
+});
+
+test('the encoding does not change with the program', () => {
+  const bytes = fromArmour('INVITATION', invitationToText(file), INVITATION_FILE_BYTES_MAX);
+  expect(Object.keys(decode(bytes, { maxBytes: INVITATION_FILE_BYTES_MAX }) as object)).toEqual([
+    'v',
+    'type',
+    'genesis',
+    'addresses',
+    'invitation',
+    'successions',
+  ]);
+  expect(toHex(sha256(bytes))).toBe(
+    '5c4c148454102d381cc8e4c8356a7569de39d2defe3d112ecaec2cbac6f68b78',
+  );
+});
