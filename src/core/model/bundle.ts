@@ -89,6 +89,8 @@ export interface OpenBundle {
   readonly bundle: Bundle;
   readonly inception: Inception;
   readonly nodeId: string;
+  /** The keys that the node began with. */
+  readonly origin: KeyState;
   /** The keys that the succession ends with. */
   readonly keys: KeyState;
   /** The entries, in order. */
@@ -164,7 +166,7 @@ export function readBundle(bytes: Uint8Array): {
   const message = signedMessage('bundle', payload);
   const own = { author: nodeId, keyEpoch, key: keys.identityKey, message, signature };
   return {
-    opened: { bundle, inception, nodeId, keys: state, succession, bytes },
+    opened: { bundle, inception, nodeId, origin, keys: state, succession, bytes },
     checks: [first.check, ...entries.map(({ check }) => check), own],
   };
 }
@@ -204,7 +206,8 @@ function readRecovery(value: unknown): Recovery {
 
 /** Which proof of possession does not hold, among all consensus keys of a bundle; S5. */
 export function possessionsFault({ bundle, succession }: OpenBundle): string | undefined {
-  const all = [bundle, ...succession.map((entry) => entry.succession.keys)];
+  const entries = succession.filter((entry) => entry.succession.replaced.includes('consensus'));
+  const all = [bundle, ...entries.map((entry) => entry.succession.keys)];
   return all.every((keys) => verifyPossession(keys.consensusKey, keys.possession))
     ? undefined
     : 'it does not prove that its consensus key is its own';

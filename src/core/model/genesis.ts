@@ -42,6 +42,8 @@ export interface Member {
   readonly vrfKey: Uint8Array;
   readonly addresses: readonly string[];
   readonly storageWeight: number;
+  /** The keys that it began with. */
+  readonly origin: KeyState;
   /** The keys that its bundle ends with; those above are of them. */
   readonly keys: KeyState;
   /** Signed. */
@@ -81,7 +83,7 @@ const clusterIdOf = (bytes: Uint8Array): string => `aegisc1${base32(sha256(bytes
 const isClusterId = (text: string): boolean => /^aegisc1[a-z2-7]{52}$/.test(text);
 
 const memberOf = (opened: Verified<OpenBundle>): Member => {
-  const { nodeId, inception, bundle, keys } = opened;
+  const { nodeId, inception, bundle, origin, keys } = opened;
   const { identityKey, networkKey, consensusKey, vrfKey } = keys.keys;
   return {
     nodeId,
@@ -95,6 +97,7 @@ const memberOf = (opened: Verified<OpenBundle>): Member => {
     vrfKey,
     addresses: bundle.addresses,
     storageWeight: bundle.storageWeight,
+    origin,
     keys,
     inceptionBytes: bundle.inception,
     // Opening the bundle has verified each of them.

@@ -106,7 +106,7 @@ test('the limits hold', () => {
     { inception: new Uint8Array(10) },
     { inception: new Uint8Array(100_000) },
     { succession: [new Uint8Array(10)] },
-    { succession: Array(BUNDLE_ENTRIES_MAX + 1).fill(new Uint8Array(1)) as Uint8Array[] },
+    { succession: Array.from({ length: BUNDLE_ENTRIES_MAX + 1 }, () => new Uint8Array(1)) },
     { succession: [new Uint8Array(SUCCESSION_BYTES_MAX + 200)] },
   ];
   for (const [at, change] of refused.entries()) expect(make(change)(), `${at}`).toBe('refused');

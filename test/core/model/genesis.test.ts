@@ -139,6 +139,7 @@ test('members have the keys that their successions end with', () => {
   const { identityKey, networkKey, consensusKey, vrfKey } = owner.state.keys;
   expect(member).toMatchObject({ identityKey, networkKey, consensusKey, vrfKey });
   expect(member.keys).toEqual(owner.state);
+  expect(member.origin).toEqual(owner.origin);
   expect(member.succession).toEqual(owner.entries);
   expect(member.inceptionBytes).toEqual(owner.node.inception);
   const other = genesis.members.find(({ nodeId }) => nodeId === nodes[1]!.nodeId)!;

@@ -88,6 +88,8 @@ test('an invitation by anybody but a custodian with its keys in force is refused
   expect(onlyAegisErrors(() => openInvitationFile(plain))).toBe('accepted');
 });
 
+const many = <T>(length: number, one: T): T[] => Array.from({ length }, () => one);
+
 test('the limits hold', () => {
   const read = (change: object) => () =>
     invitationFromText(
@@ -95,14 +97,14 @@ test('the limits hold', () => {
     );
   const { nodeId } = owner;
   const one = { nodeId, addresses: [] };
-  expect(read({ addresses: Array(INVITATION_MEMBERS_MAX).fill(one) })).not.toThrow();
+  expect(read({ addresses: many(INVITATION_MEMBERS_MAX, one) })).not.toThrow();
   const refused: object[] = [
-    { addresses: Array(INVITATION_MEMBERS_MAX + 1).fill(one) },
+    { addresses: many(INVITATION_MEMBERS_MAX + 1, one) },
     { addresses: [{ nodeId, addresses: Array(ADDRESSES_MAX + 1).fill('/ip4/127.0.0.1') }] },
     { addresses: [{ nodeId, addresses: ['127.0.0.1'] }] },
     { addresses: [{ nodeId: 'x', addresses: [] }] },
     { addresses: [{ nodeId, addresses: [], more: 1 }] },
-    { successions: Array(INVITATION_ENTRIES_MAX + 1).fill(new Uint8Array()) },
+    { successions: many(INVITATION_ENTRIES_MAX + 1, new Uint8Array()) },
     { successions: [new Uint8Array(2200)] },
     { successions: 'none' },
     { invitation: new Uint8Array(1200) },
