@@ -1,34 +1,16 @@
 /** Real hosts on loopback for the tests of this room. */
 import { randomBytes } from 'node:crypto';
-import { sha256 } from '../../../src/core/crypto/hash.ts';
-import { publicKeyOf, signerOf } from '../../../src/core/crypto/sign.ts';
-import { createInception, nodeIdOf } from '../../../src/core/model/identity.ts';
 import type { HelloContext } from '../../../src/core/network/hello.ts';
 import { Host } from '../../../src/core/network/host.ts';
 import type { HostLimits } from '../../../src/core/network/limits.ts';
 import type { Clock, Log, Metrics, Random } from '../../../src/core/ports.ts';
 import { instant } from '../../../src/core/units.ts';
-
-export interface Member {
-  readonly nodeId: string;
-  readonly networkSeed: Uint8Array;
-  readonly networkKey: Uint8Array;
-  readonly inception: Uint8Array;
-}
+import { Knowledge, Member } from './member.ts';
 
 export interface LogLine {
   readonly level: string;
   readonly message: string;
   readonly fields: Readonly<Record<string, unknown>>;
-}
-
-export function createMember(name: string, networkSeed: Uint8Array = randomBytes(32)): Member {
-  const networkKey = publicKeyOf(networkSeed);
-  const fields = { name, zone: 'z', region: 'r', createdAt: 1, networkKey };
-  const nextIdentityDigest = sha256(randomBytes(32));
-  const signer = signerOf(randomBytes(32));
-  const inception = createInception({ ...fields, nextIdentityDigest }, signer);
-  return { nodeId: nodeIdOf(inception), networkSeed, networkKey, inception };
 }
 
 const realClock: Clock = {
@@ -55,6 +37,13 @@ export function memoryLog(lines: LogLine[] = []): Log {
   return log;
 }
 
+export interface StartOptions {
+  readonly limits?: Partial<HostLimits>;
+  readonly hello?: Partial<HelloContext>;
+  /** @default any port of the loopback; '' for none */
+  readonly listen?: string;
+}
+
 /** A cluster whose hosts are all stopped at the end of its block. */
 export class Cluster implements AsyncDisposable {
   readonly clusterId = 'aegisc1test';
@@ -63,33 +52,33 @@ export class Cluster implements AsyncDisposable {
   readonly lines: LogLine[] = [];
 
   constructor(size: number) {
-    this.members = Array.from({ length: size }, (_, i) => createMember(`n${i}`));
+    this.members = Array.from({ length: size }, (_, i) => new Member(`n${i}`));
+  }
+
+  /** What a node of this cluster knows of the others, from the genesis on. */
+  knowledge(): Knowledge {
+    return new Knowledge(this.members);
   }
 
   context(member: Member, changes: Partial<HelloContext> = {}): HelloContext {
     return {
       clusterId: this.clusterId,
-      inception: member.inception,
-      admit: (nodeId) => this.members.some((one) => one.nodeId === nodeId),
+      own: () => member.introduction(),
+      ...this.knowledge().context(),
       ...changes,
     };
   }
 
-  async start(
-    index: number,
-    options: { limits?: Partial<HostLimits>; hello?: Partial<HelloContext>; listen?: string } = {},
-  ): Promise<Host> {
+  async start(index: number, options: StartOptions = {}): Promise<Host> {
     return this.startAs(this.members[index]!, options);
   }
 
-  async startAs(
-    member: Member,
-    options: { limits?: Partial<HostLimits>; hello?: Partial<HelloContext>; listen?: string } = {},
-  ): Promise<Host> {
+  async startAs(member: Member, options: StartOptions = {}): Promise<Host> {
+    const { listen = '/ip4/127.0.0.1/tcp/0' } = options;
     const host = await Host.create(
       {
         networkSeed: member.networkSeed,
-        listen: [options.listen ?? '/ip4/127.0.0.1/tcp/0'],
+        listen: listen === '' ? [] : [listen],
         hello: this.context(member, options.hello),
         profile: 'loopback',
         limits: options.limits ?? {},

@@ -16,7 +16,7 @@ async function rogue(
   const member = cluster.members[index]!;
   return createStranger(member.networkSeed, {
     async run(channel, secured) {
-      channel.write(encodeHello(cluster.context(member), 'rogue/1'));
+      channel.write(encodeHello(cluster.context(member), 'rogue/1', 32_768));
       await channel.read(AbortSignal.timeout(5000));
       after((bytes) => secured.connection.send(bytes));
     },

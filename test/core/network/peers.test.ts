@@ -1,6 +1,7 @@
 import { connect, createServer, type Socket } from 'node:net';
 import { describe, expect, it } from 'vitest';
-import { Cluster, createMember, until } from './cluster.ts';
+import { Cluster, until } from './cluster.ts';
+import { Member } from './member.ts';
 
 const address = (host: { addresses(): string[] }): string => host.addresses()[0]!;
 const bare = (host: { addresses(): string[] }): string =>
@@ -111,7 +112,7 @@ describe('peers', () => {
       .toBeGreaterThan(0);
     expect(found.map((one) => one.replace(/\/p2p\/[^/]+$/, ''))).toContain(bare(c));
     await expect(a.findPeer('nonsense')).rejects.toMatchObject({ code: 'BAD_REQUEST' });
-    const nobody = (await cluster.startAs(createMember('x'))).peerId;
+    const nobody = (await cluster.startAs(new Member('x'))).peerId;
     await expect(a.findPeer(nobody, { timeoutMs: 1000 })).rejects.toMatchObject({
       code: 'NOT_FOUND',
     });

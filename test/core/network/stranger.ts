@@ -1,4 +1,4 @@
-/** Hostile dialers: real libp2p nodes that do as they please after Noise. */
+/** Hostile dialers and listeners: real libp2p nodes that do as they please after Noise. */
 import { generateKeyPairFromSeed } from '@libp2p/crypto/keys';
 import type {
   ConnectionEncrypter,
@@ -16,6 +16,8 @@ import { FrameChannel } from '../../../src/core/network/frame-channel.ts';
 export interface Attack {
   /** What the stranger does on the encrypted connection; returning lets the muxer start. */
   run(channel: FrameChannel, secured: SecuredConnection): Promise<void>;
+  /** What it does to those who dial it. */
+  answer?(channel: FrameChannel, secured: SecuredConnection): Promise<void>;
 }
 
 class AttackEncrypter implements ConnectionEncrypter {
@@ -43,8 +45,18 @@ class AttackEncrypter implements ConnectionEncrypter {
     return secured;
   }
 
-  secureInbound(): Promise<SecuredConnection> {
-    throw new Error('a stranger only dials');
+  async secureInbound(
+    connection: Parameters<ConnectionEncrypter['secureInbound']>[0],
+    options?: SecureConnectionOptions,
+  ): Promise<SecuredConnection> {
+    const secured = await this.#noise.secureInbound(connection, options);
+    const channel = new FrameChannel({ maxBytes: 1 << 20 }, secured.connection);
+    try {
+      await this.#attack.answer?.(channel, secured);
+    } finally {
+      channel.release();
+    }
+    return secured;
   }
 }
 
@@ -56,15 +68,16 @@ export interface Stranger extends AsyncDisposable {
 export async function createStranger(
   seed: Uint8Array,
   attack: Attack,
-  protocol = '/aegis/hello/1',
+  protocol = '/aegis/hello/2',
 ): Promise<Stranger> {
   const node = await createLibp2p({
     privateKey: await generateKeyPairFromSeed('Ed25519', seed),
+    addresses: { listen: attack.answer === undefined ? [] : ['/ip4/127.0.0.1/tcp/0'] },
     transports: [tcp()],
     connectionEncrypters: [
       (components) => new AttackEncrypter(protocol, noise()(components), attack),
     ],
-    // The window is part of `/aegis/hello/1`; another breaks the rules at the first large frame.
+    // The window is part of `/aegis/hello/2`; another breaks the rules at the first large frame.
     streamMuxers: [yamux({ streamOptions: { initialStreamWindowSize: 1 << 20 } })],
     connectionMonitor: { enabled: false },
     connectionManager: { reconnectRetries: 0 },
