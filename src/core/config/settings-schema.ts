@@ -4,7 +4,7 @@
 import * as v from 'valibot';
 import { AegisError } from '../errors.ts';
 import { GIB, KIB } from '../units.ts';
-import type { Environment } from './home.ts';
+import { type Environment, SOCKET_PATH_BYTES_MAX } from './home.ts';
 import { LIMIT_KEYS, LIMIT_RANGES, type LimitKey } from './limit-settings.ts';
 import { SETTING_KEYS, type SettingKey, type Settings, variableOf } from './settings.ts';
 
@@ -44,6 +44,14 @@ const SCHEMAS = {
   'api.listen': v.pipe(
     v.string('expected host:port'),
     v.regex(/^(\[[0-9a-fA-F:]+\]|[\w.-]+):\d{1,5}$/, 'expected host:port'),
+  ),
+  'keys.signer': v.pipe(
+    v.string('expected an absolute path'),
+    v.startsWith('/', 'expected an absolute path'),
+    v.check(
+      (path) => Buffer.byteLength(path) <= SOCKET_PATH_BYTES_MAX,
+      `expected a path of at most ${SOCKET_PATH_BYTES_MAX} bytes`,
+    ),
   ),
   ...limits,
 } as const satisfies Record<SettingKey, v.GenericSchema>;

@@ -27,6 +27,8 @@ export interface Settings extends LimitSettings {
   readonly 'kb.minReplicas': number;
   /** `host:port` for the API over TCP, besides the unix socket. Off by default. */
   readonly 'api.listen': string | undefined;
+  /** Path of the socket of a signer that holds the keys this node signs with. Off by default. */
+  readonly 'keys.signer': string | undefined;
 }
 
 export type SettingKey = keyof Settings;
@@ -49,6 +51,7 @@ export const DEFAULT_SETTINGS: Settings = {
   'log.files': 5,
   'kb.minReplicas': 2,
   'api.listen': undefined,
+  'keys.signer': undefined,
   ...DEFAULT_LIMITS,
 };
 

@@ -4,6 +4,7 @@
  * 0 is for what nobody asked: the signer tells it when its keys change. This file opens no socket.
  */
 import { AegisError } from '../errors.ts';
+import type { ConsensusKeys } from '../model/bundle.ts';
 import { decode, encode } from '../model/cbor.ts';
 
 export const SIGNER_PROTOCOL = 1;
@@ -43,7 +44,9 @@ export interface SignerDescription {
   readonly nodeId: string;
   /** The signed inception entry. */
   readonly inception: Uint8Array;
-  /** The signed entries after it. */
+  /** The keys of consensus from before the first entry. */
+  readonly origin: ConsensusKeys;
+  /** The signed entries that are in force, from the first on. */
   readonly succession: readonly Uint8Array[];
   readonly identity: readonly Uint8Array[];
   readonly consensus: readonly Uint8Array[];
@@ -123,16 +126,23 @@ export function decodeReply(body: Uint8Array): SignerReply {
   return { type, refusal, why };
 }
 
-export const encodeDescription = (told: SignerDescription): Uint8Array =>
-  encode([told.nodeId, told.inception, told.succession, told.identity, told.consensus, told.vrf]);
+export function encodeDescription(told: SignerDescription): Uint8Array {
+  const { consensusKey, possession, vrfKey } = told.origin;
+  const origin = [consensusKey, possession, vrfKey];
+  const { nodeId, inception, succession, identity, consensus, vrf } = told;
+  return encode([nodeId, inception, origin, succession, identity, consensus, vrf]);
+}
 
 /** @throws {AegisError} `BAD_ENCODING`, `TOO_LARGE`. */
 export function decodeDescription(bytes: Uint8Array): SignerDescription {
-  const [nodeId, inception, succession, identity, consensus, vrf] = listOf(bytes, 6);
+  const [nodeId, inception, origin, succession, identity, consensus, vrf] = listOf(bytes, 7);
+  const [consensusKey, possession, vrfKey] = bytesList(origin, 3);
+  if (!consensusKey || !possession || !vrfKey) throw bad('names no keys of consensus');
   if (typeof nodeId !== 'string' || nodeId.length > 128) throw bad('names no node');
   return {
     nodeId,
     inception: bytesOf(inception),
+    origin: { consensusKey, possession, vrfKey },
     succession: bytesList(succession, ENTRIES_MAX),
     identity: bytesList(identity, KEYS_MAX),
     consensus: bytesList(consensus, KEYS_MAX),

@@ -3,9 +3,10 @@ import { join } from 'node:path';
 import { inspect } from 'node:util';
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { blsPublicKeyOf, verifyPossession } from '../../../src/core/crypto/bls.ts';
+import { verifyBls, verifyPossession } from '../../../src/core/crypto/bls.ts';
 import { sha256 } from '../../../src/core/crypto/hash.ts';
 import { publicKeyOf, verifyEd25519 } from '../../../src/core/crypto/sign.ts';
+import { verifyVrf } from '../../../src/core/crypto/vrf.ts';
 import { isAegisError } from '../../../src/core/errors.ts';
 import { type CreateOptions, Keystore } from '../../../src/core/keys/keystore.ts';
 import { keyPath } from '../../../src/core/keys/layout.ts';
@@ -70,11 +71,14 @@ test('the keys of consensus that bundles carry are those of the secrets', async 
   await withKeystore(async (dir) => {
     using keystore = await Keystore.open({ dir, passphrase: 'right' });
     const { consensusKey, possession, vrfKey } = keystore.consensusKeys;
-    expect(blsPublicKeyOf(keystore.consensusSecret())).toEqual(consensusKey);
+    const message = Buffer.from('a vote');
+    const vote = keystore.votes(consensusKey)?.sign(message);
+    expect(verifyBls(consensusKey, message, vote!)).toBe(true);
     expect(verifyPossession(consensusKey, possession)).toBe(true);
-    expect(publicKeyOf(keystore.vrfSeed())).toEqual(vrfKey);
-    keystore.consensusSecret().fill(0);
-    expect(blsPublicKeyOf(keystore.consensusSecret())).toEqual(consensusKey);
+    const proof = keystore.seeds(vrfKey)?.prove(message);
+    expect(verifyVrf(vrfKey, message, proof!)).toHaveLength(64);
+    expect(keystore.heldConsensusKeys()).toEqual([Buffer.from(consensusKey).toString('hex')]);
+    expect([keystore.votes(vrfKey), keystore.seeds(consensusKey)]).toEqual([undefined, undefined]);
   });
 });
 
@@ -246,7 +250,7 @@ test('neither errors nor an open keystore show a secret', async () => {
   await withKeystore(
     async (dir) => {
       const keystore = await Keystore.open({ dir, passphrase });
-      const seeds = [keystore.networkSeed(), keystore.consensusSecret(), keystore.vrfSeed()];
+      const seeds = [keystore.networkSeed()];
       await writeFile(keyPath(dir, 'network'), 'rubbish');
       const errors = [await openError(dir, `${passphrase}x`), await openError(dir, passphrase)];
       const shown = [keystore, ...errors].map((one) => inspect(one, { depth: 9 })).join('\n');

@@ -17,12 +17,12 @@ test('the keys of consensus must be those of the genesis', async () => {
       Keystore.create({ ...fields, dir: at, kdfCost: QUICK_KDF }, { random: systemRandom });
     using keystore = (await make(dir)).keystore;
     (await make(other)).keystore.close();
-    const { inceptionBytes: inception, identity, consensusKeys } = keystore;
+    const { inceptionBytes: inception, signer, consensusKeys } = keystore;
     const bundle = { inception, role: 'custodian', ...consensusKeys, addresses: [] } as const;
-    const bytes = createBundle({ ...bundle, storageWeight: 1, createdAt: 2 }, identity);
+    const bytes = createBundle({ ...bundle, storageWeight: 1, createdAt: 2 }, signer);
     const genesis = createGenesis({ name: 'one', createdAt: 3, bundles: [bytes] });
     const [member] = openGenesis(genesis).members;
-    const check = async () => checkMemberKeys((await Keystore.inspect(dir)).keys, member!);
+    const check = async () => checkMemberKeys(await Keystore.inspect(dir), member!);
     await expect(check()).resolves.toBeUndefined();
     for (const role of ['consensus', 'vrf'] as const) {
       await copyFile(keyPath(dir, role), keyPath(parent, role));

@@ -68,6 +68,7 @@ test('requests, replies and descriptions', () => {
   const [a, b] = [new Uint8Array(32).fill(1), new Uint8Array(48).fill(2)];
   const told = {
     ...{ nodeId: 'n', inception: a, succession: [a, b] },
+    origin: { consensusKey: b, possession: a, vrfKey: a },
     ...{ identity: [a], consensus: [b], vrf: [] },
   };
   expect(decodeDescription(encodeDescription(told))).toEqual(told);

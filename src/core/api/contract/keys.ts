@@ -115,3 +115,15 @@ export const keysPasswdResult = v.object({
   backups: v.array(word),
 });
 export type KeysPasswdResult = v.InferOutput<typeof keysPasswdResult>;
+
+/** `aegis keys serve`, the line with which it begins. */
+export const keysServeResult = v.object({
+  schema: v.literal('aegis.keys.serve/1'),
+  nodeId,
+  name: word,
+  socket: word,
+  pid: count,
+  /** Public keys. */
+  keys: v.object({ identity: hex, consensus: hex, vrf: hex }),
+});
+export type KeysServeResult = v.InferOutput<typeof keysServeResult>;

@@ -1,7 +1,7 @@
 /** Where the server listens: a unix socket that only its user can open, or a loopback TCP port. */
 
 import { chmod, lstat, unlink } from 'node:fs/promises';
-import type { Server as HttpServer } from 'node:http';
+import type { Server } from 'node:net';
 import { dirname } from 'node:path';
 import { checkSocketPath } from '../../config/home.ts';
 import { AegisError, toAegisError } from '../../errors.ts';
@@ -22,7 +22,7 @@ const PROBE_TIMEOUT_MS = 2000;
  * @throws {AegisError} `ALREADY_RUNNING` when a process answers there, `BAD_CONFIG`,
  * `SOCKET_PATH_TOO_LONG`, `DENIED`.
  */
-export async function listenOnSocket(server: HttpServer, path: string): Promise<void> {
+export async function listenOnSocket(server: Server, path: string): Promise<void> {
   checkSocketPath(path);
   await checkDirectory(dirname(path));
   await clearStale(path);
@@ -32,7 +32,7 @@ export async function listenOnSocket(server: HttpServer, path: string): Promise<
 }
 
 /** Returns the port. Only loopback: tokens must not cross a network in the clear. */
-export async function listenOnTcp(server: HttpServer, at: TcpListen): Promise<number> {
+export async function listenOnTcp(server: Server, at: TcpListen): Promise<number> {
   if (at.host !== '127.0.0.1' && at.host !== '::1') {
     throw new AegisError('BAD_CONFIG', `the API listens on loopback only, not on ${at.host}`, {
       hint: 'Forward the unix socket instead: ssh -L local.sock:remote.sock HOST',
@@ -43,7 +43,7 @@ export async function listenOnTcp(server: HttpServer, at: TcpListen): Promise<nu
   return typeof address === 'object' && address !== null ? address.port : at.port;
 }
 
-function listen(server: HttpServer, start: (done: () => void) => void): Promise<void> {
+function listen(server: Server, start: (done: () => void) => void): Promise<void> {
   return new Promise((resolve, reject) => {
     const fail = (error: NodeJS.ErrnoException): void => reject(explain(error));
     server.once('error', fail);

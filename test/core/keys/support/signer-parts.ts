@@ -46,6 +46,7 @@ export function signerServer(
   const describe = () => ({
     nodeId,
     inception,
+    origin: keys,
     succession: [],
     identity: [signer.publicKey],
     consensus: [keys.consensusKey],

@@ -1,0 +1,130 @@
+/**
+ * Opens the keys of a node wherever they are: all in its home, or those that sign behind a signer
+ * (setting `keys.signer`). And describes the home of a signer to its nodes.
+ */
+import { AegisError } from '../errors.ts';
+import { writeFileAtomic } from '../files.ts';
+import type { Log } from '../ports.ts';
+import { readHome } from './home.ts';
+import { Keystore } from './keystore.ts';
+import { inceptionPath, type OpenRole, successionPath } from './layout.ts';
+import { hex } from './material.ts';
+import { readOwnSuccession, renderOwnSuccession } from './own-succession.ts';
+import { RemoteRing } from './signer-client.ts';
+import type { SignerDescription } from './signer-frames.ts';
+
+/** What a signer holds. */
+export const SIGNING_ROLES = ['identity', 'consensus', 'vrf'] as const satisfies OpenRole[];
+/** What stays with the node. */
+export const NODE_ROLES = ['network', 'onion'] as const satisfies OpenRole[];
+
+export interface OpenKeystore {
+  readonly keystore: Keystore;
+  close(): Promise<void>;
+}
+
+/**
+ * @param options.signer the socket of the signer; undefined: all keys are in the home.
+ * @throws {AegisError} as `Keystore.open`; `BAD_CONFIG` when keys lie both here and there.
+ */
+export async function openKeystore(
+  options: {
+    readonly dir: string;
+    readonly passphrase: string;
+    readonly signer?: string | undefined;
+  },
+  { log }: { readonly log: Log },
+): Promise<OpenKeystore> {
+  const { dir, passphrase, signer } = options;
+  if (signer === undefined) {
+    const keystore = await Keystore.open({ dir, passphrase });
+    return { keystore, close: () => Promise.resolve(keystore.close()) };
+  }
+  await prepareSignerHome({ dir, signer }, { log });
+  const { current, keys, nodeId } = await readHome(dir, { behindSigner: SIGNING_ROLES });
+  const double = keys.find(({ role }) => SIGNING_ROLES.some((name) => name === role));
+  if (double !== undefined) {
+    // G2 is worth nothing when the key can sign without the guard.
+    const message = `the ${double.role} key is in ${double.path}, and keys.signer is set`;
+    throw new AegisError('BAD_CONFIG', message, {
+      hint: 'Move the file to the home of the signer, or unset keys.signer.',
+    });
+  }
+  const { identityKey, consensusKey, vrfKey } = current.keys;
+  const known = { identity: [identityKey], consensus: [consensusKey], vrf: [vrfKey] };
+  const remote = await RemoteRing.open({ socket: signer, known }, { log });
+  try {
+    checkOwner(remote.description, nodeId);
+    const keystore = await Keystore.open({
+      ...{ dir, passphrase, remote },
+      behindSigner: SIGNING_ROLES,
+    });
+    const close = async (): Promise<void> => {
+      keystore.close();
+      await remote.close();
+    };
+    return { keystore, close };
+  } catch (error) {
+    await remote.close();
+    throw error;
+  }
+}
+
+/**
+ * Writes down the public part of what the signer holds, once, so that the home can be read without
+ * it. Does nothing when it is there, and without `signer`.
+ * @throws {AegisError} `SIGNER_UNREACHABLE`, `BAD_CONFIG` when the signer is that of another node.
+ */
+export async function prepareSignerHome(
+  { dir, signer }: { readonly dir: string; readonly signer: string | undefined },
+  { log }: { readonly log: Log },
+): Promise<void> {
+  if (signer === undefined) return;
+  const own = await readOwnSuccession(dir);
+  if (own !== undefined && SIGNING_ROLES.every((role) => own.lost.includes(role))) return;
+  const { origin, entries } = own ?? (await askOrigin(dir, { signer, log }));
+  const lost = [...new Set([...(own?.lost ?? []), ...SIGNING_ROLES])];
+  await writeFileAtomic(successionPath(dir), renderOwnSuccession({ origin, entries, lost }));
+}
+
+async function askOrigin(dir: string, { signer, log }: { signer: string; log: Log }) {
+  const { readFile } = await import('node:fs/promises');
+  const ring = await RemoteRing.open({ socket: signer }, { log });
+  const { description } = ring;
+  await ring.close();
+  if (description === undefined) {
+    throw new AegisError('SIGNER_UNREACHABLE', `no signer answers at ${signer}`);
+  }
+  const inception = await readFile(inceptionPath(dir)).catch(() => undefined);
+  if (inception === undefined || hex(inception) !== hex(description.inception)) {
+    throw foreign(description.nodeId);
+  }
+  return { origin: description.origin, entries: description.succession };
+}
+
+function checkOwner(description: SignerDescription | undefined, nodeId: string): void {
+  if (description !== undefined && description.nodeId !== nodeId) throw foreign(description.nodeId);
+}
+
+const foreign = (nodeId: string): AegisError =>
+  new AegisError('BAD_CONFIG', `the signer holds the keys of another node, ${nodeId}`, {
+    hint: 'Set keys.signer to the socket of the signer of this node.',
+  });
+
+/** What a node hears of an open keystore: keys in force, and those of a rotation under way. */
+export function describeKeystore(keystore: Keystore): SignerDescription {
+  const states = [keystore.current, keystore.pending()?.after].filter((one) => one !== undefined);
+  const keys = states.map((state) => state.keys);
+  const unique = (list: readonly Uint8Array[]): Uint8Array[] => [
+    ...new Map(list.map((key) => [hex(key), key])).values(),
+  ];
+  return {
+    nodeId: keystore.nodeId,
+    inception: keystore.inceptionBytes,
+    origin: keystore.origin,
+    succession: keystore.succession,
+    identity: unique(keys.map(({ identityKey }) => identityKey)),
+    consensus: unique(keys.map(({ consensusKey }) => consensusKey)),
+    vrf: unique(keys.map(({ vrfKey }) => vrfKey)),
+  };
+}
