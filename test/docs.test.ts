@@ -14,12 +14,34 @@ import { ERRORS } from '../src/core/errors.ts';
 import { LIMITS } from '../src/core/kb/limits.ts';
 import { TABLES as KB_TABLES } from '../src/core/kb/replication-entries.ts';
 import { BLOCK_BYTES_MAX, INTENTS_MAX } from '../src/core/model/block.ts';
-import { ADDRESS_BYTES_MAX, ADDRESSES_MAX } from '../src/core/model/bundle.ts';
+import {
+  ADDRESS_BYTES_MAX,
+  ADDRESSES_MAX,
+  BUNDLE_BYTES_MAX,
+  BUNDLE_ENTRIES_MAX,
+} from '../src/core/model/bundle.ts';
 import { CBOR_DEPTH_MAX } from '../src/core/model/cbor-reader.ts';
 import { GENESIS_BYTES_MAX } from '../src/core/model/genesis.ts';
 import { INCEPTION_BYTES_MAX, LABEL_BYTES_MAX } from '../src/core/model/identity.ts';
 import { CHANGES_MAX, INTENT_BYTES_MAX } from '../src/core/model/intent.ts';
+import {
+  INVITATION_ENTRIES_MAX,
+  INVITATION_FILE_BYTES_MAX,
+  INVITATION_MEMBERS_MAX,
+} from '../src/core/model/invitation-file.ts';
+import {
+  ADMISSION_BYTES_MAX,
+  DEPARTURE_BYTES_MAX,
+  INVITATION_BYTES_MAX,
+} from '../src/core/model/membership.ts';
 import { PATH_BYTES_MAX } from '../src/core/model/path.ts';
+import { SESSION_BYTES_MAX, SESSION_LIFETIME_MAX_MS } from '../src/core/model/session.ts';
+import { DUPLICITY_BYTES_MAX } from '../src/core/model/statement.ts';
+import {
+  GRACE_MAX_MS,
+  HELLO_ENTRIES_MAX,
+  SUCCESSION_BYTES_MAX,
+} from '../src/core/model/succession.ts';
 import { MESSAGE_BYTES_MAX, PARENTS_MAX, VERSION_BYTES_MAX } from '../src/core/model/version.ts';
 import { limitsOf } from '../src/core/network/limits.ts';
 import { PEERS_TABLE } from '../src/core/peers/record.ts';
@@ -43,7 +65,11 @@ interface Flag {
 /** Limits of single things, in the order of the book of formats. */
 const MODEL_LIMITS = {
   ...{ CBOR_DEPTH_MAX, PATH_BYTES_MAX, LABEL_BYTES_MAX, INCEPTION_BYTES_MAX },
-  ...{ ADDRESSES_MAX, ADDRESS_BYTES_MAX, GENESIS_BYTES_MAX },
+  ...{ ADDRESSES_MAX, ADDRESS_BYTES_MAX, BUNDLE_BYTES_MAX, BUNDLE_ENTRIES_MAX, GENESIS_BYTES_MAX },
+  ...{ SUCCESSION_BYTES_MAX, HELLO_ENTRIES_MAX, GRACE_MAX_MS, DUPLICITY_BYTES_MAX },
+  ...{ SESSION_BYTES_MAX, SESSION_LIFETIME_MAX_MS },
+  ...{ INVITATION_BYTES_MAX, ADMISSION_BYTES_MAX, DEPARTURE_BYTES_MAX },
+  ...{ INVITATION_FILE_BYTES_MAX, INVITATION_MEMBERS_MAX, INVITATION_ENTRIES_MAX },
   ...{ VERSION_BYTES_MAX, MESSAGE_BYTES_MAX, PARENTS_MAX },
   ...{ INTENT_BYTES_MAX, CHANGES_MAX, HEADS_MAX, INTENTS_MAX, BLOCK_BYTES_MAX },
   ...{ CUSTODIANS_MAX, HEIGHT_MAX, VIEW_MAX },
