@@ -87,3 +87,38 @@ export interface Dialer {
   /** @throws {AegisError} `DIAL_FAILED`, `HELLO_REFUSED`, `TIMEOUT`. */
   dial(address: string, options: { timeoutMs: number }): Promise<DialedPeer>;
 }
+
+/** What the security log tells. */
+export type SecurityEventType =
+  | 'hello-refused'
+  | 'token-refused'
+  | 'limit-reached'
+  | 'flood-began'
+  | 'flood-ended'
+  | 'peer-muted'
+  | 'peer-cut'
+  | 'banned'
+  | 'unbanned'
+  | 'duplicity'
+  | 'double-sign'
+  | 'keys-changed';
+
+export interface SecurityEvent {
+  readonly type: SecurityEventType;
+  readonly nodeId?: string;
+  /** As it came; the log keeps a keyed hash of it. */
+  readonly address?: string;
+  /** The setting behind a refusal, e.g. `limits.inboundPerSecond`. */
+  readonly knob?: string;
+  readonly reason?: string;
+  /** How many times, e.g. refusals of a flood. */
+  readonly count?: number;
+  readonly durationMs?: number;
+}
+
+/** Who was turned away, and what was seen of keys; apart from the log. Never throws. */
+export interface Security {
+  tell(event: SecurityEvent): void;
+  /** A name for an address that says nothing to whoever does not have this home. */
+  nameOf(address: string): string;
+}

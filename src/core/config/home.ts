@@ -19,8 +19,13 @@ export interface HomePaths {
   readonly chainDb: string;
   readonly contentDb: string;
   readonly genesis: string;
+  /** What this node was invited with, as it was given; only of one that the genesis does not name. */
+  readonly invitation: string;
   readonly logs: string;
   readonly logFile: string;
+  readonly securityLog: string;
+  /** Under which the security log hashes addresses; not beside it, for logs are passed on. */
+  readonly securityKey: string;
   readonly run: string;
   readonly lock: string;
   readonly socket: string;
@@ -88,8 +93,11 @@ function layOut({ config, keys, data, state, run }: Roots): HomePaths {
     chainDb: join(data, 'chain.db'),
     contentDb: join(data, 'content.db'),
     genesis: join(data, 'genesis.cbor'),
+    invitation: join(data, 'invitation.txt'),
     logs,
     logFile: join(logs, 'node.log'),
+    securityLog: join(logs, 'security.log'),
+    securityKey: join(data, 'security.key'),
     run,
     // A session manager empties XDG_RUNTIME_DIR at logout, under the feet of a running daemon; a
     // lock in it would vanish and let a second daemon in. So it stands beside what lives on.

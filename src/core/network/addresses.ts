@@ -60,3 +60,21 @@ export function isLoopback(address: Multiaddr): boolean {
   const host = hostOf(address);
   return host === '::1' || host.startsWith('127.');
 }
+
+/**
+ * Whom an IP address is counted with: an IPv4 address alone, an IPv6 address with its /64, because
+ * that is what one customer has.
+ */
+export function networkOf(address: string): string {
+  const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address);
+  if (mapped !== null) return mapped[1]!;
+  if (!address.includes(':')) return address;
+  const [head = '', tail] = address.toLowerCase().replace(/%.*$/, '').split('::');
+  const first = head === '' ? [] : head.split(':');
+  const last = tail === undefined || tail === '' ? [] : tail.split(':');
+  const zeros = tail === undefined ? 0 : Math.max(0, 8 - first.length - last.length);
+  const groups = [...first, ...Array.from({ length: zeros }, () => '0'), ...last];
+  const network = groups.slice(0, 4).map((group) => Number.parseInt(group, 16).toString(16));
+  // Loopback is one address, not a network that shares its /64 with the rest of ::/64.
+  return address === '::1' ? '::1' : `${network.join(':')}::/64`;
+}

@@ -8,7 +8,8 @@ import { AegisError, toAegisError } from '../errors.ts';
 import { BulkReader } from './bulk-reader.ts';
 import { type BulkOut, BulkWriter } from './bulk-writer.ts';
 import { FrameChannel } from './frame-channel.ts';
-import type { HostLimits } from './limits.ts';
+import type { HostLimits, Knob } from './limits.ts';
+import { busyBy } from './refusals.ts';
 import { cutOff, sendTo } from './stream-io.ts';
 
 export interface BulkOptions {
@@ -22,7 +23,7 @@ export type BulkHandler = (from: string, request: Uint8Array, out: BulkOut) => P
 
 export interface BulkDeps {
   onTraffic(nodeId: string, bytesIn: number, bytesOut: number): void;
-  onRefusal(nodeId: string, knob: keyof HostLimits): void;
+  onRefusal(nodeId: string, knob: Knob): void;
 }
 
 const REQUEST_PREFIX_BYTES = 4;
@@ -37,7 +38,7 @@ class Tally {
     this.#limits = limits;
   }
 
-  full(nodeId: string): keyof HostLimits | undefined {
+  full(nodeId: string): Knob | undefined {
     if (this.#total >= this.#limits.bulkTotal) return 'bulkTotal';
     const count = this.#byPeer.get(nodeId) ?? 0;
     return count >= this.#limits.bulkPerPeer ? 'bulkPerPeer' : undefined;
@@ -101,7 +102,7 @@ export class Bulk {
       throw new AegisError('TOO_LARGE', `a bulk request of ${request.byteLength} bytes`);
     }
     const knob = this.#reading.full(nodeId);
-    if (knob !== undefined) throw busy('too many bulk streams are open', knob);
+    if (knob !== undefined) throw busyBy(knob, 'too many bulk streams are open');
     const release = this.#reading.take(nodeId);
     try {
       const stream = await open(options.signal);
@@ -157,16 +158,16 @@ export class Bulk {
     nodeId: string,
     stream: Stream,
     writer: BulkWriter,
-    knob: keyof HostLimits | undefined,
+    knob: Knob | undefined,
   ): Promise<void> {
-    const { bulkRequestMaxBytes, bulkIdleTimeoutMs } = this.#limits;
+    const { bulkRequestMaxBytes, streamTimeoutMs } = this.#limits;
     const handler = this.#handler;
     const channel = new FrameChannel({ maxBytes: bulkRequestMaxBytes }, stream);
     try {
-      const request = await channel.read(AbortSignal.timeout(bulkIdleTimeoutMs));
+      const request = await channel.read(AbortSignal.timeout(streamTimeoutMs));
       // Refused only now: an answer that comes before the request has been written may be lost
       // in the negotiation of the stream at the other end.
-      if (knob !== undefined) throw busy('the other node serves no more bulk streams', knob);
+      if (knob !== undefined) throw busyBy(knob, 'the other node serves no more bulk streams');
       if (handler === undefined) {
         throw new AegisError('NOT_FOUND', 'the other node serves no bulk streams');
       }
@@ -177,9 +178,6 @@ export class Bulk {
     }
   }
 }
-
-const busy = (message: string, knob: string): AegisError =>
-  new AegisError('BUSY', `${message} (${knob})`, { details: { knob } });
 
 function framed(request: Uint8Array): Uint8Array {
   const frame = new Uint8Array(REQUEST_PREFIX_BYTES + request.byteLength);

@@ -16,16 +16,17 @@ import { publicKeyOf } from '../crypto/sign.ts';
 import { AegisError, toAegisError } from '../errors.ts';
 import type { Envelope } from '../machine.ts';
 import { nodeIdOf, peerIdOf } from '../model/identity.ts';
-import type { Clock, DialedPeer, Dialer, Log, Metrics, Random } from '../ports.ts';
+import type { Clock, DialedPeer, Dialer, Log, Metrics, Random, Security } from '../ports.ts';
 import { MINUTE, SECOND } from '../units.ts';
 import { hostOf, parseListenAddress } from './addresses.ts';
 import { Bulk, type BulkHandler, type BulkOptions } from './bulk.ts';
+import { Conduct } from './conduct.ts';
 import { Dialing } from './dialing.ts';
 import { Gate } from './gate.ts';
 import type { HelloContext, HelloIdentity } from './hello.ts';
 import { HelloEncrypter } from './hello-encrypter.ts';
 import { Identities } from './identities.ts';
-import { type HostLimits, limitsOf, type Profile } from './limits.ts';
+import { type HostLimits, type Knob, limitsOf, type Profile } from './limits.ts';
 import {
   CAR_PROTOCOL,
   type PeerConnection,
@@ -34,7 +35,7 @@ import {
   RPC_PROTOCOL,
 } from './peer-table.ts';
 import { Redialer } from './redialer.ts';
-import { Refusals } from './refusals.ts';
+import { NO_SECURITY, Refusals } from './refusals.ts';
 import type { RequestOptions } from './rpc-client.ts';
 import { type IncomingEnvelope, type RequestHandler, RpcServer } from './rpc-server.ts';
 import type { Swarm } from './swarm.ts';
@@ -62,6 +63,8 @@ export interface HostDeps {
   readonly metrics: Metrics;
   readonly clock: Clock;
   readonly random: Random;
+  /** @default keeps nothing */
+  readonly security?: Security;
 }
 
 export interface HostStats {
@@ -94,6 +97,7 @@ export class Host implements Dialer {
   readonly #deps: HostDeps;
   readonly #limits: HostLimits;
   readonly #refusals: Refusals;
+  readonly #conduct: Conduct;
   readonly #gate: Gate;
   readonly #table: PeerTable;
   readonly #dialing: Dialing;
@@ -114,19 +118,28 @@ export class Host implements Dialer {
     this.#deps = deps;
     this.#limits = limitsOf(options.profile, options.limits);
     const limits = this.#limits;
-    const { log, clock, random } = deps;
+    const { log, clock, random, security = NO_SECURITY } = deps;
     const nodeId = nodeIdOf(options.hello.own().inception);
-    this.#refusals = new Refusals(deps);
+    const refusals = new Refusals({ ...deps, security });
+    this.#refusals = refusals;
     this.#table = new PeerTable(
       { nodeId, limits },
       { log, clock, random, onEvent: (event) => this.#tell(event) },
     );
     const connections = (id?: string): number => this.#table.connections(id);
     const wantsDial = (address: Multiaddr): boolean => this.#dialing.wants(address);
-    this.#gate = new Gate({ limits }, { refusals: this.#refusals, clock, connections, wantsDial });
+    const onRefusal = (id: string, knob: Knob): void =>
+      refusals.tell({ nodeId: id }, knob, 'refused work for a peer');
+    const conduct = new Conduct(
+      { limits },
+      { clock, log, security, refused: onRefusal, cut: (id) => void this.#table.hangUp(id) },
+    );
+    this.#conduct = conduct;
+    this.#gate = new Gate({ limits }, { refusals, clock, conduct, connections, wantsDial });
     this.#dialing = new Dialing(
       { limits },
       {
+        clock,
         isOwn: (id) => id === this.#peerId || this.#swarms.isOwn(id),
         dial: (address, signal) => this.#running().dial(address, { signal }),
         nodeIdOf: (id) => this.#table.nodeIdOf(id),
@@ -137,12 +150,13 @@ export class Host implements Dialer {
     );
     const onTraffic = (id: string, bytesIn: number, bytesOut: number): void =>
       this.#table.traffic(id, bytesIn, bytesOut);
-    const onRefusal = (id: string, knob: keyof HostLimits): void =>
-      this.#refusals.tell(id, knob, 'refused work for a peer');
     const onEnvelope = (envelope: IncomingEnvelope): void => {
       for (const listener of this.#onEnvelope) listener(envelope);
     };
-    this.#rpc = new RpcServer({ limits }, { log, onTraffic, onRefusal, onEnvelope });
+    this.#rpc = new RpcServer(
+      { limits },
+      { log, clock, conduct, onTraffic, onRefusal, onEnvelope },
+    );
     this.#bulk = new Bulk({ limits }, { onTraffic, onRefusal });
     this.#swarms = this.#createSwarms();
     this.#redialer = this.#createRedialer();
@@ -343,6 +357,8 @@ export class Host implements Dialer {
         log,
         clock,
         gater: this.#gate.gater(),
+        door: this.#gate.door,
+        conduct: this.#conduct,
         encrypter: (noise, networkKey) => this.#encrypter(noise, networkKey, agent),
         wire: (swarm, generation) => this.#wire(swarm, generation),
       },
@@ -408,8 +424,8 @@ export class Host implements Dialer {
     const identity = this.#identities.accepted(connection.remotePeer.toString());
     // Only a peer that has passed hello gets this far; anything else must not stay.
     if (identity === undefined || this.#swarms.current === undefined) connection.abort(stopping());
-    // It had passed before the isolation began.
-    else if (this.#gate.isIsolated(identity.nodeId)) connection.abort(stopping());
+    // It had passed before the isolation began; or this node has dialled one that it has cut.
+    else if (this.#gate.isApart(identity.nodeId)) connection.abort(stopping());
     else this.#table.add(connection, identity, generation);
   }
 

@@ -30,23 +30,23 @@ export interface HostLimits {
   readonly dialsPerSecondPerAddress: number;
   /** A connection must pass Noise and hello in this time. @default 5,000 */
   readonly helloTimeoutMs: number;
-  /** One hello frame. @default 16 KiB */
+  /** One hello frame. @default 32 KiB */
   readonly helloMaxBytes: number;
   /** Streams of one connection, each direction. @default 64 */
   readonly maxStreamsPerConnection: number;
   /** A new stream must name its protocol, and a bulk stream its request, in it. @default 3,000 */
   readonly streamTimeoutMs: number;
-  /** Streams that one peer opens per second, on all its connections. @default 50 */
+  /** Streams that one peer opens per second, on all its connections. @default 400 */
   readonly streamsPerSecond: number;
-  /** Requests of one peer per second, each by its weight. @default 500 */
+  /** Requests of one peer per second, each by its weight. @default 1,000 */
   readonly requestsPerSecond: number;
-  /** Envelopes of one peer per second. @default 2,000 */
+  /** Envelopes of one peer per second; a custodian under load sends 50. @default 1,000 */
   readonly envelopesPerSecond: number;
-  /** The same of all peers. Slows only those who send more than their share. @default 20,000 */
+  /** The same of all peers. Slows only those who send more than their share. @default 10,000 */
   readonly envelopesPerSecondInAll: number;
   /** Bytes of one peer per second in requests and envelopes. @default 64 MiB */
   readonly bytesPerSecond: number;
-  /** A peer that asked for so much more than it may is not read at all for a while. @default 5,000 */
+  /** A peer that asked for so much more than it may is not read for a while. @default 5,000 */
   readonly muteAfterMs: number;
   /** How long it is not read. @default 5,000 */
   readonly muteMs: number;
@@ -86,6 +86,8 @@ export interface HostLimits {
   readonly heartbeatMs: number;
   /** A peer that leaves a heartbeat unanswered for this long is cut. @default 15,000 */
   readonly heartbeatTimeoutMs: number;
+  /** A connection that a better one has replaced may finish what it carries. @default 60,000 */
+  readonly drainTimeoutMs: number;
   /** `stop()` takes no longer than about this. @default 3,000 */
   readonly stopTimeoutMs: number;
 }
@@ -101,13 +103,13 @@ const NETWORK: HostLimits = {
   dialsPerSecond: 50,
   dialsPerSecondPerAddress: 10,
   helloTimeoutMs: 5 * SECOND,
-  helloMaxBytes: 16 * KIB,
+  helloMaxBytes: 32 * KIB,
   maxStreamsPerConnection: 64,
   streamTimeoutMs: 3 * SECOND,
-  streamsPerSecond: 50,
-  requestsPerSecond: 500,
-  envelopesPerSecond: 2000,
-  envelopesPerSecondInAll: 20_000,
+  streamsPerSecond: 400,
+  requestsPerSecond: 1000,
+  envelopesPerSecond: 1000,
+  envelopesPerSecondInAll: 10_000,
   bytesPerSecond: 64 * MIB,
   muteAfterMs: 5 * SECOND,
   muteMs: 5 * SECOND,
@@ -129,6 +131,7 @@ const NETWORK: HostLimits = {
   bulkIdleTimeoutMs: 30 * SECOND,
   heartbeatMs: 10 * SECOND,
   heartbeatTimeoutMs: 15 * SECOND,
+  drainTimeoutMs: 60 * SECOND,
   stopTimeoutMs: 3 * SECOND,
 };
 

@@ -8,6 +8,7 @@ import type { CreateListenerOptions, Listener, Transport, Upgrader } from '@libp
 import { tcp } from '@libp2p/tcp';
 import type { Multiaddr } from '@multiformats/multiaddr';
 import { MINUTE } from '../units.ts';
+import { type Door, guardListeners } from './door.ts';
 import { silentLogger } from './silent-logger.ts';
 
 /** Longer than any pause of a healthy connection: the heartbeat decides, not the socket. */
@@ -22,8 +23,13 @@ const tcpTransport = (): Transport =>
 export class Listening {
   /** By the address that was asked for, e.g. with port 0. */
   readonly #sockets = new Map<string, Promise<Listener>>();
-  readonly #transport = tcpTransport();
+  readonly #transport: Transport;
   #serving: Upgrader | undefined;
+
+  /** @param deps.door what it refuses reaches no swarm. */
+  constructor(deps: { door: Pick<Door, 'admits'> }) {
+    this.#transport = guardListeners(tcpTransport(), deps.door);
+  }
 
   /** The upgrader of the swarm that takes what comes in from now on. */
   serve(upgrader: Upgrader): void {

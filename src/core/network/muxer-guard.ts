@@ -1,17 +1,24 @@
 /**
  * Watches the frames of the muxer as they arrive. @libp2p/yamux collects a data frame whole before
  * it looks at its window, so a member could announce 4 GiB and be believed; here such a connection
- * ends at the header. It changes nothing and keeps nothing but the header.
+ * ends at the header. Frames that open streams are counted, and whoever opens too many is not read
+ * for a while. It changes nothing and keeps nothing but the header.
  *
  * Frames as in the yamux specification: version u8, type u8, flags u16, stream u32, length u32.
  */
 import type { MessageStream, StreamMessageEvent } from '@libp2p/interface';
 import { AegisError, toAegisError } from '../errors.ts';
+import type { Clock } from '../ports.ts';
+import { Brake } from './brake.ts';
 
 const HEADER_BYTES = 12;
 const TYPE_AT = 1;
+const FLAGS_AT = 2;
 const LENGTH_AT = 8;
 const DATA = 0;
+const WINDOW_UPDATE = 1;
+/** The first frame of a stream. */
+const SYN = 1;
 
 /** Push parser over the headers. */
 export class MuxerGuard {
@@ -19,10 +26,18 @@ export class MuxerGuard {
   readonly #header = new Uint8Array(HEADER_BYTES);
   #have = 0;
   #skip = 0;
+  #opened = 0;
 
   /** @param options.maxBytes longest data frame: the largest window that we ever grant. */
   constructor(options: { maxBytes: number }) {
     this.#maxBytes = options.maxBytes;
+  }
+
+  /** Streams that the other side has opened since this was asked last. */
+  takeOpened(): number {
+    const opened = this.#opened;
+    this.#opened = 0;
+    return opened;
   }
 
   /** @throws {AegisError} `TOO_LARGE`. */
@@ -43,8 +58,12 @@ export class MuxerGuard {
 
   #open(): void {
     this.#have = 0;
-    if (this.#header[TYPE_AT] !== DATA) return;
-    const length = new DataView(this.#header.buffer).getUint32(LENGTH_AT);
+    const type = this.#header[TYPE_AT];
+    const view = new DataView(this.#header.buffer);
+    const isOfStream = type === DATA || type === WINDOW_UPDATE;
+    if (isOfStream && (view.getUint16(FLAGS_AT) & SYN) !== 0) this.#opened += 1;
+    if (type !== DATA) return;
+    const length = view.getUint32(LENGTH_AT);
     if (length > this.#maxBytes) {
       throw new AegisError(
         'TOO_LARGE',
@@ -55,9 +74,20 @@ export class MuxerGuard {
   }
 }
 
+export interface MuxerGuardDeps {
+  readonly clock: Clock;
+  /** The other side has opened streams. @returns for how long it is not to be read. */
+  opened(count: number): number;
+}
+
 /** Ends the connection at the first frame that is too long. Call before the muxer is made. */
-export function guardMuxer(stream: MessageStream, options: { maxBytes: number }): void {
+export function guardMuxer(
+  stream: MessageStream,
+  options: { maxBytes: number },
+  deps: MuxerGuardDeps,
+): void {
   const guard = new MuxerGuard(options);
+  const brake = new Brake(stream, deps);
   const onMessage = (event: StreamMessageEvent): void => {
     const { data } = event;
     try {
@@ -66,7 +96,11 @@ export function guardMuxer(stream: MessageStream, options: { maxBytes: number })
     } catch (error) {
       stream.removeEventListener('message', onMessage);
       stream.abort(toAegisError(error));
+      return;
     }
+    const opened = guard.takeOpened();
+    const waitMs = opened === 0 ? 0 : deps.opened(opened);
+    if (waitMs > 0) brake.rest(waitMs);
   };
   stream.addEventListener('message', onMessage);
 }

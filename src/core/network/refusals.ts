@@ -1,30 +1,91 @@
 /**
- * One log line for each thing turned away, naming who and which limit; a flood of refusals does
- * not become a flood of lines. Refusing itself is done elsewhere.
+ * Tells what was turned away: one line in the log and one in the security log for each sender and
+ * limit, naming the setting behind it. A flood of refusals does not become a flood of lines.
+ * Refusing itself is done elsewhere.
  */
-import type { Clock, Log, Metrics } from '../ports.ts';
+import { AegisError } from '../errors.ts';
+import type { Clock, Log, Metrics, Security } from '../ports.ts';
 import { SECOND } from '../units.ts';
+import { Floods } from './floods.ts';
+import { type Knob, SETTING_OF } from './limits.ts';
+import { Bucket } from './rates.ts';
+
+/** A member by its node id, or whoever has none yet by the address. */
+export type Sender = { readonly nodeId: string } | { readonly address: string };
 
 const QUIET_MS = 10 * SECOND;
 const MAX_REMEMBERED = 1024;
+/** Of all senders together: they may come from thousands of addresses. */
+const LINES = { perSecond: 5, burst: 50 };
+
+/** For tests and tools that keep no security log. */
+export const NO_SECURITY: Security = { tell: () => undefined, nameOf: () => 'addr-unnamed' };
+
+export interface RefusalDeps {
+  readonly log: Log;
+  readonly metrics: Metrics;
+  readonly clock: Clock;
+  readonly security: Security;
+}
 
 export class Refusals {
-  readonly #deps: { log: Log; metrics: Metrics; clock: Clock };
+  readonly #deps: RefusalDeps;
   readonly #quiet = new Map<string, { until: number; unsaid: number }>();
+  readonly #lines: Bucket;
+  readonly #floods: Floods;
+  #unsaid = 0;
 
-  constructor(deps: { log: Log; metrics: Metrics; clock: Clock }) {
+  constructor(deps: RefusalDeps) {
+    const { log, clock, security } = deps;
     this.#deps = deps;
+    this.#lines = new Bucket(LINES, deps);
+    this.#floods = new Floods({
+      clock,
+      began(knob) {
+        log.write('warn', 'a flood began', { knob, ...changeOf(knob) });
+        security.tell({ type: 'flood-began', knob });
+      },
+      ended(knob, { refused, durationMs }) {
+        log.write('warn', 'a flood ended', { knob, refused, durationMs });
+        security.tell({ type: 'flood-ended', knob, count: refused, durationMs });
+      },
+    });
   }
 
-  /** @param who node id, or the address of one that has none yet. @param knob what to raise. */
-  tell(who: string, knob: string, reason: string): void {
-    const { log, metrics, clock } = this.#deps;
+  /** @param knob what to raise, if that is wanted. */
+  tell(sender: Sender, knob: Knob, reason: string): void {
+    const setting = SETTING_OF[knob];
+    this.#floods.count(setting);
+    this.#tell(sender, setting, (repeated) => {
+      const { log, security } = this.#deps;
+      const fields = { ...this.#named(sender), knob: setting, ...changeOf(setting), repeated };
+      log.write('warn', reason, fields);
+      security.tell({ type: 'limit-reached', ...sender, knob: setting, count: repeated + 1 });
+    });
+  }
+
+  /** A handshake that ended otherwise than in a connection. */
+  hello(sender: Sender, reason: string): void {
+    this.#floods.count('hello');
+    this.#tell(sender, 'hello', (repeated) => {
+      const { log, security } = this.#deps;
+      log.write('warn', 'refused a hello', { ...this.#named(sender), reason, repeated });
+      security.tell({ type: 'hello-refused', ...sender, reason, count: repeated + 1 });
+    });
+  }
+
+  #tell(sender: Sender, what: string, write: (repeated: number) => void): void {
+    const { metrics, clock } = this.#deps;
     metrics.count('aegis_network_refusals_total');
     const now = clock.now();
-    const key = `${who} ${knob}`;
+    const key = `${'nodeId' in sender ? sender.nodeId : sender.address} ${what}`;
     const last = this.#quiet.get(key);
     if (last !== undefined && now < last.until) {
       last.unsaid += 1;
+      return;
+    }
+    if (!this.#lines.take()) {
+      this.#unsaid += 1;
       return;
     }
     // The oldest is forgotten first: a Map keeps the order of insertion.
@@ -34,6 +95,26 @@ export class Refusals {
       if (oldest.done !== true) this.#quiet.delete(oldest.value);
     }
     this.#quiet.set(key, { until: now + QUIET_MS, unsaid: 0 });
-    log.write('warn', reason, { peer: who, knob, repeated: last?.unsaid ?? 0 });
+    write((last?.unsaid ?? 0) + this.#unsaid);
+    this.#unsaid = 0;
   }
+
+  /** Addresses are private: the log is passed on when somebody asks for help. */
+  #named(sender: Sender): { peer: string } {
+    if ('nodeId' in sender) return { peer: sender.nodeId };
+    return { peer: this.#deps.security.nameOf(sender.address) };
+  }
+}
+
+/** How an operator changes the limit behind a refusal. */
+const changeOf = (setting: string): { change?: string } =>
+  setting.startsWith('limits.') ? { change: `aegis config set ${setting} NUMBER` } : {};
+
+/** What whoever asked too much is told. */
+export function busyBy(knob: Knob, message: string): AegisError {
+  const setting = SETTING_OF[knob];
+  return new AegisError('BUSY', `${message} (${setting})`, {
+    hint: `Ask less at once, or raise the setting ${setting} of the node that refused.`,
+    details: { knob: setting },
+  });
 }

@@ -5,8 +5,11 @@
  */
 import type { Stream } from '@libp2p/interface';
 import { AegisError, isAegisError, toAegisError } from '../errors.ts';
-import type { Log } from '../ports.ts';
-import type { HostLimits } from './limits.ts';
+import type { Clock, Log } from '../ports.ts';
+import { Brake } from './brake.ts';
+import type { Allowance, Conduct } from './conduct.ts';
+import type { HostLimits, Knob } from './limits.ts';
+import { busyBy } from './refusals.ts';
 import {
   encodeFailure,
   encodeFrame,
@@ -38,10 +41,12 @@ export interface IncomingEnvelope {
 
 export interface RpcServerDeps {
   readonly log: Log;
+  readonly clock: Clock;
+  readonly conduct: Conduct;
   onEnvelope(envelope: IncomingEnvelope): void;
   onTraffic(nodeId: string, bytesIn: number, bytesOut: number): void;
   /** A limit has turned something away. */
-  onRefusal(nodeId: string, knob: keyof HostLimits): void;
+  onRefusal(nodeId: string, knob: Knob): void;
 }
 
 interface Serving {
@@ -54,12 +59,13 @@ interface Session {
   readonly stream: Stream;
   readonly open: Map<number, AbortController>;
   readonly serving: Serving;
+  readonly brake: Brake;
 }
 
 export class RpcServer {
   readonly #limits: HostLimits;
   readonly #deps: RpcServerDeps;
-  readonly #handlers = new Map<string, RequestHandler>();
+  readonly #handlers = new Map<string, { readonly handler: RequestHandler; weight: number }>();
   /** By node id, not by stream: a second stream buys no second allowance. */
   readonly #serving = new Map<string, Serving>();
 
@@ -68,15 +74,17 @@ export class RpcServer {
     this.#deps = deps;
   }
 
-  handle(method: string, handler: RequestHandler): void {
-    this.#handlers.set(method, handler);
+  /** @param weight as how many requests one counts: what it costs to answer. @default 1 */
+  handle(method: string, handler: RequestHandler, weight = 1): void {
+    this.#handlers.set(method, { handler, weight });
   }
 
   /** Takes over an inbound stream of a peer that has passed hello. */
   serve(nodeId: string, stream: Stream): void {
     const serving = this.#serving.get(nodeId) ?? { count: 0, bytes: 0 };
     this.#serving.set(nodeId, serving);
-    const session: Session = { nodeId, stream, open: new Map(), serving };
+    const brake = new Brake(stream, this.#deps);
+    const session: Session = { nodeId, stream, open: new Map(), serving, brake };
     const decoder = new FrameDecoder(
       { maxBytes: this.#limits.rpcMaxBytes + REQUEST_OVERHEAD_BYTES },
       {
@@ -86,6 +94,7 @@ export class RpcServer {
     );
     onBytes(stream, (bytes) => {
       this.#deps.onTraffic(nodeId, bytes.byteLength, 0);
+      this.#charge(session, 'bytesPerSecond', bytes.byteLength);
       try {
         decoder.push(bytes);
       } catch (error) {
@@ -113,8 +122,18 @@ export class RpcServer {
     }
   }
 
+  /** The session is not read until what was asked of this node has been earned. */
+  #charge(session: Session, allowance: Allowance, cost: number): void {
+    const waitMs = this.#deps.conduct.spend(session.nodeId, allowance, cost);
+    if (waitMs > 0) session.brake.rest(waitMs);
+  }
+
   #room(session: Session, kind: number, id: number, bodyBytes: number): 'keep' | 'skip' {
-    if (kind === KIND.envelope) {
+    const isEnvelope = kind === KIND.envelope;
+    this.#charge(session, isEnvelope ? 'envelopesPerSecond' : 'requestsPerSecond', 1);
+    // The rest of what had been read when it went too far.
+    if (this.#deps.conduct.isMuted(session.nodeId)) return 'skip';
+    if (isEnvelope) {
       const limit = this.#limits.envelopeMaxBytes + REQUEST_OVERHEAD_BYTES;
       if (bodyBytes <= limit) return 'keep';
       throw new AegisError('TOO_LARGE', `an envelope of ${bodyBytes} bytes is over ${limit}`);
@@ -134,9 +153,7 @@ export class RpcServer {
     if (!crowded && serving.bytes + bodyBytes <= rpcServingBytes) return true;
     const knob = crowded ? 'rpcServing' : 'rpcServingBytes';
     this.#deps.onRefusal(nodeId, knob);
-    const busy = new AegisError('BUSY', 'the other node answers as much of you as it may', {
-      hint: `Ask less at once; the limit is ${knob}.`,
-    });
+    const busy = busyBy(knob, 'the other node answers as much of you as it may');
     this.#answer(session, encodeFrame(KIND.failure, id, encodeFailure(busy)));
     return false;
   }
@@ -158,6 +175,8 @@ export class RpcServer {
 
   #request(session: Session, frame: Frame): void {
     const request = openRequest(frame.body);
+    const { weight } = this.#handlers.get(request.method) ?? { weight: 1 };
+    if (weight > 1) this.#charge(session, 'requestsPerSecond', weight - 1);
     if (session.open.has(frame.id)) {
       throw new AegisError('BAD_ENCODING', 'a request with the id of one that is open');
     }
@@ -193,13 +212,13 @@ export class RpcServer {
     signal: AbortSignal,
   ): Promise<{ kind: typeof KIND.reply | typeof KIND.failure; body: Uint8Array }> {
     try {
-      const handler = this.#handlers.get(request.method);
-      if (handler === undefined) {
+      const known = this.#handlers.get(request.method);
+      if (known === undefined) {
         throw new AegisError('NOT_FOUND', 'the other node does not know this request', {
           hint: 'The two nodes may run different versions of aegis.',
         });
       }
-      const body = await handler(from, request.body, { signal });
+      const body = await known.handler(from, request.body, { signal });
       if (body.byteLength > this.#limits.rpcMaxBytes) {
         throw new AegisError('TOO_LARGE', `the reply of ${body.byteLength} bytes is too large`);
       }
@@ -217,7 +236,7 @@ export class RpcServer {
 
   /** Stops reading the peer while it does not take its answers. */
   #answer(session: Session, frame: Uint8Array): void {
-    const { stream, nodeId } = session;
+    const { stream, nodeId, brake } = session;
     try {
       sendTo(stream, frame);
     } catch {
@@ -225,10 +244,10 @@ export class RpcServer {
     }
     this.#deps.onTraffic(nodeId, 0, frame.byteLength);
     const maxBytes = this.#limits.rpcBufferBytes;
-    if (stream.writeBufferLength <= maxBytes || stream.readStatus !== 'readable') return;
-    stream.pause();
+    if (stream.writeBufferLength <= maxBytes || brake.has('replies')) return;
+    brake.hold('replies');
     void drained(stream, { maxBytes, idleMs: this.#limits.bulkIdleTimeoutMs }).then(
-      () => stream.resume(),
+      () => brake.release('replies'),
       (error: unknown) => {
         this.#deps.onRefusal(nodeId, 'rpcBufferBytes');
         stream.abort(toAegisError(error));

@@ -9,6 +9,7 @@ import type {
   ConnectionEncrypter,
   ConnectionGater,
   Libp2p,
+  MessageStream,
   PeerInfo,
   StreamMuxerFactory,
   Transport,
@@ -19,12 +20,16 @@ import { noise } from '@libp2p/noise';
 import { ping } from '@libp2p/ping';
 import { yamux } from '@libp2p/yamux';
 import { createLibp2p } from 'libp2p';
+import type { Clock } from '../ports.ts';
 import { MIB, MINUTE } from '../units.ts';
 import { isLoopback } from './addresses.ts';
+import type { Allowance } from './conduct.ts';
 import type { HostLimits, Profile } from './limits.ts';
 import { guardMuxer } from './muxer-guard.ts';
 import { noiseCrypto } from './noise-crypto.ts';
+import { CAR_PROTOCOL, RPC_PROTOCOL } from './peer-table.ts';
 import { silentLogger } from './silent-logger.ts';
+import { meterStreams } from './stream-meter.ts';
 import { sparseWindowUpdates } from './window-updates.ts';
 
 export interface SwarmOptions {
@@ -40,6 +45,9 @@ export interface SwarmDeps {
   encrypter(noise: ConnectionEncrypter): ConnectionEncrypter;
   /** @param upgrader of this swarm: makes connections of what its transport accepts. */
   transport(upgrader: Upgrader): Transport;
+  readonly clock: Clock;
+  /** The peer behind an encrypted stream asks this of the node. @returns how long it must wait. */
+  spend(stream: MessageStream, allowance: Allowance, cost: number): number;
 }
 
 export type Swarm = Libp2p<{ kad: KadDHT }>;
@@ -64,7 +72,7 @@ export async function createSwarm(options: SwarmOptions, deps: SwarmDeps): Promi
     addresses: { listen: [...options.listen] },
     transports: [({ upgrader }: { upgrader: Upgrader }) => deps.transport(upgrader)],
     connectionEncrypters: [(components) => deps.encrypter(makeNoise(components))],
-    streamMuxers: [guardedYamux(limits)],
+    streamMuxers: [guardedYamux(limits, deps)],
     connectionGater: deps.gater,
     // Our heartbeat measures peers; libp2p's opens a new stream for each ping.
     connectionMonitor: { enabled: false },
@@ -91,7 +99,7 @@ export async function createSwarm(options: SwarmOptions, deps: SwarmDeps): Promi
 const WINDOW_BYTES = MIB;
 const WINDOW_MAX_BYTES = 4 * MIB;
 
-function guardedYamux(limits: HostLimits): () => StreamMuxerFactory {
+function guardedYamux(limits: HostLimits, deps: SwarmDeps): () => StreamMuxerFactory {
   const make = yamux({
     maxInboundStreams: limits.maxStreamsPerConnection,
     maxOutboundStreams: limits.maxStreamsPerConnection,
@@ -105,8 +113,20 @@ function guardedYamux(limits: HostLimits): () => StreamMuxerFactory {
     return {
       protocol: inner.protocol,
       createStreamMuxer(connection) {
-        guardMuxer(connection, { maxBytes: WINDOW_MAX_BYTES });
-        return sparseWindowUpdates(inner.createStreamMuxer(connection));
+        guardMuxer(
+          connection,
+          { maxBytes: WINDOW_MAX_BYTES },
+          {
+            clock: deps.clock,
+            opened: (count) => deps.spend(connection, 'streamsPerSecond', count),
+          },
+        );
+        const muxer = sparseWindowUpdates(inner.createStreamMuxer(connection));
+        return meterStreams(muxer, {
+          clock: deps.clock,
+          isMetered: (protocol) => protocol === RPC_PROTOCOL || protocol === CAR_PROTOCOL,
+          charge: (requests) => deps.spend(connection, 'requestsPerSecond', requests),
+        });
       },
     };
   };
@@ -116,9 +136,9 @@ function guardedYamux(limits: HostLimits): () => StreamMuxerFactory {
 const connections = (limits: HostLimits) => ({
   maxConnections: limits.maxConnections * 2,
   maxIncomingPendingConnections: limits.maxPendingInbound * 2,
-  inboundConnectionThreshold: limits.inboundPerSecondPerAddress * 2,
+  inboundConnectionThreshold: limits.inboundPerSecond * 8,
   inboundUpgradeTimeout: limits.helloTimeoutMs,
-  inboundStreamProtocolNegotiationTimeout: limits.helloTimeoutMs,
+  inboundStreamProtocolNegotiationTimeout: limits.streamTimeoutMs,
   outboundStreamProtocolNegotiationTimeout: limits.helloTimeoutMs,
   maxParallelDials: limits.maxPendingDials,
   // The peer book dials again, by its own rules.

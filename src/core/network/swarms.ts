@@ -9,6 +9,8 @@ import { AegisError, isAegisError, toAegisError } from '../errors.ts';
 import { peerIdOf } from '../model/identity.ts';
 import type { Clock, Log } from '../ports.ts';
 import { instant, SECOND } from '../units.ts';
+import type { Conduct } from './conduct.ts';
+import type { Door } from './door.ts';
 import type { HelloEncrypter } from './hello-encrypter.ts';
 import type { HostLimits, Profile } from './limits.ts';
 import { Listening } from './listening.ts';
@@ -25,6 +27,8 @@ export interface SwarmsDeps {
   readonly log: Log;
   readonly clock: Clock;
   readonly gater: ConnectionGater;
+  readonly door: Pick<Door, 'admits'>;
+  readonly conduct: Conduct;
   encrypter(noise: ConnectionEncrypter, networkKey: Uint8Array): HelloEncrypter;
   /** Puts handlers on a swarm before it starts. */
   wire(swarm: Swarm, generation: number): Promise<void>;
@@ -56,7 +60,7 @@ const stopping = (): AegisError => new AegisError('STOPPING', 'the node is stopp
 export class Swarms {
   readonly #options: SwarmsOptions;
   readonly #deps: SwarmsDeps;
-  readonly #listening = new Listening();
+  readonly #listening: Listening;
   readonly #retired = new Set<Retired>();
   /** All peer ids that this node has had since it started. */
   readonly #peerIds = new Set<string>();
@@ -68,6 +72,7 @@ export class Swarms {
   constructor(options: SwarmsOptions, deps: SwarmsDeps) {
     this.#options = options;
     this.#deps = deps;
+    this.#listening = new Listening(deps);
   }
 
   /** The swarm that dials and answers; none before the start and after the stop. */
@@ -188,6 +193,11 @@ export class Swarms {
         transport: (own) => {
           upgrader = own;
           return this.#listening.transport();
+        },
+        clock: this.#deps.clock,
+        spend: (stream, allowance, cost) => {
+          const nodeId = encrypter?.nodeIdOf(stream);
+          return nodeId === undefined ? 0 : this.#deps.conduct.spend(nodeId, allowance, cost);
         },
       },
     );

@@ -46,4 +46,33 @@ describe('MuxerGuard', () => {
       ),
     );
   });
+
+  it('counts the streams that are opened, however the stream is cut', () => {
+    const spec = fc.record({
+      type: fc.integer({ min: 0, max: 3 }),
+      flags: fc.integer({ min: 0, max: 15 }),
+      length: fc.nat({ max: 90 }),
+    });
+    fc.assert(
+      fc.property(
+        fc.array(spec, { maxLength: 12 }),
+        fc.integer({ min: 1, max: 64 }),
+        (all, cut) => {
+          const guard = new MuxerGuard({ maxBytes: 100 });
+          const bytes = Buffer.concat(
+            all.map(({ flags, ...rest }) => {
+              const one = frame(rest);
+              new DataView(one.buffer).setUint16(2, flags);
+              return one;
+            }),
+          );
+          for (let at = 0; at < bytes.length; at += cut) guard.push(bytes.subarray(at, at + cut));
+          // Pings and farewells carry the same flag for something else.
+          const opening = all.filter(({ type, flags }) => type <= 1 && (flags & 1) === 1);
+          expect(guard.takeOpened()).toBe(opening.length);
+          expect(guard.takeOpened()).toBe(0);
+        },
+      ),
+    );
+  });
 });

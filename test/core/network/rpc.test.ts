@@ -106,7 +106,7 @@ describe('requests', () => {
     expect(done).toHaveLength(4);
     const large = a.request(to, 'hold', new Uint8Array(100_001));
     await expect(large).rejects.toMatchObject({ code: 'BUSY' });
-    const lines = cluster.lines.filter((line) => line.fields['knob'] === 'rpcServing');
+    const lines = cluster.lines.filter((line) => line.fields['knob'] === 'limits.requestsAtOnce');
     expect(lines).toHaveLength(1);
     expect(lines[0]!.fields['peer']).toBe(cluster.members[0]!.nodeId);
   });

@@ -1,0 +1,101 @@
+/**
+ * The door: refuses connections when they are accepted, before libp2p or any cryptography sees
+ * them. That costs a fifth of what refusing in libp2p's gater does. What can be known there is the
+ * address and how many came, nothing else; who it is turns out at hello.
+ *
+ * Peers that are connected notice nothing of a flood, and this node dials those that it has lost.
+ */
+import type { Server, Socket } from 'node:net';
+import type { Listener, Transport } from '@libp2p/interface';
+import { assert } from '../assert.ts';
+import type { Clock } from '../ports.ts';
+import { networkOf } from './addresses.ts';
+import type { HostLimits, Knob } from './limits.ts';
+import { Bucket, Buckets } from './rates.ts';
+import type { Refusals } from './refusals.ts';
+
+/** After a restart, all peers dial at once. */
+const BURST = 4;
+/** A part of the rate that only addresses of members may use. */
+const RESERVE = 1 / 4;
+const KNOWN_MAX = 1024;
+
+export class Door {
+  readonly #refusals: Refusals;
+  readonly #inAll: Bucket;
+  readonly #reserve: Bucket;
+  readonly #byAddress: Buckets;
+  /** From where members have come, the latest last. */
+  readonly #known = new Set<string>();
+
+  constructor(options: { limits: HostLimits }, deps: { clock: Clock; refusals: Refusals }) {
+    const { inboundPerSecond, inboundPerSecondPerAddress } = options.limits;
+    this.#refusals = deps.refusals;
+    this.#inAll = new Bucket(rateOf(inboundPerSecond), deps);
+    this.#reserve = new Bucket(rateOf(Math.max(1, inboundPerSecond * RESERVE)), deps);
+    this.#byAddress = new Buckets({ rate: rateOf(inboundPerSecondPerAddress) }, deps);
+  }
+
+  /** Whether a connection from there may go on to the handshake. */
+  admits(address: string): boolean {
+    const knob = this.#full(networkOf(address));
+    if (knob === undefined) return true;
+    this.#refusals.tell({ address }, knob, 'refused a connection at the door');
+    return false;
+  }
+
+  /** A member has passed hello from there. */
+  welcome(address: string): void {
+    const network = networkOf(address);
+    this.#known.delete(network);
+    this.#known.add(network);
+    if (this.#known.size <= KNOWN_MAX) return;
+    const oldest = this.#known.values().next();
+    if (oldest.done !== true) this.#known.delete(oldest.value);
+  }
+
+  #full(network: string): Knob | undefined {
+    if (!this.#byAddress.of(network).take()) return 'inboundPerSecondPerAddress';
+    if (this.#inAll.take()) return undefined;
+    // A flood from elsewhere leaves these to members.
+    if (this.#known.has(network) && this.#reserve.take()) return undefined;
+    return 'inboundPerSecond';
+  }
+}
+
+/** Puts the door before each listener of @libp2p/tcp. */
+export function guardListeners<T extends Transport>(transport: T, door: Pick<Door, 'admits'>): T {
+  const create = transport.createListener.bind(transport);
+  transport.createListener = (options) => {
+    const listener = create(options);
+    guardServer(serverOf(listener), door);
+    return listener;
+  };
+  return transport;
+}
+
+/** What we know of a listener of @libp2p/tcp; its version is pinned. */
+function serverOf(listener: Listener): Server {
+  const { server } = listener as Listener & { server?: Server };
+  assert(server !== undefined, 'a listener of @libp2p/tcp has a server');
+  return server;
+}
+
+function guardServer(server: Server, door: Pick<Door, 'admits'>): void {
+  const listeners = server.listeners('connection') as ((socket: Socket) => void)[];
+  assert(listeners.length === 1, '@libp2p/tcp takes each connection once');
+  server.removeAllListeners('connection');
+  server.on('connection', (socket: Socket) => {
+    // It may have hung up already; then there is no address either.
+    const { remoteAddress } = socket;
+    if (remoteAddress !== undefined && door.admits(remoteAddress)) {
+      for (const listener of listeners) listener(socket);
+      return;
+    }
+    socket.on('error', () => undefined);
+    // A reset leaves nothing behind in the kernel, where a close would wait for minutes.
+    socket.resetAndDestroy();
+  });
+}
+
+const rateOf = (perSecond: number) => ({ perSecond, burst: perSecond * BURST });
