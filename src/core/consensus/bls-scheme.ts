@@ -15,13 +15,13 @@ import { verifyEd25519 } from '../crypto/sign.ts';
 import { hasCode } from '../errors.ts';
 import type { KeyRing } from '../ports.ts';
 import type { CustodianKey, CustodianKeys } from './custodian-keys.ts';
-import type { SignerGroup, VoteScheme } from './scheme.ts';
+import { type SignerGroup, signOrNot, type VoteScheme } from './scheme.ts';
 
 export interface BlsSchemeOptions {
   /** What this node signs with; undefined: an agent, which verifies only. */
   readonly self?: { readonly index: number; readonly ring: KeyRing } | undefined;
   /** Every consensus key has proved its possession. */
-  readonly keys: CustodianKeys;
+  readonly keys: Pick<CustodianKeys, 'at' | 'knows'>;
 }
 
 export function blsScheme(options: BlsSchemeOptions): VoteScheme {
@@ -29,7 +29,7 @@ export function blsScheme(options: BlsSchemeOptions): VoteScheme {
 }
 
 class BlsScheme implements VoteScheme {
-  readonly #keys: CustodianKeys;
+  readonly #keys: BlsSchemeOptions['keys'];
   readonly #self: BlsSchemeOptions['self'];
   /** Decoded and group-checked when first needed, since that costs as much as a verification. */
   readonly #opened = new WeakMap<CustodianKey, { readonly key: BlsPublicKey | undefined }>();
@@ -72,15 +72,7 @@ class BlsScheme implements VoteScheme {
 
   signProposal(height: number, message: Uint8Array): Uint8Array | undefined {
     const { key, ring } = this.#ownAt(height);
-    try {
-      return ring.identity(key.identityKey)?.sign(message);
-    } catch (error) {
-      // C4: it costs the proposal, not the node.
-      if (hasCode(error, 'SIGNER_REFUSED', 'SIGNER_UNREACHABLE')) {
-        return undefined;
-      }
-      throw error;
-    }
+    return signOrNot(ring.identity(key.identityKey), message);
   }
 
   verifyProposal(

@@ -2,6 +2,8 @@
  * The signatures that consensus rests on, as a port: real ones, or those of the simulator. Keys
  * change by height (C1), so every question names the height that the signature is for.
  */
+import { hasCode } from '../errors.ts';
+import type { Signer } from '../ports.ts';
 
 /** Signers of one message. */
 export interface SignerGroup {
@@ -41,4 +43,14 @@ export interface VoteScheme {
   keyInForce(height: number): string | undefined;
   /** All own consensus keys of which the secret is at hand, in hex (K1). */
   heldKeys(): readonly string[];
+}
+
+/** C4: a signer that is not there, refuses or is out of reach costs what was to be signed. */
+export function signOrNot(signer: Signer | undefined, message: Uint8Array): Uint8Array | undefined {
+  try {
+    return signer?.sign(message);
+  } catch (error) {
+    if (hasCode(error, 'SIGNER_REFUSED', 'SIGNER_UNREACHABLE')) return undefined;
+    throw error;
+  }
 }

@@ -5,7 +5,7 @@
  */
 import type { SeedScheme } from '../chain/seeds.ts';
 import type { CustodianKey, CustodianKeys } from '../consensus/custodian-keys.ts';
-import type { VoteScheme } from '../consensus/scheme.ts';
+import { signOrNot, type VoteScheme } from '../consensus/scheme.ts';
 import { sha256, sha512 } from '../crypto/hash.ts';
 import type { KeyRing, SeedProver, Signer, VoteSigner } from '../ports.ts';
 
@@ -18,7 +18,7 @@ type Purpose = 'share' | 'seed' | 'identity';
 
 /** What a scheme over stub keys needs: whose key is in force where, and the own secrets. */
 export interface StubSchemeOptions {
-  readonly keys: CustodianKeys;
+  readonly keys: Pick<CustodianKeys, 'at' | 'knows'>;
   readonly self?: { readonly index: number; readonly ring: KeyRing } | undefined;
 }
 
@@ -130,7 +130,7 @@ export class StubKeyring {
         if (own === undefined) return undefined;
         const { identityKey } = own;
         const signer = ring === undefined ? this.signer(identityKey) : ring.identity(identityKey);
-        return signer?.sign(message);
+        return signOrNot(signer, message);
       },
       verifyProposal: (signer, height, message, signature) => {
         const key = at(signer, height)?.identityKey;
@@ -166,7 +166,7 @@ export class StubKeyring {
       identityKey: keyOf('identity', 32),
       vrfKey: keyOf('vrf', 32),
     };
-    return this.#fixed[index]!;
+    return this.#fixed[index];
   }
 
   #secretOf(purpose: Purpose, publicKey: Uint8Array): Uint8Array {
