@@ -16,8 +16,8 @@ import type { StateTree } from './state-tree.ts';
 
 export interface RuleContext {
   readonly clusterId: string;
+  readonly namespace: string;
   readonly custodians: readonly string[];
-  readonly members: ReadonlySet<string>;
   readonly ledger: Ledger;
   readonly leaders: LeaderSchedule;
   readonly seeds: SeedScheme;
@@ -86,8 +86,21 @@ function headerFault(context: RuleContext, header: BlockHeader): string | undefi
 function intentsFault(context: RuleContext, intents: readonly SignedIntent[]): string | undefined {
   // P1: a block is made when there is work.
   if (intents.length === 0) return 'it has no intents';
-  const stranger = intents.find(({ intent }) => !context.members.has(intent.author));
-  return stranger === undefined ? undefined : 'an author is no member';
+  const { roster } = context.ledger;
+  const statements = new Set<string>();
+  for (const { intent, statement, digest } of intents) {
+    if (statement !== undefined) {
+      if (statements.has(digest)) return 'it has a statement twice';
+      statements.add(digest);
+      continue;
+    }
+    if (!roster.isMember(intent.author)) return 'an author is no member';
+    // A2
+    if (intent.keyEpoch !== roster.keyEpochOf(intent.author)) {
+      return 'an intent is not of the key epoch of its author';
+    }
+  }
+  return statements.size > LIMITS.blockStatements ? 'it has too many statements' : undefined;
 }
 
 /** L1: the next seed; undefined within an epoch; a text says what is wrong. */
@@ -109,16 +122,25 @@ export const endsEpoch = (leaders: LeaderSchedule, height: number): boolean =>
 
 function tryExecute(
   context: RuleContext,
-  { height }: BlockHeader,
+  header: Pick<BlockHeader, 'height' | 'time'>,
   intents: readonly SignedIntent[],
 ): Executed | string {
   try {
-    const { clusterId, ledger } = context;
-    return executeIntents(ledger.tree, intents, { clusterId, height });
+    return executeUpon(context, header, intents);
   } catch (error) {
     if (isAegisError(error)) return error.message;
     throw error;
   }
+}
+
+/** Executes upon the last final state. @throws {AegisError} `BAD_DATA` for a wrong sequence. */
+export function executeUpon(
+  { clusterId, namespace, ledger }: RuleContext,
+  { height, time }: Pick<BlockHeader, 'height' | 'time'>,
+  intents: readonly SignedIntent[],
+): Executed {
+  const { tree, roster } = ledger;
+  return executeIntents(tree, intents, { clusterId, namespace, height, time, roster });
 }
 
 /**

@@ -7,8 +7,14 @@ import { assert } from '../assert.ts';
 import { BLOCK_BYTES_MAX, type Block, createBlock } from '../model/block.ts';
 import { readIntent, type SignedIntent } from '../model/intent.ts';
 import type { Instant } from '../units.ts';
-import { endsEpoch, type Judgement, judge, type RuleContext, seedOf } from './block-rules.ts';
-import { executeIntents } from './execution.ts';
+import {
+  endsEpoch,
+  executeUpon,
+  type Judgement,
+  judge,
+  type RuleContext,
+  seedOf,
+} from './block-rules.ts';
 import { LIMITS } from './limits.ts';
 import type { Mempool } from './mempool.ts';
 import { type OpenedBlock, openBlockBytes } from './opened-block.ts';
@@ -113,21 +119,23 @@ export class Candidates {
    */
   build(view: number, proposer: string, now: Instant, keep?: string): string | undefined {
     const { clusterId, ledger, leaders, seeds } = this.#context;
-    const intents = this.#mempool.take(INTENT_BYTES, LIMITS.blockIntents);
-    if (intents.length === 0) return undefined;
     const { tip } = ledger;
     const height = tip.height + 1;
-    const executed = executeIntents(ledger.tree, intents, { clusterId, height });
+    const time = Math.max(now, (tip.header?.time ?? 0) + 1);
+    const intents = this.#mempool.takeAll(INTENT_BYTES, LIMITS.blockIntents, time);
+    if (intents.length === 0) return undefined;
+    const executed = executeUpon(this.#context, { height, time }, intents);
     const tree = ledger.tree.update(executed.changes);
     const seedProof = endsEpoch(leaders, height)
       ? seeds.prove(height, seedAlpha(leaders.seed(height), leaders.epochOf(height)))
       : undefined;
+    // Without the proof it would be no block: this view goes by (K3, G2).
     if (seedProof === undefined && endsEpoch(leaders, height)) return undefined;
     const header = {
       clusterId,
       height,
       previous: new Uint8Array(Buffer.from(tip.digest, 'hex')),
-      time: Math.max(now, (tip.header?.time ?? 0) + 1),
+      time,
       proposer,
       view,
       ...(seedProof === undefined ? {} : { seedProof }),

@@ -45,6 +45,8 @@ export class CatchUp {
   /** Digest of the block at a height, where consensus knows it. */
   #hint: { readonly height: number; readonly digest: string } | undefined;
   #isArmed = false;
+  /** What follows from here on is asked for when the block before is final. */
+  #early: number | undefined;
 
   /** The greatest height that a peer claims to have final. */
   get target(): number {
@@ -84,11 +86,20 @@ export class CatchUp {
     }
   }
 
+  /**
+   * The block of this height names keys that are not known here before the block before it is final
+   * (A1). That is no lie: it is asked for again then, and nothing after it until then.
+   */
+  hold(peer: string, height: number): void {
+    this.answered(peer, height);
+    if (this.#early === undefined || height < this.#early) this.#early = height;
+  }
+
   /** It sent the undecided block of the height: the question is answered. */
   answered(peer: string, height: number): void {
     this.#silences.delete(peer);
     this.#requests = this.#requests.filter(
-      ({ from, peer: asked }) => asked !== peer || from !== height,
+      ({ from, to, peer: asked }) => asked !== peer || height < from || height > to,
     );
   }
 
@@ -114,7 +125,8 @@ export class CatchUp {
   pump(turn: Turn, tip: number, peers: ReadonlySet<string>): void {
     this.#expire(turn.now, tip);
     this.#takeAway(peers, turn.now);
-    const target = Math.min(this.target, tip + AHEAD);
+    if (this.#early !== undefined && this.#early <= tip + 1) this.#early = undefined;
+    const target = Math.min(this.target, tip + AHEAD, (this.#early ?? Infinity) - 1);
     const isFull = this.#bufferedBytes > LIMITS.fetchedBytes;
     let isStuck = false;
     for (const [from, to] of this.#gaps(tip + 1, target)) {

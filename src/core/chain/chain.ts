@@ -10,18 +10,21 @@ import {
   encodeCertificate,
   verifyCertificate,
 } from '../consensus/certificate.ts';
+import type { CustodianKeys } from '../consensus/custodian-keys.ts';
 import { faultyMax } from '../consensus/quorum.ts';
 import type { Standing } from '../consensus/replica.ts';
 import type { VoteScheme } from '../consensus/scheme.ts';
 import type { Certificate } from '../consensus/types.ts';
+import { AegisError } from '../errors.ts';
 import type { Machine, Ready } from '../machine.ts';
-import type { SignedIntent } from '../model/intent.ts';
+import { readIntent, type SignedIntent } from '../model/intent.ts';
 import { type Instant, instant } from '../units.ts';
 import { ANNOUNCE_ALARM, Announcer, QUIET_ALARM, tellTip } from './announcer.ts';
 import type { ExecutedBlock } from './block-rules.ts';
 import { CATCH_UP_ALARM, CatchUp } from './catch-up.ts';
 import { CONSENSUS_PREFIX, Decider, SEEK_ALARM } from './decider.ts';
 import type { Receipt } from './execution.ts';
+import { HandedIn } from './handed-in.ts';
 import { Ledger } from './ledger.ts';
 import { LIMITS } from './limits.ts';
 import { Mempool } from './mempool.ts';
@@ -31,10 +34,12 @@ import { OwnIntents } from './own-intents.ts';
 import { type OwnAnswer, READ_ALARM, Reads } from './reads.ts';
 import { RecentSet } from './recent-set.ts';
 import type { RefState } from './ref.ts';
-import { firstMembers, Roster } from './roster.ts';
+import type { Roster } from './roster.ts';
+import type { StoredEntry } from './roster-rows.ts';
 import { META, readRuns, runsRow, type SortedRows, sortRows, TABLES } from './rows.ts';
 import { Serving } from './serving.ts';
 import { FLUSH_ALARM, REPEAT_ALARM, Spread, sendIntents } from './spread.ts';
+import { StatementLane } from './statement-lane.ts';
 import { Turn } from './turn.ts';
 import type {
   ChainDeps,
@@ -60,11 +65,11 @@ export class Chain implements Machine<ChainInput> {
   readonly roster: Roster;
   readonly #options: ChainOptions;
   readonly #custodians: ReadonlySet<string>;
-  readonly #members: ReadonlySet<string>;
   readonly #scheme: VoteScheme;
   readonly #ledger: Ledger;
   readonly #mempool: Mempool;
   readonly #own: OwnIntents;
+  readonly #handedIn: HandedIn;
   readonly #decider: Decider;
   readonly #catchUp = new CatchUp();
   readonly #serving = new Serving();
@@ -84,20 +89,28 @@ export class Chain implements Machine<ChainInput> {
     standing: Standing,
   ) {
     const { clusterId, self, genesis } = options;
-    const { members } = genesis;
     const ids = genesis.custodians.map(({ nodeId }) => nodeId);
     this.#options = options;
     this.#custodians = new Set(ids);
-    this.#members = new Set(members.map(({ nodeId }) => nodeId));
-    this.roster = new Roster(firstMembers(members));
     this.#scheme = deps.scheme;
-    const ledger = Ledger.recover(clusterId, rows);
-    const baseOf = (author: string): number => ledger.sequenceOf(author);
-    const mempool = new Mempool({ self, members: members.length }, baseOf);
+    const { ledger, entries } = Ledger.recover(options, rows);
+    this.roster = ledger.roster;
+    restoreKeys(deps.keys, ids, entries, ledger.tip.height);
+    const lane = new StatementLane(clusterId, ledger);
+    const mempool = new Mempool(
+      { self },
+      {
+        memberCount: () => ledger.roster.count,
+        baseOf: (author) => ledger.sequenceOf(author),
+        keyEpochOf: (author) => ledger.roster.keyEpochOf(author),
+        statements: lane,
+      },
+    );
     this.#ledger = ledger;
     this.#mempool = mempool;
-    this.#own = new OwnIntents(clusterId, { ledger, mempool });
-    this.#own.restore(rows.pending);
+    this.#own = new OwnIntents({ ledger, mempool });
+    this.#handedIn = new HandedIn({ clusterId, ledger, lane });
+    this.#restorePending(rows);
     const stored = { rows, standing };
     this.#decider = new Decider(options, { ...deps, ledger, mempool }, stored, {
       entered: () => this.#entered(),
@@ -119,6 +132,19 @@ export class Chain implements Machine<ChainInput> {
     standing: Standing,
   ): Chain {
     return new Chain(options, deps, sortRows(rows), standing);
+  }
+
+  /** @throws {AegisError} `STORE_DAMAGED`. */
+  #restorePending({ pending }: SortedRows): void {
+    for (const { key, value } of pending) {
+      try {
+        const { signed } = readIntent(value, this.#options.clusterId);
+        if (signed.statement === undefined) this.#own.restore(signed);
+        else this.#handedIn.restore(signed);
+      } catch (cause) {
+        throw new AegisError('STORE_DAMAGED', `the queued intent ${key} is damaged`, { cause });
+      }
+    }
   }
 
   step(input: ChainInput, now: Instant): Ready {
@@ -147,7 +173,7 @@ export class Chain implements Machine<ChainInput> {
       case 'message':
         return this.#message(input.from, input.message);
       case 'submit':
-        return this.#submit(input.intents);
+        return this.#submit(input.intents, input.replaces ?? false);
       case 'read-index':
         return this.#reads.add(this.#turn, input.id, this.#ownAnswer());
       case 'rows':
@@ -172,12 +198,18 @@ export class Chain implements Machine<ChainInput> {
 
   /** The sequence for the author's next intent. */
   nextSequence(author: string): number {
-    return this.#mempool.nextSequence(author);
+    const isOwn = author === this.#options.self;
+    return isOwn ? this.#own.nextSequence(author) : this.#mempool.nextSequence(author);
   }
 
   /** Own intents that are not final. */
   pending(): readonly PendingIntent[] {
     return [...this.#own.pending.values()];
+  }
+
+  /** What is sent again until it is decided. */
+  get #waiting(): readonly PendingIntent[] {
+    return [...this.#handedIn.pending, ...this.#own.pending.values()];
   }
 
   /** What shows anyone where a path points, or that it points nowhere. */
@@ -216,7 +248,9 @@ export class Chain implements Machine<ChainInput> {
     this.#runs += 1;
     this.#turn.persist(TABLES.meta, META.runs, runsRow(this.#runs));
     this.#reads.start(this.#runs);
-    this.#spread.watch(this.#turn, this.#own.pending);
+    this.#handedIn.review(this.#turn);
+    this.#spread.watch(this.#turn, this.#waiting);
+    this.#tellRetired();
     this.#decider.drive(this.#turn, { type: 'start' });
   }
 
@@ -231,7 +265,7 @@ export class Chain implements Machine<ChainInput> {
       case FLUSH_ALARM:
         return this.#spread.flush(this.#turn, this.#peers);
       case REPEAT_ALARM:
-        return this.#spread.repeat(this.#turn, this.#own.pending, this.#peers);
+        return this.#spread.repeat(this.#turn, this.#waiting, this.#peers);
       case ANNOUNCE_ALARM:
         return this.#announcer.announce(this.#turn, this.tip(), this.#listeners);
       case QUIET_ALARM:
@@ -255,7 +289,7 @@ export class Chain implements Machine<ChainInput> {
   #peerUp(nodeId: string): void {
     this.#peers.add(nodeId);
     if (this.height > 0) tellTip(this.#turn, [nodeId], this.tip());
-    this.#spread.greet(this.#turn, nodeId, this.#own.pending);
+    this.#spread.greet(this.#turn, nodeId, this.#waiting);
     this.#decider.drive(this.#turn, { type: 'peer-up', nodeId });
   }
 
@@ -279,6 +313,7 @@ export class Chain implements Machine<ChainInput> {
       case 'blocks':
         for (const { opened } of message.blocks) this.#trust(opened);
         this.#catchUp.take(from, message.blocks);
+        if (message.early !== undefined) this.#catchUp.hold(from, message.early);
         return this.#applyFetched();
       case 'candidate':
         this.#trust(message.block);
@@ -304,19 +339,47 @@ export class Chain implements Machine<ChainInput> {
 
   #finalised(executed: ExecutedBlock): void {
     this.#settleIntents(executed);
+    this.#settleMembers(executed);
     this.#announcer.moved(this.#turn, this.tip(), this.#listeners);
   }
 
   #settleIntents({ intents }: ExecutedBlock): void {
     const last = new Map<string, number>();
     const decided = new Set<string>();
-    for (const { intent, digest } of intents) {
+    for (const { intent, digest, statement } of intents) {
+      if (statement !== undefined) continue;
       last.set(intent.author, intent.sequence);
       decided.add(digest);
     }
     for (const [author, sequence] of last) this.#mempool.settle(author, sequence);
     const own = last.get(this.#options.self);
     if (own !== undefined) this.#own.settle(this.#turn, own, decided);
+  }
+
+  /** Members have come, gone, or changed their keys: what waits must be of the present. */
+  #settleMembers({ intents, members, block }: ExecutedBlock): void {
+    const turn = this.#turn;
+    const statements = intents.filter(({ statement }) => statement !== undefined);
+    this.#handedIn.settle(
+      turn,
+      statements.map(({ digest }) => digest),
+    );
+    if (members.length > 0) {
+      const nodeIds = members.map(({ nodeId }) => nodeId);
+      for (const { nodeId, status } of members) {
+        if (status === 'left') this.#mempool.forget(nodeId);
+        else this.#mempool.retire(nodeId);
+      }
+      turn.tell({ type: 'roster', height: block.header.height, nodeIds });
+      if (nodeIds.includes(this.#options.self)) this.#tellRetired();
+    }
+    this.#handedIn.review(turn);
+  }
+
+  /** A2. */
+  #tellRetired(): void {
+    const intents = this.#own.retired();
+    if (intents.length > 0) this.#turn.tell({ type: 'retired-epoch', intents });
   }
 
   #behind(height: number, digest: string | undefined, from: readonly string[]): void {
@@ -356,27 +419,47 @@ export class Chain implements Machine<ChainInput> {
     }
   }
 
-  #submit(intents: readonly SignedIntent[]): void {
+  #submit(intents: readonly SignedIntent[], replaces: boolean): void {
+    const turn = this.#turn;
     const fresh: SignedIntent[] = [];
     for (const signed of intents) {
+      if (signed.statement !== undefined) {
+        this.#verified.add(signed.digest);
+        fresh.push(...this.#handedIn.submit(turn, signed));
+        continue;
+      }
       assert(signed.intent.author === this.#options.self, 'a node submits its own intents');
-      const isNew = this.#own.submit(this.#turn, signed);
+      const isNew = replaces ? this.#own.replace(turn, signed) : this.#own.submit(turn, signed);
       if (isNew !== undefined) fresh.push(isNew);
     }
-    this.#spread.add(this.#turn, fresh, this.#peers);
-    this.#spread.watch(this.#turn, this.#own.pending);
+    this.#spread.add(turn, fresh, this.#peers);
+    this.#spread.watch(turn, this.#waiting);
   }
 
   /** Those of others. An agent passes on what is new to it: its peer may know no custodian. */
   #takeIntents(intents: readonly SignedIntent[]): void {
+    const turn = this.#turn;
     const isAgent = !this.#custodians.has(this.#options.self);
     const fresh: SignedIntent[] = [];
+    const evidence: SignedIntent[] = [];
     for (const signed of intents) {
-      if (!this.#members.has(signed.intent.author)) continue;
+      if (signed.statement !== undefined) {
+        this.#verified.add(signed.digest);
+        const answer = this.#mempool.statements.add(signed, turn.now);
+        if (answer === 'added') fresh.push(signed);
+        else if (answer === 'bad-succession')
+          evidence.push(...this.#handedIn.witness(turn, signed));
+        continue;
+      }
+      const author = this.roster.get(signed.intent.author);
+      if (author?.status !== 'member') continue;
       this.#verified.add(signed.digest);
-      if (this.#mempool.add(signed, this.#turn.now) === 'added') fresh.push(signed);
+      // S8: nothing more of a frozen node comes in; what waited is refused when it is decided.
+      if (author.isFrozen) continue;
+      if (this.#mempool.add(signed, turn.now) === 'added') fresh.push(signed);
     }
-    if (isAgent) this.#spread.add(this.#turn, fresh, this.#peers);
+    this.#spread.add(turn, isAgent ? [...fresh, ...evidence] : evidence, this.#peers);
+    if (evidence.length > 0) this.#spread.watch(turn, this.#waiting);
   }
 
   #serve(from: string, want: Extract<ChainMessage, { type: 'want' }>): void {
@@ -424,7 +507,7 @@ export class Chain implements Machine<ChainInput> {
     if (nodeId === undefined || nodeId === this.#options.self || !this.#peers.has(nodeId)) return;
     if (phase !== 'propose' && phase !== 'idle') return;
     const { messageIntentBytes, messageIntents } = LIMITS;
-    const intents = this.#mempool.take(messageIntentBytes, messageIntents);
+    const intents = this.#mempool.takeAll(messageIntentBytes, messageIntents, this.#turn.now);
     sendIntents(this.#turn, [nodeId], intents);
   }
 
@@ -437,4 +520,19 @@ export class Chain implements Machine<ChainInput> {
     const knownHeight = (peer: string): number => this.#catchUp.knownHeight(peer);
     return { peers: this.#peers, knownHeight };
   }
+}
+
+/** A1: the keys of the custodians at each height up to the one after the tip. */
+function restoreKeys(
+  keys: CustodianKeys,
+  custodians: readonly string[],
+  entries: readonly StoredEntry[],
+  height: number,
+): void {
+  for (const entry of entries) {
+    const custodian = custodians.indexOf(entry.nodeId);
+    if (custodian === -1) continue;
+    keys.change(custodian, entry.height + 1, entry.signed.succession.keys);
+  }
+  keys.advance(height);
 }

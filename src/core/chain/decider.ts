@@ -4,6 +4,7 @@
  * no intents and asks nobody for final blocks; what it tells, its owner acts on at once.
  */
 import { assert } from '../assert.ts';
+import type { CustodianKey, CustodianKeys } from '../consensus/custodian-keys.ts';
 import { faultyMax } from '../consensus/quorum.ts';
 import {
   Replica,
@@ -18,6 +19,8 @@ import { Candidates } from './candidates.ts';
 import type { Ledger } from './ledger.ts';
 import type { Mempool } from './mempool.ts';
 import type { OpenedBlock } from './opened-block.ts';
+import { namespaceOf } from './origin.ts';
+import type { RosterMember } from './roster.ts';
 import { META, type SortedRows, TABLES } from './rows.ts';
 import type { Turn } from './turn.ts';
 import type { ChainDeps, ChainOptions, Divergence } from './types.ts';
@@ -56,6 +59,7 @@ export class Decider {
   readonly #options: ChainOptions;
   readonly #custodians: readonly string[];
   readonly #ledger: Ledger;
+  readonly #keys: CustodianKeys;
   readonly #leaders: LeaderSchedule;
   readonly #replica: Replica;
   readonly #candidates: Candidates;
@@ -75,12 +79,14 @@ export class Decider {
   ) {
     const { clusterId, self, genesis, held, fanout, timing } = options;
     const custodians = genesis.custodians.map(({ nodeId }) => nodeId);
-    const { scheme, seeds, ledger, mempool } = deps;
+    const { scheme, seeds, keys, ledger, mempool } = deps;
     const { rows, standing } = stored;
     this.#options = options;
     this.#custodians = custodians;
     this.#ledger = ledger;
+    this.#keys = keys;
     this.#owner = owner;
+    const namespace = namespaceOf(clusterId, genesis);
     const leaders = recoverLeaders(options, rows);
     this.#leaders = leaders;
     const index = custodians.indexOf(self);
@@ -98,14 +104,7 @@ export class Decider {
       standing,
     );
     this.#candidates = new Candidates(
-      {
-        clusterId,
-        custodians,
-        members: new Set(genesis.members.map(({ nodeId }) => nodeId)),
-        ledger,
-        leaders,
-        seeds,
-      },
+      { clusterId, namespace, custodians, ledger, leaders, seeds },
       mempool,
     );
     for (const { key, value } of rows.blocks) {
@@ -299,6 +298,7 @@ export class Decider {
     const { header, bytes } = executed.block;
     this.#candidates.persist(turn, digest);
     this.#ledger.advance(turn, executed, certificate);
+    this.#advanceKeys(header.height, executed.members);
     this.#candidates.decide(turn, header.height, digest);
     turn.persist(TABLES.meta, META.leaders, this.#leaders.snapshot());
     if (this.#sought !== undefined) {
@@ -319,7 +319,19 @@ export class Decider {
       certificate,
       paths: executed.paths,
     });
+    // C2: before anything else of the height that has begun.
+    this.drive(turn, { type: 'keys-known' });
     this.#owner.finalised(executed);
+  }
+
+  /** A1: keys hold from the next height. */
+  #advanceKeys(height: number, changed: readonly RosterMember[]): void {
+    for (const { nodeId, keys } of changed) {
+      const custodian = this.#custodians.indexOf(nodeId);
+      if (custodian === -1 || isInForce(this.#keys.at(custodian, height), keys.keys)) continue;
+      this.#keys.change(custodian, height + 1, keys.keys);
+    }
+    this.#keys.advance(height);
   }
 
   #fetch(turn: Turn, { height, digest, from }: Extract<ReplicaOutcome, { type: 'fetch' }>): void {
@@ -354,6 +366,12 @@ export class Decider {
     if (certificate !== undefined) this.drive(turn, { type: 'certified', certificate });
   }
 }
+
+const isInForce = (key: CustodianKey | undefined, keys: CustodianKey): boolean =>
+  key !== undefined &&
+  Buffer.compare(key.consensusKey, keys.consensusKey) === 0 &&
+  Buffer.compare(key.identityKey, keys.identityKey) === 0 &&
+  Buffer.compare(key.vrfKey, keys.vrfKey) === 0;
 
 /** What the replica asks about the height that it is deciding. */
 const isQuestion = (outcome: ReplicaOutcome) =>

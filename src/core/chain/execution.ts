@@ -1,6 +1,7 @@
 /**
- * What intents do to the state. A function of the state before and of the intents, and of nothing
- * else, so that every node that executes a block comes to the same state root.
+ * What intents and statements do to the state. A function of the state before and of the block, and
+ * of nothing else, so that every node that executes a block comes to the same state root. The
+ * roster is a part of that state; its leaves commit to it.
  */
 import type { CID } from 'multiformats/cid';
 import { assert } from '../assert.ts';
@@ -21,20 +22,18 @@ import {
   type StateKeys,
   stateKeys,
 } from './ref.ts';
+import type { Roster, RosterMember } from './roster.ts';
+import { RosterDraft } from './roster-draft.ts';
+import { RosterLeaves } from './roster-leaves.ts';
 import type { StateChange } from './state-tree.ts';
+import { executeStatement, type StatementContext, type StatementRefusal } from './statements.ts';
 
 export type RefusalReason =
   | 'conflict'
   | 'bad-generation'
   | 'too-many-heads'
-  // Of statements, and `frozen` of intents as well.
-  | 'bad-succession'
-  | 'key-taken'
-  | 'frozen'
-  | 'bad-invitation'
-  | 'not-a-member'
-  | 'already-a-member'
-  | 'bad-departure';
+  // `frozen` of intents as well.
+  | StatementRefusal;
 
 /** What became of an intent in a final block. */
 export interface Receipt {
@@ -58,6 +57,20 @@ export interface Executed {
   readonly changes: readonly StateChange[];
   /** Paths whose refs changed, each once. */
   readonly paths: readonly string[];
+  /** Members whose records changed, each once, as they are after the block. */
+  readonly members: readonly RosterMember[];
+}
+
+/** What a block is executed upon, beside the leaves of the state. */
+export interface ExecutionContext {
+  readonly clusterId: string;
+  /** Of refs and accounts. */
+  readonly namespace: string;
+  readonly height: number;
+  /** Of the block. */
+  readonly time: number;
+  /** As it was before the block. */
+  readonly roster: Roster;
 }
 
 interface RefEntry {
@@ -82,8 +95,8 @@ class Overlay {
   readonly #refs = new Map<string, RefEntry>();
   readonly #accounts = new Map<string, AccountEntry>();
 
-  constructor(clusterId: string, below: StateReader) {
-    this.#keys = stateKeys(clusterId);
+  constructor(namespace: string, below: StateReader) {
+    this.#keys = stateKeys(namespace);
     this.#below = below;
   }
 
@@ -149,37 +162,61 @@ const sequenceOf = (bytes: Uint8Array | undefined): number =>
 /** Where a path points in a state. */
 export const readRef = (
   state: StateReader,
-  clusterId: string,
+  namespace: string,
   path: string,
-): RefState | undefined => refOf(state.get(refKey(clusterId, path)));
+): RefState | undefined => refOf(state.get(refKey(namespace, path)));
 
 /** The sequence of an author's last intent that was decided; 0: none. */
-export const readSequence = (state: StateReader, clusterId: string, author: string): number =>
-  sequenceOf(state.get(accountKey(clusterId, author)));
+export const readSequence = (state: StateReader, namespace: string, author: string): number =>
+  sequenceOf(state.get(accountKey(namespace, author)));
 
 /**
- * Executes the intents of a block, in their order.
+ * Executes what stands in a block, in its order. Statements see what those before them have done;
+ * intents are judged by the members and keys before the block (A1).
  * @throws {AegisError} `BAD_DATA` for a wrong sequence: such a block is invalid.
  */
 export function executeIntents(
   state: StateReader,
   intents: readonly SignedIntent[],
-  block: { readonly clusterId: string; readonly height: number },
+  context: ExecutionContext,
 ): Executed {
-  const overlay = new Overlay(block.clusterId, state);
-  const receipts = intents.map(({ id, intent }, index): Receipt => {
-    const { author, sequence } = intent;
+  const { height, time, roster } = context;
+  const overlay = new Overlay(context.namespace, state);
+  const draft = new RosterDraft(roster);
+  const leaves = new RosterLeaves(context.clusterId, state);
+  const statements: StatementContext = {
+    draft,
+    height,
+    time,
+    usedBy: (id) => leaves.usedBy(id),
+    use: (id, admission) => leaves.use(id, admission),
+  };
+  const receipts = intents.map(({ id, intent, statement }, index): Receipt => {
+    const { author, sequence, changes } = intent;
+    const base = { id, author, sequence, height, index };
+    if (statement !== undefined) {
+      const outcome = executeStatement(statements, statement);
+      return receiptOf({ ...base, statement: statement.type }, outcome);
+    }
     if (!overlay.advance(author, sequence)) {
       throw new AegisError('BAD_DATA', `intent ${index} does not have the next sequence`);
     }
-    const outcome = applyChanges(overlay, intent.changes);
-    const base = { id, author, sequence, height: block.height, index };
-    return outcome === 'done' || outcome === 'unchanged'
-      ? { ...base, result: outcome }
-      : { ...base, result: 'refused', reason: outcome };
+    // S8: the sequence is used up, so that what waits behind it hears the same.
+    const isFrozen = roster.get(author)?.isFrozen === true;
+    return receiptOf(base, isFrozen ? 'frozen' : applyChanges(overlay, changes));
   });
-  return { receipts, changes: overlay.changes(), paths: overlay.paths };
+  const members = draft.changed;
+  const changes = [...overlay.changes(), ...leaves.changes(roster, members)];
+  return { receipts, changes, paths: overlay.paths, members };
 }
+
+const receiptOf = (
+  base: Omit<Receipt, 'result' | 'reason'>,
+  outcome: 'done' | 'unchanged' | RefusalReason,
+): Receipt =>
+  outcome === 'done' || outcome === 'unchanged'
+    ? { ...base, result: outcome }
+    : { ...base, result: 'refused', reason: outcome };
 
 /** All of the changes or none. */
 function applyChanges(

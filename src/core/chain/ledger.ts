@@ -1,6 +1,6 @@
 /**
- * What is final: the tip, the state after it, and what lately became of intents. It takes blocks
- * that have been executed and decides nothing.
+ * What is final: the tip, the state after it, the members and their keys, and what lately became of
+ * intents. It takes blocks that have been executed and decides nothing.
  */
 import { decodeCertificate, encodeCertificate } from '../consensus/certificate.ts';
 import type { Certificate } from '../consensus/types.ts';
@@ -10,7 +10,10 @@ import { readHeader } from '../model/block.ts';
 import type { ExecutedBlock } from './block-rules.ts';
 import { type Receipt, readRef, readSequence } from './execution.ts';
 import { LIMITS } from './limits.ts';
+import { namespaceOf, readFormer } from './origin.ts';
 import { type RefState, refKey } from './ref.ts';
+import { firstMembers, Roster } from './roster.ts';
+import { persistRoster, restoreRoster, type StoredEntry } from './roster-rows.ts';
 import {
   chainRow,
   heightKey,
@@ -23,7 +26,7 @@ import {
 } from './rows.ts';
 import { StateTree } from './state-tree.ts';
 import type { Turn } from './turn.ts';
-import type { ProvenRef, Tip } from './types.ts';
+import type { ChainGenesis, ChainOptions, ProvenRef, Tip } from './types.ts';
 
 const NO_DIGEST = '00'.repeat(32);
 
@@ -34,38 +37,41 @@ export interface FinalReceipt {
 }
 
 export class Ledger {
-  readonly #clusterId: string;
-  #tip: Tip = { height: 0, digest: NO_DIGEST };
-  #tree = StateTree.empty;
+  readonly #namespace: string;
+  /** One object for ever, as of the tip. */
+  readonly roster: Roster;
+  #tip: Tip;
+  #tree: StateTree;
   #certificate: Certificate | undefined;
   readonly #receipts = new Map<string, FinalReceipt>();
 
-  constructor(clusterId: string) {
-    this.#clusterId = clusterId;
+  private constructor(namespace: string, found: Found, roster: Roster) {
+    this.#namespace = namespace;
+    this.#tip = found.tip;
+    this.#tree = found.tree;
+    this.#certificate = found.certificate;
+    this.roster = roster;
   }
 
-  /** @throws {AegisError} `STORE_DAMAGED` when the leaves do not give the root of the tip. */
-  static recover(clusterId: string, rows: SortedRows): Ledger {
-    const ledger = new Ledger(clusterId);
-    const tip = rows.meta.get(META.tip);
-    try {
-      ledger.#tree = StateTree.of(rows.state);
-      if (tip !== undefined) ledger.#restoreTip(tip);
-    } catch (error) {
-      throw damaged(`the last block cannot be read: ${(error as Error).message}`);
+  /**
+   * @returns also the entries of successions that are final, in the order of their heights.
+   * @throws {AegisError} `STORE_DAMAGED` when the leaves do not give the root of the tip, or the
+   * members are not those of the state.
+   */
+  static recover(
+    { clusterId, genesis }: Pick<ChainOptions, 'clusterId' | 'genesis'>,
+    rows: SortedRows,
+  ): { readonly ledger: Ledger; readonly entries: readonly StoredEntry[] } {
+    const found = readFound(rows);
+    const { tip, tree } = found;
+    // R2
+    const first = genesis.origin?.stateRoot ?? StateTree.empty.root;
+    if (Buffer.compare(tip.header?.stateRoot ?? first, tree.root) !== 0) {
+      throw damaged(`the state is not that of block ${tip.height}`);
     }
-    const root = ledger.#tip.header?.stateRoot ?? StateTree.empty.root;
-    if (Buffer.compare(root, ledger.#tree.root) !== 0) {
-      throw damaged(`the state is not that of block ${ledger.#tip.height}`);
-    }
-    return ledger;
-  }
-
-  #restoreTip(row: Uint8Array): void {
-    const { height, headerBytes, certificate } = readTip(row);
-    this.#certificate = decodeCertificate(certificate);
-    const header = readHeader(headerBytes);
-    this.#tip = { height, digest: sha256Hex(headerBytes), header };
+    const { members, entries } = readMembers(clusterId, genesis, rows, tree);
+    const roster = new Roster(members, readFormer(rows));
+    return { ledger: new Ledger(namespaceOf(clusterId, genesis), found, roster), entries };
   }
 
   get tip(): Tip {
@@ -83,16 +89,16 @@ export class Ledger {
   }
 
   ref(path: string): RefState | undefined {
-    return readRef(this.#tree, this.#clusterId, path);
+    return readRef(this.#tree, this.#namespace, path);
   }
 
   /** The last sequence of an author that is decided. */
   sequenceOf(author: string): number {
-    return readSequence(this.#tree, this.#clusterId, author);
+    return readSequence(this.#tree, this.#namespace, author);
   }
 
   prove(path: string): ProvenRef {
-    const key = refKey(this.#clusterId, path);
+    const key = refKey(this.#namespace, path);
     const { height } = this.#tip;
     const [stateRoot, proof, value] = [this.#tree.root, this.#tree.prove(key), this.#tree.get(key)];
     return { height, stateRoot, proof, value };
@@ -105,11 +111,15 @@ export class Ledger {
 
   /** One block further, whose bytes are durable. All of it belongs to one transaction. */
   advance(turn: Turn, executed: ExecutedBlock, certificate: Certificate): void {
-    const { block, tree, changes, receipts, intents } = executed;
+    const { block, tree, changes, receipts, intents, members } = executed;
     const { height } = block.header;
     const bytes = encodeCertificate(certificate);
     for (const { key, value } of changes) turn.persist(TABLES.state, key, value);
+    persistRoster(turn, this.roster, members, height);
+    this.roster.apply(members);
     for (const [at, receipt] of receipts.entries()) {
+      // What was decided about a statement stays told when it comes again.
+      if (receipt.statement !== undefined && receipt.result === 'unchanged') continue;
       turn.persist(TABLES.receipts, receipt.id, receiptRow(receipt));
       this.#remember({ receipt, digest: intents[at]!.digest });
     }
@@ -134,6 +144,43 @@ export class Ledger {
       this.#receipts.delete(oldest);
       return;
     }
+  }
+}
+
+interface Found {
+  readonly tip: Tip;
+  readonly tree: StateTree;
+  readonly certificate: Certificate | undefined;
+}
+
+/** @throws {AegisError} `STORE_DAMAGED`. */
+function readFound(rows: SortedRows): Found {
+  try {
+    const tree = StateTree.of(rows.state);
+    const row = rows.meta.get(META.tip);
+    if (row === undefined) {
+      return { tip: { height: 0, digest: NO_DIGEST }, tree, certificate: undefined };
+    }
+    const { height, headerBytes, certificate } = readTip(row);
+    const header = readHeader(headerBytes);
+    const tip = { height, digest: sha256Hex(headerBytes), header };
+    return { tip, tree, certificate: decodeCertificate(certificate) };
+  } catch (error) {
+    throw damaged(`the last block cannot be read: ${(error as Error).message}`);
+  }
+}
+
+/** @throws {AegisError} `STORE_DAMAGED`. */
+function readMembers(
+  clusterId: string,
+  genesis: ChainGenesis,
+  rows: SortedRows,
+  tree: StateTree,
+): ReturnType<typeof restoreRoster> {
+  try {
+    return restoreRoster(clusterId, firstMembers(genesis.members), rows, tree);
+  } catch (error) {
+    throw damaged(`the members cannot be read: ${(error as Error).message}`);
   }
 }
 

@@ -23,6 +23,9 @@ export const LIMITS = {
   /** A block. */
   blockBytes: BLOCK_BYTES_MAX,
   blockIntents: INTENTS_MAX,
+  /** Statements of a block: each may cost a pairing. Their bytes where this node chooses. */
+  blockStatements: 64,
+  blockStatementBytes: 256 * KIB,
   /** Undecided blocks of a height that are kept, and those of which the state is kept too. */
   undecidedBlocks: 64,
   undecidedStates: 8,
@@ -32,6 +35,13 @@ export const LIMITS = {
   authorWindow: 8192,
   /** Bytes of all intents that wait. */
   mempoolBytes: 64 * MIB,
+  /** Statements about one node that wait, and of all. */
+  nodeStatements: 4,
+  statements: 1024,
+  /** Entries of the succession of one node: then it is time for another node. */
+  entries: 1024,
+  /** Nodes that one custodian has invited, also those that have left since. */
+  guests: 256,
   /** Digests of intents whose signatures have been verified lately. */
   verifiedDigests: 65_536,
   /** Receipts that are kept in memory. */

@@ -1,9 +1,11 @@
 /**
  * Intents that wait for a block. Each author has a queue of its own, by sequence, and a share
- * of the room that no other author can take away. It executes nothing and knows nobody's key.
+ * of the room that no other author can take away. It executes no intents and verifies nothing.
+ * Statements wait beside them, in their own lane.
  */
 import type { SignedIntent } from '../model/intent.ts';
 import { LIMITS } from './limits.ts';
+import type { StatementLane } from './statement-lane.ts';
 
 export interface MempoolEntry {
   readonly signed: SignedIntent;
@@ -13,9 +15,10 @@ export interface MempoolEntry {
 
 /**
  * `stale`: its sequence is decided. `ahead`: beyond the window. `taken`: another intent has the
- * sequence. `full`: the author has as much waiting as it may.
+ * sequence. `full`: the author has as much waiting as it may. `retired`: it is of another key epoch
+ * than its author (A2).
  */
-export type Admission = 'added' | 'known' | 'stale' | 'ahead' | 'taken' | 'full';
+export type Admission = 'added' | 'known' | 'stale' | 'ahead' | 'taken' | 'full' | 'retired';
 
 interface Queue {
   readonly entries: Map<number, MempoolEntry>;
@@ -27,21 +30,29 @@ interface Queue {
 export interface MempoolOptions {
   /** Whose intents are never put out. */
   readonly self: string;
-  /** Authors that there may be: each has a share of the whole. */
-  readonly members: number;
   readonly authorIntents?: number;
   readonly authorBytes?: number;
   readonly totalBytes?: number;
 }
 
+/** What a mempool asks about authors, as of the last final block. */
+export interface MempoolDeps {
+  /** How many may be authors: each has a share of the whole. */
+  memberCount(): number;
+  /** The last sequence of an author that is decided. */
+  baseOf(author: string): number;
+  keyEpochOf(author: string): number;
+  readonly statements: StatementLane;
+}
+
 export class Mempool {
+  /** Those that wait. */
+  readonly statements: StatementLane;
   readonly #self: string;
   readonly #authorIntents: number;
   readonly #authorBytes: number;
   readonly #totalBytes: number;
-  /** Bytes that an author always has room for. */
-  readonly #share: number;
-  readonly #baseOf: (author: string) => number;
+  readonly #deps: MempoolDeps;
   readonly #queues = new Map<string, Queue>();
   readonly #byDigest = new Map<string, MempoolEntry>();
   /** Authors whose next intent is here. */
@@ -50,31 +61,35 @@ export class Mempool {
   /** Whose turn it is first when a block is filled. */
   #turn = 0;
 
-  /** @param baseOf the last sequence of an author that is decided. */
-  constructor(options: MempoolOptions, baseOf: (author: string) => number) {
+  constructor(options: MempoolOptions, deps: MempoolDeps) {
     this.#self = options.self;
     this.#authorIntents = options.authorIntents ?? LIMITS.authorIntents;
     this.#authorBytes = options.authorBytes ?? LIMITS.authorBytes;
     this.#totalBytes = options.totalBytes ?? LIMITS.mempoolBytes;
-    this.#share = Math.floor(this.#totalBytes / Math.max(1, options.members));
-    this.#baseOf = baseOf;
+    this.#deps = deps;
+    this.statements = deps.statements;
   }
 
   get count(): number {
-    return this.#byDigest.size;
+    return this.#byDigest.size + this.statements.count;
   }
 
   get bytes(): number {
-    return this.#bytes;
+    return this.#bytes + this.statements.bytes;
+  }
+
+  /** Bytes that an author always has room for: less when members come, more when they go. */
+  get #share(): number {
+    return Math.floor(this.#totalBytes / Math.max(1, this.#deps.memberCount()));
   }
 
   /** Whether a block could be made of what is here. */
   get hasWork(): boolean {
-    return this.#ready.size > 0;
+    return this.#ready.size > 0 || this.statements.count > 0;
   }
 
   get(digest: string): SignedIntent | undefined {
-    return this.#byDigest.get(digest)?.signed;
+    return this.#byDigest.get(digest)?.signed ?? this.statements.get(digest);
   }
 
   at(author: string, sequence: number): MempoolEntry | undefined {
@@ -84,15 +99,16 @@ export class Mempool {
   /** The first sequence of an author that is neither decided nor here. */
   nextSequence(author: string): number {
     const queue = this.#queues.get(author);
-    let next = (queue?.base ?? this.#baseOf(author)) + 1;
+    let next = (queue?.base ?? this.#deps.baseOf(author)) + 1;
     while (queue?.entries.has(next) === true) next += 1;
     return next;
   }
 
   add(signed: SignedIntent, since: number): Admission {
-    const { author, sequence, changes } = signed.intent;
+    const { author, sequence, changes, keyEpoch } = signed.intent;
     if (this.#byDigest.has(signed.digest)) return 'known';
-    const base = this.#queues.get(author)?.base ?? this.#baseOf(author);
+    if (keyEpoch !== this.#deps.keyEpochOf(author)) return 'retired';
+    const base = this.#queues.get(author)?.base ?? this.#deps.baseOf(author);
     if (sequence <= base) return 'stale';
     if (sequence > base + LIMITS.authorWindow) return 'ahead';
     const present = this.at(author, sequence);
@@ -116,6 +132,15 @@ export class Mempool {
     this.#bytes += signed.bytes.length;
     this.#byDigest.set(signed.digest, entry);
     if (sequence === base + 1) this.#ready.add(author);
+  }
+
+  /** For a block of this time: statements, then intents. */
+  takeAll(maxBytes: number, maxCount: number, time: number): SignedIntent[] {
+    const { blockStatements, blockStatementBytes } = LIMITS;
+    const statements = this.statements.take(blockStatementBytes, blockStatements, time);
+    let left = maxBytes;
+    for (const { bytes } of statements) left -= bytes.length;
+    return [...statements, ...this.take(left, maxCount - statements.length)];
   }
 
   /**
@@ -163,6 +188,21 @@ export class Mempool {
     }
     if (queue.entries.has(sequence + 1)) this.#ready.add(author);
     else this.#ready.delete(author);
+  }
+
+  /** A2: what its author has signed with another key than the one in force waits no more. */
+  retire(author: string): void {
+    const keyEpoch = this.#deps.keyEpochOf(author);
+    for (const { signed } of [...(this.#queues.get(author)?.entries.values() ?? [])]) {
+      if (signed.intent.keyEpoch !== keyEpoch) this.#remove(signed);
+    }
+  }
+
+  /** Nothing of this author waits any more: it has left. */
+  forget(author: string): void {
+    for (const { signed } of [...(this.#queues.get(author)?.entries.values() ?? [])]) {
+      this.#remove(signed);
+    }
   }
 
   #remove(signed: SignedIntent): void {

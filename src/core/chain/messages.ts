@@ -4,7 +4,7 @@
  * verifies off the loop before the machine sees the message.
  */
 import { unreachable } from '../assert.ts';
-import { Fields, fromHex } from '../consensus/fields.ts';
+import { Fields, fromHex, hex } from '../consensus/fields.ts';
 import {
   CONSENSUS_PROTOCOL,
   type ConsensusMessage,
@@ -44,7 +44,12 @@ export type ChainMessage =
       readonly digest: string | undefined;
     }
   /** Final blocks, each with its certificate. */
-  | { readonly type: 'blocks'; readonly blocks: readonly FetchedBlock[] }
+  | {
+      readonly type: 'blocks';
+      readonly blocks: readonly FetchedBlock[];
+      /** Height of the block that was left out with all after it: it names keys not known yet. */
+      readonly early?: number;
+    }
   /** An undecided block that was wanted. */
   | { readonly type: 'candidate'; readonly block: OpenedBlock }
   | { readonly type: 'index-request'; readonly nonce: number }
@@ -110,6 +115,11 @@ export interface OpenedMessage {
   readonly message: ChainMessage;
   /** What must hold before the message is `verified`. */
   readonly checks: readonly SignatureCheck[];
+  /**
+   * Something was left out, since a key epoch or an author that it names is not known here yet.
+   * Opened again when the members or their keys have changed, it may say more.
+   */
+  readonly isEarly: boolean;
 }
 
 /**
@@ -121,30 +131,74 @@ export function openMessage(
   body: Uint8Array,
   options: OpenOptions,
 ): OpenedMessage {
-  const checks: SignatureCheck[] = [];
+  const found = new Found(options);
   const message =
     protocol === CONSENSUS_PROTOCOL
-      ? openConsensus(body, options, checks)
-      : openChain(body, options, checks);
-  return { message, checks };
+      ? openConsensus(body, options, found)
+      : openChain(body, options, found);
+  return { message, checks: found.checks, isEarly: found.isEarly };
 }
 
-function openConsensus(
-  body: Uint8Array,
+/** What there is to verify, as far as the keys for it are known here. */
+class Found {
+  readonly checks: SignatureCheck[] = [];
+  isEarly = false;
+  readonly #options: OpenOptions;
+
+  constructor(options: OpenOptions) {
+    this.#options = options;
+  }
+
+  /** @returns whether the keys of all are known; only then they are added. */
+  add(checks: readonly SignatureCheck[]): boolean {
+    const isKnown = checks.every(
+      ({ key, author, keyEpoch }) => key !== undefined || this.#options.hasKey(author, keyEpoch),
+    );
+    if (isKnown) this.checks.push(...checks);
+    else this.isEarly = true;
+    return isKnown;
+  }
+
+  /**
+   * The same of a block. One that follows the last final one names no keys but those that are known
+   * here (A2): if it does, it is no block, and whoever sent it hears so.
+   */
+  addBlock({ block }: OpenedBlock, checks: readonly SignatureCheck[]): boolean {
+    if (block.header.height > this.#options.height() + 1) return this.add(checks);
+    this.checks.push(...checks);
+    return true;
+  }
+}
+
+function openBlockOf(
+  bytes: Uint8Array,
   options: OpenOptions,
-  checks: SignatureCheck[],
-): ChainMessage {
+  found: Found,
+): { readonly opened: OpenedBlock; readonly isKnown: boolean } {
+  const checks: SignatureCheck[] = [];
+  const opened = openBlockBytes(bytes, options, checks);
+  return { opened, isKnown: found.addBlock(opened, checks) };
+}
+
+/** What is left of a block that comes too early: whoever has it, has the one before as final. */
+const announced = ({ block: { header } }: OpenedBlock): ChainMessage => ({
+  type: 'announce',
+  height: header.height - 1,
+  digest: hex(header.previous),
+});
+
+function openConsensus(body: Uint8Array, options: OpenOptions, found: Found): ChainMessage {
   const message = decodeConsensus(body);
   if (message.type !== 'proposal') return { type: 'consensus', message, block: undefined };
-  const block = openBlockBytes(message.payload, options, checks);
+  const { opened: block, isKnown } = openBlockOf(message.payload, options, found);
   const { digest, header } = block.block;
   if (digest !== message.digest || header.height !== message.height) {
     throw new AegisError('BAD_ENCODING', 'the proposal is not for the block that it carries');
   }
-  return { type: 'consensus', message, block };
+  return isKnown ? { type: 'consensus', message, block } : announced(block);
 }
 
-function openChain(body: Uint8Array, options: OpenOptions, checks: SignatureCheck[]): ChainMessage {
+function openChain(body: Uint8Array, options: OpenOptions, found: Found): ChainMessage {
   const value = decode(body, { maxBytes: LIMITS.messageBytes });
   if (!Array.isArray(value) || value[0] !== 1) {
     throw new AegisError('BAD_ENCODING', 'a message of the chain has an unknown version');
@@ -153,7 +207,7 @@ function openChain(body: Uint8Array, options: OpenOptions, checks: SignatureChec
   const rest: unknown[] = value.slice(2);
   switch (type) {
     case 'intents':
-      return readIntents(new Fields(rest, 1, 'message of intents'), options, checks);
+      return readIntents(new Fields(rest, 1, 'message of intents'), options, found);
     case 'announce': {
       const fields = new Fields(rest, 2, 'announcement');
       return { type, height: fields.height(0), digest: fields.digest() };
@@ -161,10 +215,11 @@ function openChain(body: Uint8Array, options: OpenOptions, checks: SignatureChec
     case 'want':
       return readWant(new Fields(rest, 3, 'request for blocks'));
     case 'blocks':
-      return readBlocks(new Fields(rest, 1, 'message of blocks'), options, checks);
+      return readBlocks(new Fields(rest, 1, 'message of blocks'), options, found);
     case 'candidate': {
       const bytes = new Fields(rest, 1, 'candidate').blob(LIMITS.blockBytes);
-      return { type, block: openBlockBytes(bytes, options, checks) };
+      const { opened: block, isKnown } = openBlockOf(bytes, options, found);
+      return isKnown ? { type, block } : announced(block);
     }
     case 'index-request': {
       const fields = new Fields(rest, 1, 'index request');
@@ -184,13 +239,12 @@ function openChain(body: Uint8Array, options: OpenOptions, checks: SignatureChec
 const certificateBytes = (value: unknown): Uint8Array =>
   new Fields([value], 1, 'certificate').blob(CERTIFICATE_BYTES_MAX);
 
-function readIntents(fields: Fields, options: OpenOptions, checks: SignatureCheck[]): ChainMessage {
+function readIntents(fields: Fields, options: OpenOptions, found: Found): ChainMessage {
   const list = fields.list(LIMITS.messageIntents, intentBytes);
   const isNew = (bytes: Uint8Array): boolean => options.isWaiting?.(sha256Hex(bytes)) !== true;
-  const intents = list.filter(isNew).map((bytes) => {
-    const { signed, checks: own } = readIntent(bytes, options.clusterId);
-    if (!options.isKnown(signed.digest)) checks.push(...own);
-    return signed;
+  const intents = list.filter(isNew).flatMap((bytes) => {
+    const { signed, checks } = readIntent(bytes, options.clusterId);
+    return options.isKnown(signed.digest) || found.add(checks) ? [signed] : [];
   });
   return { type: 'intents', intents };
 }
@@ -206,12 +260,16 @@ function readWant(fields: Fields): ChainMessage {
   return { type: 'want', from, to, digest };
 }
 
-function readBlocks(fields: Fields, options: OpenOptions, checks: SignatureCheck[]): ChainMessage {
-  const blocks = fields.list(LIMITS.windowBlocks, (item) => {
+function readBlocks(fields: Fields, options: OpenOptions, found: Found): ChainMessage {
+  const pairs = fields.list(LIMITS.windowBlocks, (item) => {
     const pair = new Fields(item, 2, 'final block');
-    const block = pair.blob(LIMITS.blockBytes);
-    const certificate = pair.blob(CERTIFICATE_BYTES_MAX);
-    return { block, certificate, opened: openBlockBytes(block, options, checks) };
+    return { block: pair.blob(LIMITS.blockBytes), certificate: pair.blob(CERTIFICATE_BYTES_MAX) };
   });
+  const blocks: FetchedBlock[] = [];
+  for (const pair of pairs) {
+    const { opened, isKnown } = openBlockOf(pair.block, options, found);
+    if (!isKnown) return { type: 'blocks', blocks, early: opened.block.header.height };
+    blocks.push({ ...pair, opened });
+  }
   return { type: 'blocks', blocks };
 }

@@ -1,11 +1,14 @@
-/** What this node has asked for and is not final: durable, in the mempool, and told of its end. */
+/**
+ * What this node has asked for and is not final: durable, in the mempool, and told of its end. What
+ * waits with a key that is not in force any more stays durable until it is signed anew (A2).
+ */
 import { AegisError } from '../errors.ts';
-import { readIntent, type SignedIntent } from '../model/intent.ts';
+import type { SignedIntent } from '../model/intent.ts';
 import type { Ledger } from './ledger.ts';
 import type { Admission, Mempool } from './mempool.ts';
 import { heightKey, TABLES } from './rows.ts';
 import type { Turn } from './turn.ts';
-import type { PendingIntent, StoredRow } from './types.ts';
+import type { PendingIntent } from './types.ts';
 
 export interface OwnIntentsDeps {
   readonly ledger: Ledger;
@@ -13,7 +16,6 @@ export interface OwnIntentsDeps {
 }
 
 export class OwnIntents {
-  readonly #clusterId: string;
   readonly #ledger: Ledger;
   readonly #mempool: Mempool;
   /** By sequence, ascending but for what was cancelled. */
@@ -21,8 +23,7 @@ export class OwnIntents {
   /** Sequences by intent id. */
   readonly #sequences = new Map<string, number>();
 
-  constructor(clusterId: string, { ledger, mempool }: OwnIntentsDeps) {
-    this.#clusterId = clusterId;
+  constructor({ ledger, mempool }: OwnIntentsDeps) {
     this.#ledger = ledger;
     this.#mempool = mempool;
   }
@@ -31,17 +32,45 @@ export class OwnIntents {
     return this.#pending;
   }
 
-  /** @throws {AegisError} `STORE_DAMAGED`. */
-  restore(rows: readonly StoredRow[]): void {
-    for (const { key, value } of rows) {
-      try {
-        const { signed } = readIntent(value, this.#clusterId);
-        this.#keep(signed, signed.intent.time);
-        this.#mempool.add(signed, signed.intent.time);
-      } catch (cause) {
-        throw new AegisError('STORE_DAMAGED', `the queued intent ${key} is damaged`, { cause });
-      }
+  restore(signed: SignedIntent): void {
+    this.#keep(signed, signed.intent.time);
+    this.#mempool.add(signed, signed.intent.time);
+  }
+
+  /** A2: those of another key epoch than the one in force, in the order of their sequence. */
+  retired(): SignedIntent[] {
+    const retired: SignedIntent[] = [];
+    for (const { signed } of this.#pending.values()) {
+      const { author, keyEpoch } = signed.intent;
+      if (keyEpoch !== this.#ledger.roster.keyEpochOf(author)) retired.push(signed);
     }
+    return retired.toSorted((a, b) => a.intent.sequence - b.intent.sequence);
+  }
+
+  /** Signed anew with the key in force, in the place of the one with its sequence. */
+  replace(turn: Turn, signed: SignedIntent): SignedIntent | undefined {
+    const { id, digest, intent } = signed;
+    const { author, sequence, keyEpoch } = intent;
+    const before = this.#pending.get(sequence);
+    // By now the other may have been decided, or this one may be of the past itself.
+    if (before?.signed.id !== id) return this.submit(turn, signed);
+    if (before.signed.digest === digest || keyEpoch !== this.#ledger.roster.keyEpochOf(author)) {
+      return undefined;
+    }
+    const admission = this.#mempool.add(signed, before.since);
+    if (admission !== 'added') return undefined;
+    turn.persist(TABLES.pending, heightKey(sequence), signed.bytes);
+    this.#keep(signed, before.since);
+    turn.tell({ type: 'accepted', id, digest, sequence });
+    return signed;
+  }
+
+  /** The first sequence that is neither decided nor asked for. */
+  nextSequence(author: string): number {
+    let next = this.#mempool.nextSequence(author);
+    // What waits to be signed anew is not in the mempool.
+    while (this.#pending.has(next)) next += 1;
+    return next;
   }
 
   /** @returns what is new and has to be sent to others. */
@@ -53,8 +82,12 @@ export class OwnIntents {
     }
     const { id, digest, intent } = signed;
     const { author, sequence } = intent;
+    if (!this.#ledger.roster.isMember(author)) {
+      refuse(turn, signed, new AegisError('DENIED', 'this node is no member'));
+      return undefined;
+    }
     const isCancel = intent.changes.length === 0 && this.#pending.has(sequence);
-    if (!isCancel && sequence !== this.#mempool.nextSequence(author)) {
+    if (!isCancel && sequence !== this.nextSequence(author)) {
       refuse(
         turn,
         signed,
@@ -63,6 +96,15 @@ export class OwnIntents {
       return undefined;
     }
     const admission = this.#mempool.add(signed, turn.now);
+    const { keyEpoch } = intent;
+    if (admission === 'retired' && keyEpoch < this.#ledger.roster.keyEpochOf(author)) {
+      // A2: the key changed while it was on its way here.
+      turn.persist(TABLES.pending, heightKey(sequence), signed.bytes);
+      this.#keep(signed, turn.now);
+      turn.tell({ type: 'accepted', id, digest, sequence });
+      turn.tell({ type: 'retired-epoch', intents: [signed] });
+      return undefined;
+    }
     if (admission !== 'added') {
       refuse(turn, signed, refusal(admission));
       return undefined;
@@ -127,6 +169,8 @@ function refusal(admission: Exclude<Admission, 'added'>): AegisError {
     case 'full':
     case 'ahead':
       return new AegisError('BUSY', 'too many intents of this node wait to become final');
+    case 'retired':
+      return new AegisError('TRY_AGAIN', 'the new identity key is not in force yet');
     default:
       return new AegisError('TRY_AGAIN', 'another intent has the sequence');
   }

@@ -30,14 +30,17 @@ export interface Account {
 export const HEADS_MAX = 32;
 const STATE_VALUE_BYTES_MAX = 8192;
 
-/** Keys of the state (hex): HMAC-SHA-256 keyed by the cluster id. */
+/**
+ * Keys of the state (hex): HMAC-SHA-256 keyed by the namespace, which is the cluster id, and after a
+ * recovery that of the oldest cluster (R2).
+ */
 export interface StateKeys {
   ref(path: string): string;
   account(nodeId: string): string;
 }
 
-export function stateKeys(clusterId: string): StateKeys {
-  const hmac = hmacSha256(bytesOfText(clusterId));
+export function stateKeys(namespace: string): StateKeys {
+  const hmac = hmacSha256(bytesOfText(namespace));
   return {
     ref: (path) => hmac(`aegis/ref/1\0${path}`),
     account: (nodeId) => hmac(`aegis/account/1\0${nodeId}`),
@@ -45,11 +48,11 @@ export function stateKeys(clusterId: string): StateKeys {
 }
 
 /** The key of a path in the state (hex). */
-export const refKey = (clusterId: string, path: string): string => stateKeys(clusterId).ref(path);
+export const refKey = (namespace: string, path: string): string => stateKeys(namespace).ref(path);
 
 /** The key of an author in the state (hex). */
-export const accountKey = (clusterId: string, nodeId: string): string =>
-  stateKeys(clusterId).account(nodeId);
+export const accountKey = (namespace: string, nodeId: string): string =>
+  stateKeys(namespace).account(nodeId);
 
 export function encodeRef({ heads, generation }: RefState): Uint8Array {
   const list = heads.map((head) =>

@@ -4,7 +4,12 @@
  * does says which records have changed.
  */
 import type { Role } from '../model/bundle.ts';
-import type { KeySet, KeyState, SignedSuccession } from '../model/succession.ts';
+import {
+  followUnproved,
+  type KeySet,
+  type KeyState,
+  type SignedSuccession,
+} from '../model/succession.ts';
 import type { Verified } from '../units.ts';
 
 export interface RosterMember {
@@ -20,6 +25,8 @@ export interface RosterMember {
   /** Signed. */
   readonly inception: Uint8Array;
   readonly succession: readonly Verified<SignedSuccession>[];
+  /** How many of them the genesis, or the bundle with which it came first, has brought. */
+  readonly firstEntries: number;
   readonly addresses: readonly string[];
   readonly storageWeight: number;
   /** Height from which it is a member; 0: by the genesis. */
@@ -29,6 +36,10 @@ export interface RosterMember {
   readonly status: 'member' | 'left';
   /** Digest (hex) of the admission by which it came; undefined: by the genesis. */
   readonly admission?: string | undefined;
+  /** Node id of the custodian that invited it. */
+  readonly inviter?: string | undefined;
+  /** Signed bundle bytes with which it came first; undefined: by the genesis. */
+  readonly bundle?: Uint8Array | undefined;
   /** H2: the network key before, and until when it is accepted (ms since the Unix epoch). */
   readonly retiredNetworkKey?: RetiredKey | undefined;
 }
@@ -45,6 +56,8 @@ export type FirstMember = Pick<
 > & {
   readonly inceptionBytes: Uint8Array;
   readonly succession: readonly Verified<SignedSuccession>[];
+  /** The keys before its first entry. @default keys */
+  readonly origin?: KeyState;
 };
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
@@ -57,7 +70,7 @@ export const keysOf = (keys: KeySet): Uint8Array[] => {
 
 /** As the genesis begins with them. */
 export const firstMembers = (members: readonly FirstMember[]): RosterMember[] =>
-  members.map(({ inceptionBytes, ...rest }) => ({
+  members.map(({ inceptionBytes, origin, ...rest }) => ({
     nodeId: rest.nodeId,
     name: rest.name,
     zone: rest.zone,
@@ -66,22 +79,33 @@ export const firstMembers = (members: readonly FirstMember[]): RosterMember[] =>
     addresses: rest.addresses,
     storageWeight: rest.storageWeight,
     keys: rest.keys,
-    history: [rest.keys],
+    history: historyOf(origin ?? rest.keys, rest.succession),
     inception: inceptionBytes,
     succession: rest.succession,
+    firstEntries: rest.succession.length,
     since: 0,
     isFrozen: false,
     status: 'member',
   }));
 
+/** The keys after the inception and after each entry. The entries have been verified. */
+export function historyOf(origin: KeyState, entries: readonly SignedSuccession[]): KeyState[] {
+  const history = [origin];
+  for (const entry of entries) history.push(followUnproved(history.at(-1)!, entry));
+  return history;
+}
+
 export class Roster {
   readonly #members = new Map<string, RosterMember>();
+  /** R2: whoever was a member of the old cluster and is none here. */
+  readonly #former = new Map<string, RosterMember>();
   /** By every key (hex) that a member has or has had: whose it is. */
   readonly #owners = new Map<string, string>();
   #count = 0;
 
-  constructor(members: Iterable<RosterMember>) {
+  constructor(members: Iterable<RosterMember>, former: Iterable<RosterMember> = []) {
     this.apply(members);
+    for (const member of former) this.#former.set(member.nodeId, member);
   }
 
   /** Whoever is a member, and whoever has left. */
@@ -103,6 +127,11 @@ export class Roster {
     return this.#members.get(nodeId);
   }
 
+  /** Of whoever may have signed a version: also a former member of the cluster before (R2). */
+  author(nodeId: string): RosterMember | undefined {
+    return this.#members.get(nodeId) ?? this.#former.get(nodeId);
+  }
+
   isMember(nodeId: string): boolean {
     return this.#members.get(nodeId)?.status === 'member';
   }
@@ -117,7 +146,7 @@ export class Roster {
    * version counts, that is, if it was signed before the epoch was sealed (A3).
    */
   identityKey(nodeId: string, keyEpoch: number, versionSequence?: number): Uint8Array | undefined {
-    const history = this.#members.get(nodeId)?.history ?? [];
+    const history = this.author(nodeId)?.history ?? [];
     const state = history.find((one) => one.keyEpoch === keyEpoch);
     if (state === undefined || versionSequence === undefined) return state?.keys.identityKey;
     const sealed = history.find((one) => one.keyEpoch > keyEpoch)?.last?.sealed;

@@ -15,7 +15,13 @@ export const TABLES = {
   state: 'chain/state',
   /** Intent id -> receipt. */
   receipts: 'chain/receipts',
-  /** Sequence -> own intent that is not final. */
+  /** `nodeId/number` -> entry of a succession, and the height that decided it. */
+  successions: 'chain/successions',
+  /** Node id -> the bundle with which a node came that the genesis does not have. */
+  members: 'chain/members',
+  /** Node id -> a member of the cluster before that is none here (R2). */
+  former: 'chain/former',
+  /** Sequence -> own intent that is not final; digest -> statement that was handed in here. */
   pending: 'chain/pending',
   meta: 'chain/meta',
 } as const;
@@ -23,7 +29,14 @@ export const TABLES = {
 export const META = { tip: 'tip', leaders: 'leaders', runs: 'runs' } as const;
 
 /** Tables of which `Chain.recover` needs all rows. Of `chain/blocks` see `undecidedFrom`. */
-export const RECOVERY_TABLES: readonly string[] = [TABLES.meta, TABLES.state, TABLES.pending];
+export const RECOVERY_TABLES: readonly string[] = [
+  TABLES.meta,
+  TABLES.state,
+  TABLES.successions,
+  TABLES.members,
+  TABLES.former,
+  TABLES.pending,
+];
 
 const HEIGHT_DIGITS = 12;
 const ROW_BYTES_MAX = 8192;
@@ -90,22 +103,39 @@ export const receiptRow = ({ id: _id, ...rest }: Receipt): Uint8Array =>
   encode({ v: 1, type: 'receipt', ...rest });
 
 const RESULTS = ['done', 'unchanged', 'refused'] as const;
-const REASONS = ['conflict', 'bad-generation', 'too-many-heads'] as const;
+const REASONS = [
+  'conflict',
+  'bad-generation',
+  'too-many-heads',
+  'bad-succession',
+  'key-taken',
+  'name-taken',
+  'frozen',
+  'bad-invitation',
+  'not-a-member',
+  'already-a-member',
+  'bad-departure',
+] as const;
+const STATEMENTS = ['succession', 'duplicity', 'admission', 'departure'] as const;
 
 /** @throws {AegisError} `BAD_ENCODING`. */
 export function readReceipt(id: string, bytes: Uint8Array): Receipt {
   const value = decode(bytes, { maxBytes: ROW_BYTES_MAX });
-  const names = ['author', 'sequence', 'height', 'index', 'result', 'reason'];
+  const names = ['author', 'sequence', 'statement', 'height', 'index', 'result', 'reason'];
   const record = new RecordReader(value, 'receipt', names);
   const result = RESULTS.find((word) => word === record.text('result', { maxBytes: 32 }));
   const reason = record.has('reason')
     ? REASONS.find((word) => word === record.text('reason', { maxBytes: 32 }))
     : undefined;
+  const statement = record.has('statement')
+    ? STATEMENTS.find((word) => word === record.text('statement', { maxBytes: 32 }))
+    : undefined;
   if (result === undefined) throw new AegisError('BAD_ENCODING', 'the receipt has no result');
   return {
     id,
     author: record.text('author', { maxBytes: 64 }),
-    sequence: record.integer('sequence', 1),
+    sequence: record.integer('sequence', 0),
+    ...(statement === undefined ? {} : { statement }),
     height: record.integer('height', 1),
     index: record.integer('index', 0),
     result,
@@ -124,6 +154,9 @@ export function readRuns(bytes: Uint8Array): number {
 export interface SortedRows {
   readonly meta: ReadonlyMap<string, Uint8Array>;
   readonly state: readonly StoredRow[];
+  readonly successions: readonly StoredRow[];
+  readonly members: readonly StoredRow[];
+  readonly former: readonly StoredRow[];
   readonly pending: readonly StoredRow[];
   readonly blocks: readonly StoredRow[];
   /** Of the machine beneath. */
@@ -132,16 +165,26 @@ export interface SortedRows {
 
 export function sortRows(rows: Iterable<StoredRow>): SortedRows {
   const meta = new Map<string, Uint8Array>();
-  const state: StoredRow[] = [];
-  const pending: StoredRow[] = [];
-  const blocks: StoredRow[] = [];
+  const lists = new Map<string, StoredRow[]>();
   const consensus: StoredRow[] = [];
+  const of = (table: string): StoredRow[] => {
+    const list = lists.get(table) ?? [];
+    lists.set(table, list);
+    return list;
+  };
   for (const row of rows) {
     if (row.table === TABLES.meta) meta.set(row.key, row.value);
-    else if (row.table === TABLES.state) state.push(row);
-    else if (row.table === TABLES.pending) pending.push(row);
-    else if (row.table === TABLES.blocks) blocks.push(row);
     else if (row.table.startsWith('consensus/')) consensus.push(row);
+    else of(row.table).push(row);
   }
-  return { meta, state, pending, blocks, consensus };
+  return {
+    meta,
+    state: of(TABLES.state),
+    successions: of(TABLES.successions),
+    members: of(TABLES.members),
+    former: of(TABLES.former),
+    pending: of(TABLES.pending),
+    blocks: of(TABLES.blocks),
+    consensus,
+  };
 }

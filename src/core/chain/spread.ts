@@ -61,20 +61,16 @@ export class Spread {
   }
 
   /** Arms the repetition while anything of this node waits. */
-  watch(turn: Turn, pending: ReadonlyMap<number, PendingIntent>): void {
-    if (pending.size === 0 || this.#isRepeatArmed) return;
+  watch(turn: Turn, pending: readonly PendingIntent[]): void {
+    if (pending.length === 0 || this.#isRepeatArmed) return;
     this.#isRepeatArmed = true;
     turn.alarmIn(REPEAT_ALARM, REPEAT_MS);
   }
 
-  repeat(
-    turn: Turn,
-    pending: ReadonlyMap<number, PendingIntent>,
-    peers: ReadonlySet<string>,
-  ): void {
+  repeat(turn: Turn, pending: readonly PendingIntent[], peers: ReadonlySet<string>): void {
     this.#isRepeatArmed = false;
     const old: SignedIntent[] = [];
-    for (const { signed, since } of pending.values()) {
+    for (const { signed, since } of pending) {
       if (since + REPEAT_MS <= turn.now) old.push(signed);
     }
     sendIntents(turn, this.#receivers(peers), upTo(old, REPEAT_BYTES));
@@ -82,10 +78,16 @@ export class Spread {
   }
 
   /** A peer has come up. */
-  greet(turn: Turn, peer: string, pending: ReadonlyMap<number, PendingIntent>): void {
+  greet(turn: Turn, peer: string, pending: readonly PendingIntent[]): void {
     if (!this.#audience.custodians.has(peer)) return;
-    const own = [...pending.values()].map(({ signed }) => signed);
-    sendIntents(turn, [peer], upTo(own, GREETING_BYTES));
+    sendIntents(
+      turn,
+      [peer],
+      upTo(
+        pending.map(({ signed }) => signed),
+        GREETING_BYTES,
+      ),
+    );
   }
 }
 
