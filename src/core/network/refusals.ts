@@ -34,6 +34,8 @@ export class Refusals {
   readonly #lines: Bucket;
   readonly #floods: Floods;
   #unsaid = 0;
+  /** Whose refusal made a flood of those before. */
+  #last: Sender | undefined;
 
   constructor(deps: RefusalDeps) {
     const { log, clock, security } = deps;
@@ -41,9 +43,9 @@ export class Refusals {
     this.#lines = new Bucket(LINES, deps);
     this.#floods = new Floods({
       clock,
-      began(knob) {
+      began: (knob) => {
         log.write('warn', 'a flood began', { knob, ...changeOf(knob) });
-        security.tell({ type: 'flood-began', knob });
+        security.tell({ type: 'flood-began', knob, ...this.#last });
       },
       ended(knob, { refused, durationMs }) {
         log.write('warn', 'a flood ended', { knob, refused, durationMs });
@@ -55,6 +57,7 @@ export class Refusals {
   /** @param knob what to raise, if that is wanted. */
   tell(sender: Sender, knob: Knob, reason: string): void {
     const setting = SETTING_OF[knob];
+    this.#last = sender;
     this.#floods.count(setting);
     this.#tell(sender, setting, (repeated) => {
       const { log, security } = this.#deps;
@@ -66,6 +69,7 @@ export class Refusals {
 
   /** A handshake that ended otherwise than in a connection. */
   hello(sender: Sender, reason: string): void {
+    this.#last = sender;
     this.#floods.count('hello');
     this.#tell(sender, 'hello', (repeated) => {
       const { log, security } = this.#deps;

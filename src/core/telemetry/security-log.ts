@@ -7,7 +7,7 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { statIfPresent, writeFileAtomic } from '../files.ts';
-import type { Security, SecurityEventType } from '../ports.ts';
+import type { Security } from '../ports.ts';
 import { redactText } from './redact.ts';
 import { RotatingFile } from './rotating-file.ts';
 
@@ -26,7 +26,7 @@ export interface SecurityLog extends Security {
 
 const KEY_BYTES = 32;
 const NAME_CHARS = 16;
-/** Of one type: a flood of one must not hide what is rare. */
+/** Of one type and limit: a flood of one must not hide what is rare. */
 const LINES_PER_SECOND = 5;
 const LINES_BURST = 50;
 const REASON_CHARS_MAX = 300;
@@ -44,15 +44,17 @@ export async function openSecurityLog(
 ): Promise<SecurityLog> {
   const key = await keyOf(options.keyPath);
   const file = new RotatingFile(options);
-  const quotas = new Map<SecurityEventType, Quota>();
+  /** Few: types and settings are fixed. */
+  const quotas = new Map<string, Quota>();
   const nameOf = (address: string): string => addressName(key, address);
 
   return {
     nameOf,
     tell({ type, nodeId, address, knob, reason, count, durationMs }) {
       const now = deps.now();
-      const quota = quotas.get(type) ?? { left: LINES_BURST, at: now, unsaid: 0 };
-      quotas.set(type, quota);
+      const kind = `${type} ${knob ?? ''}`;
+      const quota = quotas.get(kind) ?? { left: LINES_BURST, at: now, unsaid: 0 };
+      quotas.set(kind, quota);
       if (!mayWrite(quota, now)) return;
       const line = {
         time: new Date(now).toISOString(),
@@ -105,7 +107,7 @@ function addressName(key: Uint8Array, address: string): string {
 const ADDRESSES = [
   /\b\d{1,3}(?:\.\d{1,3}){3}\b/g,
   /\/(?:ip4|ip6|dns[46]?|onion3?)\/[^/\s]+/g,
-  /(?<![\w:])(?:[0-9a-f]{0,4}:){2,7}[0-9a-f]{0,4}(?![\w:])/gi,
+  /(?<![\w:])(?:[0-9a-f]{0,4}:){2,8}[0-9a-f]{0,4}(?![\w:])/gi,
 ] as const;
 
 /** A text without addresses and without what looks like a secret. */

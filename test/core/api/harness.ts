@@ -8,7 +8,7 @@ import { Client } from '../../../src/core/api/client/client.ts';
 import type { ServerLimits } from '../../../src/core/api/server/limits.ts';
 import { Server } from '../../../src/core/api/server/server.ts';
 import { resolveHome } from '../../../src/core/config/home.ts';
-import type { Log } from '../../../src/core/ports.ts';
+import type { Log, Security, SecurityEvent } from '../../../src/core/ports.ts';
 import { MemoryBackend } from './memory-backend.ts';
 
 export const random = { bytes: (length: number) => randomBytes(length) };
@@ -31,6 +31,8 @@ export interface Harness extends AsyncDisposable {
   readonly backend: MemoryBackend;
   readonly server: Server;
   readonly log: MemoryLog;
+  /** What the security log was told. */
+  readonly events: readonly SecurityEvent[];
   /** With the admin token. */
   readonly client: Client;
   readonly reader: Client;
@@ -70,6 +72,8 @@ export async function harness(
   const paths = options.home ? await homeIn(directory) : pathsIn(directory);
   const backend = new MemoryBackend();
   const log = new MemoryLog();
+  const events: SecurityEvent[] = [];
+  const security: Security = { tell: (event) => events.push(event), nameOf: () => 'addr-x' };
   const server = await Server.start(
     {
       backend,
@@ -77,7 +81,7 @@ export async function harness(
       ...(options.limits && { limits: options.limits }),
       ...(options.tcp && { listen: { host: '127.0.0.1', port: 0 } }),
     },
-    { log, random },
+    { log, random, security },
   );
   const token = (path: string): string => readFileSync(path, 'utf8').trim();
   const adminToken = token(paths.adminToken);
@@ -90,6 +94,7 @@ export async function harness(
     backend,
     server,
     log,
+    events,
     adminToken,
     readToken,
     client: clientFor(adminToken),

@@ -83,7 +83,8 @@ describe('a flood', () => {
       goTo(1_000_000 + ms);
       refusals.tell({ address: '192.0.2.1' }, 'inboundPerSecond', 'refused');
     }
-    expect(floods()).toEqual([{ type: 'flood-began', knob: 'limits.inboundPerSecond' }]);
+    const knob = 'limits.inboundPerSecond';
+    expect(floods()).toEqual([{ type: 'flood-began', knob, address: '192.0.2.1' }]);
     goTo(1_000_000 + 6000);
     expect(floods()).toHaveLength(1);
     goTo(1_000_000 + 8000);

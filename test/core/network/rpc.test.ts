@@ -106,7 +106,9 @@ describe('requests', () => {
     expect(done).toHaveLength(4);
     const large = a.request(to, 'hold', new Uint8Array(100_001));
     await expect(large).rejects.toMatchObject({ code: 'BUSY' });
-    const lines = cluster.lines.filter((line) => line.fields['knob'] === 'limits.requestsAtOnce');
+    const lines = cluster.lines.filter(
+      (line) => line.fields['knob'] === 'limits.requestsAtOnce' && 'peer' in line.fields,
+    );
     expect(lines).toHaveLength(1);
     expect(lines[0]!.fields['peer']).toBe(cluster.members[0]!.nodeId);
   });

@@ -1,24 +1,30 @@
 /** Takes each request from the listeners through gate, routing and checks to its handler. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { AegisError, hasCode, isAegisError, toAegisError } from '../../errors.ts';
-import type { Log, Metrics } from '../../ports.ts';
+import type { Log, Metrics, Security } from '../../ports.ts';
 import type { Backend, CallContext } from '../backend.ts';
 import { type Endpoint, schemaName } from '../contract/endpoint.ts';
 import { ENDPOINTS, type Query } from '../contract/endpoints.ts';
-import { MEDIA, ROUTES, type RouteName } from '../contract/routes.ts';
+import { MEDIA, ROUTES, type RouteName, type Scope } from '../contract/routes.ts';
 import { readAll } from './body.ts';
 import { sendDownload, uploadOf } from './content.ts';
 import { streamEvents } from './events.ts';
 import { Failures } from './failures.ts';
 import { admit, Refusal } from './gate.ts';
 import { HANDLERS, type JsonCall } from './handlers.ts';
-import type { ServerLimits } from './limits.ts';
+import { busyBy, type ServerLimits } from './limits.ts';
 import { parseBody, parseQuery } from './query.ts';
 import { Rate } from './rate.ts';
 import { cutReply, sendError, sendJson, sendText } from './reply.ts';
 import { type Found, Routing } from './routing.ts';
 import type { Tokens } from './tokens.ts';
-import { Visits } from './visits.ts';
+import { type Visit, Visits } from './visits.ts';
+
+export interface DeskDeps {
+  readonly log: Log;
+  readonly metrics?: Metrics;
+  readonly security?: Security;
+}
 
 export interface DeskOptions {
   readonly backend: Backend;
@@ -48,18 +54,26 @@ export class Desk {
   readonly #routing: Routing;
   readonly #failures: Failures;
   readonly #visits: Visits;
+  readonly #security: Security | undefined;
   readonly #rate: Rate;
+  readonly #rateOf: Readonly<Record<Scope, Rate>>;
   #tokens: Tokens | undefined;
 
-  constructor(options: DeskOptions, deps: { log: Log; metrics?: Metrics }) {
+  constructor(options: DeskOptions, deps: DeskDeps) {
     this.#backend = options.backend;
     this.#limits = options.limits;
     this.#log = deps.log;
     this.#metrics = deps.metrics;
+    this.#security = deps.security;
     this.#routing = new Routing(options.limits);
     this.#failures = new Failures(options.limits.failuresKept);
     this.#visits = new Visits(options.limits);
-    this.#rate = new Rate(options.limits.requestsPerSecondMax);
+    const { requestsPerSecondMax, requestsPerSecondPerTokenMax } = options.limits;
+    this.#rate = new Rate(requestsPerSecondMax);
+    this.#rateOf = {
+      read: new Rate(requestsPerSecondPerTokenMax),
+      admin: new Rate(requestsPerSecondPerTokenMax),
+    };
   }
 
   /** Nobody is let in before there are tokens. */
@@ -83,30 +97,44 @@ export class Desk {
 
   async #serve(exchange: Exchange): Promise<void> {
     const { request, response } = exchange;
-    this.#checkRate();
+    const { requestsPerSecondMax, requestsPerSecondPerTokenMax } = this.#limits;
+    if (!this.#rate.take()) {
+      throw busyBy('requestsPerSecondMax', `more than ${requestsPerSecondMax} requests a second`);
+    }
     if (this.#tokens === undefined) throw new AegisError('TRY_AGAIN', 'the daemon is starting');
     const scope = admit(request, { hosts: exchange.hosts, tokens: this.#tokens });
-    if (scope instanceof Refusal) return this.#refuse(exchange, scope);
+    if (scope instanceof Refusal) {
+      this.#tellRefused(request, scope);
+      return this.#refuse(exchange, scope);
+    }
+    if (!this.#rateOf[scope].take()) {
+      const most = requestsPerSecondPerTokenMax;
+      throw busyBy(
+        'requestsPerSecondPerTokenMax',
+        `more than ${most} requests a second by a token`,
+      );
+    }
     const found = this.#routing.find(request.method ?? '', request.url ?? '');
     if (found instanceof Refusal) return this.#refuse(exchange, found);
     const route = ROUTES[found.name];
     if (route.scope === 'admin' && scope !== 'admin') {
       throw new AegisError('DENIED', `${route.method} ${route.path} needs the admin token`);
     }
-    const signal = this.#visits.enter(response, {
+    const visit = this.#visits.enter(response, {
       events: route.reply === 'ndjson',
       waits: found.name === 'node.wait',
     });
     const endpoint = ENDPOINTS[found.name] as unknown as Endpoint;
     const query = parseQuery(endpoint.query, found.search);
-    await this.#handle(found, exchange, query, { signal, scope });
+    await this.#handle(found, exchange, query, { visit, scope });
   }
 
-  #checkRate(): void {
-    if (this.#rate.take()) return;
-    const { requestsPerSecondMax } = this.#limits;
-    throw new AegisError('BUSY', `more than ${requestsPerSecondMax} requests a second`, {
-      details: { knob: 'requestsPerSecondMax' },
+  #tellRefused({ socket }: IncomingMessage, { error }: Refusal): void {
+    const { remoteAddress } = socket;
+    this.#security?.tell({
+      type: 'token-refused',
+      reason: error.message,
+      ...(remoteAddress !== undefined && { address: remoteAddress }),
     });
   }
 
@@ -114,14 +142,16 @@ export class Desk {
     found: Found,
     exchange: Exchange,
     query: Record<string, unknown>,
-    context: CallContext,
+    { visit, scope }: { visit: Visit; scope: Scope },
   ): Promise<void> {
     const { response, request } = exchange;
-    const { signal } = context;
+    const { signal } = visit;
+    const context: CallContext = { signal, scope };
     const limits = this.#limits;
     if (ROUTES[found.name].body === 'none') refuseBody(request);
     switch (found.name) {
       case 'kb.put': {
+        visit.begin('body');
         const upload = uploadOf(request, { limits, signal });
         this.#letBodyCome(exchange);
         const put = this.#backend.put(query as Query<'kb.put'>, upload, context);
@@ -139,7 +169,8 @@ export class Desk {
       case 'failures.show':
         return reply(response, found.name, { id: found.id, failure: this.#failures.get(found.id) });
       default: {
-        const body = await this.#jsonBody(found.name, exchange, signal);
+        const body = await this.#jsonBody(found.name, exchange, visit);
+        if (isWaiting(found.name, query, body)) visit.begin('wait');
         const handler = HANDLERS[found.name] as (call: JsonCall<RouteName>) => Promise<object>;
         const call = { backend: this.#backend, id: found.id, query, body, context };
         const result = await until(signal, handler(call as unknown as JsonCall<RouteName>));
@@ -151,17 +182,19 @@ export class Desk {
   async #jsonBody(
     name: RouteName,
     exchange: Exchange,
-    signal: AbortSignal,
+    visit: Visit,
   ): Promise<Record<string, unknown>> {
     if (ROUTES[name].body !== 'json') return {};
     const type = (exchange.request.headers['content-type'] ?? '').split(';')[0]?.trim();
     if (type?.toLowerCase() !== MEDIA.json) {
       throw new AegisError('BAD_REQUEST', `the body must be ${MEDIA.json}`);
     }
+    visit.begin('body');
     this.#letBodyCome(exchange);
     const { bodyBytesMax, headTimeoutMs } = this.#limits;
-    const options = { idleTimeoutMs: headTimeoutMs, signal };
+    const options = { idleTimeoutMs: headTimeoutMs, signal: visit.signal };
     const body = await readAll(exchange.request, bodyBytesMax, options);
+    visit.end();
     return parseBody((ENDPOINTS[name] as unknown as Endpoint).body, body);
   }
 
@@ -178,6 +211,10 @@ export class Desk {
 
   #fail({ response, bodyComes }: Exchange, thrown: unknown): void {
     const error = toAegisError(thrown);
+    const knob = error.details['knob'];
+    if (typeof knob === 'string' && knob.startsWith('limits.api')) {
+      this.#security?.tell({ type: 'limit-reached', knob, reason: 'a request to the API' });
+    }
     this.#metrics?.count('aegis_api_errors_total');
     const stack = isAegisError(thrown) ? undefined : (thrown as Error | undefined)?.stack;
     const level = error.code === 'BUG' ? 'error' : 'debug';
@@ -211,6 +248,16 @@ async function until<T>(signal: AbortSignal, promise: Promise<T>): Promise<T> {
   } finally {
     if (onAbort !== undefined) signal.removeEventListener('abort', onAbort);
   }
+}
+
+/** Whether the answer comes only when something is final or copied elsewhere. */
+function isWaiting(
+  name: RouteName,
+  query: Readonly<Record<string, unknown>>,
+  body: Readonly<Record<string, unknown>>,
+): boolean {
+  const wait = query['wait'] ?? body['wait'];
+  return name === 'node.wait' || wait === 'final' || wait === 'replicated';
 }
 
 function refuseBody(request: IncomingMessage): void {

@@ -1,3 +1,5 @@
+import { AegisError } from '../../errors.ts';
+
 /** Every limit of the server in one place. A test guards each. */
 export interface ServerLimits {
   /** Request line and headers. @default 16 KiB */
@@ -74,3 +76,12 @@ export const SETTING_OF = {
 } as const satisfies Partial<Record<keyof ServerLimits, `limits.${string}`>>;
 
 export type ServerKnob = keyof typeof SETTING_OF;
+
+/** What a caller that asked too much is told. */
+export function busyBy(knob: ServerKnob, message: string): AegisError {
+  const setting = SETTING_OF[knob];
+  return new AegisError('BUSY', `${message} (${setting})`, {
+    hint: `Ask less at once, or raise the limit: aegis config set ${setting} NUMBER`,
+    details: { knob: setting },
+  });
+}

@@ -5,7 +5,7 @@
 import type { Server as HttpServer, IncomingMessage, ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { AegisError } from '../../errors.ts';
-import type { Log, Metrics, Random } from '../../ports.ts';
+import type { Log, Metrics, Random, Security } from '../../ports.ts';
 import type { Backend } from '../backend.ts';
 import { ERROR_SCHEMA } from '../contract/errors.ts';
 import { MEDIA } from '../contract/routes.ts';
@@ -32,6 +32,7 @@ export interface ServerDeps {
   readonly log: Log;
   readonly random: Random;
   readonly metrics?: Metrics;
+  readonly security?: Security;
 }
 
 /** @default for `stop`. */

@@ -1,11 +1,12 @@
 /** Counts the requests at work, gives each its signal, and ends them when the server stops. */
 import type { ServerResponse } from 'node:http';
 import { AegisError } from '../../errors.ts';
+import { busyBy, type ServerKnob, type ServerLimits } from './limits.ts';
 
-export interface VisitLimits {
-  readonly requestsMax: number;
-  readonly eventStreamsMax: number;
-}
+export type VisitLimits = Pick<
+  ServerLimits,
+  'requestsMax' | 'eventStreamsMax' | 'bodiesMax' | 'waitsMax'
+>;
 
 export interface VisitKind {
   readonly events: boolean;
@@ -13,16 +14,33 @@ export interface VisitKind {
   readonly waits: boolean;
 }
 
-interface Visit extends VisitKind {
+/** What holds a request up: its body is still coming, or it waits for something to be final. */
+export type Phase = 'body' | 'wait';
+
+interface Held extends VisitKind {
   readonly controller: AbortController;
+  phase: Phase | undefined;
 }
+
+export interface Visit {
+  readonly signal: AbortSignal;
+  /** @throws {AegisError} `BUSY` when too many are held up by the same. */
+  begin(phase: Phase): void;
+  /** It is held up no more. */
+  end(): void;
+}
+
+const PHASES = {
+  body: { knob: 'bodiesMax', what: 'requests whose body is still coming' },
+  wait: { knob: 'waitsMax', what: 'requests that wait' },
+} as const satisfies Record<Phase, { knob: ServerKnob; what: string }>;
 
 /** After the deadline: time for the last replies to leave. */
 const FLUSH_MS = 200;
 
 export class Visits {
   readonly #limits: VisitLimits;
-  readonly #open = new Set<Visit>();
+  readonly #open = new Set<Held>();
   #stopping = false;
   #onEmpty: (() => void) | undefined;
 
@@ -31,21 +49,37 @@ export class Visits {
   }
 
   /** @throws {AegisError} `BUSY` when too many are at work, `STOPPING` once the server stops. */
-  enter(response: ServerResponse, kind: VisitKind): AbortSignal {
+  enter(response: ServerResponse, kind: VisitKind): Visit {
     if (this.#stopping) throw new AegisError('STOPPING', 'the daemon is stopping');
     const events = [...this.#open].filter((visit) => visit.events).length;
     const used = kind.events ? events : this.#open.size - events;
-    const most = kind.events ? this.#limits.eventStreamsMax : this.#limits.requestsMax;
+    const knob = kind.events ? 'eventStreamsMax' : 'requestsMax';
+    const most = this.#limits[knob];
     if (used >= most) {
       const what = kind.events ? 'event streams' : 'requests';
-      throw new AegisError('BUSY', `the daemon is serving ${most} ${what} already`);
+      throw busyBy(knob, `the daemon is serving ${most} ${what} already`);
     }
     const controller = new AbortController();
-    const visit = { ...kind, controller };
+    const visit: Held = { ...kind, controller, phase: undefined };
+    if (kind.waits) this.#begin(visit, 'wait');
     this.#open.add(visit);
     response.once('close', () => this.#leave(visit, response));
     if (response.destroyed) this.#leave(visit, response);
-    return controller.signal;
+    return {
+      signal: controller.signal,
+      begin: (phase) => this.#begin(visit, phase),
+      end: () => {
+        visit.phase = undefined;
+      },
+    };
+  }
+
+  #begin(visit: Held, phase: Phase): void {
+    const { knob, what } = PHASES[phase];
+    const most = this.#limits[knob];
+    const held = [...this.#open].filter((one) => one !== visit && one.phase === phase).length;
+    if (held >= most) throw busyBy(knob, `the daemon is serving ${most} ${what} already`);
+    visit.phase = phase;
   }
 
   async drain(deadlineMs: number): Promise<void> {
@@ -59,7 +93,7 @@ export class Visits {
     await this.#empty(FLUSH_MS);
   }
 
-  #leave(visit: Visit, response: ServerResponse): void {
+  #leave(visit: Held, response: ServerResponse): void {
     this.#open.delete(visit);
     if (!response.writableFinished) {
       visit.controller.abort(new AegisError('INTERRUPTED', 'the caller hung up'));

@@ -85,6 +85,72 @@ it('limits requests at work, and serves again when one has ended', async () => {
   await expect.poll(() => h.reader.call('node.status').catch(() => undefined)).toBeDefined();
 });
 
+it('limits requests that wait, and leaves places to others', async () => {
+  await using h = await harness({ limits: { waitsMax: 1 } });
+  const begun: (() => void)[] = [];
+  h.backend.onWait = () => new Promise((resolve) => void begun.push(resolve));
+  const wait = h.reader.call('node.wait');
+  await expect.poll(() => begun.length).toBe(1);
+  await expect(h.reader.call('node.wait')).rejects.toMatchObject({
+    code: 'BUSY',
+    message: expect.stringContaining('limits.apiWaits') as string,
+  });
+  await h.reader.call('node.status');
+  begun[0]!();
+  await wait;
+});
+
+it('limits requests whose body is still coming', async () => {
+  await using h = await harness({ limits: { bodiesMax: 1 } });
+  const authorization = `Bearer ${h.adminToken}`;
+  const json = { authorization, 'content-type': 'application/json', 'content-length': '60' };
+  const { socket } = wire(h.paths.socket);
+  socket.write(`${head('POST /v1/peers', json)}{`);
+  const add = () =>
+    h.client.call('peers.add', { body: { address: '/ip4/127.0.0.1/tcp/1' } }).then(
+      () => 'added',
+      ({ message }: Error) => message,
+    );
+  await expect.poll(add).toContain('limits.apiBodiesAtOnce');
+  socket.destroy();
+  await expect.poll(add).toBe('added');
+});
+
+it('refuses more requests a second with one token, and serves the other', async () => {
+  await using h = await harness({ limits: { requestsPerSecondPerTokenMax: 1 } });
+  const asked = [1, 2, 3].map(() => h.reader.call('node.status').then(() => 'served'));
+  const answers = await Promise.all(asked.map((one) => one.catch(({ message }) => message)));
+  expect(answers.join()).toContain('limits.apiPerSecondPerToken');
+  await h.client.call('node.status');
+});
+
+it('names the setting in each refusal, for the caller and in the security log', async () => {
+  await using h = await harness({ limits: { requestsPerSecondMax: 1 } });
+  const asked = [1, 2, 3].map(() => h.reader.call('node.status').then(() => undefined));
+  const errors = await Promise.all(asked.map((one) => one.catch((error: unknown) => error)));
+  expect(errors.find((error) => error !== undefined)).toMatchObject({
+    code: 'BUSY',
+    hint: expect.stringContaining('aegis config set limits.apiPerSecond') as string,
+  });
+  expect(h.events).toContainEqual({
+    type: 'limit-reached',
+    knob: 'limits.apiPerSecond',
+    reason: 'a request to the API',
+  });
+});
+
+it('tells the security log of a wrong token, and not which it was', async () => {
+  await using h = await harness();
+  const wrong = 'f'.repeat(64);
+  const reply = await ask(
+    h.paths.socket,
+    head('GET /v1/node', { authorization: `Bearer ${wrong}` }),
+  );
+  expect(reply.status).toBe(401);
+  expect(h.events).toMatchObject([{ type: 'token-refused' }]);
+  expect(JSON.stringify(h.events)).not.toContain(wrong);
+});
+
 it('refuses more requests a second than allowed', async () => {
   await using h = await harness({ limits: { requestsPerSecondMax: 1 } });
   const asked = [1, 2, 3, 4, 5].map(() => h.reader.call('node.status').then(() => 'served'));
