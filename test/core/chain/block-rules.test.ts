@@ -1,15 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { judge, type RuleContext, voterFault } from '../../../src/core/chain/block-rules.ts';
 import { Candidates } from '../../../src/core/chain/candidates.ts';
-import { Ledger } from '../../../src/core/chain/ledger.ts';
-import { Mempool } from '../../../src/core/chain/mempool.ts';
 import { Turn } from '../../../src/core/chain/turn.ts';
 import { LeaderSchedule } from '../../../src/core/consensus/schedule.ts';
 import { type BlockHeader, createBlock } from '../../../src/core/model/block.ts';
 import type { SignedIntent } from '../../../src/core/model/intent.ts';
 import { StubKeyring } from '../../../src/core/sim/stub-scheme.ts';
 import { instant } from '../../../src/core/units.ts';
-import { CLUSTER_ID, intentOf, membersOf } from './support/fixtures.ts';
+import { CLUSTER_ID, intentOf, ledgerOf, membersOf, mempoolOf } from './support/fixtures.ts';
 
 const members = membersOf(5);
 const stranger = members[4]!;
@@ -19,15 +17,13 @@ const NOW = instant(50_000);
 /** A chain of one final block, and a good block upon it, by the leader of view 1. */
 function setUp(epochHeights = 64) {
   const keyring = new StubKeyring('rules');
-  const ledger = new Ledger(CLUSTER_ID);
+  const ledger = ledgerOf(members.slice(0, 4));
   const leaders = new LeaderSchedule({ clusterId: CLUSTER_ID, custodians: 4, epochHeights });
-  const mempool = new Mempool({ self: custodians[0]!, members: 4 }, (author) =>
-    ledger.sequenceOf(author),
-  );
+  const mempool = mempoolOf(ledger, custodians[0]!);
   const at = (index: number): RuleContext => ({
     clusterId: CLUSTER_ID,
+    namespace: CLUSTER_ID,
     custodians,
-    members: new Set(custodians),
     ledger,
     leaders,
     seeds: keyring.seeds(index),
@@ -136,7 +132,7 @@ describe('L1: at the end of a seed epoch', () => {
     expect(bare).toMatchObject({ isValid: false, why: expect.stringMatching(/no seed proof/) });
     const damaged = new Uint8Array(80).fill(1);
     const other = custodians.findIndex((nodeId) => nodeId !== header.proposer);
-    const theirs = keyring.seeds(other).prove(new Uint8Array(40));
+    const theirs = keyring.seeds(other).prove(1, new Uint8Array(40))!;
     for (const seedProof of [damaged, theirs]) {
       const verdict = verdictOn({ ...header, seedProof }, end.good.intents, end.context);
       expect(verdict).toMatch(/does not hold/);

@@ -6,7 +6,7 @@ import { type FetchedBlock, openMessage } from '../../../src/core/chain/messages
 import { Serving } from '../../../src/core/chain/serving.ts';
 import { Turn } from '../../../src/core/chain/turn.ts';
 import { instant } from '../../../src/core/units.ts';
-import { CLUSTER_ID } from './support/fixtures.ts';
+import { OPENING } from './support/fixtures.ts';
 
 interface Want {
   readonly to: string;
@@ -20,8 +20,7 @@ function pump(catchUp: CatchUp, now: number, tip: number, peers: readonly string
   catchUp.pump(turn, tip, new Set(peers));
   const ready = turn.build();
   const wants = ready.messages.map(({ to, protocol, body }): Want => {
-    const options = { clusterId: CLUSTER_ID, isKnown: () => true };
-    const { message } = openMessage(protocol, body, options);
+    const { message } = openMessage(protocol, body, OPENING);
     if (message.type !== 'want') throw new Error(message.type);
     return { to, from: message.from, upTo: message.to };
   });

@@ -1,8 +1,6 @@
 import { describe, expect, it, vi } from 'vitest';
 import { Candidates } from '../../../src/core/chain/candidates.ts';
-import { Ledger } from '../../../src/core/chain/ledger.ts';
 import { LIMITS } from '../../../src/core/chain/limits.ts';
-import { Mempool } from '../../../src/core/chain/mempool.ts';
 import { encodeMessage } from '../../../src/core/chain/messages.ts';
 import { TABLES } from '../../../src/core/chain/rows.ts';
 import { Turn } from '../../../src/core/chain/turn.ts';
@@ -15,7 +13,7 @@ import type { Envelope } from '../../../src/core/machine.ts';
 import { type Block, createBlock } from '../../../src/core/model/block.ts';
 import { instant } from '../../../src/core/units.ts';
 import { TestCluster, type TestNode } from './support/cluster.ts';
-import { CLUSTER_ID, intentOf } from './support/fixtures.ts';
+import { CLUSTER_ID, intentOf, ledgerOf, mempoolOf } from './support/fixtures.ts';
 
 /** The consensus message in an envelope, if there is one. */
 function consensusOf(cluster: TestCluster, node: TestNode, envelope: Envelope) {
@@ -123,11 +121,18 @@ describe('execute before vote', () => {
     const clusterId = CLUSTER_ID;
     const cluster = new TestCluster({ custodians: 4 });
     const ids = cluster.nodes.map(({ nodeId }) => nodeId);
-    const ledger = new Ledger(clusterId);
-    const mempool = new Mempool({ self: ids[0]!, members: 4 }, () => 0);
+    const ledger = ledgerOf(cluster.nodes.map(({ member }) => member));
+    const mempool = mempoolOf(ledger, ids[0]!);
     const leaders = new LeaderSchedule({ clusterId, custodians: 4 });
     const seeds = cluster.keyring.seeds(0);
-    const context = { clusterId, custodians: ids, members: new Set(ids), ledger, leaders, seeds };
+    const context = {
+      clusterId,
+      namespace: clusterId,
+      custodians: ids,
+      ledger,
+      leaders,
+      seeds,
+    };
     const candidates = new Candidates(context, mempool);
     mempool.add(intentOf(cluster.nodes[0]!.member, 1, { version: 'a' }), 0);
     const turn = new Turn(instant(0));
@@ -174,14 +179,14 @@ it('does not carry out what was asked about a height that has been decided since
 function certified(cluster: TestCluster, block: Block): Uint8Array {
   const { height } = block.header;
   const message = digestMessage(CLUSTER_ID, 'commit', height, 0, block.digest);
-  const shares = [0, 1, 2].map((index) => cluster.keyring.votes(index).sign(message));
+  const shares = [0, 1, 2].map((index) => cluster.shareOf(index, 1, message));
   const certificate: Certificate = {
     phase: 'commit',
     height,
     view: 0,
     digest: block.digest,
     signers: [0, 1, 2],
-    signature: cluster.keyring.votes(0).aggregate(shares)!,
+    signature: cluster.aggregate(shares),
   };
   return encodeCertificate(certificate);
 }

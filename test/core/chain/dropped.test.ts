@@ -18,8 +18,7 @@ function commitOf(cluster: TestCluster, digest: string): Certificate {
   const place = { phase: 'commit', height: 1, view: 0 } as const;
   const message = digestMessage(CLUSTER_ID, 'commit', 1, 0, digest);
   const signers = [0, 1, 2];
-  const shares = signers.map((index) => cluster.keyring.votes(index).sign(message));
-  const signature = cluster.keyring.votes(0).aggregate(shares)!;
+  const signature = cluster.aggregate(signers.map((index) => cluster.shareOf(index, 1, message)));
   return { ...place, digest, signers, signature };
 }
 

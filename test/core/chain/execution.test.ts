@@ -9,10 +9,19 @@ import {
 import { accountKey, refKey } from '../../../src/core/chain/ref.ts';
 import { StateTree } from '../../../src/core/chain/state-tree.ts';
 import type { SignedIntent } from '../../../src/core/model/intent.ts';
-import { CLUSTER_ID, intentOf, type Move, membersOf, versionOf } from './support/fixtures.ts';
+import {
+  CLUSTER_ID,
+  contextOf,
+  intentOf,
+  ledgerOf,
+  type Member,
+  type Move,
+  membersOf,
+  versionOf,
+} from './support/fixtures.ts';
 
-const [alice, bob] = membersOf(2) as [ReturnType<typeof membersOf>[0], never];
-const block = { clusterId: CLUSTER_ID, height: 7 };
+const [alice, bob] = membersOf(2) as [Member, Member];
+const block = contextOf(ledgerOf([alice, bob]).roster);
 
 /** Executes single intents of Alice, one a move, and says what came of each. */
 function run(...moves: readonly (Move | readonly Move[])[]): {

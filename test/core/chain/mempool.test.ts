@@ -1,8 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Mempool } from '../../../src/core/chain/mempool.ts';
+import { StatementLane } from '../../../src/core/chain/statement-lane.ts';
 import type { SignedIntent } from '../../../src/core/model/intent.ts';
-import { versionOf } from './support/fixtures.ts';
+import { CLUSTER_ID, ledgerOf, membersOf, versionOf } from './support/fixtures.ts';
 
 const CHANGE = { path: 'x', version: versionOf('v'), parents: [], generation: 1 };
 
@@ -19,8 +20,19 @@ function intent(author: string, sequence: number, options: { size?: number; tag?
   } satisfies SignedIntent;
 }
 
-const poolOf = (options: Partial<ConstructorParameters<typeof Mempool>[0]> = {}): Mempool =>
-  new Mempool({ self: 'me', members: 4, ...options }, () => 0);
+const statements = new StatementLane(CLUSTER_ID, ledgerOf(membersOf(1)));
+
+const poolOf = (
+  options: Partial<ConstructorParameters<typeof Mempool>[0]> & {
+    readonly members?: () => number;
+    readonly baseOf?: (author: string) => number;
+    readonly keyEpochOf?: (author: string) => number;
+  } = {},
+): Mempool => {
+  const { members = () => 4, baseOf = () => 0, keyEpochOf = () => 0, ...rest } = options;
+  const deps = { memberCount: members, baseOf, keyEpochOf, statements };
+  return new Mempool({ self: 'me', ...rest }, deps);
+};
 
 const taken = (pool: Mempool, maxBytes = 1e9, maxCount = 1e9): string[] =>
   pool.take(maxBytes, maxCount).map(({ intent: { author, sequence } }) => `${author}${sequence}`);
@@ -57,7 +69,7 @@ describe('a block is filled', () => {
 
 describe('an intent', () => {
   it('is known, stale, beyond the window, or has its sequence taken', () => {
-    const pool = new Mempool({ self: 'me', members: 4 }, () => 5);
+    const pool = poolOf({ baseOf: () => 5 });
     expect(pool.add(intent('a', 6), 0)).toBe('added');
     expect(pool.add(intent('a', 6), 0)).toBe('known');
     expect(pool.add(intent('a', 5), 0)).toBe('stale');
@@ -129,10 +141,7 @@ it('stays within its limits and counts right, whatever comes', () => {
     fc.property(fc.array(action, { maxLength: 80 }), (actions) => {
       const bases = new Map<string, number>();
       const limits = { authorIntents: 5, authorBytes: 700, totalBytes: 1500 };
-      const pool = new Mempool(
-        { self: 'me', members: 4, ...limits },
-        (author) => bases.get(author) ?? 0,
-      );
+      const pool = poolOf({ ...limits, baseOf: (author) => bases.get(author) ?? 0 });
       for (const step of actions) {
         const { author, sequence } = step;
         if (step.kind === 'add') pool.add(intent(author, sequence, step), 0);

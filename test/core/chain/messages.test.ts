@@ -12,7 +12,7 @@ import { encodeMessage as encodeConsensus } from '../../../src/core/consensus/me
 import { AegisError } from '../../../src/core/errors.ts';
 import { createBlock } from '../../../src/core/model/block.ts';
 import { encode } from '../../../src/core/model/cbor.ts';
-import { CLUSTER_ID, intentOf, membersOf } from './support/fixtures.ts';
+import { CLUSTER_ID, intentOf, membersOf, OPENING } from './support/fixtures.ts';
 
 const [alice] = membersOf(1) as [ReturnType<typeof membersOf>[0]];
 const intents = [1, 2, 3].map((sequence) => intentOf(alice, sequence, { version: `${sequence}` }));
@@ -35,7 +35,7 @@ const open = (message: OutgoingMessage, known: readonly string[] = []) =>
 
 const openBytes = (body: Uint8Array, known: readonly string[] = [], protocol = CHAIN_PROTOCOL) =>
   openMessage(protocol, body, {
-    clusterId: CLUSTER_ID,
+    ...OPENING,
     isKnown: (digest) => known.includes(digest),
   });
 
@@ -62,13 +62,14 @@ describe('messages', () => {
       { type: 'index-reply', nonce: 7, height: 0, certificate: undefined },
       { type: 'index-reply', nonce: 7, height: 4, certificate },
     ];
-    for (const message of plain) expect(open(message)).toEqual({ message, checks: [] });
+    for (const message of plain)
+      expect(open(message)).toEqual({ message, checks: [], isEarly: false });
   });
 
   it('with intents leave out what waits here already', () => {
     const body = encodeMessage({ type: 'intents', intents: bytesOf(intents) });
     const { message, checks } = openMessage(CHAIN_PROTOCOL, body, {
-      clusterId: CLUSTER_ID,
+      ...OPENING,
       isKnown: () => false,
       isWaiting: (digest) => digest === intents[0]!.digest,
     });
@@ -83,7 +84,7 @@ describe('messages', () => {
     expect(checks).toHaveLength(2);
     for (const { author, message: signed, signature } of checks) {
       expect(author).toBe(alice.nodeId);
-      expect(alice.signer.sign(signed)).toEqual(signature);
+      expect(alice.identity.sign(signed)).toEqual(signature);
     }
   });
 

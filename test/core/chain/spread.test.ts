@@ -7,7 +7,7 @@ import type { PendingIntent } from '../../../src/core/chain/types.ts';
 import type { Ready } from '../../../src/core/machine.ts';
 import type { SignedIntent } from '../../../src/core/model/intent.ts';
 import { instant } from '../../../src/core/units.ts';
-import { CLUSTER_ID, intentOf, membersOf } from './support/fixtures.ts';
+import { intentOf, membersOf, OPENING } from './support/fixtures.ts';
 
 const [alice] = membersOf(1) as [ReturnType<typeof membersOf>[0]];
 const intents = Array.from({ length: 5 }, (_, at) => intentOf(alice, at + 1, { version: `${at}` }));
@@ -18,16 +18,13 @@ const turnAt = (now: number): Turn => new Turn(instant(now));
 /** Who was sent which sequences. */
 const sentIn = ({ messages }: Ready): [string, number[]][] =>
   messages.map(({ to, protocol, body }) => {
-    const options = { clusterId: CLUSTER_ID, isKnown: () => true };
-    const { message } = openMessage(protocol, body, options);
+    const { message } = openMessage(protocol, body, OPENING);
     if (message.type !== 'intents') throw new Error(message.type);
     return [to, message.intents.map(({ intent }) => intent.sequence)];
   });
 
-const pendingOf = (list: readonly SignedIntent[], since = 0) =>
-  new Map(
-    list.map((signed): [number, PendingIntent] => [signed.intent.sequence, { signed, since }]),
-  );
+const pendingOf = (list: readonly SignedIntent[], since = 0): PendingIntent[] =>
+  list.map((signed) => ({ signed, since }));
 
 describe('intents', () => {
   const peers = new Set(['c1', 'c2', 'a1']);
@@ -77,7 +74,7 @@ describe('intents', () => {
     spread.greet(greeting, 'a1', pending);
     expect(sentIn(greeting.build())).toEqual([['c3', [1, 2, 3, 4, 5]]]);
     const over = turnAt(6000);
-    spread.repeat(over, new Map(), peers);
+    spread.repeat(over, [], peers);
     expect(over.build()).toMatchObject({ messages: [], alarms: [] });
   });
 
@@ -90,7 +87,7 @@ describe('intents', () => {
     const turn = turnAt(0);
     new Spread({ custodians, faultyMax: 1 }).greet(turn, 'c1', pendingOf(big.slice(0, 1)));
     const spread = new Spread({ custodians, faultyMax: 1 });
-    const pending = new Map(big.map((signed, at) => [at, { signed, since: 0 }]));
+    const pending = pendingOf(big);
     spread.greet(turn, 'c1', pending);
     const sizes = turn.build().messages.map(({ body }) => body.length);
     expect(sizes.reduce((sum, size) => sum + size, 0)).toBeGreaterThan(20 * 60_000);

@@ -5,13 +5,22 @@
 import { Chain } from '../../../../src/core/chain/chain.ts';
 import { type ChainMessage, openMessage } from '../../../../src/core/chain/messages.ts';
 import { blockKey, readChainRow, TABLES } from '../../../../src/core/chain/rows.ts';
-import type { ChainInput, ChainOutcome, StoredRow } from '../../../../src/core/chain/types.ts';
+import type {
+  ChainGenesis,
+  ChainInput,
+  ChainOutcome,
+  StoredRow,
+} from '../../../../src/core/chain/types.ts';
+import { CustodianKeys } from '../../../../src/core/consensus/custodian-keys.ts';
 import type { Timing } from '../../../../src/core/consensus/types.ts';
+import { verifyEd25519 } from '../../../../src/core/crypto/sign.ts';
 import type { Envelope, Ready } from '../../../../src/core/machine.ts';
 import type { SignedIntent } from '../../../../src/core/model/intent.ts';
+import type { SignatureCheck } from '../../../../src/core/model/signed.ts';
+import type { KeyRing } from '../../../../src/core/ports.ts';
 import { StubKeyring } from '../../../../src/core/sim/stub-scheme.ts';
 import { instant, type Verified, verified } from '../../../../src/core/units.ts';
-import { CLUSTER_ID, type Member, membersOf } from './fixtures.ts';
+import { CLUSTER_ID, genesisOf, type Member, membersOf } from './fixtures.ts';
 
 export interface ClusterOptions {
   readonly custodians: number;
@@ -35,6 +44,8 @@ export class TestNode {
   readonly rows = new Map<string, StoredRow>();
   readonly outcomes: ChainOutcome[] = [];
   readonly peers = new Set<string>();
+  /** Public keys, in hex, of which the home does not hold the secret. */
+  readonly lostKeys = new Set<string>();
   chain!: Chain;
   isUp = false;
   /** By key: when the alarm is due, and a number that tells it from an earlier one. */
@@ -62,7 +73,12 @@ export class TestNode {
 export class TestCluster {
   readonly nodes: readonly TestNode[];
   readonly keyring = new StubKeyring('tests of the chain');
+  readonly genesis: ChainGenesis;
   now = 1_000_000;
+  /** Whether signatures in messages are verified, as a node does it. */
+  verifies = false;
+  /** Messages with a signature that did not hold. */
+  refused = 0;
   /** What does not arrive. */
   isLost: (from: TestNode, to: TestNode, envelope: Envelope) => boolean = () => false;
   readonly #options: ClusterOptions;
@@ -72,6 +88,7 @@ export class TestCluster {
   constructor(options: ClusterOptions) {
     this.#options = options;
     const members = membersOf(options.custodians + (options.agents ?? 0));
+    this.genesis = genesisOf(members, options.custodians);
     // Sorted by node id, so that the first ones are the custodians in their order.
     this.nodes = members.map((member) => new TestNode(member));
     for (const node of this.nodes) this.boot(node);
@@ -84,27 +101,60 @@ export class TestCluster {
   }
 
   boot(node: TestNode, standing: 'sound' | 'doubtful' = 'sound'): void {
-    const { custodians, epochHeights, timing, fanout } = this.#options;
-    const index = this.nodes.indexOf(node);
+    const { epochHeights, timing, fanout } = this.#options;
+    const keys = this.keysOfGenesis();
+    const self = this.#selfOf(node);
     node.isUp = true;
     node.alarms = new Map();
     node.chain = Chain.recover(
       {
         clusterId: CLUSTER_ID,
-        custodians: this.nodes.slice(0, custodians),
+        genesis: this.genesis,
         self: node.nodeId,
-        members: this.nodes.map(({ nodeId }) => nodeId),
+        held: [],
         fanout,
         timing,
         epochHeights,
       },
       {
-        scheme: this.keyring.votes(index < custodians ? index : -1),
-        seeds: this.keyring.seeds(index < custodians ? index : -1),
+        scheme: this.keyring.votesOver({ keys, self }),
+        seeds: this.keyring.seedsOver({ keys, self }),
+        keys,
       },
       node.rows.values(),
       standing,
     );
+  }
+
+  keysOfGenesis(): CustodianKeys {
+    const { members, custodians } = this.genesis;
+    return new CustodianKeys(members.slice(0, custodians.length).map(({ keys }) => keys.keys));
+  }
+
+  /** The share of a custodian, with the keys of the genesis. */
+  shareOf(index: number, height: number, message: Uint8Array): Uint8Array {
+    const keys = this.keysOfGenesis();
+    const self = this.#selfOf(this.nodes[index]!);
+    return this.keyring.votesOver({ keys, self }).sign(height, message)!;
+  }
+
+  aggregate(shares: readonly Uint8Array[]): Uint8Array {
+    return this.keyring.votesOver({ keys: this.keysOfGenesis() }).aggregate(shares)!;
+  }
+
+  /** Its home holds whatever key is in force, unless it is one of those that are lost. */
+  #selfOf(node: TestNode) {
+    const index = this.nodes.indexOf(node);
+    if (index >= this.#options.custodians) return undefined;
+    const isLost = (key: Uint8Array): boolean =>
+      node.lostKeys.has(Buffer.from(key).toString('hex'));
+    const ring: KeyRing = {
+      identity: (key) => (isLost(key) ? undefined : this.keyring.signer(key)),
+      votes: (key) => (isLost(key) ? undefined : this.keyring.voter(key)),
+      seeds: (key) => (isLost(key) ? undefined : this.keyring.prover(key)),
+      heldConsensusKeys: () => [],
+    };
+    return { index, ring };
   }
 
   /** The connection comes up, as `a` sees it. */
@@ -184,13 +234,28 @@ export class TestCluster {
 
   /** Opens bytes as the node does, with all signatures checked. */
   open(node: TestNode, envelope: Envelope): Verified<ChainMessage> {
+    return this.#open(node, envelope).message;
+  }
+
+  #open(node: TestNode, envelope: Envelope) {
+    const { roster } = node.chain;
     const { message, checks } = openMessage(envelope.protocol, envelope.body, {
       clusterId: CLUSTER_ID,
+      height: () => node.chain.height,
+      hasKey: (author, keyEpoch) => roster.identityKey(author, keyEpoch) !== undefined,
       isKnown: (digest) => node.chain.isKnown(digest),
       isWaiting: (digest) => node.chain.isWaiting(digest),
     });
-    void checks;
-    return verified(message);
+    return { message: verified(message), checks };
+  }
+
+  /** Whether all signatures hold, by the keys that a node knows. */
+  #holds(node: TestNode, checks: readonly SignatureCheck[]): boolean {
+    const { roster } = node.chain;
+    return checks.every(({ author, keyEpoch, key, message, signature }) => {
+      const known = key ?? roster.identityKey(author, keyEpoch);
+      return known !== undefined && verifyEd25519(known, message, signature);
+    });
   }
 
   #at(at: number, run: () => void): void {
@@ -205,7 +270,11 @@ export class TestCluster {
     this.#at(this.now + LATENCY_MS, () => {
       const isThere = to.isUp && to.peers.has(from.nodeId) && from.peers.has(to.nodeId);
       if (!isThere || this.isLost(from, to, envelope)) return;
-      const message = this.open(to, envelope);
+      const { message, checks } = this.#open(to, envelope);
+      if (this.verifies && !this.#holds(to, checks)) {
+        this.refused += 1;
+        return;
+      }
       this.give(to, { type: 'message', from: from.nodeId, message });
     });
   }

@@ -1,26 +1,93 @@
-/** Members, versions and signed intents for tests of the chain. */
+/** Members, versions, signed intents and statements for tests of the chain. */
 import type { CID } from 'multiformats/cid';
+import type { ExecutionContext } from '../../../../src/core/chain/execution.ts';
+import { Ledger } from '../../../../src/core/chain/ledger.ts';
+import { Mempool } from '../../../../src/core/chain/mempool.ts';
+import type { FirstMember, Roster } from '../../../../src/core/chain/roster.ts';
+import { sortRows } from '../../../../src/core/chain/rows.ts';
+import { StatementLane } from '../../../../src/core/chain/statement-lane.ts';
+import type { ChainGenesis } from '../../../../src/core/chain/types.ts';
 import { base32 } from '../../../../src/core/crypto/base32.ts';
 import { sha256 } from '../../../../src/core/crypto/hash.ts';
-import { signerOf } from '../../../../src/core/crypto/sign.ts';
-import { type Change, createIntent, type SignedIntent } from '../../../../src/core/model/intent.ts';
+import { openInception } from '../../../../src/core/model/identity.ts';
+import {
+  type Change,
+  createIntent,
+  readIntent,
+  type SignedIntent,
+} from '../../../../src/core/model/intent.ts';
 import { versionCidOf } from '../../../../src/core/model/version.ts';
-import type { Signer } from '../../../../src/core/ports.ts';
-import type { Verified } from '../../../../src/core/units.ts';
+import { type Verified, verified } from '../../../../src/core/units.ts';
+import { Owner } from '../../../helpers/owner.ts';
 
 export const CLUSTER_ID = base32(sha256(Buffer.from('the cluster of these tests')));
 
-export interface Member {
-  readonly nodeId: string;
-  readonly signer: Signer;
+/** The owner of a node, who may rotate its keys. */
+export type Member = Owner;
+
+/** How messages are opened where every key is known. */
+export const OPENING = {
+  clusterId: CLUSTER_ID,
+  height: (): number => 0,
+  hasKey: (): boolean => true,
+  isKnown: (): boolean => true,
+};
+
+/** New members, the same in each run, sorted by node id. */
+export const membersOf = (count: number): Member[] =>
+  Array.from({ length: count }, (_, at) => new Owner(at + 1)).toSorted((a, b) =>
+    a.nodeId < b.nodeId ? -1 : 1,
+  );
+
+/** As a genesis would name them; the first ones are the custodians. */
+export function genesisOf(members: readonly Member[], custodians: number): ChainGenesis {
+  const first = members.map((member, at): FirstMember => {
+    const { inception } = openInception(member.node.inception);
+    const { name, zone, region } = inception;
+    return {
+      nodeId: member.nodeId,
+      name,
+      zone,
+      region,
+      role: at < custodians ? 'custodian' : 'agent',
+      addresses: [],
+      storageWeight: 100,
+      keys: member.origin,
+      origin: member.origin,
+      inceptionBytes: member.node.inception,
+      succession: [],
+    };
+  });
+  return { members: first, custodians: first.slice(0, custodians) };
 }
 
-/** The same members in each run, sorted by node id. */
-export const membersOf = (count: number): Member[] =>
-  Array.from({ length: count }, (_, at) => {
-    const signer = signerOf(sha256(Buffer.from(`member ${at}`)));
-    return { nodeId: `aegis1${base32(sha256(signer.publicKey))}`, signer };
-  }).toSorted((a, b) => (a.nodeId < b.nodeId ? -1 : 1));
+/** A chain before its first block. */
+export const ledgerOf = (members: readonly Member[], custodians = members.length): Ledger =>
+  Ledger.recover({ clusterId: CLUSTER_ID, genesis: genesisOf(members, custodians) }, sortRows([]))
+    .ledger;
+
+/** A mempool as a chain has it. */
+export function mempoolOf(ledger: Ledger, self: string): Mempool {
+  const { roster } = ledger;
+  return new Mempool(
+    { self },
+    {
+      memberCount: () => roster.count,
+      baseOf: (author) => ledger.sequenceOf(author),
+      keyEpochOf: (author) => roster.keyEpochOf(author),
+      statements: new StatementLane(CLUSTER_ID, ledger),
+    },
+  );
+}
+
+/** What a block is executed upon. */
+export const contextOf = (roster: Roster, height = 7, time = 7000): ExecutionContext => ({
+  clusterId: CLUSTER_ID,
+  namespace: CLUSTER_ID,
+  height,
+  time,
+  roster,
+});
 
 /** The CID of a version that is known by name. */
 export const versionOf = (name: string): CID => versionCidOf(Buffer.from(name));
@@ -50,7 +117,17 @@ export const intentOf = (
   ...moves: readonly Move[]
 ): Verified<SignedIntent> =>
   createIntent(
-    { author: author.nodeId, sequence, time: 1000 + sequence, changes: moves.map(changeOf) },
+    {
+      author: author.nodeId,
+      sequence,
+      time: 1000 + sequence,
+      changes: moves.map(changeOf),
+      keyEpoch: author.state.keyEpoch,
+    },
     CLUSTER_ID,
-    author.signer,
+    author.identity,
   );
+
+/** The bytes of a statement as they stand in a block. Its signatures are not verified here. */
+export const statementOf = (bytes: Uint8Array): Verified<SignedIntent> =>
+  verified(readIntent(bytes, CLUSTER_ID).signed);
