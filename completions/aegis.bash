@@ -18,7 +18,7 @@ _aegis() {
       -*) continue ;;
     esac
     case "${command:+$command }$word" in
-      'api'|'cluster'|'cluster bundle'|'cluster create'|'cluster join'|'cluster show'|'completion'|'config'|'config get'|'config list'|'config path'|'config set'|'config unset'|'config validate'|'consensus'|'consensus block'|'consensus blocks'|'consensus evidence'|'consensus explain'|'consensus status'|'consensus validators'|'consensus watch'|'devnet'|'devnet down'|'devnet heal'|'devnet kill'|'devnet partition'|'devnet pause'|'devnet resume'|'devnet status'|'devnet up'|'doctor'|'init'|'intent'|'intent cancel'|'intent list'|'intent show'|'intent submit'|'kb'|'kb get'|'kb log'|'kb ls'|'kb put'|'kb stat'|'kb where'|'keygen'|'keys'|'keys export'|'keys list'|'keys passwd'|'keys show'|'monitor'|'node'|'node info'|'node logs'|'node restart'|'node start'|'node status'|'node stop'|'node wait'|'peers'|'peers add'|'peers ban'|'peers find'|'peers list'|'peers ping'|'peers remove'|'peers show'|'peers unban'|'peers why'|'quickstart'|'sim'|'version') command="${command:+$command }$word" ;;
+      'api'|'cluster'|'cluster bundle'|'cluster create'|'cluster invite'|'cluster join'|'cluster leave'|'cluster members'|'cluster rejoin'|'cluster show'|'completion'|'config'|'config get'|'config list'|'config path'|'config set'|'config unset'|'config validate'|'consensus'|'consensus block'|'consensus blocks'|'consensus evidence'|'consensus explain'|'consensus status'|'consensus validators'|'consensus watch'|'devnet'|'devnet down'|'devnet heal'|'devnet kill'|'devnet partition'|'devnet pause'|'devnet resume'|'devnet status'|'devnet up'|'doctor'|'init'|'intent'|'intent cancel'|'intent list'|'intent show'|'intent submit'|'kb'|'kb get'|'kb log'|'kb ls'|'kb put'|'kb stat'|'kb where'|'keygen'|'keys'|'keys export'|'keys list'|'keys passwd'|'keys serve'|'keys show'|'monitor'|'node'|'node info'|'node logs'|'node restart'|'node start'|'node status'|'node stop'|'node wait'|'peers'|'peers add'|'peers ban'|'peers find'|'peers list'|'peers ping'|'peers remove'|'peers show'|'peers unban'|'peers why'|'quickstart'|'sim'|'version') command="${command:+$command }$word" ;;
       *) break ;;
     esac
   done
@@ -38,8 +38,18 @@ _aegis() {
     'cluster create --name') COMPREPLY=(); return ;;
     'cluster create --out') COMPREPLY=(); return ;;
     'cluster create --timeout') COMPREPLY=(); return ;;
+    'cluster invite --expires') COMPREPLY=(); return ;;
+    'cluster invite --home'|'cluster invite -H') COMPREPLY=(); return ;;
+    'cluster invite --out'|'cluster invite -o') COMPREPLY=(); return ;;
+    'cluster invite --timeout') COMPREPLY=(); return ;;
     'cluster join --home'|'cluster join -H') COMPREPLY=(); return ;;
     'cluster join --timeout') COMPREPLY=(); return ;;
+    'cluster leave --home'|'cluster leave -H') COMPREPLY=(); return ;;
+    'cluster leave --timeout') COMPREPLY=(); return ;;
+    'cluster members --home'|'cluster members -H') COMPREPLY=(); return ;;
+    'cluster members --timeout') COMPREPLY=(); return ;;
+    'cluster rejoin --home'|'cluster rejoin -H') COMPREPLY=(); return ;;
+    'cluster rejoin --timeout') COMPREPLY=(); return ;;
     'cluster show --home'|'cluster show -H') COMPREPLY=(); return ;;
     'cluster show --timeout') COMPREPLY=(); return ;;
     'completion --home'|'completion -H') COMPREPLY=(); return ;;
@@ -160,6 +170,11 @@ _aegis() {
     'keys passwd --passphrase-fd') COMPREPLY=(); return ;;
     'keys passwd --passphrase-file') COMPREPLY=(); return ;;
     'keys passwd --timeout') COMPREPLY=(); return ;;
+    'keys serve --home'|'keys serve -H') COMPREPLY=(); return ;;
+    'keys serve --passphrase-fd') COMPREPLY=(); return ;;
+    'keys serve --passphrase-file') COMPREPLY=(); return ;;
+    'keys serve --socket') COMPREPLY=(); return ;;
+    'keys serve --timeout') COMPREPLY=(); return ;;
     'keys show --home'|'keys show -H') COMPREPLY=(); return ;;
     'keys show --timeout') COMPREPLY=(); return ;;
     'monitor --home'|'monitor -H') COMPREPLY=(); return ;;
@@ -230,7 +245,11 @@ _aegis() {
       'api') words='--body --content-type --help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
       'cluster bundle') words='--address --help --home --json --no-address --no-color --no-input --out --passphrase-fd --passphrase-file --quiet --role --timeout --verbose --yes' ;;
       'cluster create') words='--help --home --json --name --no-color --no-input --out --quiet --timeout --verbose' ;;
+      'cluster invite') words='--expires --help --home --json --no-color --no-input --out --quiet --timeout --verbose' ;;
       'cluster join') words='--help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
+      'cluster leave') words='--help --home --json --no-color --no-input --quiet --timeout --verbose --yes' ;;
+      'cluster members') words='--all --help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
+      'cluster rejoin') words='--help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
       'cluster show') words='--help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
       'completion') words='--help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
       'config get') words='--help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
@@ -271,6 +290,7 @@ _aegis() {
       'keys export') words='--help --home --json --next --no-color --no-input --out --passphrase-fd --passphrase-file --public --quiet --remove --secret --timeout --unencrypted --verbose --yes' ;;
       'keys list') words='--help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
       'keys passwd') words='--help --home --json --new-passphrase-file --next --no-color --no-input --passphrase-fd --passphrase-file --quiet --timeout --verbose' ;;
+      'keys serve') words='--accept-lost-guard --help --home --json --no-color --no-input --passphrase-fd --passphrase-file --quiet --socket --timeout --verbose --yes' ;;
       'keys show') words='--help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
       'monitor') words='--ascii --help --home --interval --json --no-color --no-input --once --quiet --readonly --timeout --verbose' ;;
       'node info') words='--help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
@@ -298,13 +318,13 @@ _aegis() {
   else
     case $command in
       '') words='api cluster completion config consensus devnet doctor init intent kb keygen keys monitor node peers quickstart sim version' ;;
-      'cluster') words='bundle create join show' ;;
+      'cluster') words='bundle create invite join leave members rejoin show' ;;
       'config') words='get list path set unset validate' ;;
       'consensus') words='block blocks evidence explain status validators watch' ;;
       'devnet') words='down heal kill partition pause resume status up' ;;
       'intent') words='cancel list show submit' ;;
       'kb') words='get log ls put stat where' ;;
-      'keys') words='export list passwd show' ;;
+      'keys') words='export list passwd serve show' ;;
       'node') words='info logs restart start status stop wait' ;;
       'peers') words='add ban find list ping remove show unban why' ;;
       'completion') words='bash zsh fish' ;;

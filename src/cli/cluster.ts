@@ -84,9 +84,8 @@ export function clusterText(cluster: ClusterFacts): string {
   return `${head}\n\n${members}`;
 }
 
-/** Genesis bytes from a file or `-`, in the text form or as they lie in a home. */
-export async function readGenesis(path: string): Promise<Uint8Array> {
-  const bytes = await readDocument(path, GENESIS_BYTES_MAX * 2);
+/** Genesis bytes of the text form, or as they lie in a home. */
+export function genesisBytes(bytes: Uint8Array): Uint8Array {
   const text = Buffer.from(bytes).toString('latin1');
   return text.trimStart().startsWith('-----BEGIN') ? genesisFromText(text) : bytes;
 }

@@ -77,10 +77,12 @@ export default class ClusterCreate extends BaseCommand<typeof ClusterCreate, Clu
   }
 
   async #readBundles(): Promise<Uint8Array[]> {
-    const { bundleFromText, openBundle } = await import('../../core/model/bundle.ts');
+    const { BUNDLE_BYTES_MAX, bundleFromText, openBundle } = await import(
+      '../../core/model/bundle.ts'
+    );
     const bundles: Uint8Array[] = [];
     for (const path of this.args.bundles) {
-      const text = Buffer.from(await readDocument(path, 32_768)).toString('latin1');
+      const text = Buffer.from(await readDocument(path, BUNDLE_BYTES_MAX * 2)).toString('latin1');
       try {
         const bytes = bundleFromText(text);
         openBundle(bytes);

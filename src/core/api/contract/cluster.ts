@@ -64,14 +64,34 @@ export const clusterCreateResult = v.object({
 });
 export type ClusterCreateResult = v.InferOutput<typeof clusterCreateResult>;
 
+/** What an invitation says. */
+const invitation = v.object({
+  /** 16 bytes in hexadecimal. */
+  id: hex,
+  inviter: v.object({ nodeId, name: word }),
+  createdAt: time,
+  expiresAt: time,
+});
+export type InvitationView = v.InferOutput<typeof invitation>;
+
 /** `aegis cluster join` */
 export const clusterJoinResult = v.object({
   schema: v.literal('aegis.cluster.join/1'),
   ...cluster,
+  /** `null` when the genesis names this node. */
+  invitation: v.nullable(invitation),
   /** False when this home was in the cluster before. */
   joined: v.boolean(),
 });
 export type ClusterJoinResult = v.InferOutput<typeof clusterJoinResult>;
+
+/** `aegis cluster rejoin` */
+export const clusterRejoinResult = v.object({
+  schema: v.literal('aegis.cluster.rejoin/1'),
+  ...cluster,
+  invitation,
+});
+export type ClusterRejoinResult = v.InferOutput<typeof clusterRejoinResult>;
 
 /** `aegis cluster show` */
 export const clusterShowResult = v.object({

@@ -52,7 +52,7 @@ export const clusterInvite = endpoint('cluster.invite', {
     /** The node that is invited, and nobody else (rule M1). */
     nodeId,
     expiresInMs: v.optional(
-      v.pipe(v.number(), v.integer(), v.minValue(60_000), v.maxValue(90 * DAY_MS)),
+      v.pipe(v.number(), v.integer(), v.minValue(1000), v.maxValue(90 * DAY_MS)),
       7 * DAY_MS,
     ),
   },

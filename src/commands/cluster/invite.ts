@@ -1,0 +1,108 @@
+/** `aegis cluster invite`: a custodian lets one node in. */
+import { Args, Flags } from '@oclif/core';
+import { BaseCommand } from '../../cli/base.ts';
+import { PUBLIC_MODE, readDocument, requireAbsent, writeNewDocument } from '../../cli/documents.ts';
+import { facts, parseDuration } from '../../cli/format.ts';
+import { safeText } from '../../cli/text.ts';
+import type { Reply } from '../../core/api/contract/endpoints.ts';
+import { AegisError } from '../../core/errors.ts';
+
+/** @default of `--expires`: a day. */
+const EXPIRES_MS = 24 * 60 * 60 * 1000;
+
+interface Invited {
+  readonly nodeId: string;
+  /** As its bundle says; not known of a bare node id. */
+  readonly name?: string;
+}
+
+export default class ClusterInvite extends BaseCommand<
+  typeof ClusterInvite,
+  Reply<'cluster.invite'>
+> {
+  static override readonly summary = 'Invite a node into the cluster.';
+  static override readonly description =
+    'The node of this home must be a custodian. The invitation lets in one node, once, until it ' +
+    'expires; the node becomes an agent, which has no vote. The file holds the genesis and where ' +
+    'members can be dialled: give it to the operator of that node, who takes it with `aegis ' +
+    'cluster join`. Compare the fingerprint first: whoever is let in reads everything. An ' +
+    'invitation ends when the identity key of its maker is rotated.';
+  static override readonly examples = [
+    {
+      description: 'For the node of a bundle, within a day',
+      command: '<%= config.bin %> cluster invite carol.bundle -o carol.invitation',
+    },
+    {
+      description: 'Within an hour, over a pipe',
+      command:
+        'ssh carol aegis cluster bundle --role agent | ' +
+        '<%= config.bin %> cluster invite - --expires 1h | ssh carol aegis cluster join -',
+    },
+  ];
+  static override readonly args = {
+    bundle: Args.string({
+      required: true,
+      description:
+        'File with the bundle of the node (`cluster bundle --role agent`), or its node id; ' +
+        '- is standard input.',
+    }),
+  };
+  static override readonly flags = {
+    expires: Flags.custom<number>({
+      helpValue: '<time>',
+      description: 'How long the invitation can be used: 30m, 24h. Default: 24h.',
+      parse: (text) => Promise.resolve(parseDuration(text)),
+    })(),
+    out: Flags.string({
+      char: 'o',
+      default: '-',
+      helpValue: '<file>',
+      description: 'Where to write the invitation; - is standard output.',
+    }),
+  };
+
+  protected override async work(): Promise<Reply<'cluster.invite'>> {
+    const { out, expires: expiresInMs = EXPIRES_MS } = this.flags;
+    const { nodeId, name } = await this.#invited();
+    if (out !== '-') await requireAbsent(out);
+    const client = await this.client();
+    const reply = await client.call('cluster.invite', { body: { nodeId, expiresInMs } });
+    if (out !== '-') await writeNewDocument(out, reply.invitation, PUBLIC_MODE);
+    const { fingerprint } = await import('../../core/model/bundle.ts');
+    const who = name === undefined ? nodeId : safeText(name);
+    this.note(`Fingerprint of ${who}, to compare over another channel: ${fingerprint(nodeId)}`);
+    this.note(`Next, on that node: aegis cluster join ${out === '-' ? 'FILE' : out}`);
+    return reply;
+  }
+
+  protected override view(reply: Reply<'cluster.invite'>): string {
+    if (this.flags.out === '-') return reply.invitation;
+    return facts([
+      ['invitation', reply.id],
+      ['node id', reply.nodeId],
+      ['inviter', reply.inviter],
+      ['expires', reply.expiresAt],
+      ['file', safeText(this.flags.out)],
+    ]);
+  }
+
+  /** @throws {AegisError} `BAD_REQUEST` for a custodian's bundle, what `openBundle` throws. */
+  async #invited(): Promise<Invited> {
+    const { bundle: path } = this.args;
+    const { isNodeId } = await import('../../core/model/identity.ts');
+    if (isNodeId(path)) return { nodeId: path };
+    const { BUNDLE_BYTES_MAX, bundleFromText, openBundle } = await import(
+      '../../core/model/bundle.ts'
+    );
+    const text = Buffer.from(await readDocument(path, BUNDLE_BYTES_MAX * 2)).toString('latin1');
+    const { nodeId, inception, bundle } = openBundle(bundleFromText(text));
+    if (bundle.role === 'agent') return { nodeId, name: inception.name };
+    throw new AegisError(
+      'BAD_REQUEST',
+      'the bundle is for a custodian, and who is invited has no vote',
+      {
+        hint: 'Make it again: aegis cluster bundle --role agent',
+      },
+    );
+  }
+}
