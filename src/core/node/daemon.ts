@@ -4,7 +4,8 @@
 import type { NodeStartResult } from '../api/contract/daemons.ts';
 import type { TcpListen } from '../api/server/bind.ts';
 import { Server } from '../api/server/server.ts';
-import { ensureHome } from '../config/home.ts';
+import { ensureHome, type HomePaths } from '../config/home.ts';
+import type { Settings } from '../config/settings.ts';
 import { AegisError, toAegisError } from '../errors.ts';
 import { Keystore } from '../keys/keystore.ts';
 import { systemRandom } from '../keys/random.ts';
@@ -12,9 +13,11 @@ import { HomeLock } from '../storage/home-lock.ts';
 import { createLog, type NodeLog } from '../telemetry/log.ts';
 import { createMetrics } from '../telemetry/metrics.ts';
 import { ResourceSampler } from '../telemetry/sampler.ts';
+import { openSecurityLog, type SecurityLog } from '../telemetry/security-log.ts';
 import { NodeBackend, type NodeState } from './backend.ts';
 import { Engine } from './engine.ts';
 import { EventHub } from './events.ts';
+import { serverLimitsOf } from './limits.ts';
 import { checkStart, type Opened, openHome, type StartOptions } from './opening.ts';
 import { notifySystemd } from './sd-notify.ts';
 import { Watch } from './watch.ts';
@@ -84,6 +87,7 @@ class Starting {
   readonly #stopped = Promise.withResolvers<void>();
   readonly #undo: (() => Promise<void> | void)[] = [];
   #state: NodeState = 'starting';
+  #security: SecurityLog | undefined;
   #stopping: Promise<void> | undefined;
 
   constructor(options: StartOptions, opened: Opened, parts: { lock: HomeLock; log: NodeLog }) {
@@ -105,18 +109,25 @@ class Starting {
 
   async #assemble(): Promise<RunningNode> {
     const { paths, version, env, vouch = false } = this.#options;
-    const { settings, genesis, self } = this.#opened;
+    const { settings, genesis, genesisBytes, self, invited } = this.#opened;
     const startedAt = Date.now();
     const agent = `aegis/${version}`;
     const metrics = createMetrics();
+    const security = await openSecurity(paths, settings);
+    this.#security = security;
+    this.#undo.push(() => security.close());
     const keystore = await openKeys(this.#options);
     this.#undo.push(() => keystore.close());
     const { chainDb, contentDb } = paths;
     const engine: Engine = await Engine.start(
-      { chainDb, contentDb, settings, genesis, keystore, agent, vouch },
+      {
+        ...{ chainDb, contentDb, settings, genesis, genesisBytes, invited },
+        ...{ keystore, agent, vouch },
+      },
       {
         log: this.#log,
         metrics,
+        security,
         fatal: (error) => this.#die(error),
         peersChanged: () => watch?.peersChanged(),
         pathChanged: (path) => void watch?.pathChanged(path),
@@ -146,8 +157,13 @@ class Starting {
     this.#undo.push(() => watch.stop());
     const listen = settings['api.listen'];
     const server = await Server.start(
-      { backend, paths, ...(listen === undefined ? {} : { listen: tcpOf(listen) }) },
-      { log: this.#log.child('api'), random: systemRandom, metrics },
+      {
+        backend,
+        paths,
+        limits: serverLimitsOf(settings),
+        ...(listen === undefined ? {} : { listen: tcpOf(listen) }),
+      },
+      { log: this.#log.child('api'), random: systemRandom, metrics, security },
     );
     this.#undo.push(() => {
       engine.fail(new AegisError('STOPPING', 'the node is stopping'));
@@ -192,8 +208,18 @@ class Starting {
     const { code, message } = toAegisError(error);
     this.#log.write('error', 'the node cannot go on', { code, reason: message });
     this.#log.flushSync();
+    this.#security?.flushSync();
     this.#stopped.reject(error);
   }
+}
+
+/** Rotated as the log is. */
+function openSecurity(
+  { securityLog: path, securityKey: keyPath }: HomePaths,
+  settings: Settings,
+): Promise<SecurityLog> {
+  const { 'log.maxSizeBytes': maxSizeBytes, 'log.files': files } = settings;
+  return openSecurityLog({ path, keyPath, maxSizeBytes, files }, { now: Date.now });
 }
 
 function openKeys({ paths, passphrase }: StartOptions): Promise<Keystore> {
