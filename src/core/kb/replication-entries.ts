@@ -1,9 +1,10 @@
 /** The durable entries of the replication machine, written and read back. */
 import { CID } from 'multiformats/cid';
-import { AegisError, isAegisError } from '../errors.ts';
+import { AegisError, hasCode, isAegisError } from '../errors.ts';
 import { decode, encode } from '../model/cbor.ts';
 import { RecordReader } from '../model/record.ts';
 import { openVersion } from '../model/version.ts';
+import type { IdentityKeyOf } from './replication-types.ts';
 import { VersionGraph } from './versions.ts';
 
 /** `versions`: signed bytes by CID. `roots`: complete here, by CID. `replicas`: by version CID. */
@@ -32,13 +33,11 @@ export const encodeReplicas = (nodes: readonly string[]): Uint8Array =>
   encode({ v: 1, type: 'replicas', nodes });
 
 /**
- * Entries of other tables are left alone.
+ * Entries of other tables are left alone, and so are versions that count no more: they were signed
+ * with an identity key of before, and the succession has not sealed them (A3).
  * @throws {AegisError} `STORE_DAMAGED`.
  */
-export function recoverEntries(
-  entries: Iterable<StoredEntry>,
-  keyOf: (author: string) => Uint8Array | undefined,
-): Recovered {
+export function recoverEntries(entries: Iterable<StoredEntry>, keyOf: IdentityKeyOf): Recovered {
   const roots: CID[] = [];
   const confirmed = new Map<string, readonly string[]>();
   const versions: ReturnType<typeof openVersion>[] = [];
@@ -48,6 +47,7 @@ export function recoverEntries(
       else if (table === TABLES.versions) versions.push(openVersion(value, keyOf));
       else if (table === TABLES.replicas) confirmed.set(key, readReplicas(value));
     } catch (error) {
+      if (table === TABLES.versions && hasCode(error, 'DENIED')) continue;
       const why = isAegisError(error) ? error.message : 'its key is not a CID';
       const message = `the entry ${key} of the table ${table} is damaged: ${why}`;
       throw new AegisError('STORE_DAMAGED', message, { cause: error });

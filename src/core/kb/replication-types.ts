@@ -19,9 +19,18 @@ export interface ReplicationOptions {
   readonly maxFetches?: number;
 }
 
+/**
+ * The identity key that a version of an author counts with, by the key epoch and the sequence in
+ * it; undefined for strangers, and for what their succession has not sealed (A3).
+ */
+export type IdentityKeyOf = (
+  author: string,
+  keyEpoch: number,
+  sequence: number,
+) => Uint8Array | undefined;
+
 export interface ReplicationDeps {
-  /** The identity key of a member; undefined for strangers. */
-  readonly keyOf: (nodeId: string) => Uint8Array | undefined;
+  readonly keyOf: IdentityKeyOf;
 }
 
 export type ReplicationInput =

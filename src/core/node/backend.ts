@@ -6,7 +6,7 @@ import { type Change, KB_RECENT_MAX, type Snapshot } from '../api/contract/event
 import type { HomePaths } from '../config/home.ts';
 import { AegisError } from '../errors.ts';
 import { fingerprint } from '../model/bundle.ts';
-import type { Genesis, Member } from '../model/genesis.ts';
+import type { Genesis } from '../model/genesis.ts';
 import type { NodeLog } from '../telemetry/log.ts';
 import type { NodeMetrics } from '../telemetry/metrics.ts';
 import type { ResourceSampler } from '../telemetry/sampler.ts';
@@ -14,6 +14,8 @@ import type { ConsensusViews } from './consensus-views.ts';
 import type { Engine } from './engine.ts';
 import type { EventHub } from './events.ts';
 import type { IntentViews } from './intent-views.ts';
+import type { Self } from './opening.ts';
+import { timeout } from './timeout.ts';
 
 export type NodeState = 'starting' | 'ready' | 'stopping';
 
@@ -22,7 +24,7 @@ export interface BackendOptions {
   readonly version: string;
   readonly agent: string;
   readonly genesis: Genesis;
-  readonly self: Member;
+  readonly self: Self;
   /** Milliseconds since the Unix epoch. */
   readonly startedAt: number;
   readonly nodeCreatedAt: number;
@@ -80,6 +82,7 @@ export class NodeBackend implements Backend {
         underReplicated: backlog.underReplicated,
       },
       chain: this.#chain(),
+      keys: engine.custodyViews.brief(Date.now()),
       resources: sampler.latest,
     };
   }
@@ -106,7 +109,7 @@ export class NodeBackend implements Backend {
       logFile: paths.logFile,
       storageWeight: self.storageWeight,
       replicasWanted: genesis.replicas,
-      members: genesis.members.length,
+      members: this.#deps.engine.chain.chain.roster.count,
       role: self.role,
       custodians: genesis.custodians.length,
       quorum: this.#deps.engine.chain.chain.status().quorum,
@@ -177,6 +180,64 @@ export class NodeBackend implements Backend {
 
   isolatePeers(body: Body<'peers.isolate'>): Promise<Result<'peers.isolate'>> {
     return this.#deps.engine.peers.isolate(body);
+  }
+
+  banPeer(id: string): Promise<Result<'peers.ban'>> {
+    return this.#deps.engine.peers.ban(id, true);
+  }
+
+  unbanPeer(id: string): Promise<Result<'peers.unban'>> {
+    return this.#deps.engine.peers.ban(id, false);
+  }
+
+  async keys(): Promise<Result<'keys.status'>> {
+    return this.#deps.engine.custodyViews.status(Date.now());
+  }
+
+  async sealVersions(): Promise<Result<'keys.seal'>> {
+    const { versions, until } = await this.#deps.engine.custody.keys.seal();
+    const { nodeId } = this.#options.self;
+    return { nodeId, versions, until: new Date(until).toISOString() };
+  }
+
+  async adoptKeys(
+    { timeoutMs }: Query<'keys.adopt'>,
+    { signal }: CallContext,
+  ): Promise<Result<'keys.adopt'>> {
+    const { nodeId } = this.#options.self;
+    const deadline = AbortSignal.any([signal, timeout(timeoutMs)]);
+    const rotated = await this.#deps.engine.custody.keys.rotate(deadline);
+    const { retiredNetworkUntil: until, replaced, height, ...facts } = rotated;
+    return {
+      ...{ nodeId, ...facts, replaced: [...replaced], height, from: height + 1 },
+      retiredNetworkUntil: until === undefined ? null : new Date(until).toISOString(),
+    };
+  }
+
+  async rotateSession(): Promise<Result<'keys.session'>> {
+    const { nodeId } = this.#options.self;
+    const { number, sessionKey, ...times } = await this.#deps.engine.custody.sessions.rotate();
+    return {
+      ...{ nodeId, number, publicKey: Buffer.from(sessionKey).toString('hex') },
+      startsAt: new Date(times.startsAt).toISOString(),
+      expiresAt: new Date(times.expiresAt).toISOString(),
+    };
+  }
+
+  keyHistory(id: string): Promise<Result<'keys.history'>> {
+    return this.#deps.engine.custodyViews.history(id);
+  }
+
+  async members(query: Query<'cluster.members'>): Promise<Result<'cluster.members'>> {
+    return this.#deps.engine.custodyViews.members(query);
+  }
+
+  async invite(body: Body<'cluster.invite'>): Promise<Result<'cluster.invite'>> {
+    return this.#deps.engine.custody.members.invite(body);
+  }
+
+  leave(body: Body<'cluster.leave'>, { signal }: CallContext): Promise<Result<'cluster.leave'>> {
+    return this.#deps.engine.custody.members.leave(body, signal);
   }
 
   async consensus(): Promise<ConsensusStatus> {

@@ -92,8 +92,11 @@ export class ChainDesk {
         }
         this.#deps.moved();
         return;
+      // For the desks of intents, keys and members.
       case 'accepted':
       case 'refused':
+      case 'retired-epoch':
+      case 'roster':
         return;
       default:
         this.#complain(decided);

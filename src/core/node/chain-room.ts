@@ -11,6 +11,7 @@ import { RECOVERY_TABLES, TABLES, undecidedFrom } from '../chain/rows.ts';
 import { vrfScheme } from '../chain/seeds.ts';
 import type { StoredRow } from '../chain/types.ts';
 import { blsScheme } from '../consensus/bls-scheme.ts';
+import { CustodianKeys } from '../consensus/custodian-keys.ts';
 import { EVIDENCE_TABLE, REPLICA_TABLE } from '../consensus/journal.ts';
 import type { Standing } from '../consensus/replica.ts';
 import type { Evidence } from '../consensus/types.ts';
@@ -18,10 +19,11 @@ import { verifyEd25519InPool } from '../crypto/sign.ts';
 import type { AegisError } from '../errors.ts';
 import type { Keystore } from '../keys/keystore.ts';
 import type { Outcome } from '../machine.ts';
-import type { Genesis, Member } from '../model/genesis.ts';
+import type { Genesis } from '../model/genesis.ts';
 import type { IncomingEnvelope } from '../network/rpc-server.ts';
 import type { Log, Metrics } from '../ports.ts';
 import type { ChainStore } from '../storage/chain-store.ts';
+import { Author } from './author.ts';
 import { BlockArchive } from './block-archive.ts';
 import { ChainDesk } from './chain-desk.ts';
 import { Finals } from './finals.ts';
@@ -39,7 +41,6 @@ export interface ChainRoomOptions {
 
 export interface ChainRoomDeps {
   readonly store: ChainStore;
-  readonly members: ReadonlyMap<string, Member>;
   readonly log: Log;
   readonly metrics: Metrics;
   submit(input: ChainInput): void;
@@ -56,6 +57,7 @@ const END = '~';
 
 export class ChainRoom {
   readonly chain: Chain;
+  readonly author: Author;
   readonly desk: IntentDesk;
   readonly finals: Finals;
   readonly reads: LinearReads;
@@ -81,10 +83,12 @@ export class ChainRoom {
     deps: ChainRoomDeps,
     parts: { chain: Chain; finals: Finals; isDoubtful: boolean },
   ) {
-    const { store, members, log, metrics, submit } = deps;
+    const { store, log, metrics, submit } = deps;
     const { clusterId } = genesis;
     const { chain, finals } = parts;
+    const { roster } = chain;
     this.chain = chain;
+    this.author = new Author(keystore.nodeId, { roster, ring: keystore });
     this.finals = finals;
     this.archive = new BlockArchive(store);
     this.rounds = new RoundLog(chain);
@@ -93,7 +97,7 @@ export class ChainRoom {
       chain.receipt(id) ?? (await this.archive.receipts([id]))[0];
     this.desk = new IntentDesk(
       { self: keystore.nodeId, clusterId, pendingMax: LIMITS.authorIntents },
-      { chain, identity: keystore.signer, submit, receipt },
+      { chain, author: this.author, submit, receipt },
     );
     const settle = () => store.settle();
     this.#chainDesk = new ChainDesk(
@@ -102,6 +106,9 @@ export class ChainRoom {
     );
     const opening = {
       clusterId,
+      height: () => chain.height,
+      hasKey: (author: string, keyEpoch: number) =>
+        roster.identityKey(author, keyEpoch) !== undefined,
       isKnown: (digest: string) => chain.isKnown(digest),
       isWaiting: (digest: string) => chain.isWaiting(digest),
     };
@@ -110,9 +117,9 @@ export class ChainRoom {
       {
         // Votes, and blocks to vote on, are for custodians.
         isAllowed: (from, protocol) =>
-          protocol !== CONSENSUS_PROTOCOL || members.get(from)?.role === 'custodian',
+          protocol !== CONSENSUS_PROTOCOL || roster.get(from)?.role === 'custodian',
         open: (protocol, body) => openMessage(protocol, body, opening),
-        keyOf: (nodeId) => members.get(nodeId)?.identityKey,
+        keyOf: (nodeId, keyEpoch) => roster.identityKey(nodeId, keyEpoch),
         verify: verifyEd25519InPool,
         offer: (from, message, sizeBytes) => {
           if (message.type === 'consensus') this.#heardAt.set(from, Date.now());
@@ -139,6 +146,7 @@ export class ChainRoom {
 
   tell(outcome: Outcome): void {
     this.#chainDesk.tell(outcome);
+    if (outcome.type === 'roster') this.#gate.retry();
   }
 
   /** When a custodian was heard last; undefined: not since the start. */
@@ -166,9 +174,9 @@ export class ChainRoom {
   }
 }
 
-/** D3, D7. */
+/** D3, D7, K2. */
 async function standingOf(
-  { vouch = false }: ChainRoomOptions,
+  { vouch = false, keystore }: ChainRoomOptions,
   { store, log }: ChainRoomDeps,
 ): Promise<Standing> {
   const { standing, reason } = await store.standing();
@@ -180,7 +188,11 @@ async function standingOf(
   if (reason !== undefined) {
     log.write('error', 'this home may have voted what it does not remember', { reason });
   }
-  return standing;
+  if (keystore.restored === undefined) return standing;
+  log.write('error', 'this home was restored: it does not vote with the keys that it brought', {
+    hint: 'Give it another: aegis keys rotate --consensus',
+  });
+  return 'restored';
 }
 
 /** What `Chain.recover` needs; of the blocks only those that are not final. */
@@ -200,20 +212,13 @@ function recoverChain(
   rows: readonly StoredRow[],
   standing: Standing,
 ): Chain {
-  const { clusterId, custodians, members } = genesis;
-  const { nodeId: self, identity } = keystore;
+  const { clusterId, custodians } = genesis;
+  const { nodeId: self } = keystore;
   const index = custodians.findIndex((member) => member.nodeId === self);
-  const isCustodian = index >= 0;
-  const scheme = blsScheme({
-    custodians,
-    ...(isCustodian
-      ? { self: { index, consensusSecret: keystore.consensusSecret(), identity } }
-      : {}),
-  });
-  const seeds = vrfScheme({
-    custodians,
-    self: isCustodian ? { vrfSeed: keystore.vrfSeed() } : undefined,
-  });
-  const options = { clusterId, custodians, self, members: members.map(({ nodeId }) => nodeId) };
-  return Chain.recover(options, { scheme, seeds }, rows, standing);
+  const keys = new CustodianKeys(custodians);
+  const own = index < 0 ? {} : { self: { index, ring: keystore } };
+  const scheme = blsScheme({ keys, ...own });
+  const seeds = vrfScheme({ keys, ...own });
+  const options = { clusterId, genesis, self, held: keystore.heldConsensusKeys() };
+  return Chain.recover(options, { scheme, seeds, keys }, rows, standing);
 }

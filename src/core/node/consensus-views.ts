@@ -16,7 +16,8 @@ import type { Certificate, Evidence } from '../consensus/types.ts';
 import { sha256 } from '../crypto/hash.ts';
 import { AegisError } from '../errors.ts';
 import type { Block } from '../model/block.ts';
-import type { Genesis } from '../model/genesis.ts';
+import type { Genesis, Member } from '../model/genesis.ts';
+import { peerIdOf } from '../model/identity.ts';
 import { readIntent } from '../model/intent.ts';
 import type { ChainStore } from '../storage/chain-store.ts';
 import { MIB } from '../units.ts';
@@ -31,16 +32,18 @@ export interface ConsensusViewsDeps {
   readonly room: ChainRoom;
   readonly store: ChainStore;
   isConnected(nodeId: string): boolean;
+  /** S8: by the chain, or by what hello has shown. */
+  isFrozen(nodeId: string): boolean;
 }
 
 /** Blocks read in one piece for a list. */
 const PAGE_BLOCKS = 16;
 const PAGE_BYTES_MAX = 16 * MIB;
 const EVIDENCE_MAX = 1000;
+const KEY_MISSING = 'its consensus key in force is not in this home, or its signer is away';
 
 export class ConsensusViews {
   readonly #deps: ConsensusViewsDeps;
-  readonly #names: ReadonlyMap<string, string>;
   /** The last final blocks, the highest last. */
   readonly #recent: BlockSummary[] = [];
   readonly #evidenceAt = new Map<string, number>();
@@ -48,7 +51,6 @@ export class ConsensusViews {
 
   constructor(deps: ConsensusViewsDeps) {
     this.#deps = deps;
-    this.#names = new Map(deps.genesis.members.map(({ nodeId, name }) => [nodeId, name]));
   }
 
   /** Reads what is shown without asking the disk each time. */
@@ -83,7 +85,7 @@ export class ConsensusViews {
   }
 
   who(nodeId: string): Who {
-    return { nodeId, name: this.#names.get(nodeId) ?? null };
+    return { nodeId, name: this.#deps.room.chain.roster.author(nodeId)?.name ?? null };
   }
 
   status(): ConsensusStatus {
@@ -114,6 +116,7 @@ export class ConsensusViews {
       missing: this.#missing(status),
       passedOver: status.passedOver.map((index) => this.#member(index)),
       refused: this.#refused(height + 1),
+      keyMissing: isCustodian && status.keyMissing ? KEY_MISSING : null,
       keyElsewhere: status.keyElsewhere ?? null,
       behind: Math.max(0, status.lag),
       mempool: {
@@ -150,11 +153,12 @@ export class ConsensusViews {
       time: timeText(header.time),
       proposer: this.who(header.proposer),
       view: header.view,
-      intents: signed.map(({ id, intent }, n) => ({
+      intents: signed.map(({ id, intent, statement }, n) => ({
         id,
         author: intent.author,
         authorName: this.who(intent.author).name,
         sequence: intent.sequence,
+        statement: statement?.type ?? null,
         changes: intent.changes.map(changeView),
         result: receipts[n]?.result ?? 'unchanged',
         reason: receipts[n]?.reason ?? null,
@@ -183,7 +187,7 @@ export class ConsensusViews {
         ...this.who(member.nodeId),
         zone: member.zone,
         index,
-        consensusKey: hex(member.consensusKey),
+        ...this.#keysOf(member),
         self: member.nodeId === self,
         connected: this.#isConnected(member.nodeId),
         isLeader: index === status.leader,
@@ -194,6 +198,18 @@ export class ConsensusViews {
     });
     const { view, quorum } = status;
     return { validators, height, view, quorum, blocks: certificates.length };
+  }
+
+  #keysOf({ nodeId, ...first }: Member) {
+    const { roster } = this.#deps.room.chain;
+    const { keys, keyEpoch, expiresAt } = roster.get(nodeId)?.keys ?? first.keys;
+    return {
+      consensusKey: hex(keys.consensusKey),
+      keyEpoch,
+      peerId: peerIdOf(keys.networkKey),
+      frozen: this.#deps.isFrozen(nodeId),
+      expiresAt: timeText(expiresAt.consensus),
+    };
   }
 
   async explain(height: number): Promise<Explanation> {

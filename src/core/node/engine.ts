@@ -6,7 +6,7 @@
 import type { CID } from 'multiformats/cid';
 import type { BlockSummary } from '../api/contract/consensus.ts';
 import { assert } from '../assert.ts';
-import type { ChainInput, Finalised } from '../chain/chain.ts';
+import type { ChainInput, ChainOutcome, Finalised } from '../chain/chain.ts';
 import type { Settings } from '../config/settings.ts';
 import { quorumOf } from '../consensus/quorum.ts';
 import { type AegisError, toAegisError } from '../errors.ts';
@@ -15,30 +15,36 @@ import { KB_PROTOCOL, type Replication } from '../kb/replication.ts';
 import type { ReplicationInput } from '../kb/replication-types.ts';
 import type { Keystore } from '../keys/keystore.ts';
 import type { Outcome } from '../machine.ts';
-import type { Genesis, Member } from '../model/genesis.ts';
+import type { Genesis } from '../model/genesis.ts';
+import type { OpenInvitationFile } from '../model/invitation-file.ts';
 import type { Host } from '../network/host.ts';
 import type { PeerInput } from '../peers/book.ts';
-import type { Clock, Hasher, Log, Metrics } from '../ports.ts';
+import type { Clock, Hasher, Log, Metrics, Security } from '../ports.ts';
 import { ChainStore } from '../storage/chain-store.ts';
 import { ContentStore } from '../storage/content-store.ts';
 import { createHasher } from '../storage/hasher.ts';
 import { KIB } from '../units.ts';
+import { Bans } from './bans.ts';
 import { CHAIN_MACHINE } from './chain-desk.ts';
 import { ChainRoom } from './chain-room.ts';
 import { systemClock } from './clock.ts';
 import { ConsensusViews } from './consensus-views.ts';
+import { Custody, introductionsFor } from './custody.ts';
+import { CustodyViews } from './custody-views.ts';
 import { Fetcher } from './fetcher.ts';
 import { Finality } from './finality.ts';
 import { HolderQuery } from './holder-query.ts';
 import { IntentViews } from './intent-views.ts';
+import type { Introductions } from './introductions.ts';
 import { KbViews } from './kb-views.ts';
+import { followChain } from './key-desk.ts';
 import { KB_MACHINE, Knowledge } from './knowledge.ts';
 import { Loop, type LoopDependencies } from './loop.ts';
 import { type Machines, recoverMachines } from './machines.ts';
 import { createHost } from './network.ts';
 import { ObjectReader } from './object-reader.ts';
 import { ObjectServer } from './object-server.ts';
-import { markLostFacts, OwnHistory } from './own-history.ts';
+import { markLostFacts, OwnHistory, type OwnHistoryOptions } from './own-history.ts';
 import { PEERS_MACHINE, Peers } from './peers.ts';
 
 export interface EngineOptions {
@@ -46,6 +52,8 @@ export interface EngineOptions {
   readonly contentDb: string;
   readonly settings: Settings;
   readonly genesis: Genesis;
+  readonly genesisBytes: Uint8Array;
+  readonly invited: OpenInvitationFile | undefined;
   readonly keystore: Keystore;
   /** Name and version for peers, e.g. `aegis/0.1.0`. */
   readonly agent: string;
@@ -56,6 +64,8 @@ export interface EngineOptions {
 export interface EngineDeps {
   readonly log: Log;
   readonly metrics: Metrics;
+  /** Who was turned away, and what was seen of keys. */
+  readonly security?: Security;
   /** The node cannot go on. Must end the process. */
   fatal(error: unknown): void;
   peersChanged(): void;
@@ -80,7 +90,8 @@ interface Parts {
   readonly hashers: readonly Hasher[];
   readonly host: Host;
   readonly machines: Machines;
-  readonly members: ReadonlyMap<string, Member>;
+  readonly bans: Bans;
+  readonly introductions: Introductions;
   readonly clock: Clock;
   readonly lostMarker: string;
 }
@@ -90,7 +101,8 @@ export class Engine {
   readonly intents: IntentViews;
   readonly content: ContentStore;
   readonly host: Host;
-  readonly members: ReadonlyMap<string, Member>;
+  readonly custody: Custody;
+  readonly custodyViews: CustodyViews;
   readonly machine: Replication;
   readonly peers: Peers;
   readonly knowledge: Knowledge;
@@ -116,20 +128,37 @@ export class Engine {
     try {
       const hashers = await Promise.all([createHasher('blake3'), createHasher('sha2-256')]);
       const clock = systemClock();
-      const { metrics } = deps;
-      const host = await createHost(options, { log: log.child('network'), metrics, clock });
+      const { metrics, security } = deps;
       const { settings, genesis, keystore } = options;
-      const members = new Map(genesis.members.map((member) => [member.nodeId, member]));
-      const machines = await recoverMachines({ settings, genesis, self: keystore.nodeId }, store);
+      const { nodeId: self } = keystore;
       const chain = await ChainRoom.open(options, {
-        ...{ store, members, log: log.child('chain'), metrics },
+        ...{ store, log: log.child('chain'), metrics },
         submit: (input) => void engine.#loop.submit(CHAIN_MACHINE, input),
         offer: (input, origin) => void engine.#loop.offer(CHAIN_MACHINE, input, origin),
         moved: deps.consensusMoved,
         finalised: (block) => engine.#finalised(block),
         accused: (evidence) => engine.consensus.accused(evidence),
       });
-      const parts = { store, chain, content, hashers, host, machines, members, clock, lostMarker };
+      const { roster } = chain.chain;
+      // What a run before has left undone, before anybody is told a key.
+      await followChain(roster.get(self), { keystore, log, now: clock.now() });
+      const bans = await Bans.open(store);
+      const introductions = introductionsFor(options, {
+        ...{ room: chain, bans, clock, log },
+        handIn: (bytes) => engine.custody.handIn(bytes),
+        frozen: (nodeId) => engine.custody.frozen(nodeId),
+        admission: () => engine.custody.members.admission,
+      });
+      const host = await createHost(options, {
+        ...{ log: log.child('network'), metrics, clock, hello: introductions },
+        ...(security === undefined ? {} : { security }),
+      });
+      // After the chain: it says whose versions count.
+      const machines = await recoverMachines({ settings, genesis, self, roster }, store);
+      const parts = {
+        ...{ store, chain, content, hashers, host, machines, bans, introductions },
+        ...{ clock, lostMarker },
+      };
       const engine: Engine = new Engine(options, deps, parts);
       try {
         await engine.#start();
@@ -157,7 +186,6 @@ export class Engine {
     this.content = content;
     this.host = host;
     this.machine = replication;
-    this.members = parts.members;
     this.#loop = new Loop({}, this.#loopDeps(clock));
     const byCode = (code: number) => hashers.find((hasher) => hasher.code === code);
     this.#fetcher = new Fetcher({
@@ -171,10 +199,19 @@ export class Engine {
     const reader = new ObjectReader({ content, log: log.child('content'), metrics, mend });
     const { clusterId, replicas } = genesis;
     const { chain, desk, finals, reads } = this.chain;
+    const { roster } = chain;
     const isConnected = (nodeId: string) => host.peer(nodeId) !== undefined;
-    const consensus = { genesis, self, room: this.chain, store: this.#store, isConnected };
+    const isFrozen = (nodeId: string) => parts.introductions.isFrozen(nodeId);
+    const consensus = {
+      genesis,
+      self,
+      room: this.chain,
+      store: this.#store,
+      isConnected,
+      isFrozen,
+    };
     this.consensus = new ConsensusViews(consensus);
-    const nameOf = (nodeId: string) => this.members.get(nodeId)?.name ?? null;
+    const nameOf = (nodeId: string) => roster.get(nodeId)?.name ?? null;
     this.intents = new IntentViews({ clusterId, room: this.chain, nameOf });
     const finality = new Finality({
       ...{ chain, desk, finals, reads, graph: replication.graph },
@@ -182,9 +219,16 @@ export class Engine {
     });
     this.#finality = finality;
     this.knowledge = this.#knowledge(parts, reader);
+    this.custody = this.#custody(parts, book);
+    const { custody } = this;
+    this.custodyViews = new CustodyViews({
+      ...{ genesis, keystore, room: this.chain, custody, isConnected },
+      versions: () => replication.graph.nextSequence(self) - 1,
+    });
     this.peers = new Peers({
       self,
-      members: this.members,
+      roster,
+      custody,
       book,
       host,
       log: log.child('peers'),
@@ -194,11 +238,10 @@ export class Engine {
     });
     const holds = (root: CID) => replication.hasRoot(root);
     const query = new HolderQuery({ host, holds, log: log.child('kb') });
-    const { members } = this;
     this.views = new KbViews({
       self,
       machine: replication,
-      members,
+      members: roster,
       replicas,
       content,
       reader,
@@ -230,12 +273,29 @@ export class Engine {
         reader,
         finality: this.#finality,
         history: historyOf(this.#options, parts, log),
-        identity: keystore.signer,
+        author: this.chain.author,
         hasher: (name) => hashers.find((hasher) => hasher.name === name)!,
         log,
         peers: () => host.peers().map((peer) => peer.nodeId),
         submit: (input) => void this.#loop.submit(KB_MACHINE, input),
         changed: this.#deps.pathChanged,
+      },
+    );
+  }
+
+  #custody(parts: Parts, book: Machines['book']): Custody {
+    const { host, chain: room, bans, introductions, clock } = parts;
+    const { settings } = this.#options;
+    return new Custody(
+      { ...this.#options, storageWeight: settings['node.storageWeight'] },
+      {
+        ...{ room, bans, introductions, host, clock },
+        ...{ log: this.#deps.log, security: this.#deps.security },
+        submit: (intent) =>
+          void this.#loop.submit(CHAIN_MACHINE, { type: 'submit', intents: [intent] }),
+        hold: () => this.knowledge.holdVersions(),
+        addressesOf: (nodeId) => book.why(nodeId)?.addresses ?? [],
+        changed: (nodeIds) => this.peers.membersChanged(nodeIds),
       },
     );
   }
@@ -250,6 +310,7 @@ export class Engine {
   /** Everything but the stores. */
   async #halt(): Promise<void> {
     this.#fetcher.stop();
+    this.custody.stop();
     await this.host.stop();
     await this.#loop.stop();
   }
@@ -258,6 +319,7 @@ export class Engine {
   fail(error: AegisError): void {
     this.knowledge.fail(error);
     this.chain.fail(error);
+    this.custody.fail(error);
   }
 
   async #start(): Promise<void> {
@@ -271,7 +333,13 @@ export class Engine {
     this.#loop.submit(CHAIN_MACHINE, { type: 'start' });
     void this.#submitMissing();
     await host.start();
-    this.peers.start(this.#options.settings['node.peers']);
+    this.peers.start([...this.#options.settings['node.peers'], ...this.#invitedTo()]);
+    await this.custody.start();
+  }
+
+  /** Where the members may be dialled that have invited this node. */
+  #invitedTo(): readonly string[] {
+    return this.#options.invited?.file.addresses.flatMap(({ addresses }) => addresses) ?? [];
   }
 
   #loopDeps(clock: Clock): LoopDependencies {
@@ -292,15 +360,18 @@ export class Engine {
   }
 
   #tell(machine: string, outcome: Outcome): void {
-    if (machine === CHAIN_MACHINE) this.chain.tell(outcome);
-    else if (machine === KB_MACHINE) this.knowledge.tell(outcome);
+    if (machine === CHAIN_MACHINE) {
+      this.chain.tell(outcome);
+      this.custody.tell(outcome as ChainOutcome);
+    } else if (machine === KB_MACHINE) this.knowledge.tell(outcome);
     else this.peers.tell(outcome);
   }
 
   #listen(): void {
     this.host.onEnvelope((envelope) => {
       const { from, protocol, body } = envelope;
-      if (this.chain.take(envelope) || protocol !== KB_PROTOCOL) return;
+      if (this.chain.take(envelope) || this.custody.take(envelope)) return;
+      if (protocol !== KB_PROTOCOL) return;
       const { byteLength: sizeBytes } = body;
       this.#loop.offer(KB_MACHINE, { type: 'message', from, body }, { from, sizeBytes });
     });
@@ -309,6 +380,7 @@ export class Engine {
       this.#loop.submit(CHAIN_MACHINE, input);
       this.#loop.submit(KB_MACHINE, input);
       if (type === 'down') this.#fetcher.peerGone(nodeId);
+      else this.custody.sessions.greet(nodeId);
     });
   }
 
@@ -366,10 +438,13 @@ export class Engine {
 }
 
 function historyOf({ genesis, keystore }: EngineOptions, parts: Parts, log: Log): OwnHistory {
-  const { host, machines, lostMarker: marker } = parts;
-  const identityKey = keystore.signer.publicKey;
+  const { host, machines, chain, lostMarker: marker } = parts;
+  const { nodeId: self } = keystore;
   const quorum = quorumOf(genesis.custodians.length);
-  const options = { self: keystore.nodeId, identityKey, quorum, marker };
+  const { roster } = chain.chain;
+  const keyOf: OwnHistoryOptions['keyOf'] = (keyEpoch, sequence) =>
+    roster.identityKey(self, keyEpoch, sequence);
+  const options = { self, keyOf, quorum, marker };
   return new OwnHistory(options, { host, graph: machines.replication.graph, log });
 }
 

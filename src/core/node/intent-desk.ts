@@ -7,10 +7,10 @@
 import type { CID } from 'multiformats/cid';
 import type { Receipt } from '../chain/execution.ts';
 import type { ChainInput, ChainOutcome, PendingIntent } from '../chain/types.ts';
-import { AegisError } from '../errors.ts';
+import { AegisError, isAegisError } from '../errors.ts';
 import { type Change, createIntent, intentIdOf, type SignedIntent } from '../model/intent.ts';
-import type { Signer } from '../ports.ts';
 import type { Verified } from '../units.ts';
+import type { Author } from './author.ts';
 import { Waiting } from './waiting.ts';
 
 export interface IntentDeskOptions {
@@ -25,7 +25,7 @@ export interface IntentDeskDeps {
     nextSequence(author: string): number;
     pending(): readonly PendingIntent[];
   };
-  readonly identity: Signer;
+  readonly author: Pick<Author, 'keyEpoch' | 'signer'>;
   submit(input: Extract<ChainInput, { type: 'submit' }>): void;
   /** What became of an intent that was decided, however long ago. */
   receipt(id: string): Promise<Receipt | undefined>;
@@ -62,6 +62,8 @@ export class IntentDesk {
   readonly #decided = new Waiting<Receipt>();
   readonly #recent: { readonly signed: SignedIntent; readonly receipt: Receipt }[] = [];
   readonly #never = new AbortController().signal;
+  /** A2: those that could not be signed anew yet. */
+  #unsigned: readonly SignedIntent[] = [];
   #next = 0;
   #last: Promise<unknown> = Promise.resolve();
 
@@ -149,8 +151,14 @@ export class IntentDesk {
     const replaced: SignedIntent[] = [];
     if (outcome.type === 'accepted') this.#accept(outcome.digest, outcome.sequence);
     else if (outcome.type === 'refused') this.#refuse(outcome.digest, outcome.error);
+    else if (outcome.type === 'retired-epoch') this.#signAnew(outcome.intents);
     else if (outcome.type === 'finalised') {
+      const unsigned = this.#unsigned;
+      this.#unsigned = [];
+      this.#signAnew(unsigned.filter(({ intent }) => this.#pending.has(intent.sequence)));
       for (const receipt of outcome.receipts) {
+        // Statements are of another desk.
+        if (receipt.sequence === 0) continue;
         if (receipt.author !== this.#options.self) continue;
         const signed = this.#decide(receipt);
         if (signed !== undefined && signed.id !== receipt.id) replaced.push(signed);
@@ -217,8 +225,37 @@ export class IntentDesk {
 
   #sign(changes: readonly Change[], sequence: number): Verified<SignedIntent> {
     const { self, clusterId } = this.#options;
-    const intent = { author: self, sequence, time: Date.now(), changes };
-    return createIntent(intent, clusterId, this.#deps.identity);
+    const { author } = this.#deps;
+    const { keyEpoch } = author;
+    const intent = { author: self, sequence, time: Date.now(), changes, keyEpoch };
+    return createIntent(intent, clusterId, author.signer());
+  }
+
+  /** Undefined when the key is out of reach: a signer may be, for a while. */
+  #trySign(changes: readonly Change[], sequence: number): Verified<SignedIntent> | undefined {
+    try {
+      return this.#sign(changes, sequence);
+    } catch (error) {
+      if (isAegisError(error)) return undefined;
+      throw error;
+    }
+  }
+
+  /** A2: what waits and was signed under an earlier key epoch is signed anew, under the same ids. */
+  #signAnew(retired: readonly SignedIntent[]): void {
+    const anew: Verified<SignedIntent>[] = [];
+    for (const [n, { id, intent }] of retired.entries()) {
+      const own = this.#pending.get(intent.sequence);
+      const made = this.#trySign(intent.changes, intent.sequence);
+      if (made === undefined) {
+        this.#unsigned = retired.slice(n);
+        break;
+      }
+      anew.push(made);
+      if (own?.signed.id === id) this.#pending.set(intent.sequence, { ...own, signed: made });
+      else if (own !== undefined && own.empty?.id === id) own.empty = made;
+    }
+    if (anew.length > 0) this.#deps.submit({ type: 'submit', intents: anew, replaces: true });
   }
 
   /** Steps of the chain come later than ours, so both count. */

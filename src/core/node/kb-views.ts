@@ -2,10 +2,10 @@
 import { CID } from 'multiformats/cid';
 import type { Query, Result } from '../api/contract/endpoints.ts';
 import type { KbEntry, KbHolder, KbItem, KbLogEntry } from '../api/contract/kb.ts';
+import type { Roster } from '../chain/roster.ts';
 import { AegisError } from '../errors.ts';
 import { BLAKE3 } from '../kb/block.ts';
 import type { Replication } from '../kb/replication.ts';
-import type { Member } from '../model/genesis.ts';
 import { parsePath } from '../model/path.ts';
 import type { SignedVersion, Version } from '../model/version.ts';
 import type { ContentStore } from '../storage/content-store.ts';
@@ -17,7 +17,7 @@ import { resolveReference } from './reference.ts';
 export interface KbViewsDeps {
   readonly self: string;
   readonly machine: Replication;
-  readonly members: ReadonlyMap<string, Member>;
+  readonly members: Pick<Roster, 'get'>;
   /** Copies that the placement asks for. */
   readonly replicas: number;
   readonly content: ContentStore;

@@ -21,7 +21,7 @@ import type { Finality } from './finality.ts';
 import { type Imported, Importer } from './import.ts';
 import type { Queued } from './intent-desk.ts';
 import type { ObjectReader } from './object-reader.ts';
-import { OwnVersions, type OwnVersionsDeps } from './own-versions.ts';
+import { OwnVersions, type OwnVersionsDeps, type VersionsHold } from './own-versions.ts';
 import { type Reference, resolveFinal, resolveReference } from './reference.ts';
 import { timeout } from './timeout.ts';
 import { Waiting } from './waiting.ts';
@@ -46,7 +46,7 @@ export interface KnowledgeDeps {
   readonly reader: ObjectReader;
   readonly finality: Finality;
   readonly history: OwnVersionsDeps['history'];
-  readonly identity: OwnVersionsDeps['identity'];
+  readonly author: OwnVersionsDeps['author'];
   readonly hasher: (name: Hasher['name']) => Hasher;
   readonly log: Log;
   /** Node ids that are connected now. */
@@ -131,6 +131,11 @@ export class Knowledge {
   fail(error: AegisError): void {
     this.#own.fail(error);
     this.#replicated.fail(error);
+  }
+
+  /** A3: this node signs no version until the hold is released. @throws {AegisError} `TRY_AGAIN`. */
+  holdVersions(): Promise<VersionsHold> {
+    return this.#own.hold();
   }
 
   async put(

@@ -1,4 +1,6 @@
 /** The machines of a node, as the facts on disk describe them. */
+
+import type { Roster } from '../chain/roster.ts';
 import type { Settings } from '../config/settings.ts';
 import { Replication } from '../kb/replication.ts';
 import { TABLES } from '../kb/replication-entries.ts';
@@ -10,6 +12,8 @@ import type { ChainStore } from '../storage/chain-store.ts';
 export interface MachinesOptions {
   readonly settings: Settings;
   readonly genesis: Genesis;
+  /** Read before these: it says whose versions count. */
+  readonly roster: Pick<Roster, 'identityKey'>;
   /** Node id of this node. */
   readonly self: string;
 }
@@ -23,17 +27,19 @@ export interface Machines {
 
 /** @throws {AegisError} `STORE_DAMAGED` for facts that cannot be read. */
 export async function recoverMachines(
-  { settings, genesis, self }: MachinesOptions,
+  { settings, genesis, self, roster }: MachinesOptions,
   chain: ChainStore,
 ): Promise<Machines> {
   const entries = await readEntries(chain);
-  const keys = new Map(genesis.members.map((member) => [member.nodeId, member.identityKey]));
   const minReplicas = Math.min(settings['kb.minReplicas'], genesis.custodians.length);
   const { replicas } = genesis;
   const members = genesis.custodians.map(placementOf);
   const replication = Replication.recover(
     { nodeId: self, members, replicas, minReplicas },
-    { keyOf: (nodeId) => keys.get(nodeId) },
+    {
+      // A3
+      keyOf: (author, keyEpoch, sequence) => roster.identityKey(author, keyEpoch, sequence),
+    },
     entries.kb,
   );
   const book = new PeerBook({ self });

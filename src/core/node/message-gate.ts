@@ -2,6 +2,7 @@
  * Between the network and the chain: opens what peers send, has the signatures in it checked in the
  * pool of threads, and gives it to the machine only then. What one peer sends on one protocol
  * stays in order, and waits behind nobody else's. What does not hold is dropped whole and named.
+ * What needs a key that is not known here yet is kept, within limits, until keys have changed.
  */
 import { AegisError, toAegisError } from '../errors.ts';
 import type { SignatureCheck } from '../model/signed.ts';
@@ -27,16 +28,27 @@ export interface MessageGateOptions {
   readonly badMax?: number;
   /** @default 1 min */
   readonly badMs?: number;
+  /** Messages that wait for keys, of all peers; the oldest ones make room. @default 32 */
+  readonly earlyMax?: number;
+  /** The same in bytes. @default 1 MiB */
+  readonly earlyBytesMax?: number;
   /** Milliseconds that only grow. @default performance.now */
   readonly now?: () => number;
+}
+
+interface Opened<M> {
+  readonly message: M;
+  readonly checks: readonly SignatureCheck[];
+  /** Something was left out of it, since its key is not known here yet. */
+  readonly isEarly?: boolean;
 }
 
 export interface MessageGateDeps<M> {
   /** Whether the peer has anything to say on the protocol: else nothing of it is even decoded. */
   isAllowed(from: string, protocol: string): boolean;
   /** Decodes. @throws {AegisError} for what cannot be read. */
-  open(protocol: string, body: Uint8Array): { message: M; checks: readonly SignatureCheck[] };
-  /** The identity key of a member. */
+  open(protocol: string, body: Uint8Array): Opened<M>;
+  /** The identity key of a member in a key epoch. */
   keyOf(nodeId: string, keyEpoch: number): Uint8Array | undefined;
   /** Off the thread. */
   verify(key: Uint8Array, message: Uint8Array, signature: Uint8Array): Promise<boolean>;
@@ -68,6 +80,8 @@ const DEFAULTS: Required<MessageGateOptions> = {
   checksAtOnce: 64,
   badMax: 64,
   badMs: MINUTE,
+  earlyMax: 32,
+  earlyBytesMax: MIB,
   now: () => performance.now(),
 };
 
@@ -77,13 +91,22 @@ export class MessageGate<M> {
   readonly #lanes = new Map<string, Lane>();
   /** At most one for each member and protocol. */
   readonly #bad = new Map<string, Bad>();
+  #early: IncomingEnvelope[] = [];
 
   constructor(options: MessageGateOptions, deps: MessageGateDeps<M>) {
     this.#options = { ...DEFAULTS, ...options };
     this.#deps = deps;
   }
 
-  take({ from, protocol, body }: IncomingEnvelope): void {
+  /** Keys have changed: what waited for them is read again. */
+  retry(): void {
+    const early = this.#early;
+    this.#early = [];
+    for (const envelope of early) this.take(envelope);
+  }
+
+  take(envelope: IncomingEnvelope): void {
+    const { from, protocol, body } = envelope;
     const { waitingMax, waitingBytesMax } = this.#options;
     if (!this.#deps.isAllowed(from, protocol)) {
       this.#refuse(from, new AegisError('DENIED', `the sender has no part in ${protocol}`));
@@ -102,7 +125,8 @@ export class MessageGate<M> {
       this.#noteBad(key);
       return;
     }
-    const { message, checks } = opened;
+    const { message, checks, isEarly = false } = opened;
+    if (isEarly) this.#keep(envelope);
     // Votes carry no such signatures: they pass at once, unless something before them waits.
     if (checks.length === 0 && lane.last === undefined) {
       this.#deps.offer(from, verified(message), body.length);
@@ -178,6 +202,15 @@ export class MessageGate<M> {
       return false;
     }
     return true;
+  }
+
+  #keep(envelope: IncomingEnvelope): void {
+    const { earlyMax, earlyBytesMax } = this.#options;
+    if (envelope.body.length > earlyBytesMax) return;
+    const kept = [...this.#early, envelope].slice(-earlyMax);
+    let bytes = kept.reduce((sum, { body }) => sum + body.length, 0);
+    while (bytes > earlyBytesMax) bytes -= kept.shift()!.body.length;
+    this.#early = kept;
   }
 
   async #holds(check: SignatureCheck): Promise<boolean> {

@@ -1,15 +1,14 @@
-/** The network of a node: who is let in, where it listens, which limits hold. */
+/** The network of a node: where it listens and which limits hold. Who is let in, hello judges. */
 import type { Settings } from '../config/settings.ts';
 import type { Keystore } from '../keys/keystore.ts';
 import { systemRandom } from '../keys/random.ts';
-import type { Genesis } from '../model/genesis.ts';
+import type { HelloContext } from '../network/hello.ts';
 import { Host } from '../network/host.ts';
 import type { Clock, Log, Metrics } from '../ports.ts';
 import { hostLimitsOf } from './limits.ts';
 
 export interface NetworkOptions {
   readonly settings: Settings;
-  readonly genesis: Genesis;
   readonly keystore: Keystore;
   /** Name and version for peers, e.g. `aegis/0.1.0`. */
   readonly agent: string;
@@ -19,14 +18,14 @@ export interface NetworkDeps {
   readonly log: Log;
   readonly metrics: Metrics;
   readonly clock: Clock;
+  /** Who is let in. */
+  readonly hello: HelloContext;
 }
 
 /** Makes the host; nothing listens yet. @throws {AegisError} `BAD_CONFIG` for a bad address. */
 export async function createHost(options: NetworkOptions, deps: NetworkDeps): Promise<Host> {
-  const { settings, genesis, keystore, agent } = options;
+  const { settings, keystore, agent } = options;
   const listen = settings['node.listen'];
-  const members = new Set(genesis.members.map((member) => member.nodeId));
-  const keys = new Set(genesis.members.map(({ networkKey }) => hex(networkKey)));
   return await Host.create(
     {
       networkSeed: keystore.networkSeed(),
@@ -37,18 +36,8 @@ export async function createHost(options: NetworkOptions, deps: NetworkDeps): Pr
         ? 'loopback'
         : 'network',
       limits: hostLimitsOf(settings),
-      hello: {
-        clusterId: genesis.clusterId,
-        own: () => ({ inception: keystore.inceptionBytes, succession: [] }),
-        judge: ({ inception: { nodeId, inception }, networkKey }) =>
-          members.has(nodeId) && hex(inception.networkKey) === hex(networkKey)
-            ? { type: 'member', nodeId, name: inception.name }
-            : { type: 'stranger', why: `node ${nodeId} is not a member of this cluster` },
-        expects: (networkKey) => keys.has(hex(networkKey)),
-      },
+      hello: deps.hello,
     },
     { ...deps, random: systemRandom },
   );
 }
-
-const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');

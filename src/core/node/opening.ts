@@ -7,7 +7,14 @@ import { AegisError, toAegisError } from '../errors.ts';
 import { statIfPresent } from '../files.ts';
 import { Keystore } from '../keys/keystore.ts';
 import { checkMemberKeys } from '../keys/membership.ts';
-import { GENESIS_BYTES_MAX, type Genesis, type Member, openGenesis } from '../model/genesis.ts';
+import type { Role } from '../model/bundle.ts';
+import { GENESIS_BYTES_MAX, type Genesis, openGenesis } from '../model/genesis.ts';
+import {
+  INVITATION_FILE_BYTES_MAX,
+  invitationFromText,
+  type OpenInvitationFile,
+  openInvitationFile,
+} from '../model/invitation-file.ts';
 import { HomeLock } from '../storage/home-lock.ts';
 
 export interface StartOptions {
@@ -22,10 +29,24 @@ export interface StartOptions {
   readonly vouch?: boolean;
 }
 
+/** What a node is called, and what it offers. */
+export interface Self {
+  readonly nodeId: string;
+  readonly name: string;
+  readonly zone: string;
+  readonly region: string;
+  readonly role: Role;
+  readonly storageWeight: number;
+}
+
 export interface Opened {
   readonly settings: Settings;
   readonly genesis: Genesis;
-  readonly self: Member;
+  /** The bytes whose hash is the cluster id. */
+  readonly genesisBytes: Uint8Array;
+  readonly self: Self;
+  /** Only of a node that the genesis does not name (M2). */
+  readonly invited: OpenInvitationFile | undefined;
 }
 
 /** Checks what needs no passphrase, so that nobody types one in vain. */
@@ -54,20 +75,56 @@ export async function openHome(
 ): Promise<Opened> {
   const flags = listen === undefined ? {} : { 'node.listen': listen };
   const { settings } = await loadSettings(paths, env, flags);
-  const genesis = await readGenesis(paths);
-  const { nodeId, keys } = await Keystore.inspect(paths.keys);
-  const self = genesis.members.find((member) => member.nodeId === nodeId);
-  if (self === undefined) {
-    const message = `this node, ${nodeId}, is not a member of the cluster ${genesis.name}`;
-    throw new AegisError('BAD_CONFIG', message, {
-      hint: 'Make a genesis that holds its bundle: aegis cluster bundle, aegis cluster create',
-    });
+  const { genesis, bytes: genesisBytes } = await readGenesis(paths);
+  const inspection = await Keystore.inspect(paths.keys);
+  const { nodeId, inception } = inspection;
+  const member = genesis.members.find((one) => one.nodeId === nodeId);
+  if (member !== undefined) {
+    checkMemberKeys(inspection, member);
+    return { settings, genesis, genesisBytes, self: member, invited: undefined };
   }
-  checkMemberKeys(keys, self);
-  return { settings, genesis, self };
+  const invited = await readInvitation(paths, genesis, nodeId);
+  const { name, zone, region } = inception;
+  const storageWeight = settings['node.storageWeight'];
+  const self = { nodeId, name, zone, region, role: 'agent' as const, storageWeight };
+  return { settings, genesis, genesisBytes, self, invited };
 }
 
-async function readGenesis(paths: HomePaths): Promise<Genesis> {
+/** @throws {AegisError} `BAD_CONFIG` for a node that nobody has let in. */
+async function readInvitation(
+  paths: HomePaths,
+  genesis: Genesis,
+  nodeId: string,
+): Promise<OpenInvitationFile> {
+  const stats = await statIfPresent(paths.invitation);
+  if (stats === undefined) {
+    const message = `this node, ${nodeId}, is not a member of the cluster ${genesis.name}`;
+    throw new AegisError('BAD_CONFIG', message, {
+      hint: 'Ask a custodian for an invitation (aegis cluster invite), and: aegis cluster join FILE',
+    });
+  }
+  try {
+    if (stats.size > INVITATION_FILE_BYTES_MAX * 2)
+      throw new AegisError('TOO_LARGE', 'it is too long');
+    const text = await readFile(paths.invitation, 'utf8');
+    const opened = openInvitationFile(invitationFromText(text));
+    const isForThis =
+      opened.genesis.clusterId === genesis.clusterId &&
+      opened.invitation.invitation.nodeId === nodeId;
+    if (!isForThis) throw new AegisError('BAD_DATA', 'it is for another node or cluster');
+    return opened;
+  } catch (error) {
+    const why = toAegisError(error).message;
+    throw new AegisError('BAD_CONFIG', `the invitation at ${paths.invitation}: ${why}`, {
+      hint: 'Ask for another one, and: aegis cluster join FILE',
+      cause: error,
+    });
+  }
+}
+
+async function readGenesis(
+  paths: HomePaths,
+): Promise<{ readonly genesis: Genesis; readonly bytes: Uint8Array }> {
   const stats = await statIfPresent(paths.genesis);
   if (stats === undefined) {
     throw new AegisError('BAD_CONFIG', 'this home belongs to no cluster yet', {
@@ -76,7 +133,8 @@ async function readGenesis(paths: HomePaths): Promise<Genesis> {
   }
   try {
     if (stats.size > GENESIS_BYTES_MAX) throw new AegisError('TOO_LARGE', 'it is too long');
-    return openGenesis(new Uint8Array(await readFile(paths.genesis)));
+    const bytes = new Uint8Array(await readFile(paths.genesis));
+    return { genesis: openGenesis(bytes), bytes };
   } catch (error) {
     const why = toAegisError(error).message;
     throw new AegisError('BAD_CONFIG', `the genesis at ${paths.genesis} is damaged: ${why}`, {

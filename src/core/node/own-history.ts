@@ -19,7 +19,8 @@ const NODE_ID_BYTES_MAX = 64;
 export interface OwnHistoryOptions {
   /** Node id of this node. */
   readonly self: string;
-  readonly identityKey: Uint8Array;
+  /** The own identity key that a version counts with (A3). */
+  keyOf(keyEpoch: number, sequence: number): Uint8Array | undefined;
   /** Nodes of which one at least knows all that was acknowledged: n - f, this one among them. */
   readonly quorum: number;
   /** Beside the facts; there while they are known to be incomplete. */
@@ -87,13 +88,14 @@ export class OwnHistory {
 
   /** How far a peer knows this node. What it cannot prove does not count as an answer. */
   async #ask(nodeId: string): Promise<number | undefined> {
-    const { self, identityKey } = this.#options;
+    const { self, keyOf: ownKeyOf } = this.#options;
     const body = new TextEncoder().encode(self);
     const options = { timeoutMs: TIMEOUT_MS, maxReplyBytes: VERSION_BYTES_MAX };
     try {
       const reply = await this.#deps.host.request(nodeId, METHOD, body, options);
       if (reply.length === 0) return 0;
-      const keyOf = (author: string) => (author === self ? identityKey : undefined);
+      const keyOf = (author: string, keyEpoch: number, sequence: number) =>
+        author === self ? ownKeyOf(keyEpoch, sequence) : undefined;
       return openVersion(reply, keyOf).version.sequence;
     } catch (error) {
       const { code, message } = toAegisError(error);

@@ -7,8 +7,8 @@ import type { CID } from 'multiformats/cid';
 import { AegisError } from '../errors.ts';
 import type { Replication, ReplicationInput } from '../kb/replication.ts';
 import { createVersion, type SignedVersion } from '../model/version.ts';
-import type { Signer } from '../ports.ts';
 import type { Verified } from '../units.ts';
+import type { Author } from './author.ts';
 import type { Base, Finality } from './finality.ts';
 import type { Imported } from './import.ts';
 import type { Queued } from './intent-desk.ts';
@@ -20,7 +20,7 @@ export interface OwnVersionsDeps {
   readonly self: string;
   readonly machine: Replication;
   readonly history: OwnHistory;
-  readonly identity: Signer;
+  readonly author: Pick<Author, 'keyEpoch' | 'signer'>;
   readonly finality: Finality;
   submit(input: ReplicationInput): void;
   /** Resolves when the version has so many copies, with the nodes that have one. */
@@ -44,6 +44,13 @@ export interface OwnVersion {
   readonly queued: Queued | undefined;
 }
 
+/** A3: while it lasts this node signs no version. */
+export interface VersionsHold {
+  /** So many it has signed. */
+  readonly versions: number;
+  release(): void;
+}
+
 interface Unqueued {
   readonly signed: Verified<SignedVersion>;
   readonly expected: CID | null | undefined;
@@ -58,6 +65,7 @@ export class OwnVersions {
   #last: Promise<unknown> = Promise.resolve();
   /** By path, a version of which it was not known in time whether it is durable. */
   readonly #unqueued = new Map<string, Unqueued>();
+  #isHeld = false;
   /** The version that was given to the machine last. */
   #lastLocal: SignedVersion | undefined;
 
@@ -86,8 +94,50 @@ export class OwnVersions {
   }
 
   /** @throws {AegisError} `EXISTS` for another version than the expected one; `TRY_AGAIN`. */
-  write(wanted: WantedVersion, imported: Imported, signal: AbortSignal): Promise<OwnVersion> {
-    return this.#inTurn(() => this.#write(wanted, imported, signal));
+  async write(wanted: WantedVersion, imported: Imported, signal: AbortSignal): Promise<OwnVersion> {
+    const begun = Promise.withResolvers<void>();
+    const written = this.#inTurn(() => {
+      begun.resolve();
+      signal.throwIfAborted();
+      return this.#write(wanted, imported, signal);
+    });
+    written.catch(() => {});
+    await Promise.race([begun.promise, this.#aborted(signal)]);
+    return await written;
+  }
+
+  /**
+   * A3: a succession names how many versions it seals, so that from before it is made until it is
+   * final nothing may be signed that it does not count: such a version would be none.
+   * @throws {AegisError} `TRY_AGAIN` while the own versions are not all back.
+   */
+  hold(): Promise<VersionsHold> {
+    const { self, history, machine } = this.#deps;
+    const held = Promise.withResolvers<VersionsHold>();
+    const over = Promise.withResolvers<void>();
+    this.#inTurn(async () => {
+      await history.check();
+      this.#isHeld = true;
+      held.resolve({ versions: machine.graph.nextSequence(self) - 1, release: over.resolve });
+      await over.promise;
+      this.#isHeld = false;
+    }).catch(held.reject);
+    return held.promise;
+  }
+
+  /** Rejects when the caller gives up before its turn has come. */
+  async #aborted(signal: AbortSignal): Promise<never> {
+    if (!signal.aborted) {
+      await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+    }
+    if (!this.#isHeld) throw signal.reason;
+    throw new AegisError(
+      'TRY_AGAIN',
+      'this node changes its identity key, and writes wait for it',
+      {
+        hint: 'Nothing was written. See: aegis keys status',
+      },
+    );
   }
 
   /**
@@ -178,7 +228,7 @@ export class OwnVersions {
     { root, sizeBytes }: Imported,
     before: SignedVersion | undefined,
   ): Verified<SignedVersion> {
-    const { self, machine } = this.#deps;
+    const { self, machine, author } = this.#deps;
     return createVersion(
       {
         path,
@@ -189,10 +239,11 @@ export class OwnVersions {
         sequence: machine.graph.nextSequence(self),
         time: Math.max(Date.now(), before?.version.time ?? 0),
         author: self,
+        keyEpoch: author.keyEpoch,
         ...(message === undefined ? {} : { message }),
         ...(kind === 'directory' ? { directory: true } : {}),
       },
-      this.#deps.identity,
+      author.signer(),
     );
   }
 

@@ -4,21 +4,24 @@
  */
 import type { Body, Query, Result } from '../api/contract/endpoints.ts';
 import type { Peer } from '../api/contract/peers.ts';
+import type { Roster, RosterMember } from '../chain/roster.ts';
 import { AegisError, toAegisError } from '../errors.ts';
 import type { Outcome } from '../machine.ts';
-import type { Member } from '../model/genesis.ts';
-import { peerIdOf } from '../model/identity.ts';
+import { isNodeId, peerIdOf } from '../model/identity.ts';
 import type { Host } from '../network/host.ts';
 import type { PeerConnection } from '../network/peer-table.ts';
 import type { PeerBook, PeerInput, PeerOutcome } from '../peers/book.ts';
 import type { PeerStatus } from '../peers/target.ts';
 import type { Log } from '../ports.ts';
+import { BANS_MAX } from './bans.ts';
+import type { Custody } from './custody.ts';
 
 export const PEERS_MACHINE = 'peers';
 
 export interface PeersDeps {
   readonly self: string;
-  readonly members: ReadonlyMap<string, Member>;
+  readonly roster: Pick<Roster, 'get' | 'members'>;
+  readonly custody: Pick<Custody, 'ban' | 'bans' | 'introductions'>;
   readonly book: PeerBook;
   readonly host: Host;
   readonly log: Log;
@@ -42,23 +45,35 @@ export class Peers {
 
   /** Starts to dial. The host must be running. */
   start(extra: readonly string[]): void {
-    const { host, members, submit, learned } = this.#deps;
+    const { host, roster, submit, learned } = this.#deps;
     host.onPeer(({ type, nodeId }) => {
       submit({ type, nodeId });
       this.#deps.changed();
     });
     host.onAddresses(({ nodeId, addresses }) => learned({ type: 'learned', nodeId, addresses }));
-    for (const { nodeId, addresses } of members.values()) {
+    for (const { nodeId, addresses } of roster.members()) {
       submit({ type: 'member', nodeId, addresses });
     }
     for (const address of extra) submit({ type: 'add', address });
     submit({ type: 'start' });
   }
 
+  /** Somebody has joined or left, or has other keys. */
+  membersChanged(nodeIds: readonly string[]): void {
+    const { roster, submit } = this.#deps;
+    for (const nodeId of nodeIds) {
+      const member = roster.get(nodeId);
+      if (member?.status !== 'member') continue;
+      submit({ type: 'member', nodeId, addresses: member.addresses });
+      submit({ type: 'retry', nodeId });
+    }
+    this.#deps.changed();
+  }
+
   /** Carries out what the book has decided. */
   tell(outcome: Outcome): void {
     const decided = outcome as PeerOutcome;
-    if (decided.type === 'dial') void this.#dial(decided.address);
+    if (decided.type === 'dial') void this.#dial(decided);
     else if (decided.type === 'hang-up') void this.#deps.host.hangUp(decided.nodeId);
     else this.#refused = decided;
   }
@@ -94,6 +109,30 @@ export class Peers {
     // Addresses of a peer that was removed before are still known, and dialled no more.
     const removed = status === undefined || status.state === 'removed' ? [] : status.addresses;
     return { nodeId: peer.nodeId, removed: [...removed], disconnected };
+  }
+
+  /** M4. @throws {AegisError} `NOT_FOUND`, `BAD_REQUEST` for this node itself. */
+  async ban(id: string, isBanned: boolean): Promise<Result<'peers.ban'>> {
+    const nodeId = this.#banned(id);
+    const member = this.#deps.roster.get(nodeId);
+    if (isBanned && this.#deps.custody.bans.size >= BANS_MAX) {
+      throw new AegisError('BUSY', `${BANS_MAX} nodes are banned already`);
+    }
+    const { isNew, cut } = await this.#deps.custody.ban(nodeId, isBanned);
+    if (!isBanned) this.#deps.submit({ type: 'retry', nodeId });
+    this.#deps.changed();
+    const name = member?.name ?? null;
+    return { nodeId, name, banned: isBanned, changed: isNew, disconnected: cut > 0 };
+  }
+
+  /** Also one that is no member now may be banned, by its whole id. */
+  #banned(id: string): string {
+    const nodeId = isNodeId(id) ? id : this.#find(id).nodeId;
+    if (nodeId === null) throw notFound(id);
+    if (nodeId === this.#deps.self) {
+      throw new AegisError('BAD_REQUEST', 'a node does not ban itself');
+    }
+    return nodeId;
   }
 
   /** Those that are let in again are dialled at once, whatever their pause was. */
@@ -136,8 +175,8 @@ export class Peers {
   async find(id: string, query: Query<'peers.find'>): Promise<Result<'peers.find'>> {
     const known = this.#deps.book.list().find((status) => this.#isMeant(status, id));
     const nodeId = known?.nodeId ?? null;
-    const member = nodeId === null ? undefined : this.#deps.members.get(nodeId);
-    const peerId = member === undefined ? id : peerIdOf(member.networkKey);
+    const member = nodeId === null ? undefined : this.#deps.roster.get(nodeId);
+    const peerId = member === undefined ? id : this.#peerIdOf(member);
     const addresses = known === undefined ? [] : [...known.addresses];
     try {
       const found = await this.#deps.host.findPeer(peerId, { timeoutMs: query.timeoutMs });
@@ -153,9 +192,10 @@ export class Peers {
     return { peer, reasons: this.#reasons(peer) };
   }
 
-  async #dial(address: string): Promise<void> {
+  async #dial({ address, nodeId: wanted }: Extract<PeerOutcome, { type: 'dial' }>): Promise<void> {
     const { host, submit, log } = this.#deps;
     try {
+      this.#mayDial(wanted);
       const { nodeId } = await host.dial(address, { timeoutMs: DIAL_TIMEOUT_MS });
       submit({ type: 'dialed', address, nodeId });
     } catch (error) {
@@ -166,7 +206,20 @@ export class Peers {
     }
   }
 
+  /** M4, M3 */
+  #mayDial(nodeId: string | undefined): void {
+    if (nodeId === undefined) return;
+    if (this.#deps.custody.bans.has(nodeId)) {
+      throw new AegisError('HELLO_REFUSED', 'an operator of this node has banned it');
+    }
+    if (this.#deps.roster.get(nodeId)?.status === 'left') {
+      throw new AegisError('HELLO_REFUSED', 'it has left the cluster');
+    }
+  }
+
   #reasons(peer: Peer): string[] {
+    const kept = this.#keptAway(peer);
+    if (kept.length > 0) return kept;
     if (peer.state === 'connected') {
       return [`connected since ${peer.connectedAt}, ${peer.direction}, at ${peer.address}`];
     }
@@ -185,6 +238,23 @@ export class Peers {
       reasons.push(this.#refused.error.message);
     }
     return reasons;
+  }
+
+  #keptAway({ nodeId, name, banned, frozen }: Peer): string[] {
+    const kept: string[] = [];
+    if (banned) {
+      const how = `aegis peers unban ${name ?? nodeId}`;
+      kept.push(`an operator of this node has banned it: ${how}`);
+    }
+    if (frozen)
+      kept.push('two successions of it exist: it is frozen, see aegis consensus evidence');
+    return kept;
+  }
+
+  /** Of its latest network key, final or not. */
+  #peerIdOf(member: RosterMember): string {
+    const { introductions } = this.#deps.custody;
+    return peerIdOf((introductions.latest(member.nodeId) ?? member.keys).keys.networkKey);
   }
 
   #find(id: string): Peer {
@@ -207,21 +277,25 @@ export class Peers {
   #isMeant({ nodeId, addresses }: PeerStatus, id: string): boolean {
     if (addresses.includes(id)) return true;
     if (nodeId === undefined) return false;
-    const member = this.#deps.members.get(nodeId);
+    const member = this.#deps.roster.get(nodeId);
     if (member?.name === id) return true;
-    if (member !== undefined && peerIdOf(member.networkKey) === id) return true;
+    if (member !== undefined && this.#peerIdOf(member) === id) return true;
     return nodeId === id || (id.length >= 10 && nodeId.startsWith(id));
   }
 
   #view(status: PeerStatus): Peer {
     const { nodeId } = status;
-    const member = nodeId === undefined ? undefined : this.#deps.members.get(nodeId);
+    const { roster, custody } = this.#deps;
+    const member = nodeId === undefined ? undefined : roster.get(nodeId);
     const open = nodeId === undefined ? undefined : this.#deps.host.peer(nodeId);
     return {
       nodeId: nodeId ?? null,
       name: member?.name ?? null,
       zone: member?.zone ?? null,
-      peerId: member === undefined ? null : peerIdOf(member.networkKey),
+      peerId: member === undefined ? null : this.#peerIdOf(member),
+      keyEpoch: member?.keys.keyEpoch ?? null,
+      frozen: nodeId !== undefined && custody.introductions.isFrozen(nodeId),
+      banned: nodeId !== undefined && custody.bans.has(nodeId),
       state: open !== undefined ? 'connected' : stateOf(status),
       // What failed before this connection is no news any more.
       attempts: open === undefined ? status.attempts : 0,

@@ -221,5 +221,5 @@ function bare({ time: _t, changes: _c, ...fate }: Omit<IntentEntry, 'author' | '
 }
 
 const bareIntent = ({ id: key, author, authorName, sequence, changes }: IntentEntry) => ({
-  ...{ id: key, author, authorName, sequence, changes },
+  ...{ id: key, author, authorName, sequence, statement: null, changes },
 });

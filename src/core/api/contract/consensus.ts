@@ -152,6 +152,8 @@ const blockIntent = v.object({
   author: nodeId,
   authorName: v.nullable(v.string()),
   sequence: count,
+  /** Of a statement that carries its own authority: `sequence` is 0, and there are no changes. */
+  statement: v.nullable(v.picklist(['succession', 'duplicity', 'admission', 'departure'])),
   changes: v.array(changeSchema),
   result: v.picklist(RESULTS),
   /** Why it was refused. */

@@ -1,0 +1,179 @@
+/**
+ * The keys, the members and the bans of a running node, married: introductions judge hello, the key
+ * desk follows the own succession, the keeper has session keys, the member desk lets in and leaves.
+ */
+import type { ChainOutcome } from '../chain/chain.ts';
+import type { AegisError } from '../errors.ts';
+import type { Keystore } from '../keys/keystore.ts';
+import type { Genesis } from '../model/genesis.ts';
+import { readIntent, type SignedIntent } from '../model/intent.ts';
+import type { OpenInvitationFile } from '../model/invitation-file.ts';
+import { openSuccession } from '../model/succession.ts';
+import type { Host } from '../network/host.ts';
+import type { IncomingEnvelope } from '../network/rpc-server.ts';
+import type { Clock, Log, Security } from '../ports.ts';
+import { type Verified, verified } from '../units.ts';
+import type { Bans } from './bans.ts';
+import type { ChainRoom } from './chain-room.ts';
+import { Introductions } from './introductions.ts';
+import { KeyDesk } from './key-desk.ts';
+import { MemberDesk } from './member-desk.ts';
+import type { VersionsHold } from './own-versions.ts';
+import { KEYS_PROTOCOL, SessionKeeper } from './session-keeper.ts';
+
+export interface CustodyOptions {
+  readonly genesis: Genesis;
+  readonly genesisBytes: Uint8Array;
+  readonly keystore: Keystore;
+  /** What this node was invited with, if the genesis does not name it. */
+  readonly invited: OpenInvitationFile | undefined;
+  readonly storageWeight: number;
+}
+
+export interface CustodyDeps {
+  readonly room: ChainRoom;
+  readonly bans: Bans;
+  readonly introductions: Introductions;
+  readonly host: Host;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly security: Security | undefined;
+  submit(intent: Verified<SignedIntent>): void;
+  hold(): Promise<VersionsHold>;
+  addressesOf(nodeId: string): readonly string[];
+  /** Members, or their keys, have changed. */
+  changed(nodeIds: readonly string[]): void;
+}
+
+/** Who says hello is judged before anything else of a node exists; what it says comes later. */
+export function introductionsFor(
+  { genesis, keystore }: Pick<CustodyOptions, 'genesis' | 'keystore'>,
+  deps: Pick<CustodyDeps, 'room' | 'bans' | 'clock' | 'log'> & {
+    handIn(bytes: Uint8Array): void;
+    frozen(nodeId: string): void;
+    admission(): Uint8Array | undefined;
+  },
+): Introductions {
+  const { room, bans, clock } = deps;
+  const { inceptionBytes: inception } = keystore;
+  return new Introductions(
+    { clusterId: genesis.clusterId },
+    {
+      ...{ roster: room.chain.roster, log: deps.log.child('hello'), now: () => clock.now() },
+      own: () => {
+        const admission = deps.admission();
+        const { succession } = keystore;
+        return { inception, succession, ...(admission === undefined ? {} : { admission }) };
+      },
+      isBanned: (nodeId) => bans.has(nodeId),
+      handIn: deps.handIn,
+      frozen: deps.frozen,
+    },
+  );
+}
+
+export class Custody {
+  readonly bans: Bans;
+  readonly introductions: Introductions;
+  readonly keys: KeyDesk;
+  readonly sessions: SessionKeeper;
+  readonly members: MemberDesk;
+  readonly #options: CustodyOptions;
+  readonly #deps: CustodyDeps;
+
+  constructor(options: CustodyOptions, deps: CustodyDeps) {
+    const { genesis, genesisBytes, keystore, invited, storageWeight } = options;
+    const { room, host, clock, introductions, addressesOf } = deps;
+    const { roster } = room.chain;
+    const { clusterId } = genesis;
+    const self = keystore.nodeId;
+    const log = deps.log.child('keys');
+    const submit = (bytes: Uint8Array) => this.handIn(bytes);
+    this.#options = options;
+    this.#deps = deps;
+    this.bans = deps.bans;
+    this.introductions = introductions;
+    this.sessions = new SessionKeeper({
+      ...{ self, keystore, roster, clock, log },
+      peers: () => host.peers().map(({ nodeId }) => nodeId),
+      send: (to, protocol, body) => void host.send({ to, protocol, body }),
+    });
+    this.keys = new KeyDesk({
+      ...{ self, keystore, roster, introductions, host, clock, log, submit, addressesOf },
+      sessions: this.sessions,
+      hold: () => deps.hold(),
+      heightOf: async (digest) =>
+        (room.chain.receipt(digest) ?? (await room.archive.receipts([digest]))[0])?.height,
+      changed: (nodeIds) => this.#changed(nodeIds),
+    });
+    this.members = new MemberDesk(
+      {
+        ...{ clusterId, self, genesis: genesisBytes, storageWeight },
+        invitation: invited?.invitation.bytes,
+        addresses: () => host.addresses().map(withoutPeerId),
+      },
+      {
+        ...{ roster, keystore, author: room.author, log, addressesOf, submit },
+        now: () => clock.now(),
+      },
+    );
+    this.introductions.learn((invited?.file.successions ?? []).map(openSuccession));
+  }
+
+  /** The network must be running. */
+  async start(): Promise<void> {
+    await this.sessions.start();
+    this.keys.start();
+    this.members.start();
+  }
+
+  stop(): void {
+    this.keys.stop();
+    this.sessions.stop();
+  }
+
+  /** Ends all waits. */
+  fail(error: AegisError): void {
+    this.keys.fail(error);
+    this.members.fail(error);
+  }
+
+  tell(outcome: ChainOutcome): void {
+    this.keys.tell(outcome);
+    this.members.tell(outcome);
+  }
+
+  /** @returns whether the envelope is of the keys of members. */
+  take(envelope: IncomingEnvelope): boolean {
+    if (envelope.protocol !== KEYS_PROTOCOL) return false;
+    this.sessions.take(envelope);
+    return true;
+  }
+
+  /** Signed bytes of a statement that holds, to the chain. */
+  handIn(bytes: Uint8Array): void {
+    const { clusterId } = this.#options.genesis;
+    this.#deps.submit(verified(readIntent(bytes, clusterId).signed));
+  }
+
+  /** M4. @returns whether that is news, and how many connections it has cut. */
+  async ban(nodeId: string, isBanned: boolean): Promise<{ isNew: boolean; cut: number }> {
+    const { bans, host, introductions, security } = this.#deps;
+    const isNew = await bans.set(nodeId, isBanned);
+    if (isNew) security?.tell({ type: isBanned ? 'banned' : 'unbanned', nodeId });
+    return { isNew, cut: host.review((identity) => introductions.accepts(identity)) };
+  }
+
+  /** S8: told by introductions, or by the chain. */
+  frozen(nodeId: string): void {
+    this.#deps.security?.tell({ type: 'duplicity', nodeId });
+    this.keys.review();
+  }
+
+  #changed(nodeIds: readonly string[]): void {
+    for (const nodeId of nodeIds) this.#deps.security?.tell({ type: 'keys-changed', nodeId });
+    this.#deps.changed(nodeIds);
+  }
+}
+
+const withoutPeerId = (address: string): string => address.replace(/\/p2p\/\w+$/, '');

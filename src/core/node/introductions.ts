@@ -1,0 +1,322 @@
+/**
+ * Judges who says hello (docs/keys.md, H1 to H4): by the roster, by what hello has shown beyond it
+ * (which is handed to the custodians and may be final soon), by admissions of those who join, and
+ * by the bans of this node's operator. It opens and cuts no connections, and keeps nothing on disk:
+ * what it was shown it is shown again.
+ */
+import type { Roster, RosterMember } from '../chain/roster.ts';
+import { verifyEd25519 } from '../crypto/sign.ts';
+import { toAegisError } from '../errors.ts';
+import { furthest } from '../model/furthest.ts';
+import { readAdmission, type SignedAdmission } from '../model/membership.ts';
+import { createDuplicity } from '../model/statement.ts';
+import {
+  follow,
+  HELLO_ENTRIES_MAX,
+  type KeyState,
+  type SignedSuccession,
+} from '../model/succession.ts';
+import type {
+  HelloClaim,
+  HelloContext,
+  HelloIdentity,
+  HelloVerdict,
+  Introduction,
+} from '../network/hello.ts';
+import type { Log } from '../ports.ts';
+import { MINUTE, type Verified } from '../units.ts';
+
+export interface IntroductionsOptions {
+  readonly clusterId: string;
+}
+
+export interface IntroductionsDeps {
+  /** As of the last final block. */
+  readonly roster: Roster;
+  readonly log: Log;
+  /** What this node shows of itself. */
+  own(): Introduction;
+  isBanned(nodeId: string): boolean;
+  /** Signed bytes of a statement for the custodians. */
+  handIn(bytes: Uint8Array): void;
+  /** S8: somebody is frozen here from now on. */
+  frozen(nodeId: string): void;
+  /** Milliseconds since the Unix epoch. */
+  now(): number;
+}
+
+/** An entry that is not final here, and the keys after it. */
+interface Shown {
+  readonly entry: Verified<SignedSuccession>;
+  readonly state: KeyState;
+  readonly seenAt: number;
+}
+
+interface Joiner {
+  readonly name: string;
+  readonly networkKey: Uint8Array;
+  readonly digest: string;
+  readonly until: number;
+}
+
+type KeyStanding = 'latest' | 'grace' | 'retired' | 'none';
+
+/** So long one that joins is let in before its admission is final; it may show it again. */
+const JOIN_MS = 2 * MINUTE;
+const JOINERS_MAX = 64;
+
+export class Introductions implements HelloContext {
+  readonly clusterId: string;
+  readonly #deps: IntroductionsDeps;
+  /** By node id, what follows its last final entry, oldest first. */
+  readonly #shown = new Map<string, readonly Shown[]>();
+  /** H4: of whom two successions were seen here; the chain hears of it and says so later. */
+  readonly #frozen = new Set<string>();
+  readonly #joiners = new Map<string, Joiner>();
+
+  constructor(options: IntroductionsOptions, deps: IntroductionsDeps) {
+    this.clusterId = options.clusterId;
+    this.#deps = deps;
+  }
+
+  own(): Introduction {
+    return this.#deps.own();
+  }
+
+  expects(networkKey: Uint8Array): boolean {
+    const member = this.#deps.roster.byNetworkKey(networkKey) ?? this.#shownBy(networkKey);
+    return member !== undefined && this.#isLetIn(member, networkKey);
+  }
+
+  judge(claim: HelloClaim): HelloVerdict {
+    const { nodeId, inception } = claim.inception;
+    const { name } = inception;
+    // M4
+    if (this.#deps.isBanned(nodeId)) return stranger(`an operator has banned ${nodeId} here`);
+    const member = this.#deps.roster.get(nodeId);
+    if (member?.status !== 'member') return this.#judgeJoiner(claim, member);
+    this.#learn(member, claim.succession);
+    const standing = this.#standingOf(member, claim.networkKey);
+    if (standing === 'none') {
+      return stranger(`the network key at the other end was never that of ${nodeId}`);
+    }
+    // S8, H4
+    if (this.isFrozen(nodeId)) return { type: 'refused', refusal: 'FROZEN', nodeId, name };
+    // H2
+    if (standing === 'retired') return { type: 'refused', refusal: 'RETIRED', nodeId, name };
+    return { type: 'member', nodeId, name };
+  }
+
+  /** Whether a connection that passed hello before may stay (H5). */
+  accepts({ nodeId, networkKey }: Pick<HelloIdentity, 'nodeId' | 'networkKey'>): boolean {
+    if (this.#deps.isBanned(nodeId)) return false;
+    const member = this.#deps.roster.get(nodeId);
+    if (member?.status === 'member') return this.#isLetIn(member, networkKey);
+    const joiner = this.#joiners.get(nodeId);
+    return joiner !== undefined && same(joiner.networkKey, networkKey) && !this.#isOver(joiner);
+  }
+
+  /** S8: by the chain, or by what was seen here. */
+  isFrozen(nodeId: string): boolean {
+    return this.#frozen.has(nodeId) || this.#deps.roster.get(nodeId)?.isFrozen === true;
+  }
+
+  /** The latest keys of a member that are known here, final or not. */
+  latest(nodeId: string): KeyState | undefined {
+    return this.#shown.get(nodeId)?.at(-1)?.state ?? this.#deps.roster.get(nodeId)?.keys;
+  }
+
+  /** Entries from another source than hello: those of an invitation. */
+  learn(entries: readonly Verified<SignedSuccession>[]): void {
+    for (const entry of entries) {
+      const member = this.#deps.roster.get(entry.succession.nodeId);
+      if (member !== undefined) this.#learn(member, [entry]);
+    }
+  }
+
+  /** The roster has changed: what is final now is shown by it. */
+  settle(nodeIds: readonly string[]): void {
+    for (const nodeId of nodeIds) {
+      const member = this.#deps.roster.get(nodeId);
+      if (member === undefined) continue;
+      if (member.status === 'member') this.#joiners.delete(nodeId);
+      this.#settle(member);
+    }
+  }
+
+  /** When something ends that lets somebody in: connections are to be reviewed then. */
+  nextEnd(): number | undefined {
+    const now = this.#deps.now();
+    const ends = [...this.#joiners.values()].map(({ until }) => until);
+    for (const member of this.#deps.roster.members()) {
+      const end = this.#graceOf(member)?.until;
+      if (end !== undefined) ends.push(end);
+    }
+    const ahead = ends.filter((end) => end > now);
+    return ahead.length === 0 ? undefined : Math.min(...ahead);
+  }
+
+  /** H1: whichever reaches further; what is new is handed to the custodians. */
+  #learn(member: RosterMember, entries: readonly Verified<SignedSuccession>[]): void {
+    const { nodeId } = member;
+    const first = member.history[0]!;
+    const shown = this.#shown.get(nodeId) ?? [];
+    const held = [
+      ...member.succession.filter(({ succession }) => succession.number > first.number),
+      ...shown.map(({ entry }) => entry),
+    ];
+    const digests = new Set(held.map(({ digest }) => digest));
+    if (entries.every(({ digest }) => digests.has(digest))) return;
+    const { fresh, duplicity } = furthest(first, held, entries);
+    // S8, H4
+    if (duplicity !== undefined) this.#freeze(nodeId, duplicity);
+    for (const entry of fresh.slice(0, HELLO_ENTRIES_MAX - shown.length)) {
+      this.#append(member, entry);
+    }
+  }
+
+  #append(member: RosterMember, entry: Verified<SignedSuccession>): void {
+    const { nodeId } = member;
+    const state = follow(this.#latestOf(member), entry);
+    const one = { entry, state, seenAt: this.#deps.now() };
+    this.#shown.set(nodeId, [...(this.#shown.get(nodeId) ?? []), one]);
+    const { number } = entry.succession;
+    const message = 'a member has shown keys that are not final yet';
+    this.#deps.log.write('info', message, { nodeId, number });
+    this.#deps.handIn(entry.bytes);
+  }
+
+  #freeze(nodeId: string, [a, b]: readonly [SignedSuccession, SignedSuccession]): void {
+    if (this.isFrozen(nodeId)) return;
+    const { number } = a.succession;
+    const message = 'two successions of one node exist: it is frozen';
+    this.#deps.log.write('error', message, { nodeId, number });
+    this.#frozen.add(nodeId);
+    this.#deps.handIn(createDuplicity(a, b));
+    this.#deps.frozen(nodeId);
+  }
+
+  /** What the chain has decided stands; where it contradicts what was shown, that is evidence. */
+  #settle(member: RosterMember): void {
+    const { nodeId } = member;
+    const shown = this.#shown.get(nodeId);
+    if (shown === undefined) return;
+    this.#shown.delete(nodeId);
+    const final = member.succession.map(({ digest }) => digest);
+    const rest = shown.filter(({ entry }) => !final.includes(entry.digest));
+    this.#learn(
+      member,
+      rest.map(({ entry }) => entry),
+    );
+    const kept = this.#shown.get(nodeId)?.map((one) => {
+      const before = rest.find(({ entry }) => entry.digest === one.entry.digest);
+      return before === undefined ? one : { ...one, seenAt: before.seenAt };
+    });
+    if (kept !== undefined) this.#shown.set(nodeId, kept);
+  }
+
+  #isLetIn(member: RosterMember, networkKey: Uint8Array): boolean {
+    if (member.status !== 'member' || this.#deps.isBanned(member.nodeId)) return false;
+    if (this.isFrozen(member.nodeId)) return false;
+    const standing = this.#standingOf(member, networkKey);
+    return standing === 'latest' || standing === 'grace';
+  }
+
+  /** H2 */
+  #standingOf(member: RosterMember, networkKey: Uint8Array): KeyStanding {
+    if (same(this.#latestOf(member).keys.networkKey, networkKey)) return 'latest';
+    const retired = this.#graceOf(member);
+    const isWithin = retired !== undefined && this.#deps.now() < retired.until;
+    if (isWithin && same(retired.key, networkKey)) return 'grace';
+    const shown = this.#shown.get(member.nodeId) ?? [];
+    const states = [...member.history, ...shown.map(({ state }) => state)];
+    return states.some(({ keys }) => same(keys.networkKey, networkKey)) ? 'retired' : 'none';
+  }
+
+  /** The network key before the latest one, and until when it is accepted. */
+  #graceOf(member: RosterMember): { readonly key: Uint8Array; readonly until: number } | undefined {
+    const shown = this.#shown.get(member.nodeId) ?? [];
+    const at = shown.findLastIndex(({ entry }) => entry.succession.replaced.includes('network'));
+    const change = shown[at];
+    if (change === undefined) return member.retiredNetworkKey;
+    const before = shown[at - 1]?.state ?? member.keys;
+    return {
+      key: before.keys.networkKey,
+      until: change.seenAt + change.entry.succession.graceMs,
+    };
+  }
+
+  #latestOf(member: RosterMember): KeyState {
+    return this.#shown.get(member.nodeId)?.at(-1)?.state ?? member.keys;
+  }
+
+  #shownBy(networkKey: Uint8Array): RosterMember | undefined {
+    for (const [nodeId, shown] of this.#shown) {
+      if (!shown.some(({ state }) => same(state.keys.networkKey, networkKey))) continue;
+      return this.#deps.roster.get(nodeId);
+    }
+    return undefined;
+  }
+
+  /** M2: whoever is invited is let in to hand its admission in. */
+  #judgeJoiner(claim: HelloClaim, member: RosterMember | undefined): HelloVerdict {
+    const { nodeId, inception } = claim.inception;
+    const { name } = inception;
+    if (claim.admission === undefined) {
+      return stranger(`node ${nodeId} ${member === undefined ? 'is no member' : 'has left'}`);
+    }
+    const read = this.#readAdmission(claim);
+    if (typeof read === 'string') return stranger(`the admission of ${nodeId}: ${read}`);
+    const { digest, invitation } = read;
+    const known = this.#joiners.get(nodeId);
+    const isKnown = known?.digest === digest && !this.#isOver(known);
+    if (!isKnown) {
+      for (const [id, joiner] of this.#joiners) if (this.#isOver(joiner)) this.#joiners.delete(id);
+      if (this.#joiners.size >= JOINERS_MAX) {
+        return { type: 'refused', refusal: 'BUSY', nodeId, name };
+      }
+      const until = Math.min(this.#deps.now() + JOIN_MS, invitation.invitation.expiresAt);
+      this.#joiners.set(nodeId, { name, networkKey: claim.networkKey, digest, until });
+      this.#deps.handIn(read.bytes);
+    }
+    return { type: 'member', nodeId, name };
+  }
+
+  /** The cheap questions first: only who was invited makes this node verify much. */
+  #readAdmission({ inception, networkKey, admission }: HelloClaim): SignedAdmission | string {
+    let read: ReturnType<typeof readAdmission>;
+    try {
+      read = readAdmission(admission!, this.clusterId);
+    } catch (error) {
+      return toAegisError(error).message;
+    }
+    const { signed, checks } = read;
+    const { invitation } = signed.invitation;
+    const inviter = this.#deps.roster.get(invitation.inviter);
+    // M1
+    if (inviter?.status !== 'member' || inviter.role !== 'custodian') {
+      return 'no custodian has invited it';
+    }
+    if (this.isFrozen(inviter.nodeId)) return 'who has invited it is frozen';
+    if (inviter.keys.keyEpoch !== invitation.keyEpoch) {
+      return 'who has invited it has another identity key now';
+    }
+    if (invitation.expiresAt <= this.#deps.now()) return 'its invitation has ended';
+    if (signed.admission.nodeId !== inception.nodeId) return 'it is of another node';
+    if (!same(signed.bundle.keys.keys.networkKey, networkKey))
+      return 'it names another network key';
+    const isSound = checks.toReversed().every(({ key, author, keyEpoch, message, signature }) => {
+      const signer = key ?? this.#deps.roster.identityKey(author, keyEpoch);
+      return signer !== undefined && verifyEd25519(signer, message, signature);
+    });
+    return isSound ? signed : 'a signature in it does not hold';
+  }
+
+  #isOver({ until }: Joiner): boolean {
+    return until <= this.#deps.now();
+  }
+}
+
+const stranger = (why: string): HelloVerdict => ({ type: 'stranger', why });
+
+const same = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0;

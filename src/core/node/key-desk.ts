@@ -1,0 +1,353 @@
+/**
+ * The keys of this node while it runs: takes up a rotation that was prepared in the home, hands it
+ * in until it is decided, and brings home and network to what is final (docs/keys.md, A1 to A4,
+ * H5). It prepares nothing and holds no successor; what follows what, `model/` says.
+ *
+ * A rotation of the identity holds new versions back from the moment in which what it seals is
+ * counted until it is final. Signing on with the old key would make versions that nobody counts
+ * (A3), and signing with the new one versions that count only if the custodians take the entry; so
+ * nothing is signed, nothing is lost, and writes wait. Intents need no hold: one that is decided
+ * under the old key counts, and one that is not is signed anew (A2).
+ */
+import type { ChainOutcome } from '../chain/chain.ts';
+import type { Roster, RosterMember } from '../chain/roster.ts';
+import { AegisError, toAegisError } from '../errors.ts';
+import type { Keystore } from '../keys/keystore.ts';
+import { type CertifiedRole, type SignedSuccession, successionFault } from '../model/succession.ts';
+import type { Host } from '../network/host.ts';
+import type { Clock, Log } from '../ports.ts';
+import { type Instant, MINUTE, SECOND, type Verified } from '../units.ts';
+import { expiriesOf, expiryText, markOf } from './expiry.ts';
+import type { Introductions } from './introductions.ts';
+import type { VersionsHold } from './own-versions.ts';
+import type { SessionKeeper } from './session-keeper.ts';
+import { Waiting } from './waiting.ts';
+
+export interface KeyDeskDeps {
+  readonly self: string;
+  readonly keystore: Keystore;
+  readonly roster: Roster;
+  readonly introductions: Pick<Introductions, 'accepts' | 'settle' | 'nextEnd'>;
+  readonly sessions: Pick<SessionKeeper, 'settle'>;
+  readonly host: Pick<Host, 'rotate' | 'review'>;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Signed bytes of a statement, to the chain; again is harmless. */
+  submit(bytes: Uint8Array): void;
+  /** A3: no version is signed until it is released. */
+  hold(): Promise<VersionsHold>;
+  /** At which height a statement was decided, however long ago. */
+  heightOf(digest: string): Promise<number | undefined>;
+  addressesOf(nodeId: string): readonly string[];
+  /** The keys of members have changed. */
+  changed(nodeIds: readonly string[]): void;
+}
+
+/** What has become of a rotation. */
+export interface Rotated {
+  readonly number: number;
+  readonly digest: string;
+  readonly keyEpoch: number;
+  readonly replaced: readonly CertifiedRole[];
+  /** At which it was decided. */
+  readonly height: number;
+  readonly retiredNetworkUntil: number | undefined;
+}
+
+interface Adopted {
+  readonly entry: Verified<SignedSuccession>;
+}
+
+/** A seal that is not followed by a rotation ends by itself. */
+export const SEAL_MS = MINUTE;
+/** Warnings are looked at so often; and so often a failed settling is tried again. */
+const LOOK_MS = 60 * MINUTE;
+const RETRY_MS = 10 * SECOND;
+
+export class KeyDesk {
+  readonly #deps: KeyDeskDeps;
+  readonly #rotated = new Waiting<Rotated>();
+  readonly #warned = new Set<string>();
+  #adopted: Adopted | undefined;
+  #hold: { readonly hold: VersionsHold; cancel: () => void } | undefined;
+  #holding: Promise<VersionsHold> | undefined;
+  #cancelLook: (() => void) | undefined;
+  /** Settling is done one at a time. */
+  #last: Promise<unknown> = Promise.resolve();
+  /** The network key with which the host listens. */
+  #listening: Uint8Array;
+  #isStopped = false;
+
+  constructor(deps: KeyDeskDeps) {
+    this.#deps = deps;
+    this.#listening = deps.keystore.current.keys.networkKey;
+  }
+
+  /** Goes on with what a run before has begun. The network must be running. */
+  start(): void {
+    this.#look();
+    if (this.#deps.keystore.pending() === undefined) return;
+    this.#adopt().catch((error: unknown) => this.#complain('a rotation waits in the home', error));
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    this.#cancelLook?.();
+    this.#release();
+  }
+
+  /** Ends all waits; what is handed in stays so. */
+  fail(error: AegisError): void {
+    this.#rotated.fail(error);
+  }
+
+  /** Handed in and not final. */
+  get isSubmitted(): boolean {
+    return this.#adopted !== undefined;
+  }
+
+  /**
+   * Holds versions back for a minute, so that a rotation that is prepared meanwhile seals all.
+   * @throws {AegisError} `TRY_AGAIN`.
+   */
+  async seal(): Promise<{ readonly versions: number; readonly until: number }> {
+    const { versions } = await this.#held();
+    const until = this.#deps.clock.now() + SEAL_MS;
+    this.#hold!.cancel();
+    const cancel = this.#deps.clock.wakeAt(until as Instant, () => this.#release());
+    this.#hold!.cancel = cancel;
+    return { versions, until };
+  }
+
+  /**
+   * Takes up what is prepared. Resolves when it is final and the home is brought to it.
+   * @throws {AegisError} `NOT_FOUND`, `NOT_FINAL`, `CHECK_FAILED`, `KEYSTORE_DAMAGED`.
+   */
+  async rotate(signal: AbortSignal): Promise<Rotated> {
+    const entry = await this.#adopt();
+    const { digest } = entry;
+    const done = this.#rotated.wait(digest, () => true, signal);
+    // It may have been decided before anybody came to wait for it.
+    this.#settleSoon();
+    try {
+      return await done;
+    } catch (error) {
+      if (!signal.aborted) throw error;
+      throw new AegisError('NOT_FINAL', 'the custodians have not decided the rotation yet', {
+        hint: 'It is handed in again until they have. See: aegis keys status',
+        details: { digest },
+      });
+    }
+  }
+
+  tell(outcome: ChainOutcome): void {
+    const digest = this.#adopted?.entry.digest;
+    if (outcome.type === 'refused') {
+      if (outcome.digest === digest) this.#refused(digest, outcome.error.message);
+      return;
+    }
+    if (outcome.type === 'finalised') {
+      const receipt = outcome.receipts.find(({ id }) => id === digest);
+      if (digest !== undefined && receipt?.result === 'refused') {
+        this.#refused(digest, receipt.reason ?? 'without a reason');
+      }
+      return;
+    }
+    if (outcome.type !== 'roster') return;
+    const { nodeIds } = outcome;
+    this.#deps.introductions.settle(nodeIds);
+    this.review();
+    this.#deps.changed(nodeIds);
+    void this.#deps.sessions.settle();
+    if (nodeIds.includes(this.#deps.self)) this.#settleSoon();
+  }
+
+  /** H5: connections of those who are let in no more are cut; also when a grace has ended. */
+  review(): void {
+    const { introductions, host } = this.#deps;
+    const cut = host.review((identity) => introductions.accepts(identity));
+    if (cut > 0)
+      this.#deps.log.write('info', 'connections are cut: their keys count no more', { cut });
+    this.#arm();
+  }
+
+  async #adopt(): Promise<Verified<SignedSuccession>> {
+    const { keystore, roster, self } = this.#deps;
+    const pending = await keystore.adoptPending();
+    if (pending === undefined) {
+      throw new AegisError('NOT_FOUND', 'no rotation is prepared in this home', {
+        hint: 'Prepare one: aegis keys rotate',
+      });
+    }
+    const { entry } = pending;
+    const { succession, digest } = entry;
+    const isFinal = roster.get(self)?.history.some((state) => state.digest === digest) === true;
+    if (!isFinal) {
+      const before = roster.get(self)?.keys ?? keystore.current;
+      const fault = successionFault(before, succession);
+      if (fault !== undefined) throw refusal(`it does not follow the chain: ${fault}`);
+      if (succession.replaced.includes('identity')) await this.#checkSealed(succession.sealed ?? 0);
+      const { number, replaced } = succession;
+      this.#deps.log.write('info', 'a rotation of keys is handed in', { number, replaced });
+      this.#adopted = { entry };
+      this.#deps.submit(entry.bytes);
+    } else this.#adopted = { entry };
+    return entry;
+  }
+
+  /** A3: what was signed since it was prepared would count for nobody. */
+  async #checkSealed(sealed: number): Promise<void> {
+    const { versions } = await this.#held();
+    this.#hold!.cancel();
+    this.#hold!.cancel = () => {};
+    if (versions <= sealed) return;
+    this.#release();
+    const more = versions - sealed;
+    throw refusal(
+      `${more} versions have been signed since it was prepared, and it seals none of them`,
+    );
+  }
+
+  async #held(): Promise<VersionsHold> {
+    if (this.#hold !== undefined) return this.#hold.hold;
+    this.#holding ??= this.#deps.hold();
+    try {
+      const hold = await this.#holding;
+      this.#hold ??= { hold, cancel: () => {} };
+      return hold;
+    } finally {
+      this.#holding = undefined;
+    }
+  }
+
+  #release(): void {
+    this.#hold?.cancel();
+    this.#hold?.hold.release();
+    this.#hold = undefined;
+  }
+
+  #refused(digest: string, why: string): void {
+    this.#adopted = undefined;
+    this.#release();
+    const error = refusal(why);
+    this.#complain('the custodians refuse a rotation', error);
+    this.#rotated.fail(error, digest);
+  }
+
+  #settleSoon(): void {
+    this.#last = this.#last
+      .then(() => this.#settle())
+      .catch((error: unknown) => {
+        this.#complain('the keys in this home could not be brought to what is final', error);
+        if (this.#isStopped) return;
+        const at = (this.#deps.clock.now() + RETRY_MS) as Instant;
+        this.#deps.clock.wakeAt(at, () => this.#settleSoon());
+      });
+  }
+
+  async #settle(): Promise<void> {
+    const { roster, self, keystore, log } = this.#deps;
+    const member = roster.get(self);
+    if (member === undefined || this.#isStopped) return;
+    const digest = this.#adopted?.entry.digest;
+    const isDecided = digest !== undefined && member.history.some((one) => one.digest === digest);
+    await followChain(member, { keystore, log, now: this.#deps.clock.now() });
+    if (isDecided) {
+      this.#adopted = undefined;
+      this.#release();
+    }
+    await this.#deps.sessions.settle();
+    await this.#rotateNetwork();
+    if (isDecided) await this.#tellRotated(digest);
+  }
+
+  async #tellRotated(digest: string): Promise<void> {
+    const { roster, self, heightOf } = this.#deps;
+    const member = roster.get(self)!;
+    const { last: entry, ...state } = member.history.find((one) => one.digest === digest)!;
+    const { number, keyEpoch } = state;
+    const replaced = entry?.replaced ?? [];
+    const hasGrace = replaced.includes('network');
+    const retiredNetworkUntil = hasGrace ? member.retiredNetworkKey?.until : undefined;
+    const height = (await heightOf(digest)) ?? 0;
+    const done = { number, digest, keyEpoch, replaced, height, retiredNetworkUntil };
+    this.#rotated.tell(digest, done);
+  }
+
+  /** H5 */
+  async #rotateNetwork(): Promise<void> {
+    const { keystore, host, addressesOf, log } = this.#deps;
+    const { networkKey } = keystore.current.keys;
+    if (Buffer.compare(networkKey, this.#listening) === 0) return;
+    if (keystore.missing().includes('network')) return;
+    const seed = keystore.networkSeed(networkKey);
+    try {
+      await host.rotate(seed, { addressesOf });
+      this.#listening = networkKey;
+      log.write('info', 'this node has a new peer id');
+    } finally {
+      seed.fill(0);
+    }
+    this.review();
+  }
+
+  /** Warnings, the end of a grace, the erasure of what is retired: none of them is urgent. */
+  #look(): void {
+    const now = this.#deps.clock.now();
+    for (const expiry of expiriesOf(this.#deps.keystore.current, now)) {
+      const mark = markOf(expiry);
+      if (this.#warned.has(mark)) continue;
+      this.#warned.add(mark);
+      this.#deps.log.write('warn', expiryText(expiry), {});
+    }
+    this.#settleSoon();
+    this.review();
+  }
+
+  #arm(): void {
+    this.#cancelLook?.();
+    if (this.#isStopped) return;
+    const now = this.#deps.clock.now();
+    const next = Math.min(now + LOOK_MS, this.#deps.introductions.nextEnd() ?? Infinity);
+    this.#cancelLook = this.#deps.clock.wakeAt(next as Instant, () => this.#look());
+  }
+
+  #complain(message: string, error: unknown): void {
+    const { code, message: reason } = toAegisError(error);
+    this.#deps.log.write('error', message, { code, reason });
+  }
+}
+
+const refusal = (why: string): AegisError =>
+  new AegisError('CHECK_FAILED', `the rotation is refused: ${why}`, {
+    hint: 'Nothing has changed. See: aegis keys status',
+  });
+
+/**
+ * Brings the home to the keys that the chain knows. A home that lacks entries goes on as far as it
+ * can (K3): it does not vote with a key that is not in force.
+ */
+export async function followChain(
+  member: Pick<RosterMember, 'keys' | 'succession' | 'retiredNetworkKey'> | undefined,
+  { keystore, log, now }: { readonly keystore: Keystore; readonly log: Log; readonly now: number },
+): Promise<void> {
+  // A home may know of entries before its chain has caught up with them.
+  if (member === undefined || member.keys.number < keystore.current.number) return;
+  const before = keystore.current.number;
+  const { promoted, retired, isSuperseded, lost } = await keystore.settle(member.keys, {
+    succession: member.succession.map(({ bytes }) => bytes),
+    graceUntil: member.retiredNetworkKey?.until,
+    now,
+  });
+  const { number } = member.keys;
+  if (promoted.length > 0 || retired.length > 0) {
+    log.write('info', 'the keys of this node have changed', { number, promoted, retired });
+  }
+  if (isSuperseded) {
+    log.write('warn', 'another rotation was final first: what was prepared here is erased', {});
+  }
+  // K3
+  if (lost.length > 0 && number > before) {
+    log.write('error', 'keys in force are not in this home: it does what it can', { number, lost });
+  }
+}
