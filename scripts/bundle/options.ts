@@ -10,6 +10,7 @@ const commands = globSync('src/commands/**/*.ts', { cwd: ROOT });
 const workers = {
   'storage-worker': 'src/core/storage/worker.ts',
   'signer-worker': 'src/core/keys/signer-worker.ts',
+  'copy-worker': 'src/core/storage/copy-worker.ts',
   'sim-worker': 'src/core/sim/campaign-worker.ts',
 };
 
