@@ -24,7 +24,7 @@ import { createHasher } from '../../src/core/storage/hasher.ts';
 import { KIB, MIB } from '../../src/core/units.ts';
 import { testNode } from '../helpers/nodes.ts';
 import { aegis, Cluster, type Run } from './support/cluster.ts';
-import { Liar, sendBlocks, silent, stall, uncounted } from './support/liar.ts';
+import { Liar, sendBlocks, silent, stall, trustful, uncounted } from './support/liar.ts';
 import { rssBytes } from './support/processes.ts';
 import { storedBytes } from './support/store.ts';
 
@@ -413,7 +413,7 @@ describe('a stranger', () => {
         networkSeed: new Uint8Array(32).fill(87),
         listen: [],
         profile: 'loopback',
-        hello: { clusterId: liar.genesis.clusterId, inception, admit: () => true },
+        hello: trustful(liar.genesis.clusterId, inception),
       },
       { log: silent, metrics: uncounted, clock: systemClock(), random: systemRandom },
     );

@@ -19,6 +19,7 @@ import {
   type Version,
 } from '../../../src/core/model/version.ts';
 import type { BulkHandler } from '../../../src/core/network/bulk.ts';
+import type { HelloContext } from '../../../src/core/network/hello.ts';
 import { Host } from '../../../src/core/network/host.ts';
 import { systemClock } from '../../../src/core/node/clock.ts';
 import type { Log, Metrics } from '../../../src/core/ports.ts';
@@ -33,6 +34,16 @@ export const uncounted: Metrics = {
 };
 
 type Answer = (root: CID, ...rest: Parameters<BulkHandler>) => Promise<void>;
+
+/** Says who it is to everybody, and believes everybody. */
+export const trustful = (clusterId: string, inception: Uint8Array): HelloContext => ({
+  clusterId,
+  own: () => ({ inception, succession: [] }),
+  expects: () => true,
+  judge: ({ inception: { nodeId, inception: shown } }) => {
+    return { type: 'member', nodeId, name: shown.name };
+  },
+});
 
 export class Liar {
   readonly host: Host;
@@ -74,11 +85,7 @@ export class Liar {
           bulkTotal: 1000,
           bulkRequestMaxBytes: 64 * MIB,
         },
-        hello: {
-          clusterId: genesis.clusterId,
-          inception: keystore.inceptionBytes,
-          admit: () => true,
-        },
+        hello: trustful(genesis.clusterId, keystore.inceptionBytes),
       },
       { log: silent, metrics: uncounted, clock: systemClock(), random: systemRandom },
     );
@@ -130,7 +137,7 @@ export class Liar {
         sequence: this.#sequence,
         ...fields,
       },
-      this.#keystore.identity,
+      this.#keystore.signer,
     );
   }
 
