@@ -1,14 +1,20 @@
 /** `cluster` on real homes, from bundles to a common genesis. */
-import { readdir, readFile, writeFile } from 'node:fs/promises';
+import { readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
 import ClusterBundle from '../../src/commands/cluster/bundle.ts';
 import ClusterCreate from '../../src/commands/cluster/create.ts';
+import ClusterInvite from '../../src/commands/cluster/invite.ts';
 import ClusterJoin from '../../src/commands/cluster/join.ts';
+import ClusterRejoin from '../../src/commands/cluster/rejoin.ts';
 import ClusterShow from '../../src/commands/cluster/show.ts';
 import * as cluster from '../../src/core/api/contract/cluster.ts';
+import { Keystore } from '../../src/core/keys/keystore.ts';
 import { fingerprint } from '../../src/core/model/bundle.ts';
-import { type TestHome, withHomes, withoutAegisVariables } from './homes.ts';
+import { genesisFromText } from '../../src/core/model/genesis.ts';
+import { invitationToText } from '../../src/core/model/invitation-file.ts';
+import { createInvitation, type Invitation } from '../../src/core/model/membership.ts';
+import { PASSPHRASE, type TestHome, withHomes, withoutAegisVariables } from './homes.ts';
 
 beforeAll(withoutAegisVariables);
 
@@ -73,5 +79,101 @@ test('a bundle without an address that others can dial is refused', async () => 
     const address = '/dns4/a.example/tcp/4001';
     expect((await bundle('--address', address)).addresses).toEqual([address]);
     await expect(bundle('--address', 'a.example:4001')).rejects.toMatchObject({ exit: 2 });
+  });
+});
+
+/** Founds a cluster of one custodian; returns its genesis file. */
+async function found(home: TestHome, name: string): Promise<cluster.ClusterCreateResult> {
+  const out = home.at(`${name}.bundle`);
+  await home.text(ClusterBundle, '--no-address', '--out', out, ...home.with);
+  const argv = [out, '--name', name, '--out', home.at(`${name}.genesis`)];
+  return await home.json(ClusterCreate, cluster.clusterCreateResult, ...argv);
+}
+
+/** Writes an invitation that the custodian of `home` signs. */
+async function inviteTo(
+  home: TestHome,
+  made: cluster.ClusterCreateResult,
+  invitation: Pick<Invitation, 'nodeId'> & Partial<Invitation>,
+): Promise<string> {
+  const dir = join(home.dir, 'keys');
+  using keystore = await Keystore.open({ dir, passphrase: PASSPHRASE });
+  const fields = {
+    clusterId: made.clusterId,
+    id: 'ab'.repeat(16),
+    inviter: keystore.nodeId,
+    keyEpoch: 0,
+    createdAt: Date.now() - 1000,
+    expiresAt: Date.now() + 3_600_000,
+    ...invitation,
+  };
+  const { bytes } = createInvitation(fields, keystore.signer);
+  const parts = { addresses: [], successions: [], invitation: bytes };
+  return invitationToText({ genesis: genesisFromText(made.genesis), ...parts });
+}
+
+test('an invited node takes the invitation, and nobody else can', async () => {
+  await withHomes(['a', 'b', 'c'], async (a, b, c) => {
+    await a.make();
+    await b.make();
+    const nodeId = await c.make();
+    const made = await found(a, 'notes');
+    const other = await found(b, 'other');
+    const file = a.at('c.invitation');
+    const take = (home: TestHome) => home.json(ClusterJoin, cluster.clusterJoinResult, file);
+    const kept = join(c.dir, 'data', 'invitation.txt');
+
+    await writeFile(file, await inviteTo(a, made, { nodeId, expiresAt: Date.now() - 1 }));
+    await expect(take(c)).rejects.toMatchObject({ code: 'CHECK_FAILED', exit: 1 });
+    await writeFile(file, await inviteTo(b, made, { nodeId }));
+    await expect(take(c)).rejects.toThrow('not by a custodian of the cluster');
+    const text = await inviteTo(a, made, { nodeId });
+    await writeFile(file, text);
+    await expect(take(b)).rejects.toMatchObject({ code: 'EXISTS' });
+    expect((await readdir(join(c.dir, 'data'))).includes('genesis.cbor')).toBe(false);
+
+    const first = await take(c);
+    expect(first).toMatchObject({ joined: true, clusterId: made.clusterId });
+    expect(first.invitation).toMatchObject({ id: 'ab'.repeat(16), inviter: { name: 'a' } });
+    expect(await readFile(kept, 'utf8')).toBe(text);
+    expect((await stat(kept)).mode & 0o777).toBe(0o600);
+    expect(await take(c)).toMatchObject({ joined: false });
+    expect(await c.text(ClusterShow)).toMatch(/^cluster +notes$/m);
+
+    const again = await inviteTo(a, made, { nodeId, id: 'cd'.repeat(16) });
+    await writeFile(file, again);
+    const back = await c.json(ClusterRejoin, cluster.clusterRejoinResult, file);
+    expect(back.invitation.id).toBe('cd'.repeat(16));
+    expect(await readFile(kept, 'utf8')).toBe(again);
+    const rejoin = (path: string) => c.text(ClusterRejoin, path);
+    await expect(rejoin(a.at('notes.genesis'))).rejects.toThrow('a return takes an invitation');
+    await writeFile(file, await inviteTo(b, other, { nodeId }));
+    await expect(rejoin(file)).rejects.toThrow('for another cluster');
+    await expect(take(c)).rejects.toMatchObject({ code: 'EXISTS', exit: 73 });
+    await writeFile(file, await inviteTo(a, made, { nodeId: first.custodians[0]!.nodeId }));
+    await expect(rejoin(file)).rejects.toMatchObject({ code: 'DENIED', exit: 77 });
+    expect(await readFile(kept, 'utf8')).toBe(again);
+  });
+});
+
+test('who is in no cluster does not return to it, and a custodian is not invited', async () => {
+  await withHomes(['a', 'c'], async (a, c) => {
+    await a.make();
+    const nodeId = await c.make();
+    const made = await found(a, 'notes');
+    const file = a.at('c.invitation');
+    await writeFile(file, await inviteTo(a, made, { nodeId }));
+    await expect(c.text(ClusterRejoin, file)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    await expect(a.text(ClusterInvite, a.at('notes.bundle'))).rejects.toMatchObject({
+      code: 'BAD_REQUEST',
+      hint: 'Make it again: aegis cluster bundle --role agent',
+    });
+    await c.text(ClusterBundle, '--role=agent', '--no-address', '--out', a.at('agent'), ...c.with);
+    const invite = (what: string) => a.text(ClusterInvite, what, '-o', a.at('x'));
+    await expect(invite(a.at('agent'))).rejects.toMatchObject({ code: 'DAEMON_UNREACHABLE' });
+    await expect(invite(nodeId)).rejects.toMatchObject({ code: 'DAEMON_UNREACHABLE' });
+    await expect(invite(file)).rejects.toMatchObject({ code: 'BAD_ENCODING' });
+    await writeFile(a.at('x'), '');
+    await expect(invite(nodeId)).rejects.toMatchObject({ code: 'EXISTS' });
   });
 });
