@@ -4,42 +4,33 @@
  * votes, the blocks that they are for and the state are one transaction. It verifies no signatures
  * of intents, which its caller has done, and reads nothing back from the store.
  */
-import { assert, unreachable } from '../assert.ts';
+import { unreachable } from '../assert.ts';
 import {
   decodeCertificate,
   encodeCertificate,
   verifyCertificate,
 } from '../consensus/certificate.ts';
-import type { CustodianKeys } from '../consensus/custodian-keys.ts';
-import { faultyMax } from '../consensus/quorum.ts';
 import type { Standing } from '../consensus/replica.ts';
 import type { VoteScheme } from '../consensus/scheme.ts';
 import type { Certificate } from '../consensus/types.ts';
-import { AegisError } from '../errors.ts';
 import type { Machine, Ready } from '../machine.ts';
-import { readIntent, type SignedIntent } from '../model/intent.ts';
 import { type Instant, instant } from '../units.ts';
 import { ANNOUNCE_ALARM, Announcer, QUIET_ALARM, tellTip } from './announcer.ts';
 import type { ExecutedBlock } from './block-rules.ts';
 import { CATCH_UP_ALARM, CatchUp } from './catch-up.ts';
+import { restoreKeys } from './custodian-periods.ts';
 import { CONSENSUS_PREFIX, Decider, SEEK_ALARM } from './decider.ts';
 import type { Receipt } from './execution.ts';
-import { HandedIn } from './handed-in.ts';
+import { Intake } from './intake.ts';
 import { Ledger } from './ledger.ts';
-import { LIMITS } from './limits.ts';
-import { Mempool } from './mempool.ts';
 import type { ChainMessage, FetchedBlock } from './messages.ts';
 import type { OpenedBlock } from './opened-block.ts';
-import { OwnIntents } from './own-intents.ts';
 import { type OwnAnswer, READ_ALARM, Reads } from './reads.ts';
-import { RecentSet } from './recent-set.ts';
 import type { RefState } from './ref.ts';
 import type { Roster } from './roster.ts';
-import type { StoredEntry } from './roster-rows.ts';
 import { META, readRuns, runsRow, type SortedRows, sortRows, TABLES } from './rows.ts';
 import { Serving } from './serving.ts';
-import { FLUSH_ALARM, REPEAT_ALARM, Spread, sendIntents } from './spread.ts';
-import { StatementLane } from './statement-lane.ts';
+import { FLUSH_ALARM, REPEAT_ALARM } from './spread.ts';
 import { Turn } from './turn.ts';
 import type {
   ChainDeps,
@@ -67,16 +58,12 @@ export class Chain implements Machine<ChainInput> {
   readonly #custodians: ReadonlySet<string>;
   readonly #scheme: VoteScheme;
   readonly #ledger: Ledger;
-  readonly #mempool: Mempool;
-  readonly #own: OwnIntents;
-  readonly #handedIn: HandedIn;
+  readonly #intake: Intake;
   readonly #decider: Decider;
   readonly #catchUp = new CatchUp();
   readonly #serving = new Serving();
-  readonly #spread: Spread;
   readonly #announcer: Announcer;
   readonly #reads: Reads;
-  readonly #verified = new RecentSet(LIMITS.verifiedDigests);
   readonly #peers = new Set<string>();
   #runs: number;
   #hasToldWork = false;
@@ -96,28 +83,16 @@ export class Chain implements Machine<ChainInput> {
     const { ledger, entries } = Ledger.recover(options, rows);
     this.roster = ledger.roster;
     restoreKeys(deps.keys, ids, entries, ledger.tip.height);
-    const lane = new StatementLane(clusterId, ledger);
-    const mempool = new Mempool(
-      { self },
-      {
-        memberCount: () => ledger.roster.count,
-        baseOf: (author) => ledger.sequenceOf(author),
-        keyEpochOf: (author) => ledger.roster.keyEpochOf(author),
-        statements: lane,
-      },
-    );
+    const intake = new Intake(options, ledger, this.#peers);
+    intake.restore(rows.pending);
     this.#ledger = ledger;
-    this.#mempool = mempool;
-    this.#own = new OwnIntents({ ledger, mempool });
-    this.#handedIn = new HandedIn({ clusterId, ledger, lane });
-    this.#restorePending(rows);
+    this.#intake = intake;
     const stored = { rows, standing };
-    this.#decider = new Decider(options, { ...deps, ledger, mempool }, stored, {
+    this.#decider = new Decider(options, { ...deps, ledger, mempool: intake.mempool }, stored, {
       entered: () => this.#entered(),
       finalised: (executed) => this.#finalised(executed),
       behind: (height, digest, from) => this.#behind(height, digest, from),
     });
-    this.#spread = new Spread({ custodians: this.#custodians, faultyMax: faultyMax(ids.length) });
     this.#announcer = new Announcer({ custodians: this.#custodians });
     this.#reads = new Reads({ clusterId, custodians: ids, self }, deps.scheme);
     const runs = rows.meta.get(META.runs);
@@ -132,19 +107,6 @@ export class Chain implements Machine<ChainInput> {
     standing: Standing,
   ): Chain {
     return new Chain(options, deps, sortRows(rows), standing);
-  }
-
-  /** @throws {AegisError} `STORE_DAMAGED`. */
-  #restorePending({ pending }: SortedRows): void {
-    for (const { key, value } of pending) {
-      try {
-        const { signed } = readIntent(value, this.#options.clusterId);
-        if (signed.statement === undefined) this.#own.restore(signed);
-        else this.#handedIn.restore(signed);
-      } catch (cause) {
-        throw new AegisError('STORE_DAMAGED', `the queued intent ${key} is damaged`, { cause });
-      }
-    }
   }
 
   step(input: ChainInput, now: Instant): Ready {
@@ -173,7 +135,7 @@ export class Chain implements Machine<ChainInput> {
       case 'message':
         return this.#message(input.from, input.message);
       case 'submit':
-        return this.#submit(input.intents, input.replaces ?? false);
+        return this.#intake.submit(this.#turn, input.intents, input.replaces ?? false);
       case 'read-index':
         return this.#reads.add(this.#turn, input.id, this.#ownAnswer());
       case 'rows':
@@ -198,18 +160,12 @@ export class Chain implements Machine<ChainInput> {
 
   /** The sequence for the author's next intent. */
   nextSequence(author: string): number {
-    const isOwn = author === this.#options.self;
-    return isOwn ? this.#own.nextSequence(author) : this.#mempool.nextSequence(author);
+    return this.#intake.nextSequence(author);
   }
 
   /** Own intents that are not final. */
   pending(): readonly PendingIntent[] {
-    return [...this.#own.pending.values()];
-  }
-
-  /** What is sent again until it is decided. */
-  get #waiting(): readonly PendingIntent[] {
-    return [...this.#handedIn.pending, ...this.#own.pending.values()];
+    return this.#intake.pending;
   }
 
   /** What shows anyone where a path points, or that it points nowhere. */
@@ -219,20 +175,21 @@ export class Chain implements Machine<ChainInput> {
 
   /** Whether the signature of the intent with this digest has been verified before. */
   isKnown(digest: string): boolean {
-    return this.isWaiting(digest) || this.#verified.has(digest);
+    return this.isWaiting(digest) || this.#intake.isTrusted(digest);
   }
 
   /** Whether the intent with this digest waits for a block here. */
   isWaiting(digest: string): boolean {
-    return this.#mempool.get(digest) !== undefined;
+    return this.#intake.mempool.get(digest) !== undefined;
   }
 
   status(): ChainStatus {
     const status = this.#decider.status;
+    const { count, bytes } = this.#intake.mempool;
     return {
       ...status,
       isVoting: status.isVoting && this.#decider.divergence === undefined,
-      mempool: { intents: this.#mempool.count, bytes: this.#mempool.bytes },
+      mempool: { intents: count, bytes },
       lag: Math.max(0, this.#catchUp.target - this.height),
       undecided: this.#decider.undecided,
       divergence: this.#decider.divergence,
@@ -248,9 +205,7 @@ export class Chain implements Machine<ChainInput> {
     this.#runs += 1;
     this.#turn.persist(TABLES.meta, META.runs, runsRow(this.#runs));
     this.#reads.start(this.#runs);
-    this.#handedIn.review(this.#turn);
-    this.#spread.watch(this.#turn, this.#waiting);
-    this.#tellRetired();
+    this.#intake.start(this.#turn);
     this.#decider.drive(this.#turn, { type: 'start' });
   }
 
@@ -263,9 +218,9 @@ export class Chain implements Machine<ChainInput> {
     }
     switch (key) {
       case FLUSH_ALARM:
-        return this.#spread.flush(this.#turn, this.#peers);
+        return this.#intake.flush(this.#turn);
       case REPEAT_ALARM:
-        return this.#spread.repeat(this.#turn, this.#waiting, this.#peers);
+        return this.#intake.repeat(this.#turn);
       case ANNOUNCE_ALARM:
         return this.#announcer.announce(this.#turn, this.tip(), this.#listeners);
       case QUIET_ALARM:
@@ -289,7 +244,7 @@ export class Chain implements Machine<ChainInput> {
   #peerUp(nodeId: string): void {
     this.#peers.add(nodeId);
     if (this.height > 0) tellTip(this.#turn, [nodeId], this.tip());
-    this.#spread.greet(this.#turn, nodeId, this.#waiting);
+    this.#intake.greet(this.#turn, nodeId);
     this.#decider.drive(this.#turn, { type: 'peer-up', nodeId });
   }
 
@@ -303,7 +258,7 @@ export class Chain implements Machine<ChainInput> {
         }
         return this.#decider.drive(this.#turn, { type: 'message', from, message: message.message });
       case 'intents':
-        return this.#takeIntents(message.intents);
+        return this.#intake.take(turn, message.intents);
       case 'announce':
         this.#catchUp.note(from, message.height);
         if (message.height < this.height) tellTip(turn, [from], this.tip());
@@ -334,52 +289,12 @@ export class Chain implements Machine<ChainInput> {
   }
 
   #entered(): void {
-    if (this.#mempool.hasWork) this.#armForward();
+    if (this.#intake.mempool.hasWork) this.#armForward();
   }
 
   #finalised(executed: ExecutedBlock): void {
-    this.#settleIntents(executed);
-    this.#settleMembers(executed);
+    this.#intake.settle(this.#turn, executed);
     this.#announcer.moved(this.#turn, this.tip(), this.#listeners);
-  }
-
-  #settleIntents({ intents }: ExecutedBlock): void {
-    const last = new Map<string, number>();
-    const decided = new Set<string>();
-    for (const { intent, digest, statement } of intents) {
-      if (statement !== undefined) continue;
-      last.set(intent.author, intent.sequence);
-      decided.add(digest);
-    }
-    for (const [author, sequence] of last) this.#mempool.settle(author, sequence);
-    const own = last.get(this.#options.self);
-    if (own !== undefined) this.#own.settle(this.#turn, own, decided);
-  }
-
-  /** Members have come, gone, or changed their keys: what waits must be of the present. */
-  #settleMembers({ intents, members, block }: ExecutedBlock): void {
-    const turn = this.#turn;
-    const statements = intents.filter(({ statement }) => statement !== undefined);
-    this.#handedIn.settle(
-      turn,
-      statements.map(({ digest }) => digest),
-    );
-    if (members.length > 0) {
-      const nodeIds = members.map(({ nodeId }) => nodeId);
-      for (const { nodeId, status } of members) {
-        if (status === 'left') this.#mempool.forget(nodeId);
-        else this.#mempool.retire(nodeId);
-      }
-      turn.tell({ type: 'roster', height: block.header.height, nodeIds });
-      if (nodeIds.includes(this.#options.self)) this.#tellRetired();
-    }
-    this.#handedIn.review(turn);
-  }
-
-  /** A2. */
-  #tellRetired(): void {
-    const intents = this.#own.retired();
-    if (intents.length > 0) this.#turn.tell({ type: 'retired-epoch', intents });
   }
 
   #behind(height: number, digest: string | undefined, from: readonly string[]): void {
@@ -419,49 +334,6 @@ export class Chain implements Machine<ChainInput> {
     }
   }
 
-  #submit(intents: readonly SignedIntent[], replaces: boolean): void {
-    const turn = this.#turn;
-    const fresh: SignedIntent[] = [];
-    for (const signed of intents) {
-      if (signed.statement !== undefined) {
-        this.#verified.add(signed.digest);
-        fresh.push(...this.#handedIn.submit(turn, signed));
-        continue;
-      }
-      assert(signed.intent.author === this.#options.self, 'a node submits its own intents');
-      const isNew = replaces ? this.#own.replace(turn, signed) : this.#own.submit(turn, signed);
-      if (isNew !== undefined) fresh.push(isNew);
-    }
-    this.#spread.add(turn, fresh, this.#peers);
-    this.#spread.watch(turn, this.#waiting);
-  }
-
-  /** Those of others. An agent passes on what is new to it: its peer may know no custodian. */
-  #takeIntents(intents: readonly SignedIntent[]): void {
-    const turn = this.#turn;
-    const isAgent = !this.#custodians.has(this.#options.self);
-    const fresh: SignedIntent[] = [];
-    const evidence: SignedIntent[] = [];
-    for (const signed of intents) {
-      if (signed.statement !== undefined) {
-        this.#verified.add(signed.digest);
-        const answer = this.#mempool.statements.add(signed, turn.now);
-        if (answer === 'added') fresh.push(signed);
-        else if (answer === 'bad-succession')
-          evidence.push(...this.#handedIn.witness(turn, signed));
-        continue;
-      }
-      const author = this.roster.get(signed.intent.author);
-      if (author?.status !== 'member') continue;
-      this.#verified.add(signed.digest);
-      // S8: nothing more of a frozen node comes in; what waited is refused when it is decided.
-      if (author.isFrozen) continue;
-      if (this.#mempool.add(signed, turn.now) === 'added') fresh.push(signed);
-    }
-    this.#spread.add(turn, isAgent ? [...fresh, ...evidence] : evidence, this.#peers);
-    if (evidence.length > 0) this.#spread.watch(turn, this.#waiting);
-  }
-
   #serve(from: string, want: Extract<ChainMessage, { type: 'want' }>): void {
     if (want.from <= this.height) {
       this.#serving.serve(this.#turn, from, want.from, Math.min(want.to, this.height));
@@ -489,8 +361,10 @@ export class Chain implements Machine<ChainInput> {
 
   /** Tells the replica when work begins or ends. */
   #settleWork(): void {
-    while (this.#decider.divergence === undefined && this.#mempool.hasWork !== this.#hasToldWork) {
-      this.#hasToldWork = this.#mempool.hasWork;
+    this.#intake.expire(this.#turn);
+    const { mempool } = this.#intake;
+    while (this.#decider.divergence === undefined && mempool.hasWork !== this.#hasToldWork) {
+      this.#hasToldWork = mempool.hasWork;
       if (this.#hasToldWork) this.#armForward();
       this.#decider.drive(this.#turn, { type: 'work', isWaiting: this.#hasToldWork });
     }
@@ -500,39 +374,21 @@ export class Chain implements Machine<ChainInput> {
     this.#turn.alarmIn(FORWARD_ALARM, Math.ceil(this.#decider.status.timeoutMs / 3));
   }
 
-  /** The leader may lack what waits here: its clients may not reach it. */
   #forward(): void {
     const { phase, leader } = this.#decider.status;
     const nodeId = this.#options.genesis.custodians[leader]?.nodeId;
     if (nodeId === undefined || nodeId === this.#options.self || !this.#peers.has(nodeId)) return;
     if (phase !== 'propose' && phase !== 'idle') return;
-    const { messageIntentBytes, messageIntents } = LIMITS;
-    const intents = this.#mempool.takeAll(messageIntentBytes, messageIntents, this.#turn.now);
-    sendIntents(this.#turn, [nodeId], intents);
+    this.#intake.forward(this.#turn, nodeId);
   }
 
   /** The signatures in it have been verified. */
   #trust(opened: OpenedBlock): void {
-    for (const digest of opened.digests) this.#verified.add(digest);
+    for (const digest of opened.digests) this.#intake.trust(digest);
   }
 
   get #listeners() {
     const knownHeight = (peer: string): number => this.#catchUp.knownHeight(peer);
     return { peers: this.#peers, knownHeight };
   }
-}
-
-/** A1: the keys of the custodians at each height up to the one after the tip. */
-function restoreKeys(
-  keys: CustodianKeys,
-  custodians: readonly string[],
-  entries: readonly StoredEntry[],
-  height: number,
-): void {
-  for (const entry of entries) {
-    const custodian = custodians.indexOf(entry.nodeId);
-    if (custodian === -1) continue;
-    keys.change(custodian, entry.height + 1, entry.signed.succession.keys);
-  }
-  keys.advance(height);
 }

@@ -4,7 +4,7 @@
  * no intents and asks nobody for final blocks; what it tells, its owner acts on at once.
  */
 import { assert } from '../assert.ts';
-import type { CustodianKey, CustodianKeys } from '../consensus/custodian-keys.ts';
+import type { CustodianKeys } from '../consensus/custodian-keys.ts';
 import { faultyMax } from '../consensus/quorum.ts';
 import {
   Replica,
@@ -16,6 +16,7 @@ import { LeaderSchedule } from '../consensus/schedule.ts';
 import type { Certificate, ReplicaStatus } from '../consensus/types.ts';
 import { type ExecutedBlock, type Judgement, voterFault } from './block-rules.ts';
 import { Candidates } from './candidates.ts';
+import { changeKeys } from './custodian-periods.ts';
 import type { Ledger } from './ledger.ts';
 import type { Mempool } from './mempool.ts';
 import type { OpenedBlock } from './opened-block.ts';
@@ -328,8 +329,7 @@ export class Decider {
   #advanceKeys(height: number, changed: readonly RosterMember[]): void {
     for (const { nodeId, keys } of changed) {
       const custodian = this.#custodians.indexOf(nodeId);
-      if (custodian === -1 || isInForce(this.#keys.at(custodian, height), keys.keys)) continue;
-      this.#keys.change(custodian, height + 1, keys.keys);
+      if (custodian !== -1) changeKeys(this.#keys, custodian, height, keys.keys);
     }
     this.#keys.advance(height);
   }
@@ -366,12 +366,6 @@ export class Decider {
     if (certificate !== undefined) this.drive(turn, { type: 'certified', certificate });
   }
 }
-
-const isInForce = (key: CustodianKey | undefined, keys: CustodianKey): boolean =>
-  key !== undefined &&
-  Buffer.compare(key.consensusKey, keys.consensusKey) === 0 &&
-  Buffer.compare(key.identityKey, keys.identityKey) === 0 &&
-  Buffer.compare(key.vrfKey, keys.vrfKey) === 0;
 
 /** What the replica asks about the height that it is deciding. */
 const isQuestion = (outcome: ReplicaOutcome) =>

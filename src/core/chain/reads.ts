@@ -82,6 +82,8 @@ export class Reads {
     if (round === undefined || !this.#options.custodians.includes(from)) return;
     if (round.answers.has(from) || round.liars.has(from)) return;
     if (reply.height > state.tip && !this.#isProven(reply)) {
+      // Its keys may not be known here yet: that is no lie, and it is asked again.
+      if (reply.certificate !== undefined && !this.#scheme.knows(reply.height)) return;
       round.liars.add(from);
       return;
     }

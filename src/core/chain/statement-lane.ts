@@ -68,6 +68,15 @@ export class StatementLane {
     return 'added';
   }
 
+  /** Whether an invitation that one of them rests on has ended by now. */
+  endsBy(now: number): boolean {
+    for (const { statement } of this.#all.values()) {
+      if (statement?.type !== 'admission') continue;
+      if (statement.signed.invitation.invitation.expiresAt <= now) return true;
+    }
+    return false;
+  }
+
   /** Those for a block of this time. What a block of then would refuse is left out. */
   take(maxBytes: number, maxCount: number, time: number): SignedIntent[] {
     const taken: SignedIntent[] = [];

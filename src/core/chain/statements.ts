@@ -3,6 +3,7 @@
  * time of the block, and of nothing else. Their signatures have been verified; who may have handed
  * them in does not matter.
  */
+import { unreachable } from '../assert.ts';
 import { isAegisError } from '../errors.ts';
 import {
   admissionFault,
@@ -56,6 +57,8 @@ export function executeStatement(context: StatementContext, statement: Statement
       return admit(context, statement.signed);
     case 'departure':
       return depart(context, statement.signed.departure);
+    default:
+      return unreachable(statement);
   }
 }
 
