@@ -18,6 +18,8 @@ export const SIGNING_ROLES = ['identity', 'consensus', 'vrf'] as const satisfies
 /** What stays with the node. */
 export const NODE_ROLES = ['network', 'onion'] as const satisfies OpenRole[];
 
+const SILENT: Log = { write: () => {}, child: () => SILENT };
+
 export interface OpenKeystore {
   readonly keystore: Keystore;
   close(): Promise<void>;
@@ -33,14 +35,14 @@ export async function openKeystore(
     readonly passphrase: string;
     readonly signer?: string | undefined;
   },
-  { log }: { readonly log: Log },
+  { log = SILENT }: { readonly log?: Log } = {},
 ): Promise<OpenKeystore> {
   const { dir, passphrase, signer } = options;
   if (signer === undefined) {
     const keystore = await Keystore.open({ dir, passphrase });
     return { keystore, close: () => Promise.resolve(keystore.close()) };
   }
-  await prepareSignerHome({ dir, signer }, { log });
+  await prepareSignerHome({ dir, signer });
   const { current, keys, nodeId } = await readHome(dir, { behindSigner: SIGNING_ROLES });
   const double = keys.find(({ role }) => SIGNING_ROLES.some((name) => name === role));
   if (double !== undefined) {
@@ -75,21 +77,22 @@ export async function openKeystore(
  * it. Does nothing when it is there, and without `signer`.
  * @throws {AegisError} `SIGNER_UNREACHABLE`, `BAD_CONFIG` when the signer is that of another node.
  */
-export async function prepareSignerHome(
-  { dir, signer }: { readonly dir: string; readonly signer: string | undefined },
-  { log }: { readonly log: Log },
-): Promise<void> {
+export async function prepareSignerHome(options: {
+  readonly dir: string;
+  readonly signer: string | undefined;
+}): Promise<void> {
+  const { dir, signer } = options;
   if (signer === undefined) return;
   const own = await readOwnSuccession(dir);
   if (own !== undefined && SIGNING_ROLES.every((role) => own.lost.includes(role))) return;
-  const { origin, entries } = own ?? (await askOrigin(dir, { signer, log }));
+  const { origin, entries } = own ?? (await askOrigin(dir, signer));
   const lost = [...new Set([...(own?.lost ?? []), ...SIGNING_ROLES])];
   await writeFileAtomic(successionPath(dir), renderOwnSuccession({ origin, entries, lost }));
 }
 
-async function askOrigin(dir: string, { signer, log }: { signer: string; log: Log }) {
+async function askOrigin(dir: string, signer: string) {
   const { readFile } = await import('node:fs/promises');
-  const ring = await RemoteRing.open({ socket: signer }, { log });
+  const ring = await RemoteRing.open({ socket: signer }, { log: SILENT });
   const { description } = ring;
   await ring.close();
   if (description === undefined) {

@@ -7,8 +7,8 @@ import { Server } from '../api/server/server.ts';
 import { ensureHome, type HomePaths } from '../config/home.ts';
 import type { Settings } from '../config/settings.ts';
 import { AegisError, toAegisError } from '../errors.ts';
-import { Keystore } from '../keys/keystore.ts';
 import { systemRandom } from '../keys/random.ts';
+import { type OpenKeystore, openKeystore } from '../keys/signer-open.ts';
 import { HomeLock } from '../storage/home-lock.ts';
 import { createLog, type NodeLog } from '../telemetry/log.ts';
 import { createMetrics } from '../telemetry/metrics.ts';
@@ -38,7 +38,8 @@ export interface RunningNode {
 /** Checks all that a start needs, the passphrase too, and starts nothing. */
 export async function dryRun(options: StartOptions): Promise<NodeReady> {
   const opened = await openHome(options.paths, options.env, options.listen);
-  using _keystore = await openKeys(options);
+  const { close } = await openKeys(options, opened);
+  await close();
   return readyOf(options, opened, opened.settings['node.listen']);
 }
 
@@ -116,9 +117,11 @@ class Starting {
     const security = await openSecurity(paths, settings);
     this.#security = security;
     this.#undo.push(() => security.close());
-    const keystore = await openKeys(this.#options);
-    this.#undo.push(() => keystore.close());
+    const { keystore, close } = await openKeys(this.#options, this.#opened, this.#log);
+    this.#undo.push(close);
     const { chainDb, contentDb } = paths;
+    // Peers may come before all of the node is there.
+    let watch: Watch | undefined;
     const engine: Engine = await Engine.start(
       {
         ...{ chainDb, contentDb, settings, genesis, genesisBytes, invited },
@@ -153,8 +156,8 @@ class Starting {
         stop: () => void this.stop(),
       },
     );
-    const watch = new Watch({ backend, engine, hub: this.#hub, log: this.#log });
-    this.#undo.push(() => watch.stop());
+    watch = new Watch({ backend, engine, hub: this.#hub, log: this.#log });
+    this.#undo.push(() => watch?.stop());
     const listen = settings['api.listen'];
     const server = await Server.start(
       {
@@ -222,8 +225,13 @@ function openSecurity(
   return openSecurityLog({ path, keyPath, maxSizeBytes, files }, { now: Date.now });
 }
 
-function openKeys({ paths, passphrase }: StartOptions): Promise<Keystore> {
-  return Keystore.open({ dir: paths.keys, passphrase });
+function openKeys(
+  { paths, passphrase }: StartOptions,
+  { settings }: Opened,
+  log?: NodeLog,
+): Promise<OpenKeystore> {
+  const options = { dir: paths.keys, passphrase, signer: settings['keys.signer'] };
+  return openKeystore(options, log === undefined ? {} : { log: log.child('keys') });
 }
 
 function readyOf(options: StartOptions, opened: Opened, addresses: readonly string[]): NodeReady {

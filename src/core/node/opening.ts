@@ -7,6 +7,7 @@ import { AegisError, toAegisError } from '../errors.ts';
 import { statIfPresent } from '../files.ts';
 import { Keystore } from '../keys/keystore.ts';
 import { checkMemberKeys } from '../keys/membership.ts';
+import { prepareSignerHome } from '../keys/signer-open.ts';
 import type { Role } from '../model/bundle.ts';
 import { GENESIS_BYTES_MAX, type Genesis, openGenesis } from '../model/genesis.ts';
 import {
@@ -76,6 +77,7 @@ export async function openHome(
   const flags = listen === undefined ? {} : { 'node.listen': listen };
   const { settings } = await loadSettings(paths, env, flags);
   const { genesis, bytes: genesisBytes } = await readGenesis(paths);
+  await prepareSignerHome({ dir: paths.keys, signer: settings['keys.signer'] });
   const inspection = await Keystore.inspect(paths.keys);
   const { nodeId, inception } = inspection;
   const member = genesis.members.find((one) => one.nodeId === nodeId);
