@@ -129,6 +129,8 @@ export class Engine {
       const hashers = await Promise.all([createHasher('blake3'), createHasher('sha2-256')]);
       const clock = systemClock();
       const { metrics, security } = deps;
+      // The host asks for the own introduction before there is anything to be admitted with.
+      let made: Engine | undefined;
       const { settings, genesis, keystore } = options;
       const { nodeId: self } = keystore;
       const chain = await ChainRoom.open(options, {
@@ -147,7 +149,7 @@ export class Engine {
         ...{ room: chain, bans, clock, log },
         handIn: (bytes) => engine.custody.handIn(bytes),
         frozen: (nodeId) => engine.custody.frozen(nodeId),
-        admission: () => engine.custody.members.admission,
+        admission: () => made?.custody.members.admission,
       });
       const host = await createHost(options, {
         ...{ log: log.child('network'), metrics, clock, hello: introductions },
@@ -160,6 +162,7 @@ export class Engine {
         ...{ clock, lostMarker },
       };
       const engine: Engine = new Engine(options, deps, parts);
+      made = engine;
       try {
         await engine.#start();
       } catch (error) {
