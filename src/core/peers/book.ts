@@ -49,13 +49,19 @@ export type PeerInput =
       readonly code: ErrorCode;
       readonly message: string;
     }
+  /**
+   * M4: the peer is not dialled and not kept until it is unbanned, whoever adds it. Not kept on
+   * disk here: the owner tells it again at each start.
+   */
+  | { readonly type: 'ban'; readonly nodeId: string }
+  | { readonly type: 'unban'; readonly nodeId: string }
   /** What kept the peer away is over: it is dialled without the rest of its pause. */
   | { readonly type: 'retry'; readonly nodeId: string }
   | { readonly type: 'alarm'; readonly key: string };
 
 export type PeerOutcome =
   | { readonly type: 'dial'; readonly nodeId: string | undefined; readonly address: string }
-  /** A removed peer that is connected: the owner may end the connection. */
+  /** A removed or banned peer that is connected: the owner ends the connection. */
   | { readonly type: 'hang-up'; readonly nodeId: string }
   /** The book is full, or the address has no proper form. */
   | { readonly type: 'refused'; readonly address: string; readonly error: AegisError };
@@ -70,6 +76,7 @@ export class PeerBook implements Machine<PeerInput> {
   readonly #targets = new Map<string, Target>();
   /** Dials under way: address to target. */
   readonly #dialing = new Map<string, Target>();
+  readonly #banned = new Set<string>();
   #alarmAt: Instant | undefined;
 
   constructor(options: PeerBookOptions) {
@@ -116,11 +123,11 @@ export class PeerBook implements Machine<PeerInput> {
   /** What is known of a node, or of an address of the book. */
   why(nodeId: string): PeerStatus | undefined {
     const target = this.#targets.get(nodeId);
-    return target === undefined ? undefined : statusOf(target);
+    return target === undefined ? undefined : this.#status(target);
   }
 
   list(): PeerStatus[] {
-    return [...this.#targets.values()].map(statusOf);
+    return [...this.#targets.values()].map((target) => this.#status(target));
   }
 
   get pendingDials(): number {
@@ -137,8 +144,12 @@ export class PeerBook implements Machine<PeerInput> {
         return this.#remove(input.nodeId, ready);
       case 'learned':
         return this.#learn(input.nodeId, input.addresses, now);
+      case 'ban':
+        return this.#ban(input.nodeId, ready);
+      case 'unban':
+        return this.#unban(input.nodeId, now);
       case 'up':
-        return this.#up(input.nodeId, now);
+        return this.#up(input.nodeId, now, ready);
       case 'down':
         return this.#down(input.nodeId, now);
       case 'dialed':
@@ -194,7 +205,7 @@ export class PeerBook implements Machine<PeerInput> {
     );
     target.attempts = 0;
     target.cursor = 0;
-    if (target.connectedAt === undefined && target.dialing === undefined) target.nextDialAt = now;
+    if (this.#dialable(target)) target.nextDialAt = now;
     persist(target, ready);
   }
 
@@ -223,8 +234,22 @@ export class PeerBook implements Machine<PeerInput> {
     this.#schedule(target, now);
   }
 
-  #up(nodeId: string, now: Instant): void {
+  #ban(nodeId: string, ready: ReadyBuilder<PeerOutcome>): void {
     if (nodeId === this.#options.self) return;
+    this.#banned.add(nodeId);
+    const target = this.#targets.get(nodeId);
+    if (target === undefined) return;
+    target.nextDialAt = undefined;
+    if (target.connectedAt !== undefined) ready.tell({ type: 'hang-up', nodeId });
+  }
+
+  #unban(nodeId: string, now: Instant): void {
+    if (this.#banned.delete(nodeId)) this.#retry(nodeId, now);
+  }
+
+  #up(nodeId: string, now: Instant, ready: ReadyBuilder<PeerOutcome>): void {
+    if (nodeId === this.#options.self) return;
+    if (this.#banned.has(nodeId)) ready.tell({ type: 'hang-up', nodeId });
     const target = this.#obtain(nodeId, nodeId);
     if (target === undefined) return;
     target.connectedAt ??= now;
@@ -244,7 +269,7 @@ export class PeerBook implements Machine<PeerInput> {
   #dialed(address: string, nodeId: string, now: Instant, ready: ReadyBuilder<PeerOutcome>): void {
     const target = this.#settle(address);
     if (target === undefined) return;
-    if (target.removed) {
+    if (target.removed || this.#banned.has(nodeId)) {
       ready.tell({ type: 'hang-up', nodeId });
       return;
     }
@@ -313,9 +338,17 @@ export class PeerBook implements Machine<PeerInput> {
     }
   }
 
+  #isBanned({ nodeId }: Target): boolean {
+    return nodeId !== undefined && this.#banned.has(nodeId);
+  }
+
+  #status(target: Target): PeerStatus {
+    return statusOf(target, this.#isBanned(target));
+  }
+
   #dialable(target: Target): boolean {
     const free = target.connectedAt === undefined && target.dialing === undefined;
-    return free && !target.removed && addressesOf(target).length > 0;
+    return free && !target.removed && !this.#isBanned(target) && addressesOf(target).length > 0;
   }
 
   /**

@@ -25,6 +25,8 @@ export interface PeerStatus {
   readonly lastError: DialError | undefined;
   readonly nextDialAt: Instant | undefined;
   readonly manual: boolean;
+  /** Neither dialled nor kept (M4). */
+  readonly banned: boolean;
 }
 
 export interface Target {
@@ -65,7 +67,7 @@ export const addressesOf = (target: Target): string[] => [
   ...new Set([...target.manual, ...target.fixed, ...target.learned]),
 ];
 
-export function statusOf(target: Target): PeerStatus {
+export function statusOf(target: Target, banned: boolean): PeerStatus {
   return {
     nodeId: target.nodeId,
     state: stateOf(target),
@@ -74,6 +76,7 @@ export function statusOf(target: Target): PeerStatus {
     lastError: target.lastError,
     nextDialAt: target.nextDialAt,
     manual: target.manual.length > 0,
+    banned,
   };
 }
 

@@ -225,6 +225,47 @@ describe('PeerBook', () => {
     expect(world.book.list()).toHaveLength(3);
   });
 
+  it('neither dials nor keeps a banned peer, until it is unbanned', () => {
+    const world = new World();
+    // Whatever comes first: the owner tells bans and members in any order.
+    world.step({ type: 'ban', nodeId: 'z' });
+    world.step(member('z', 1));
+    world.step({ type: 'add', address: at(1), nodeId: 'z' });
+    world.step({ type: 'retry', nodeId: 'z' });
+    expect([world.dials, world.alarm]).toEqual([[], undefined]);
+    expect(world.book.why('z')).toMatchObject({ state: 'unknown', banned: true });
+    // It came by itself, or was on its way.
+    expect(world.step({ type: 'up', nodeId: 'z' })).toEqual([{ type: 'hang-up', nodeId: 'z' }]);
+    world.step({ type: 'down', nodeId: 'z' });
+    expect([world.dials, world.alarm]).toEqual([[], undefined]);
+    world.step({ type: 'unban', nodeId: 'z' });
+    expect(world.dials).toMatchObject([{ nodeId: 'z', address: at(1) }]);
+    expect(world.book.why('z')).toMatchObject({ state: 'dialing', banned: false });
+    world.step({ type: 'ban', nodeId: 'z' });
+    const dialed = world.step({ type: 'dialed', address: at(1), nodeId: 'z' });
+    expect(dialed).toEqual([{ type: 'hang-up', nodeId: 'z' }]);
+    // To unban one that is not banned calls for no dial.
+    world.step(member('y', 2));
+    world.fail(at(2));
+    world.step({ type: 'unban', nodeId: 'y' });
+    expect(world.dials.filter(({ nodeId }) => nodeId === 'y')).toHaveLength(1);
+    world.step({ type: 'ban', nodeId: SELF });
+    expect(world.book.list().map(({ nodeId }) => nodeId)).toEqual(['z', 'y']);
+  });
+
+  it('hangs up a connected peer that is banned, and dials it when it is unbanned', () => {
+    const world = new World();
+    world.step(member('z', 1));
+    world.step({ type: 'up', nodeId: 'z' });
+    world.step({ type: 'dialed', address: at(1), nodeId: 'z' });
+    const banned = world.step({ type: 'ban', nodeId: 'z' });
+    expect(banned).toEqual([{ type: 'hang-up', nodeId: 'z' }]);
+    world.step({ type: 'down', nodeId: 'z' });
+    expect(world.alarm).toBeUndefined();
+    world.step({ type: 'unban', nodeId: 'z' });
+    expect(world.dials).toHaveLength(2);
+  });
+
   it('survives unreadable entries and forgets a dial of which nothing is heard', () => {
     const world = new World({ leaseMs: 5000 }, new Map([['z', Uint8Array.of(1, 2, 3)]]));
     world.step(member('z', 1));
@@ -236,15 +277,16 @@ describe('PeerBook', () => {
   });
 });
 
+const OF_PEERS = ['down', 'up', 'remove', 'add', 'retry', 'ban', 'unban'] as const;
 type Event =
   | { readonly kind: 'wake' | 'answer' | 'fail' | 'lose' | 'restart' }
-  | { readonly kind: 'down' | 'up' | 'remove' | 'add' | 'retry'; readonly peer: number };
+  | { readonly kind: (typeof OF_PEERS)[number]; readonly peer: number };
 
 const PEERS = 6;
 const event: fc.Arbitrary<Event> = fc.oneof(
   fc.record({ kind: fc.constantFrom('wake', 'answer', 'fail', 'lose', 'restart') }),
   fc.record({
-    kind: fc.constantFrom('down', 'up', 'remove', 'add', 'retry'),
+    kind: fc.constantFrom(...OF_PEERS),
     peer: fc.nat({ max: PEERS - 1 }),
   }),
 ) as fc.Arbitrary<Event>;
@@ -256,6 +298,7 @@ class Script {
   world = new World({ maxPendingDials: 2 });
   pending: { nodeId: string | undefined; address: string }[] = [];
   readonly removed = new Set<string>();
+  readonly banned = new Set<string>();
 
   constructor() {
     this.#begin();
@@ -286,6 +329,7 @@ class Script {
   collect(): void {
     for (const dial of this.world.dials.splice(0)) {
       expect(this.removed.has(dial.nodeId ?? '')).toBe(false);
+      expect(this.banned.has(dial.nodeId ?? '')).toBe(false);
       // One that was given up as lost is dialled anew.
       this.pending = this.pending.filter((one) => one.address !== dial.address);
       this.pending.push(dial);
@@ -295,6 +339,7 @@ class Script {
 
   #begin(): void {
     this.pending = [];
+    for (const nodeId of this.banned) this.world.step({ type: 'ban', nodeId });
     for (let i = 0; i < PEERS; i += 1) {
       this.world.step({ type: 'member', nodeId: name(i), addresses: [at(i)] });
     }
@@ -306,13 +351,15 @@ class Script {
     const nodeId = name(peer);
     if (kind === 'remove') this.removed.add(nodeId);
     if (kind === 'add') this.removed.delete(nodeId);
+    if (kind === 'ban') this.banned.add(nodeId);
+    if (kind === 'unban') this.banned.delete(nodeId);
     if (kind === 'add') this.world.step({ type: 'add', address: at(peer), nodeId });
     else this.world.step({ type: kind, nodeId });
   }
 }
 
 describe('PeerBook under any script', () => {
-  it('never has too many dials, dials no removed peer and forgets nobody who is down', () => {
+  it('never has too many dials, dials nobody removed or banned and forgets nobody who is down', () => {
     fc.assert(
       fc.property(fc.array(event, { maxLength: 60 }), (steps) => {
         const script = new Script();
@@ -321,7 +368,8 @@ describe('PeerBook under any script', () => {
         const wanted = new Set<string>();
         for (let i = 0; i < PEERS; i += 1) {
           const connected = script.world.book.why(name(i))?.state === 'connected';
-          if (!connected && !script.removed.has(name(i))) wanted.add(name(i));
+          const unwanted = script.removed.has(name(i)) || script.banned.has(name(i));
+          if (!connected && !unwanted) wanted.add(name(i));
         }
         for (let round = 0; round < 200 && wanted.size > 0; round += 1) {
           for (const dial of script.pending.splice(0)) {
