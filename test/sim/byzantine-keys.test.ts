@@ -7,6 +7,7 @@ import { bls12_381 } from '@noble/curves/bls12-381.js';
 import { expect, test } from 'vitest';
 import { blsScheme } from '../../src/core/consensus/bls-scheme.ts';
 import { verifyCertificate } from '../../src/core/consensus/certificate.ts';
+import { CustodianKeys } from '../../src/core/consensus/custodian-keys.ts';
 import { digestMessage } from '../../src/core/consensus/signed-bytes.ts';
 import type { Certificate } from '../../src/core/consensus/types.ts';
 import { blsPublicKeyOf, provePossession, signBls } from '../../src/core/crypto/bls.ts';
@@ -32,10 +33,13 @@ function rogueKey(): Uint8Array {
 
 const schemeOf = (attackersKey: Uint8Array) =>
   blsScheme({
-    custodians: [...honest, attacker, bystander].map(({ keys, signer }, i) => ({
-      consensusKey: i === 2 ? attackersKey : keys.consensusKey,
-      identityKey: signer.publicKey,
-    })),
+    keys: new CustodianKeys(
+      [...honest, attacker, bystander].map(({ keys, signer }, i) => ({
+        consensusKey: i === 2 ? attackersKey : keys.consensusKey,
+        identityKey: signer.publicKey,
+        vrfKey: keys.vrfKey,
+      })),
+    ),
   });
 
 /** Nobody but the attacker has signed it. */

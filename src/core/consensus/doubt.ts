@@ -9,6 +9,12 @@ import type { KeptDoubt } from './journal.ts';
 export const isOfOtherKeys = ({ held }: KeptDoubt, ownKey: string | undefined): boolean =>
   ownKey !== undefined && held.length > 0 && !held.includes(ownKey);
 
+/** K2: whether the key in force, or one that is not there, may be one that a backup has brought. */
+export const isBrought = (
+  { brought }: Pick<KeptDoubt, 'brought'>,
+  ownKey: string | undefined,
+): boolean => brought.length > 0 && (ownKey === undefined || brought.includes(ownKey));
+
 export class Doubt {
   readonly reason: string;
   /** Tells answers from those to an earlier life's question. */
@@ -17,7 +23,7 @@ export class Doubt {
   readonly #heights = new Map<number, number>();
   /** The keys that it is about, in hex. */
   readonly #held: readonly string[];
-  readonly #isRestored: boolean;
+  readonly #brought: readonly string[];
   #until: number | undefined;
   #floor: number;
 
@@ -30,19 +36,19 @@ export class Doubt {
     this.#until = kept.until;
     this.#floor = kept.floor;
     this.#held = kept.held;
-    this.#isRestored = kept.isRestored;
+    this.#brought = kept.brought;
     this.#needed = options.needed;
     this.question = options.question;
   }
 
   get kept(): KeptDoubt {
-    const [until, floor] = [this.#until, this.#floor];
-    return { reason: this.reason, until, floor, held: this.#held, isRestored: this.#isRestored };
+    const [until, floor, held, brought] = [this.#until, this.#floor, this.#held, this.#brought];
+    return { reason: this.reason, until, floor, held, brought };
   }
 
-  /** Whether it still has to ask. K2: no answer ends the doubt of a restored home. */
+  /** Whether it still has to ask. */
   get isAsking(): boolean {
-    return this.#until === undefined && !this.#isRestored;
+    return this.#until === undefined;
   }
 
   /**
@@ -85,6 +91,7 @@ export class Doubt {
    */
   isOver(finalised: number, ownKey: string | undefined): boolean {
     if (isOfOtherKeys(this.kept, ownKey)) return true;
+    if (isBrought(this.kept, ownKey)) return false;
     return this.#until !== undefined && finalised >= Math.max(this.#until, this.#floor);
   }
 }

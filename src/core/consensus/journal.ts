@@ -40,8 +40,8 @@ export interface KeptDoubt {
   readonly floor: number;
   /** The own consensus keys, in hex, that it is about (K1). */
   readonly held: readonly string[];
-  /** The home was made from a backup: no answers end this doubt (K2). */
-  readonly isRestored: boolean;
+  /** Those of them that a backup has brought: no answers end the doubt about these (K2). */
+  readonly brought: readonly string[];
 }
 
 /** All that was durable. */
@@ -89,9 +89,9 @@ export const namedRow = (named: Certificate): LogEntry =>
 
 export const doubtRow = (doubt: KeptDoubt | undefined): LogEntry => {
   if (doubt === undefined) return row('doubt', undefined);
-  const { reason, until, floor, held, isRestored } = doubt;
-  const keys = held.map((key) => Buffer.from(key, 'hex'));
-  return row('doubt', [2, Buffer.from(reason), until ?? null, floor, keys, isRestored ? 1 : 0]);
+  const { reason, until, floor, held, brought } = doubt;
+  const [all, some] = [held, brought].map((keys) => keys.map((key) => Buffer.from(key, 'hex')));
+  return row('doubt', [2, Buffer.from(reason), until ?? null, floor, all, some]);
 };
 
 export const absolvedRow = (height: number): LogEntry => row('absolved', [1, height]);
@@ -163,9 +163,10 @@ function readDoubt(bytes: Uint8Array | undefined): KeptDoubt | undefined {
   const reason = Buffer.from(fields.blob(REASON_BYTES_MAX)).toString();
   const until = fields.optional((height) => new Fields([height], 1, 'row doubt').height());
   const floor = fields.height(0);
-  if (isOld) return { reason, until, floor, held: [], isRestored: false };
-  const held = fields.list(LIMITS.heldKeys, (key) =>
-    Buffer.from(new Fields([key], 1, 'row doubt').bytes(BLS_KEY_BYTES)).toString('hex'),
-  );
-  return { reason, until, floor, held, isRestored: fields.integer(0, 1) === 1 };
+  if (isOld) return { reason, until, floor, held: [], brought: [] };
+  const held = fields.list(LIMITS.heldKeys, readKey);
+  return { reason, until, floor, held, brought: fields.list(LIMITS.heldKeys, readKey) };
 }
+
+const readKey = (key: unknown): string =>
+  Buffer.from(new Fields([key], 1, 'row doubt').bytes(BLS_KEY_BYTES)).toString('hex');

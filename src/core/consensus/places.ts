@@ -69,6 +69,8 @@ export class Places {
     const isBehind = height < state.height || (height === state.height && view < state.view);
     if (isBehind) this.help(state, from);
     if (height !== state.height || view !== state.view) return;
+    // D4: in doubt it does not vote, not even again.
+    if (state.doubt !== undefined) return;
     const last = state.pen.shares.at(-1);
     const lacks = last !== undefined && (seen === undefined || comparePlaces(seen, last) < 0);
     if (lacks && isDue(this.#helpedAt, from, state.now)) repeatTo(state, from);

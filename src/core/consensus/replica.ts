@@ -18,7 +18,7 @@ import type {
   Standing,
   VerdictInput,
 } from './contract.ts';
-import { isOfOtherKeys } from './doubt.ts';
+import { isBrought, isOfOtherKeys } from './doubt.ts';
 import { take, takeCertificate } from './intake.ts';
 import { type KeptDoubt, type Row, readRows } from './journal.ts';
 import type { ConsensusMessage } from './messages.ts';
@@ -319,10 +319,11 @@ function doubtOf(
   if (self === undefined || standing === 'vouched') return undefined;
   // K1: a doubt that was kept is about the keys of then; a form without them, about all of now.
   if (standing === 'sound') return kept?.held.length === 0 ? { ...kept, held } : kept;
-  const isRestored = standing === 'restored' || kept?.isRestored === true;
-  const reason = isRestored ? RESTORED : DOUBTFUL;
+  const isRestored = standing === 'restored';
   const all = [...new Set([...(kept?.held ?? []), ...held])];
-  const fresh = { reason, until: undefined, floor: kept?.floor ?? 0, held: all, isRestored };
+  const brought = [...new Set([...(kept?.brought ?? []), ...(isRestored ? held : [])])];
+  const reason = isRestored || isBrought({ brought }, ownKey) ? RESTORED : DOUBTFUL;
+  const fresh = { reason, until: undefined, floor: kept?.floor ?? 0, held: all, brought };
   // K2: the backup is behind a restored home once it votes with a key that was not in it.
   return isOfOtherKeys(fresh, ownKey) ? kept : fresh;
 }

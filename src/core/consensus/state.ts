@@ -293,7 +293,7 @@ export class State implements Findings {
         const reason = `others hold ${what} of this node, which it does not remember`;
         const held = this.#heldWith(share.height);
         const floor = share.height;
-        this.startDoubt({ reason, until: undefined, floor, held, isRestored: false });
+        this.startDoubt({ reason, until: undefined, floor, held, brought: [] });
       } else {
         this.doubt.learn(share.height);
         this.keepDoubt();

@@ -101,6 +101,7 @@ export class Totals {
     viewChanges: 0,
     laterViews: 0,
     doubts: 0,
+    successions: 0,
     byzantine: 0,
     accused: 0,
     sent: 0,
@@ -130,7 +131,7 @@ export class Totals {
     }
     counts.realSeeds += result.isReal ? 1 : 0;
     const same = ['nodeHours', 'heights', 'intents', 'reads', 'viewChanges', 'laterViews'] as const;
-    for (const name of [...same, 'doubts', 'byzantine', 'accused'] as const) {
+    for (const name of [...same, 'doubts', 'successions', 'byzantine', 'accused'] as const) {
       counts[name] += result[name];
     }
     for (const name of ['sent', 'delivered', 'lost', 'doubled', 'reordered', 'blocked'] as const) {

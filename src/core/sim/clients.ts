@@ -8,6 +8,7 @@ import type { ChainInput, ChainOutcome, Finalised } from '../chain/types.ts';
 import { INTENTS_MAX } from '../model/block.ts';
 import { type Change, createIntent, type SignedIntent } from '../model/intent.ts';
 import { versionCidOf } from '../model/version.ts';
+import type { Signer } from '../ports.ts';
 import type { Verified } from '../units.ts';
 import type { ConsensusTools } from './consensus-tools.ts';
 import type { SimNode } from './node.ts';
@@ -26,7 +27,8 @@ interface Call {
 interface Write {
   readonly author: string;
   readonly sequence: number;
-  readonly digest: string;
+  /** Changes when it is signed anew. */
+  digest: string;
   readonly id: string;
   readonly calls: readonly Call[];
   /** The node has said that it will be decided. */
@@ -82,6 +84,7 @@ export class Clients {
     // An intent is atomic: only one that cannot be refused splits into operations by path.
     const changes = [...paths].map((path) => this.#changeOf(node, path, paths.size > 1, random));
     const signed = this.#sign(node, sequence, changes);
+    if (signed === undefined) return;
     const call = node.world.clock.now();
     const calls = signed.intent.changes.map((change) => ({ input: inputOf(change), call }));
     const { id, digest } = signed;
@@ -98,6 +101,7 @@ export class Clients {
     if (pending === undefined) return;
     const { sequence } = pending.signed.intent;
     const signed = this.#sign(node, sequence, []);
+    if (signed === undefined) return;
     this.counts.cancelled += 1;
     this.#deps.submit(node, { type: 'submit', intents: [signed] });
   }
@@ -120,6 +124,9 @@ export class Clients {
         this.#answer(node);
         break;
       }
+      case 'retired-epoch':
+        this.#signAnew(node, outcome.intents);
+        break;
       case 'read-failed':
         this.#reads.get(node.nodeId)?.delete(outcome.id);
         break;
@@ -185,12 +192,40 @@ export class Clients {
     };
   }
 
-  #sign(node: SimNode, sequence: number, changes: readonly Change[]): Verified<SignedIntent> {
-    const { cluster, keys } = this.#deps.toolsOf(node);
-    const intent = { author: node.nodeId, sequence, time: node.now(), changes };
-    const signed = createIntent(intent, cluster.clusterId, keys.signer);
+  #sign(
+    node: SimNode,
+    sequence: number,
+    changes: readonly Change[],
+  ): Verified<SignedIntent> | undefined {
+    const identity = this.#identityOf(node);
+    if (identity === undefined) return undefined;
+    const { signer, keyEpoch } = identity;
+    const intent = { author: node.nodeId, sequence, time: node.now(), changes, keyEpoch };
+    const signed = createIntent(intent, this.#deps.toolsOf(node).cluster.clusterId, signer);
     this.submitted.add(signed.digest);
     return signed;
+  }
+
+  /** Undefined: the identity key in force, as the node knows it, is not in its home. */
+  #identityOf(node: SimNode): { readonly signer: Signer; readonly keyEpoch: number } | undefined {
+    const roster = this.#deps.chainOf(node)?.roster;
+    const keyEpoch = roster?.keyEpochOf(node.nodeId) ?? 0;
+    const key = roster?.identityKey(node.nodeId, keyEpoch);
+    const signer = key && this.#deps.toolsOf(node).home.signer(key);
+    return signer && { signer, keyEpoch };
+  }
+
+  /** A2: what waits under a retired key is signed anew, under the same id. */
+  #signAnew(node: SimNode, retired: readonly SignedIntent[]): void {
+    const intents = retired.flatMap(({ id, intent: { sequence, changes } }) => {
+      const signed = this.#sign(node, sequence, changes);
+      if (signed === undefined) return [];
+      for (const write of this.#writesOf(node.nodeId)) {
+        if (write.id === id && write.sequence === sequence) write.digest = signed.digest;
+      }
+      return [signed];
+    });
+    if (intents.length > 0) this.#deps.submit(node, { type: 'submit', intents, replaces: true });
   }
 
   #headsOf(node: SimNode, path: string): readonly CID[] {

@@ -7,8 +7,11 @@ import type { Evidence } from '../consensus/types.ts';
 import type { Envelope, Outcome } from '../machine.ts';
 import type { Clients } from './clients.ts';
 import type { SimCluster } from './consensus-tools.ts';
+import type { SimHome } from './home.ts';
+import type { KeyTruth } from './key-truth.ts';
 import { LedgerChecker } from './ledger-checker.ts';
 import type { SimNode } from './node.ts';
+import type { Operators } from './operator.ts';
 import { registerModel } from './register.ts';
 import { type Checker, SimFailure } from './scenario.ts';
 import { WireChecker } from './wire-checker.ts';
@@ -34,8 +37,12 @@ export const CHECKERS = [
 
 export interface CheckerContext {
   readonly cluster: SimCluster;
+  /** Of the keys in force, by `truth`, which the final blocks move on. */
   readonly verifier: VoteScheme;
+  readonly truth: KeyTruth;
   readonly clients: Clients;
+  readonly operators: Operators;
+  readonly homeOf: (node: SimNode) => SimHome;
   readonly isByzantine: (nodeId: string) => boolean;
   readonly chainOf: (node: SimNode) => Chain | undefined;
 }
@@ -51,11 +58,11 @@ export class ConsensusChecker implements Checker {
 
   constructor(context: CheckerContext) {
     this.#context = context;
-    const { clients } = context;
+    const { clients, operators } = context;
     this.wire = new WireChecker(context);
     this.ledger = new LedgerChecker({
       ...context,
-      isSubmitted: (digest) => clients.submitted.has(digest),
+      isSubmitted: (digest) => clients.submitted.has(digest) || operators.made.has(digest),
     });
   }
 
@@ -74,6 +81,7 @@ export class ConsensusChecker implements Checker {
     switch (told.type) {
       case 'finalised':
         this.ledger.onFinalised(node, told);
+        this.wire.settle();
         break;
       case 'entered':
         if (told.view > 0) this.counts.viewChanges += 1;
@@ -114,7 +122,9 @@ export class ConsensusChecker implements Checker {
   }
 
   onBoot(node: SimNode, chain: Chain): void {
-    if (!this.#context.isByzantine(node.nodeId)) this.ledger.onBoot(node, chain);
+    if (this.#context.isByzantine(node.nodeId)) return;
+    this.ledger.onBoot(node, chain);
+    this.wire.settle();
   }
 
   onSettled({ nodes }: World): void {

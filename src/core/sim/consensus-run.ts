@@ -40,6 +40,8 @@ export interface RunReport extends WorldReport {
   /** Final blocks that were first proposed in a later view than 0. */
   readonly laterViews: number;
   readonly doubts: number;
+  /** Entries of successions that are final. */
+  readonly successions: number;
   readonly accused: number;
   readonly byzantine: number;
   readonly isReal: boolean;
@@ -135,6 +137,7 @@ export function runConsensus(options: RunOptions): RunReport {
     viewChanges: checker.counts.viewChanges,
     laterViews: checker.ledger.laterViews,
     doubts: checker.counts.doubts,
+    successions: checker.ledger.successions,
     accused: checker.accused,
     byzantine: scenario!.byzantine,
     isReal,

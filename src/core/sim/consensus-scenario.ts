@@ -9,6 +9,7 @@ import {
   type OpenedMessage,
   openMessage,
 } from '../chain/messages.ts';
+import type { Roster } from '../chain/roster.ts';
 import {
   blockKey,
   heightKey,
@@ -18,8 +19,11 @@ import {
   undecidedFrom,
 } from '../chain/rows.ts';
 import type { ChainInput, ChainOutcome, FinalBlock, StoredRow } from '../chain/types.ts';
+import type { Standing } from '../consensus/contract.ts';
+import { CustodianKeys } from '../consensus/custodian-keys.ts';
 import { EVIDENCE_TABLE, REPLICA_TABLE } from '../consensus/journal.ts';
 import { CONSENSUS_PROTOCOL } from '../consensus/messages.ts';
+import { verifyEd25519 } from '../crypto/sign.ts';
 import { AegisError } from '../errors.ts';
 import type { Envelope, Machine, Outcome } from '../machine.ts';
 import { verified } from '../units.ts';
@@ -32,17 +36,22 @@ import {
   realCrypto,
   type SimCluster,
   type SimCrypto,
+  type SimKeys,
   stubCrypto,
 } from './consensus-tools.ts';
 import { CONSENSUS_FAULTS } from './faults.ts';
+import { nameOfKey, SimHome } from './home.ts';
+import { KeyTruth } from './key-truth.ts';
 import type { SimNode } from './node.ts';
+import { Operators } from './operator.ts';
 import type { SimRandom } from './random.ts';
 import { type Checker, type Scenario, SimFailure, type Tie } from './scenario.ts';
-import type { SimKeys } from './stub-scheme.ts';
 import { VoteChecker } from './vote-checker.ts';
 import type { World } from './world.ts';
 
 const TIE = 'chain';
+/** After a restore, until the operator rotates the key. */
+const RESTORED_MS_MAX = 60_000;
 const RECOVERED = [...RECOVERY_TABLES, REPLICA_TABLE, EVIDENCE_TABLE];
 
 export interface ConsensusOptions {
@@ -82,13 +91,18 @@ export class ConsensusScenario implements Scenario {
   readonly options: ConsensusOptions;
   readonly cluster: SimCluster;
   readonly clients: Clients;
+  readonly operators: Operators;
   readonly checker: ConsensusChecker;
   readonly #checkers: readonly Checker[];
   readonly #crypto: SimCrypto;
   readonly #random: SimRandom;
   readonly #tools = new Map<string, ConsensusTools>();
+  /** By node id, the keys of its present machine. */
+  readonly #present = new Map<string, SimKeys>();
   readonly #byzantine = new Set<string>();
-  readonly #known = new WeakMap<Uint8Array, ReadMessage>();
+  /** By body, then by what is known of the members' keys. */
+  readonly #known = new WeakMap<Uint8Array, Map<string, ReadMessage>>();
+  readonly #truth: KeyTruth;
   /** Messages that a node refused, as it should. */
   refused = 0;
 
@@ -96,22 +110,36 @@ export class ConsensusScenario implements Scenario {
     this.options = options;
     this.#random = world.random.child('consensus');
     const name = world.random.child('cluster').bytes(16).join();
-    this.cluster = clusterOf(world, name, options.custodians);
-    this.#crypto =
-      options.scheme === 'real' ? realCrypto(name, world, this.cluster) : stubCrypto(name);
+    const crypto = options.scheme === 'real' ? realCrypto(name) : stubCrypto(name);
+    this.#crypto = crypto;
+    this.cluster = clusterOf(world, name, options.custodians, crypto);
+    this.#truth = new KeyTruth(this.cluster.firstKeys);
     const chainOf = (node: SimNode): Chain | undefined => this.chainOf(node);
     this.clients = new Clients({
       chainOf,
       toolsOf: (node) => this.toolsOf(node),
       submit: (node, input) => node.submit(TIE, input),
     });
+    this.operators = new Operators({
+      crypto,
+      toolsOf: (node) => this.toolsOf(node),
+      submit: (node, input) => node.submit(TIE, input),
+      isFinal: (digest) => this.checker.ledger.isStated(digest),
+    });
+    for (const node of world.nodes) {
+      const member = this.cluster.genesis.members.find(({ nodeId }) => nodeId === node.nodeId)!;
+      this.operators.furnish(node, member.keys);
+    }
     const isByzantine = (nodeId: string): boolean => this.#byzantine.has(nodeId);
     this.checker = new ConsensusChecker({
       chainOf,
       cluster: this.cluster,
       clients: this.clients,
+      operators: this.operators,
+      homeOf: (node) => this.toolsOf(node).home,
       isByzantine,
-      verifier: this.#crypto.keysOf(world.nodes[0]!, -1).votes,
+      truth: this.#truth,
+      verifier: crypto.votes({ keys: this.#truth }),
     });
     const votes = new VoteChecker({ chainOf, cluster: this.cluster, isByzantine });
     this.#checkers = [this.checker, votes, ...(options.checkers ?? [])];
@@ -140,13 +168,16 @@ export class ConsensusScenario implements Scenario {
     if (tools === undefined) {
       const index = this.cluster.custodians.indexOf(node.nodeId);
       const random = this.#random.child(node.options.name);
-      const keys = this.#crypto.keysOf(node, index);
+      const present = this.#present;
       tools = {
         cluster: this.cluster,
         index,
-        keys,
+        home: new SimHome(),
+        get keys() {
+          return present.get(node.nodeId)!;
+        },
         random,
-        recover: (rows) => this.#recover(node.nodeId, keys, rows, 'sound'),
+        recover: (rows) => this.#recover(node, rows, 'sound').chain,
       };
       this.#tools.set(node.nodeId, tools);
     }
@@ -164,8 +195,48 @@ export class ConsensusScenario implements Scenario {
     else this.clients.act(node, random);
   }
 
+  changeKeys(node: SimNode, force: number): boolean {
+    if (this.#byzantine.has(node.nodeId)) return false;
+    this.operators.rotate(node, force);
+    return true;
+  }
+
+  restoreHome(node: SimNode, force: number): void {
+    this.toolsOf(node).home.restore(force);
+    // K2: its operator knows what to do, and takes some time for it.
+    const delayMs = Math.floor(force * RESTORED_MS_MAX);
+    node.world.clock.after(delayMs, () => this.#renew(node));
+  }
+
+  refuseSigning(node: SimNode, isRefusing: boolean): boolean {
+    if (this.#byzantine.has(node.nodeId)) return false;
+    this.toolsOf(node).home.isRefusing = isRefusing;
+    return true;
+  }
+
   healed(world: World): void {
-    for (const node of world.nodes) this.#probe(node);
+    for (const node of world.nodes) {
+      this.toolsOf(node).home.isRefusing = false;
+      this.#renew(node);
+      this.#probe(node);
+    }
+  }
+
+  /** A home without its key in force, or one from a backup, gets a new key; an open entry goes on. */
+  #renew(node: SimNode): void {
+    const { home, index } = this.toolsOf(node);
+    if (this.#byzantine.has(node.nodeId)) return;
+    const key = this.#truth.at(index, this.checker.ledger.height + 1)?.consensusKey;
+    const lacks = key !== undefined && home.votes(key) === undefined;
+    if (home.marker !== undefined || lacks || this.#lacksIdentity(node)) {
+      this.operators.rotate(node, 1);
+    } else this.operators.handIn(node);
+  }
+
+  #lacksIdentity(node: SimNode): boolean {
+    const roster = this.chainOf(node)?.roster;
+    const key = roster?.identityKey(node.nodeId, roster.keyEpochOf(node.nodeId));
+    return key !== undefined && this.toolsOf(node).home.signer(key) === undefined;
   }
 
   unsettled(world: World): string | undefined {
@@ -183,11 +254,35 @@ export class ConsensusScenario implements Scenario {
         return `an intent of ${node.options.name} is undecided`;
       }
     }
-    const doubtful = honest.find((node) => this.chainOf(node)?.status().doubt !== undefined);
-    if (doubtful === undefined) return undefined;
-    // Only new heights end a doubt, and there are none without work.
-    this.#probe(honest.find((node) => node !== doubtful) ?? doubtful);
-    return `${doubtful.options.name} is in doubt`;
+    const waits = this.#waiting(honest);
+    if (waits === undefined) return undefined;
+    // Only new heights end a doubt or bring a new key's first vote, and none comes without work.
+    this.#probe(honest.find((node) => node !== waits.node) ?? waits.node);
+    return `${waits.node.options.name} ${waits.why}`;
+  }
+
+  /** An honest node that does not take part yet as it should, and why. */
+  #waiting(
+    honest: readonly SimNode[],
+  ): { readonly node: SimNode; readonly why: string } | undefined {
+    for (const node of honest) {
+      const status = this.chainOf(node)?.status();
+      const { index } = this.toolsOf(node);
+      if (this.operators.isOpen(node)) {
+        this.operators.handIn(node);
+        return { node, why: 'has handed in a succession that is not final' };
+      }
+      if (status?.doubt !== undefined || status?.keyMissing === true) {
+        this.#renew(node);
+        return { node, why: status.doubt === undefined ? 'lacks its key' : 'is in doubt' };
+      }
+      const since = index === -1 ? 1 : this.#truth.since(index);
+      // A node that has changed its key votes again within its turn.
+      if (since > 1 && this.checker.wire.signedAt(node.nodeId) < since) {
+        return { node, why: `has not voted with its key of height ${since}` };
+      }
+    }
+    return undefined;
   }
 
   /** A client that is left alone writes something, so that there is something to decide. */
@@ -201,17 +296,18 @@ export class ConsensusScenario implements Scenario {
     const tools = this.toolsOf(node);
     const { disk } = node;
     const rows = disk.tables().flatMap((table) => disk.scan(table));
-    const standing = disk.isDoubtful ? 'doubtful' : 'sound';
-    const chain = this.#recover(node.nodeId, tools.keys, rows, standing);
+    const { chain, keys } = this.#recover(node, rows, this.#standingOf(node));
+    this.#present.set(node.nodeId, keys);
     const wrapped = this.options.wrap?.(node, chain, tools) ?? chain;
     if (wrapped !== chain) this.#byzantine.add(node.nodeId);
     this.checker.onBoot(node, chain);
     this.clients.booted(node);
+    this.#settleHome(node, chain);
     return {
       name: TIE,
       chain,
       machine: wrapped,
-      first: [{ type: 'start' } satisfies ChainInput],
+      first: [{ type: 'start' } satisfies ChainInput, ...this.operators.atStart(node)],
       alarmInput: (key) => ({ type: 'alarm', key }) satisfies ChainInput,
       peerInput: (nodeId, isUp) =>
         ({ type: isUp ? 'peer-up' : 'peer-down', nodeId }) satisfies ChainInput,
@@ -222,24 +318,50 @@ export class ConsensusScenario implements Scenario {
 
   /** What the owner of the store reads when a node starts, and the machine that comes of it. */
   #recover(
-    nodeId: string,
-    { votes: scheme, seeds }: SimKeys,
+    { nodeId }: SimNode,
     rows: readonly StoredRow[],
-    standing: 'sound' | 'doubtful',
-  ): Chain {
-    const { clusterId, members } = this.cluster;
+    standing: Standing,
+  ): { readonly chain: Chain; readonly keys: SimKeys } {
+    const { clusterId, genesis, firstKeys } = this.cluster;
     const { fanout, epochHeights } = this.options;
-    const custodians = this.cluster.custodians.map((custodian) => ({ nodeId: custodian }));
+    const { index, home } = this.#tools.get(nodeId)!;
+    const byHeight = new CustodianKeys(firstKeys);
+    const self = index === -1 ? undefined : { index, ring: home };
+    const options = { keys: byHeight, self };
+    const [votes, seeds] = [this.#crypto.votes(options), this.#crypto.seeds(options)];
     const first = undecidedFrom(rows.filter(({ table }) => table === TABLES.meta));
     const wanted = rows.filter(({ table, key }) =>
       table === TABLES.blocks ? key >= first : RECOVERED.includes(table),
     );
-    return Chain.recover(
-      { clusterId, custodians, members, self: nodeId, fanout, epochHeights: epochHeights ?? 8 },
-      { scheme, seeds },
+    const held = home.heldConsensusKeys();
+    const rest = { fanout, epochHeights: epochHeights ?? 8 };
+    const chain = Chain.recover(
+      { clusterId, genesis, self: nodeId, held, ...rest },
+      { scheme: votes, seeds, keys: byHeight },
       wanted,
       standing,
     );
+    return { chain, keys: { votes, seeds, byHeight } };
+  }
+
+  /** K2: a home from a backup is that until another key is in force. */
+  #standingOf(node: SimNode): Standing {
+    if (this.toolsOf(node).home.marker !== undefined) return 'restored';
+    return node.disk.isDoubtful ? 'doubtful' : 'sound';
+  }
+
+  /** A4: what the final blocks of this node have retired is erased. */
+  #settleHome(node: SimNode, chain: Chain): void {
+    const member = chain.roster.get(node.nodeId);
+    if (member === undefined || this.#byzantine.has(node.nodeId)) return;
+    const { home } = this.toolsOf(node);
+    const { consensusKey, identityKey } = member.keys.keys;
+    const retired = member.history.slice(0, -1).flatMap(({ keys }) => {
+      return [keys.consensusKey, keys.identityKey];
+    });
+    const present = new Set([consensusKey, identityKey].map(nameOfKey));
+    home.erase(retired.filter((key) => !present.has(nameOfKey(key))));
+    home.settle(consensusKey);
   }
 
   /** As the node does off the loop: read, check signatures, hand in. */
@@ -261,26 +383,42 @@ export class ConsensusScenario implements Scenario {
   /** One body goes to many: it is read and verified once, except where signatures are real. */
   #read(chain: Chain, protocol: string, body: Uint8Array): ReadMessage {
     const { clusterId } = this.cluster;
+    const { roster } = chain;
     const isWaiting = (digest: string): boolean => chain.isWaiting(digest);
+    const options = {
+      clusterId,
+      height: () => chain.height,
+      hasKey: (author: string, keyEpoch: number) =>
+        roster.identityKey(author, keyEpoch) !== undefined,
+    };
     if (this.options.scheme === 'real') {
       const isKnown = (digest: string): boolean => chain.isKnown(digest);
-      return this.#verify(openMessage(protocol, body, { clusterId, isKnown, isWaiting }));
+      return this.#verify(roster, openMessage(protocol, body, { ...options, isKnown, isWaiting }));
     }
-    let known = this.#known.get(body);
-    if (known === undefined) {
-      known = this.#verify(openMessage(protocol, body, { clusterId, isKnown: () => false }));
-      this.#known.set(body, known);
-    }
+    const byKeys = this.#known.get(body) ?? new Map<string, ReadMessage>();
+    this.#known.set(body, byKeys);
+    const epochs = roster
+      .all()
+      .map(({ keys }) => keys.keyEpoch)
+      .join();
+    const known =
+      byKeys.get(epochs) ??
+      this.#verify(roster, openMessage(protocol, body, { ...options, isKnown: () => false }));
+    byKeys.set(epochs, known);
     const { message, isRight } = known;
     if (message.type !== 'intents') return known;
     const intents = message.intents.filter(({ digest }) => !isWaiting(digest));
     return { message: { ...message, intents }, isRight };
   }
 
-  #verify({ message, checks }: OpenedMessage): ReadMessage {
-    const isRight = checks.every(({ author, message: bytes, signature }) =>
-      this.#crypto.verifyIdentity(author, bytes, signature),
-    );
+  #verify(roster: Roster, { message, checks }: OpenedMessage): ReadMessage {
+    const isRight = checks.every((check) => {
+      const { author, keyEpoch, message: bytes, signature } = check;
+      // Successors sign in earnest, whatever stands for the other signatures.
+      if (check.key !== undefined) return verifyEd25519(check.key, bytes, signature);
+      const key = roster.identityKey(author, keyEpoch);
+      return key !== undefined && this.#crypto.verifyIdentity(key, bytes, signature);
+    });
     return { message, isRight };
   }
 
@@ -289,6 +427,8 @@ export class ConsensusScenario implements Scenario {
     this.clients.told(node, told);
     // The machine has made its doubt durable: from now on it knows by itself.
     if (told.type === 'doubt') node.disk.isDoubtful = false;
+    const chain = this.chainOf(node);
+    if (told.type === 'roster' && chain !== undefined) this.#settleHome(node, chain);
     if (told.type === 'serve') {
       const blocks = finalBlocks(node, told.from, told.upTo);
       node.submit(TIE, { type: 'rows', to: told.to, blocks } satisfies ChainInput);

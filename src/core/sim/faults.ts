@@ -43,6 +43,9 @@ export const CONSENSUS_FAULTS = [
   'damaged-tail',
   'restored-copy',
   'disk-loss',
+  'key-change',
+  'restored-home',
+  'signer-refusal',
 ] as const;
 
 export type FaultKind = (typeof KB_FAULTS)[number] | (typeof CONSENSUS_FAULTS)[number];

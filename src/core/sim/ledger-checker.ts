@@ -15,9 +15,10 @@ import {
 import type { VoteScheme } from '../consensus/scheme.ts';
 import type { Certificate } from '../consensus/types.ts';
 import { type Block, openBlock } from '../model/block.ts';
-import { type Intent, readIntent } from '../model/intent.ts';
+import { type Intent, readIntent, type SignedIntent } from '../model/intent.ts';
 import { placeAt } from './clients.ts';
 import type { SimCluster } from './consensus-tools.ts';
+import type { KeyTruth } from './key-truth.ts';
 import type { SimNode } from './node.ts';
 import { type Heads, write } from './register.ts';
 import { SimFailure } from './scenario.ts';
@@ -25,6 +26,7 @@ import { SimFailure } from './scenario.ts';
 interface LedgerContext {
   readonly cluster: SimCluster;
   readonly verifier: VoteScheme;
+  readonly truth: KeyTruth;
   readonly isByzantine: (nodeId: string) => boolean;
   readonly isSubmitted: (digest: string) => boolean;
 }
@@ -34,6 +36,11 @@ interface Decided {
   readonly block: Block;
   /** `id result` of each intent, as this checker computes them. */
   readonly receipts: string;
+}
+
+interface Result {
+  readonly id: string;
+  readonly isDone: boolean;
 }
 
 const NO_DIGEST = '0'.repeat(64);
@@ -46,6 +53,9 @@ export class LedgerChecker {
   readonly #intents = new Map<string, number>();
   readonly #sequences = new Map<string, number>();
   readonly #refs = new Map<string, Heads>();
+  /** Digests of those that were decided, and by node id the number of the last entry. */
+  readonly #statements = new Set<string>();
+  readonly #numbers = new Map<string, number>();
   /** By node id, the highest height that it has told and has not lost with its disk. */
   readonly #told = new Map<string, number>();
   readonly #certificates = new Set<string>();
@@ -163,13 +173,15 @@ export class LedgerChecker {
     }
     if (header.view > 0) this.laterViews += 1;
     this.#chain.push({ digest, block, receipts: this.#execute(node, block) });
+    this.#context.truth.advance(height);
   }
 
   #execute(node: SimNode, { header, intents }: Block): string {
     const { height } = header;
-    const results = intents.map((bytes, index) => {
+    const results = intents.map((bytes, index): Result => {
       const { signed } = readIntent(bytes, this.#context.cluster.clusterId);
       const { author, sequence } = signed.intent;
+      if (signed.statement !== undefined) return this.#state(node, signed, height);
       if (!this.#context.isByzantine(author) && !this.#context.isSubmitted(signed.digest)) {
         fail('validity', node, `decides an intent of ${author} that nobody has submitted`);
       }
@@ -182,6 +194,33 @@ export class LedgerChecker {
       return { id: signed.id, isDone: this.#apply(signed.intent) };
     });
     return results.map(({ id, isDone }) => `${id} ${isDone}`).join(',');
+  }
+
+  /** A statement: in these runs, an entry of a succession that an operator has made. */
+  #state(node: SimNode, { id, digest, statement }: SignedIntent, height: number): Result {
+    const { cluster, isSubmitted, truth } = this.#context;
+    if (statement?.type !== 'succession' || !isSubmitted(digest)) {
+      fail('validity', node, 'decides a statement that nobody has submitted');
+    }
+    // Decided again it changes nothing.
+    if (this.#statements.has(digest)) return { id, isDone: true };
+    const { nodeId, number, keys } = statement.signed.succession;
+    const isNext = number === (this.#numbers.get(nodeId) ?? 0) + 1;
+    if (!isNext) fail('validity', node, `decides entry ${number} of ${nodeId} out of order`);
+    this.#numbers.set(nodeId, number);
+    this.#statements.add(digest);
+    truth.change(cluster.custodians.indexOf(nodeId), height, keys);
+    return { id, isDone: true };
+  }
+
+  /** Whether the statement with this digest is final somewhere. */
+  isStated(digest: string): boolean {
+    return this.#statements.has(digest);
+  }
+
+  /** Entries of successions that are final. */
+  get successions(): number {
+    return this.#statements.size;
   }
 
   /** All changes of an intent, or none. */

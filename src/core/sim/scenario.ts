@@ -42,6 +42,12 @@ export interface Scenario {
   act(world: World, random: SimRandom): void;
   /** Damages something on the disk of a node, if a promise allows it now. @returns whether. */
   damage?(node: SimNode, force: number): boolean;
+  /** Replaces keys of a node, as its operator would. @returns whether there is something to do. */
+  changeKeys?(node: SimNode, force: number): boolean;
+  /** The home is made anew from a backup of some age; its disk is set back by itself. */
+  restoreHome?(node: SimNode, force: number): void;
+  /** The holder of the node's keys signs nothing, or signs again. @returns whether there is one. */
+  refuseSigning?(node: SimNode, isRefusing: boolean): boolean;
   /** All faults are over. */
   healed?(world: World): void;
   /** What is still missing after the faults, as a sentence; undefined when all is well. */

@@ -92,6 +92,12 @@ function ofNode(world: World, node: SimNode, fault: Fault): Undo {
       return goBack(world, node, Math.ceil(force * node.disk.transactions));
     case 'disk-loss':
       return damage(world, node, () => node.disk.lose());
+    case 'key-change':
+      return node.isUp && world.scenario.changeKeys?.(node, force) === true ? nothing : undefined;
+    case 'restored-home':
+      return restore(world, node, force);
+    case 'signer-refusal':
+      return refuse(world, node);
     case 'root-damage':
       return world.scenario.damage?.(node, force) === true ? nothing : undefined;
     default:
@@ -153,6 +159,23 @@ function damage(world: World, node: SimNode, lose: () => void): Undo {
   for (const checker of checkers) checker.onDiskLoss?.(node);
   lose();
   return undo;
+}
+
+/** The disk of a restored home is empty, or as old as some copy. */
+function restore(world: World, node: SimNode, force: number): Undo {
+  const { scenario } = world;
+  if (scenario.restoreHome === undefined) return undefined;
+  const transactions = Math.floor(force * 2 * node.disk.transactions);
+  return damage(world, node, () => {
+    scenario.restoreHome?.(node, force);
+    if (transactions > node.disk.transactions) node.disk.lose();
+    else node.disk.goBack(transactions);
+  });
+}
+
+function refuse({ scenario }: World, node: SimNode): Undo {
+  if (scenario.refuseSigning?.(node, true) !== true) return undefined;
+  return () => scenario.refuseSigning?.(node, false);
 }
 
 function rate(

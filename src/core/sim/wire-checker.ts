@@ -1,6 +1,7 @@
 /**
- * The wire: no node that follows the rules signs two messages for one slot, across crashes and
- * losses of its disk, and what it signed was durable before it left (P6, D1).
+ * The wire: no node that follows the rules signs two messages for one slot, across crashes, losses
+ * of its disk and changes of its keys, what it signed was durable before it left (P6, D1), and it
+ * signed with the key in force (C1), which no backup had brought (K2).
  */
 import { blockKey, TABLES } from '../chain/rows.ts';
 import { REPLICA_TABLE, readRows } from '../consensus/journal.ts';
@@ -11,13 +12,18 @@ import { digestMessage, timeoutMessage } from '../consensus/signed-bytes.ts';
 import type { Evidence } from '../consensus/types.ts';
 import type { Envelope } from '../machine.ts';
 import type { SimCluster } from './consensus-tools.ts';
+import { nameOfKey, type SimHome } from './home.ts';
+import type { KeyTruth } from './key-truth.ts';
 import type { SimNode } from './node.ts';
 import { type Checker, SimFailure } from './scenario.ts';
 
 interface WireContext {
   readonly cluster: SimCluster;
+  /** Of the key in force. */
   readonly verifier: VoteScheme;
+  readonly truth: KeyTruth;
   readonly isByzantine: (nodeId: string) => boolean;
+  readonly homeOf: (node: SimNode) => SimHome;
 }
 
 /** One thing that a node has signed. */
@@ -27,6 +33,13 @@ interface Signed {
   readonly view: number;
   /** What it says there. */
   readonly says: string;
+  /** Whether the signature is that of the key in force. */
+  holds(): boolean;
+}
+
+interface Unverified {
+  readonly node: SimNode;
+  readonly signed: Signed;
 }
 
 const highText = (highView: number | undefined): string => `high ${highView ?? 'none'}`;
@@ -44,6 +57,10 @@ export class WireChecker implements Checker {
   readonly #slots = new Map<string, string>();
   /** The last message of each node: one body goes to many. */
   readonly #last = new Map<string, Uint8Array>();
+  /** The first votes of a height leave before anybody has told that the one before is final. */
+  #unverified: Unverified[] = [];
+  /** By node id, the highest height at which it has signed. */
+  readonly #heights = new Map<string, number>();
   readonly counts = { proposals: 0, prepares: 0, commits: 0, timeouts: 0 };
 
   constructor(context: WireContext) {
@@ -57,6 +74,7 @@ export class WireChecker implements Checker {
     this.#last.set(nodeId, body);
     const signed = this.#signedBy(nodeId, decodeMessage(body));
     if (signed === undefined) return;
+    this.#verify(node, signed);
     this.#checkDurable(node, signed);
     const slot = `${signed.kind} ${signed.height}/${signed.view}`;
     const name = `${nodeId} ${slot}`;
@@ -67,6 +85,39 @@ export class WireChecker implements Checker {
       throw new SimFailure(`wire: ${node.options.name} signs ${says} after ${before} in ${slot}`);
     }
     this.#slots.set(name, signed.says);
+    this.#heights.set(nodeId, Math.max(signed.height, this.signedAt(nodeId)));
+    this.#checkBackup(node, signed);
+  }
+
+  /** The highest height at which a node has signed something; 0: nowhere. */
+  signedAt(nodeId: string): number {
+    return this.#heights.get(nodeId) ?? 0;
+  }
+
+  /** More keys may be known. */
+  settle(): void {
+    const all = this.#unverified;
+    this.#unverified = [];
+    for (const { node, signed } of all) this.#verify(node, signed);
+  }
+
+  /** C1. */
+  #verify(node: SimNode, signed: Signed): void {
+    const { truth } = this.#context;
+    if (!truth.knows(signed.height)) this.#unverified.push({ node, signed });
+    else if (!signed.holds()) {
+      const slot = `${signed.kind} ${signed.height}/${signed.view}`;
+      throw new SimFailure(`wire: ${node.options.name} signs ${slot} with a key not in force`);
+    }
+  }
+
+  /** K2. */
+  #checkBackup(node: SimNode, { kind, height }: Signed): void {
+    const { cluster, homeOf, truth } = this.#context;
+    const key = truth.at(cluster.custodians.indexOf(node.nodeId), height)?.consensusKey;
+    if (kind === 'proposal' || key === undefined || !truth.knows(height)) return;
+    if (homeOf(node).marker?.includes(nameOfKey(key)) !== true) return;
+    throw new SimFailure(`wire: ${node.options.name} votes at ${height} with a key of its backup`);
   }
 
   /** D1: what has been signed, or that the slot is past, and the block that a vote is for. */
@@ -82,7 +133,7 @@ export class WireChecker implements Checker {
     throw new SimFailure(`durability: ${options.name} sends its ${what} before it is durable`);
   }
 
-  /** What the sender has signed in this message; messages of others may be passed on. */
+  /** What the sender has signed in this message: nobody passes on what others have. */
   #signedBy(nodeId: string, message: ConsensusMessage): Signed | undefined {
     const { cluster, verifier } = this.#context;
     const index = cluster.custodians.indexOf(nodeId);
@@ -90,23 +141,23 @@ export class WireChecker implements Checker {
       case 'proposal': {
         const { height, view, digest, signature } = message;
         const bytes = digestMessage(cluster.clusterId, 'proposal', height, view, digest);
-        if (!verifier.verifyProposal(index, bytes, signature)) return undefined;
         this.counts.proposals += 1;
-        return { kind: 'proposal', height, view, says: digest };
+        const holds = () => verifier.verifyProposal(index, height, bytes, signature);
+        return { kind: 'proposal', height, view, says: digest, holds };
       }
       case 'vote': {
         const { phase, height, view, digest, signature } = message;
         const bytes = digestMessage(cluster.clusterId, phase, height, view, digest);
-        if (!verifier.verify(index, bytes, signature)) return undefined;
         this.counts[phase === 'prepare' ? 'prepares' : 'commits'] += 1;
-        return { kind: phase, height, view, says: digest };
+        const holds = () => verifier.verify(index, height, bytes, signature);
+        return { kind: phase, height, view, says: digest, holds };
       }
       case 'timeout': {
         const { height, view, high, signature } = message;
         const bytes = timeoutMessage(cluster.clusterId, height, view, high?.view);
-        if (!verifier.verify(index, bytes, signature)) return undefined;
         this.counts.timeouts += 1;
-        return { kind: 'timeout', height, view, says: highText(high?.view) };
+        const holds = () => verifier.verify(index, height, bytes, signature);
+        return { kind: 'timeout', height, view, says: highText(high?.view), holds };
       }
       default:
         return undefined;

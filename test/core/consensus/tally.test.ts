@@ -11,10 +11,10 @@ import { CLUSTER_ID } from './support/cluster.ts';
 
 /** A tally of custodian 3 of 4, and what it found out. */
 function setUp(custodians = 4) {
-  const bench = new Bench({ custodians, held: [], self: 3 });
+  const bench = new Bench({ custodians, self: 3 });
   const { scheme, leaders, ids } = bench;
   const setting = settingOf(
-    { clusterId: CLUSTER_ID, custodians: ids, self: 3 },
+    { clusterId: CLUSTER_ID, custodians: ids, self: 3, held: [] },
     { scheme, leaders },
   );
   const bad: number[] = [];

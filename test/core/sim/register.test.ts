@@ -6,6 +6,7 @@ import fc from 'fast-check';
 import type { CID } from 'multiformats/cid';
 import { describe, expect, it } from 'vitest';
 import { executeIntents, readRef } from '../../../src/core/chain/execution.ts';
+import { Roster } from '../../../src/core/chain/roster.ts';
 import type { Change, SignedIntent } from '../../../src/core/model/intent.ts';
 import { versionCidOf } from '../../../src/core/model/version.ts';
 import type { Op } from '../../../src/core/sim/linearizability.ts';
@@ -54,9 +55,11 @@ describe('the simulator', () => {
             ...rest,
             ...(expected === undefined ? {} : { expected }),
           };
-          const intent = { author: 'author', sequence: i + 1, time: 0, changes: [change] };
+          const sequence = i + 1;
+          const intent = { author: 'author', sequence, time: 0, changes: [change], keyEpoch: 0 };
           const signed: SignedIntent = { id: `${i}`, intent, bytes: Buffer.of(), digest: '' };
-          const block = { clusterId: CLUSTER, height: i + 1 };
+          const names = { clusterId: CLUSTER, namespace: CLUSTER };
+          const block = { ...names, height: i + 1, time: i, roster: new Roster([]) };
           const done = executeIntents(state, [signed], block);
           for (const { key, value } of done.changes) state.set(key, value!);
           const after = write(heads, inputOf(change));

@@ -5,6 +5,7 @@
  */
 import type { ChainInput, StoredRow } from '../../chain/chain.ts';
 import { type ChainMessage, openMessage } from '../../chain/messages.ts';
+import type { CustodianKey } from '../../consensus/custodian-keys.ts';
 import {
   CONSENSUS_PROTOCOL,
   type ConsensusMessage,
@@ -143,26 +144,36 @@ export class Attacker {
   ): VoteMessage {
     const { clusterId } = this.tools.cluster;
     const bytes = digestMessage(clusterId, phase, height, view, digest);
-    const signature = this.tools.keys.votes.sign(bytes);
+    const signature = this.sign(height, bytes);
     return { type: 'vote', phase, height, view, digest, signature, proposal };
   }
 
   timeout(height: number, view: number, high: Certificate | undefined): TimeoutMessage {
     const bytes = timeoutMessage(this.tools.cluster.clusterId, height, view, high?.view);
-    return { type: 'timeout', height, view, high, signature: this.tools.keys.votes.sign(bytes) };
+    return { type: 'timeout', height, view, high, signature: this.sign(height, bytes) };
+  }
+
+  /** With its consensus key, of whatever height: those of the misbehaving never change. */
+  sign(height: number, bytes: Uint8Array): Uint8Array {
+    return this.tools.home.votes(this.#keyAt(height).consensusKey)!.sign(bytes)!;
+  }
+
+  #keyAt(height: number): CustodianKey {
+    return this.tools.keys.byHeight.at(this.tools.index, height)!;
   }
 
   /** What the honest machine says in an envelope of either protocol. */
   read({ protocol, body }: Envelope): ChainMessage {
     const { clusterId } = this.tools.cluster;
-    return openMessage(protocol, body, { clusterId, isKnown: () => true }).message;
+    const known = { height: () => Number.MAX_SAFE_INTEGER, hasKey: () => true };
+    return openMessage(protocol, body, { clusterId, ...known, isKnown: () => true }).message;
   }
 
   /** The same proposal with another block. */
   propose(proposal: ProposalMessage, { digest, bytes: payload }: Block): ProposalMessage {
     const { height, view } = proposal;
     const bytes = digestMessage(this.tools.cluster.clusterId, 'proposal', height, view, digest);
-    const signature = this.tools.keys.votes.signProposal(bytes);
+    const signature = this.tools.home.signer(this.#keyAt(height).identityKey)!.sign(bytes);
     return { ...proposal, digest, payload, signature };
   }
 }

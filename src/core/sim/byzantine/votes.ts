@@ -83,7 +83,7 @@ const invalidShares = behaviour('invalid-shares', UNPROVABLE, (attacker) => ({
     if (message.type === 'vote' && attacker.tools.random.chance(0.5)) {
       const { phase, height, view, digest } = message;
       const foreign = digestMessage('another cluster', phase, height, view, digest);
-      return [{ ...message, signature: attacker.tools.keys.votes.sign(foreign) }];
+      return [{ ...message, signature: attacker.sign(height, foreign) }];
     }
     const signature = Uint8Array.from(message.signature);
     signature[0]! ^= 1;
