@@ -68,10 +68,8 @@ export function checkKeys({ inception, keys }: Inspection): Check {
   return ok('keys', `complete, of ${inception.name}`);
 }
 
-export async function checkCluster(
-  { paths }: Patient,
-  { nodeId, keys }: Inspection,
-): Promise<Check> {
+export async function checkCluster({ paths }: Patient, inspection: Inspection): Promise<Check> {
+  const { nodeId } = inspection;
   if ((await statIfPresent(paths.genesis)) === undefined) {
     const hint = 'Found one or join one: aegis cluster create, aegis cluster join';
     return warn('cluster', 'this node belongs to no cluster yet', hint);
@@ -86,7 +84,7 @@ export async function checkCluster(
     return fail('cluster', `${message}, and this one is not among them`, hint);
   }
   const { checkMemberKeys } = await import('../../core/keys/membership.ts');
-  checkMemberKeys(keys, self);
+  checkMemberKeys(inspection, self);
   return ok('cluster', message);
 }
 

@@ -3,7 +3,6 @@
  * is prepared, retired or restored. A rotation that was cut between two steps leaves a key in force
  * among the pending files; it is found there. Writes nothing.
  */
-import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { sha256 } from '../crypto/hash.ts';
 import { AegisError, hasCode, toAegisError } from '../errors.ts';
@@ -37,6 +36,7 @@ import {
 import { fromHex, hex } from './material.ts';
 import { type OwnSuccession, readOwnSuccession, statesOf } from './own-succession.ts';
 import { readRestored } from './restored.ts';
+import { namesIn } from './steps.ts';
 
 export interface KeyEntry {
   readonly role: KeyRole;
@@ -79,18 +79,24 @@ export interface Inspection extends OpenInception {
   readonly restored: readonly string[] | undefined;
 }
 
+export interface ReadOptions {
+  /** Roles whose secrets a signer holds: they need no file. */
+  readonly behindSigner?: readonly OpenRole[];
+  /** Key files from elsewhere, which say what those that are missing here were. */
+  readonly spare?: readonly KeyFile[];
+  /** Takes what is wrong with single key files, which is thrown otherwise. */
+  readonly faults?: Map<KeyRole, AegisError>;
+}
+
 /**
- * @param behindSigner roles whose secrets a signer holds: they need no file.
  * @throws {AegisError} `NO_HOME`, `KEYSTORE_DAMAGED`, `NOT_FOUND` for a file that should be here,
  * `BAD_CONFIG` for a home from before there was consensus.
  */
-export async function readHome(
-  dir: string,
-  behindSigner: readonly OpenRole[] = [],
-): Promise<Inspection> {
+export async function readHome(dir: string, options: ReadOptions = {}): Promise<Inspection> {
+  const { behindSigner = [], faults } = options;
   const opened = await readInception(dir);
   const own = await readOwnSuccession(dir);
-  const origin = own?.origin ?? (await originFromFiles(dir));
+  const origin = own?.origin ?? (await originFromFiles(dir, options));
   const entries = own?.entries ?? [];
   const states = await statesIn(dir, opened, { origin, entries });
   const current = states.at(-1)!;
@@ -99,9 +105,14 @@ export async function readHome(
   const absent = new Set<OpenRole>([...lost, ...behindSigner]);
   const keys: KeyEntry[] = [];
   for (const role of KEY_ROLES) {
-    const entry =
-      role === 'next' ? await nextOf(dir, states) : await find(dir, role, states, absent);
-    if (entry !== undefined) keys.push(entry);
+    try {
+      const isNext = role === 'next';
+      const entry = isNext ? await nextOf(dir, states) : await find(dir, role, states, absent);
+      if (entry !== undefined) keys.push(entry);
+    } catch (error) {
+      if (faults === undefined) throw error;
+      faults.set(role, toAegisError(error));
+    }
   }
   return {
     ...opened,
@@ -138,23 +149,27 @@ async function readInception(dir: string): Promise<OpenInception> {
 }
 
 /** Before the first rotation the files themselves say with which keys of consensus it began. */
-async function originFromFiles(dir: string): Promise<ConsensusKeys> {
-  const paths = (['consensus', 'vrf'] as const).map((role) => keyPath(dir, role));
+async function originFromFiles(dir: string, { spare = [] }: ReadOptions): Promise<ConsensusKeys> {
+  const roles = ['consensus', 'vrf'] as const;
+  const paths = roles.map((role) => keyPath(dir, role));
   const stats = await Promise.all(paths.map(statIfPresent));
-  if (stats.every((found) => found === undefined)) {
+  if (stats.every((found) => found === undefined) && spare.length === 0) {
     throw new AegisError('BAD_CONFIG', `the keys in ${dir} are those of an older aegis`, {
       hint: 'It has no consensus key and no VRF key. Make a new home: aegis init --home DIR',
     });
   }
-  const [consensus, vrf] = await Promise.all(paths.map(readKeyFile));
-  for (const [index, file] of [consensus!, vrf!].entries()) {
-    const role = index === 0 ? 'consensus' : 'vrf';
+  const read = async (role: 'consensus' | 'vrf'): Promise<KeyFile> => {
+    const other = spare.find(({ type }) => type === role);
+    if (other !== undefined) return other;
+    const file = await readKeyFile(keyPath(dir, role));
     if (file.type !== role) throw foreign(dir, role);
-  }
+    return file;
+  };
+  const [consensus, vrf] = [await read('consensus'), await read('vrf')];
   return {
-    consensusKey: fromHex(consensus!.public.key),
-    possession: fromHex(consensus!.public.proofOfPossession ?? ''),
-    vrfKey: fromHex(vrf!.public.key),
+    consensusKey: fromHex(consensus.public.key),
+    possession: fromHex(consensus.public.proofOfPossession ?? ''),
+    vrfKey: fromHex(vrf.public.key),
   };
 }
 
@@ -253,9 +268,8 @@ async function readPending(dir: string, current: KeyState): Promise<PendingRotat
 }
 
 async function readRetired(dir: string): Promise<RetiredEntry[]> {
-  const names = await readdir(retiredDir(dir)).catch(() => []);
   const entries: RetiredEntry[] = [];
-  for (const name of names.toSorted()) {
+  for (const name of await namesIn(retiredDir(dir))) {
     const until = retiredUntil(name);
     if (until === undefined) continue;
     const path = join(retiredDir(dir), name);

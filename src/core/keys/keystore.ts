@@ -22,11 +22,11 @@ import { type Inspection, type PendingRotation, readHome } from './home.ts';
 import { type KeyFile, sealKey } from './key-file.ts';
 import {
   inceptionPath,
-  type KeyRole,
   keyInForce,
   keyPath,
   OPEN_ROLES,
   type OpenRole,
+  restoredPath,
 } from './layout.ts';
 import { fromHex, generateKey, hex, type KeyMaterial } from './material.ts';
 import { openKey } from './open-key.ts';
@@ -34,6 +34,7 @@ import { systemRandom } from './random.ts';
 import type { Ring } from './ring.ts';
 import { Sessions } from './sessions.ts';
 import { type Settled, type SettleOptions, settleHome } from './settle.ts';
+import { realDisk } from './steps.ts';
 import { kdfOf, newKdf, Unlocker } from './unlocker.ts';
 
 export interface CreateOptions {
@@ -158,7 +159,7 @@ export class Keystore implements KeyRing, Disposable {
    */
   static async open(options: OpenOptions): Promise<Keystore> {
     const { dir, behindSigner = [] } = options;
-    const home = await readHome(dir, behindSigner);
+    const home = await readHome(dir, { behindSigner });
     const { Ring } = await import('./ring.ts');
     const ring = new Ring(options.remote);
     const sealer = new Unlocker(options.passphrase);
@@ -182,7 +183,7 @@ export class Keystore implements KeyRing, Disposable {
    * @throws {AegisError} `NO_HOME`, `KEYSTORE_DAMAGED`, `BAD_CONFIG` as in `open`.
    */
   static async inspect(dir: string, behindSigner: readonly OpenRole[] = []): Promise<Inspection> {
-    return await readHome(dir, behindSigner);
+    return await readHome(dir, { behindSigner });
   }
 
   /** The keys in force, as far as this home knows. */
@@ -224,6 +225,13 @@ export class Keystore implements KeyRing, Disposable {
     });
   }
 
+  /** K2: an operator vouches that nobody else has voted with these keys. */
+  async vouch(): Promise<void> {
+    if (this.restored === undefined) return;
+    await realDisk.unlink(restoredPath(this.#dir));
+    this.#home = await this.#read();
+  }
+
   identity(publicKey: Uint8Array): Signer | undefined {
     return this.#ring.identity(publicKey);
   }
@@ -256,7 +264,7 @@ export class Keystore implements KeyRing, Disposable {
    * while the keystore was open.
    */
   async adoptPending(): Promise<PendingRotation | undefined> {
-    this.#home = await readHome(this.#dir, this.#behindSigner);
+    this.#home = await this.#read();
     const { pending } = this.#home;
     for (const { role, path } of pending?.keys ?? []) {
       if (role !== 'next') this.#ring.add(role, await openKey(path, this.#sealer));
@@ -273,9 +281,19 @@ export class Keystore implements KeyRing, Disposable {
     state: KeyState,
     options: Pick<SettleOptions, 'succession' | 'graceUntil' | 'now'>,
   ): Promise<Settled> {
-    const settled = await settleHome({ ...options, dir: this.#dir, state });
-    this.#home = await readHome(this.#dir, this.#behindSigner);
+    const settled = await settleHome({
+      ...options,
+      dir: this.#dir,
+      state,
+      behindSigner: this.#behindSigner,
+    });
+    this.#home = await this.#read();
     const { pending, retired, current } = this.#home;
+    // After a cut the key of before was not opened: it was neither in force nor laid aside.
+    for (const { role, path, file } of [...this.#home.keys, ...retired]) {
+      if (role === 'next' || this.#ring.holds(role, file.public.key)) continue;
+      this.#ring.add(role, await openKey(path, this.#sealer));
+    }
     for (const role of OPEN_ROLES) {
       const kept = [current, ...(pending === undefined ? [] : [pending.after])];
       const wanted = new Set(
@@ -347,6 +365,10 @@ export class Keystore implements KeyRing, Disposable {
 
   [Symbol.dispose](): void {
     this.close();
+  }
+
+  #read(): Promise<Inspection> {
+    return readHome(this.#dir, { behindSigner: this.#behindSigner });
   }
 
   #identityInForce(): Signer {

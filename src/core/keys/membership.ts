@@ -1,19 +1,21 @@
 /** Whether the keys of a home are those by which its cluster knows the node. */
 import { AegisError } from '../errors.ts';
 import type { Member } from '../model/genesis.ts';
-import type { KeyEntry } from './home.ts';
-import { hex } from './material.ts';
+import type { Inspection } from './home.ts';
+import { keyInForce } from './layout.ts';
 
 /**
  * The inception entry vouches for the identity and the network key, the genesis for the keys of
- * consensus: with others, put here by hand, the node would sign votes that nobody counts.
+ * consensus: with others, put here by hand, the node would sign votes that nobody counts. A home
+ * that knows fewer entries than the genesis will learn them from the chain (K3).
  * @throws {AegisError} `KEYSTORE_DAMAGED` naming the file.
  */
-export function checkMemberKeys(keys: readonly KeyEntry[], member: Member): void {
-  const expected = { consensus: member.consensusKey, vrf: member.vrfKey };
-  for (const { role, path, file } of keys) {
-    if (role !== 'consensus' && role !== 'vrf') continue;
-    if (file.public.key === hex(expected[role])) continue;
+export function checkMemberKeys(home: Inspection, member: Pick<Member, 'keys'>): void {
+  const state = home.states[member.keys.number];
+  if (state === undefined) return;
+  for (const role of ['consensus', 'vrf'] as const) {
+    if (keyInForce(state, role) === keyInForce(member.keys, role)) continue;
+    const path = home.keys.find((entry) => entry.role === role)?.path ?? 'this home';
     throw new AegisError(
       'KEYSTORE_DAMAGED',
       `the ${role} key in ${path} is not that of the genesis`,

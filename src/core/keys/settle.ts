@@ -37,7 +37,7 @@ export interface SettleOptions {
   /** Until when peers accept the network key of before, in milliseconds since the Unix epoch. */
   readonly graceUntil?: number | undefined;
   readonly now: number;
-  /** Roles whose secrets a signer holds. */
+  /** Roles whose secrets a signer holds: their files may be missing before, too. */
   readonly behindSigner?: readonly OpenRole[];
   /** Only tests choose another. */
   readonly disk?: Disk;
@@ -50,14 +50,14 @@ export interface Settled {
   readonly retired: readonly KeyRole[];
   /** What was prepared here has been outrun by another entry and is erased. */
   readonly isSuperseded: boolean;
-  /** Keys in force that this home does not have. */
+  /** Keys in force that this home does not have; those behind a signer are among them. */
   readonly lost: readonly OpenRole[];
 }
 
 /** @throws {AegisError} `BAD_DATA` when state and succession do not belong together, or here. */
 export async function settleHome(options: SettleOptions): Promise<Settled> {
   const { dir, disk = realDisk, behindSigner = [] } = options;
-  const home = await readHome(dir, behindSigner);
+  const home = await readHome(dir, { behindSigner });
   const target = targetOf(home, options);
   for (const one of [dir, pendingDir(dir), retiredDir(dir)]) await sweepErased(one, disk);
   const settling = new Settling(options, target, disk);
@@ -116,8 +116,7 @@ class Settling {
   }
 
   async #isLost(role: OpenRole): Promise<boolean> {
-    const { dir, behindSigner = [] } = this.#options;
-    if (behindSigner.includes(role)) return false;
+    const { dir } = this.#options;
     if (keyInForce(this.#target.state, role) === undefined) return false;
     for (const path of [keyPath(dir, role), keyPath(pendingDir(dir), role)]) {
       const key = await publicKeyIn(path);

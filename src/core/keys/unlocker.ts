@@ -59,7 +59,9 @@ export class Unlocker implements Disposable {
     const known = this.#keys.get(id);
     if (known !== undefined) return known;
     if (this.#passphrase === undefined) {
-      if (this.#keys.size === 0) throw new AegisError('STOPPING', 'the keystore is closed');
+      if (this.#keys.size === 0) {
+        throw new AegisError('PASSPHRASE_REQUIRED', 'the keystore is closed');
+      }
       throw new AegisError('WRONG_PASSPHRASE', 'a key file is under another passphrase by now', {
         hint: 'The passphrase was changed while the node ran: aegis node restart',
       });
