@@ -121,8 +121,8 @@ export function encodeHello(context: HelloContext, agent: string, maxBytes: numb
   };
   for (const extra of admission === undefined ? [{}] : [{ admission }, {}]) {
     for (let from = Math.max(0, succession.length - HELLO_ENTRIES_MAX); ; from += 1) {
-      const bytes = frame(succession.slice(from), extra);
-      if (bytes.byteLength <= maxBytes) return bytes;
+      const encoded = frame(succession.slice(from), extra);
+      if (encoded.byteLength <= maxBytes) return encoded;
       if (from >= succession.length) break;
     }
   }

@@ -198,7 +198,7 @@ export class Host implements Dialer {
     const bound = new Promise<void>((resolve) => {
       timer = setTimeout(() => {
         this.#table.abortAll(stopping());
-        resolve();
+        void this.#swarms.unlisten().then(resolve);
       }, this.#limits.stopTimeoutMs);
     });
     await Promise.race([this.#swarms.stop(), bound]);

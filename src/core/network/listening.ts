@@ -49,10 +49,12 @@ export class Listening {
     const sockets = [...this.#sockets.values()];
     this.#sockets.clear();
     this.#serving = undefined;
-    const opened = await Promise.allSettled(sockets);
-    await Promise.all(
-      opened.map((one) => (one.status === 'fulfilled' ? one.value.close() : undefined)),
-    );
+    const close = (socket: Promise<Listener>): Promise<void> =>
+      socket.then(
+        (listener) => listener.close(),
+        () => undefined,
+      );
+    await Promise.all(sockets.map(close));
   }
 
   /** A listener that never opens a socket of its own. */

@@ -129,7 +129,12 @@ export class Swarms {
       ...(current === undefined ? [] : [this.#end(current)]),
       ...retired.map((one) => this.#end(one.identity)),
     ]);
-    await this.#listening.close();
+    await this.unlisten();
+  }
+
+  /** Gives the ports back, and cuts what came in there. */
+  unlisten(): Promise<void> {
+    return this.#listening.close();
   }
 
   async #rotate(networkSeed: Uint8Array, graceMs: number): Promise<boolean> {
