@@ -2,13 +2,13 @@
 import type { Query, Result } from '../api/contract/endpoints.ts';
 import type { RosterMember } from '../chain/roster.ts';
 import { AegisError } from '../errors.ts';
+import { expiriesOf, expiryText } from '../keys/expiry.ts';
 import type { Keystore } from '../keys/keystore.ts';
 import type { Genesis } from '../model/genesis.ts';
 import { peerIdOf } from '../model/identity.ts';
 import type { KeyState } from '../model/succession.ts';
 import type { ChainRoom } from './chain-room.ts';
 import type { Custody } from './custody.ts';
-import { expiriesOf, expiryText } from './expiry.ts';
 
 export interface CustodyViewsDeps {
   readonly genesis: Genesis;

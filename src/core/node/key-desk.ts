@@ -12,12 +12,12 @@
 import type { ChainOutcome } from '../chain/chain.ts';
 import type { Roster, RosterMember } from '../chain/roster.ts';
 import { AegisError, toAegisError } from '../errors.ts';
+import { expiriesOf, expiryText, markOf } from '../keys/expiry.ts';
 import type { Keystore } from '../keys/keystore.ts';
 import { type CertifiedRole, type SignedSuccession, successionFault } from '../model/succession.ts';
 import type { Host } from '../network/host.ts';
 import type { Clock, Log } from '../ports.ts';
 import { type Instant, MINUTE, SECOND, type Verified } from '../units.ts';
-import { expiriesOf, expiryText, markOf } from './expiry.ts';
 import type { Introductions } from './introductions.ts';
 import type { VersionsHold } from './own-versions.ts';
 import type { SessionKeeper } from './session-keeper.ts';
