@@ -74,8 +74,8 @@ export interface HelloIdentity {
   /** Raw Ed25519 public key, the same that Noise has proved. */
   readonly networkKey: Uint8Array;
   /**
-   * Number of the last entry that was shown with this network key, 0 for the inception. Of two
-   * keys of one node the later one has the greater number, whatever was shown when.
+   * Number of the first entry that was shown with this network key, 0 for the inception. Each
+   * entry states all keys, so of two keys of one node the later one has the greater number.
    */
   readonly keyNumber: number;
   readonly agent: string;
@@ -221,9 +221,10 @@ const keysOf = ({ inception, succession }: HelloClaim): Uint8Array[] => [
   ...succession.map((entry) => entry.succession.keys.networkKey),
 ];
 
-function keyNumberOf({ succession, networkKey }: HelloClaim): number {
-  const last = succession.findLast((one) => sameBytes(one.succession.keys.networkKey, networkKey));
-  return last?.succession.number ?? 0;
+function keyNumberOf({ inception, succession, networkKey }: HelloClaim): number {
+  if (sameBytes(inception.inception.networkKey, networkKey)) return 0;
+  const first = succession.find((one) => sameBytes(one.succession.keys.networkKey, networkKey));
+  return first?.succession.number ?? 0;
 }
 
 function openHello(fields: Record<string, unknown>, reading: HelloReading): Judged {
