@@ -27,6 +27,7 @@ export interface ClusterOptions {
 
 export interface BenchCluster {
   readonly dir: string;
+  readonly passphraseFile: string;
   readonly nodes: readonly BenchNode[];
   /** From each start of a daemon to its READY, one after the other. */
   readonly startMs: readonly number[];
@@ -63,7 +64,8 @@ export async function withCluster<T>(
         node.client = clientOf(node.home);
         for (const each of nodes) await connected(each, options.size - 1);
       };
-      return await use({ dir, nodes, startMs, restart });
+      const passphraseFile = join(where.dir, 'passphrase');
+      return await use({ dir, passphraseFile, nodes, startMs, restart });
     } finally {
       await devnet.down();
     }

@@ -53,11 +53,14 @@ function failed(error: unknown): void {
 
 async function open({ number, home }: HostedNode, passphrase: string): Promise<void> {
   const paths = resolveHome({ home, env: {} });
-  const { settings, genesis } = await openHome(paths, {});
+  const { settings, genesis, genesisBytes, invited } = await openHome(paths, {});
   const keystore = await Keystore.open({ dir: paths.keys, passphrase });
   const { chainDb, contentDb } = paths;
   const engine = await Engine.start(
-    { chainDb, contentDb, settings, genesis, keystore, agent: 'aegis/bench' },
+    {
+      ...{ chainDb, contentDb, settings, genesis, genesisBytes, invited },
+      ...{ keystore, agent: 'aegis/bench' },
+    },
     {
       log: silent,
       metrics: createMetrics(),

@@ -9,6 +9,7 @@ import { daemon, monitor } from './daemon.ts';
 import { directory } from './directory.ts';
 import { fifty } from './fifty.ts';
 import { type Figure, isReached, machine, table } from './figures.ts';
+import { flood } from './flood.ts';
 import { failover, intents } from './intents.ts';
 import { large, transfer } from './transfer.ts';
 
@@ -22,6 +23,7 @@ const PARTS: Readonly<Record<string, () => Promise<Figure[]>>> = {
   intents,
   failover,
   fifty,
+  flood,
 };
 
 const wanted = process.argv.slice(2);

@@ -179,10 +179,10 @@ test('with a daemon, its version and peers are looked at', () =>
   inHome(async (home) => {
     const paths = pathsOf(home);
     const keystore = await Keystore.open({ dir: paths.keys, passphrase: PASSPHRASE });
-    const { inceptionBytes: inception, identity, consensusKeys } = keystore;
+    const { inceptionBytes: inception, signer, consensusKeys } = keystore;
     const keys = { inception, role: 'custodian', ...consensusKeys } as const;
     const addresses = ['/ip4/127.0.0.1/tcp/4001'];
-    const bundle = createBundle({ ...keys, addresses, storageWeight: 1, createdAt: 2 }, identity);
+    const bundle = createBundle({ ...keys, addresses, storageWeight: 1, createdAt: 2 }, signer);
     keystore.close();
     await mkdir(paths.data, { recursive: true, mode: 0o700 });
     const genesis = createGenesis({ name: 'one', createdAt: 3, bundles: [bundle] });

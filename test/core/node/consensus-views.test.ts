@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest';
+import { Roster } from '../../../src/core/chain/roster.ts';
 import type { ArchivedBlock } from '../../../src/core/node/block-archive.ts';
 import { ConsensusViews, type ConsensusViewsDeps } from '../../../src/core/node/consensus-views.ts';
 import { KIB } from '../../../src/core/units.ts';
@@ -21,7 +22,7 @@ function chainOf(height: number) {
   };
   const store = { range: async () => [] };
   const genesis = { members: [], custodians: [] };
-  const room = { chain: { height }, archive };
+  const room = { chain: { height, roster: new Roster([]) }, archive };
   const deps = { genesis, room, store, self: 'node', isConnected: () => true };
   return { views: new ConsensusViews(deps as unknown as ConsensusViewsDeps), reads };
 }

@@ -24,10 +24,10 @@ export async function makeHome(
   );
   using keystore = made.keystore;
   await writeFormat(paths, { aegis: '0.0.0' });
-  const { inceptionBytes: inception, identity, consensusKeys } = keystore;
+  const { inceptionBytes: inception, signer, consensusKeys } = keystore;
   const keys = { inception, role: 'custodian', ...consensusKeys } as const;
   const facts = { ...keys, addresses: [], storageWeight: 100, createdAt: Date.now() };
-  return { paths, bundle: createBundle(facts, identity) };
+  return { paths, bundle: createBundle(facts, signer) };
 }
 
 export async function makeCluster(dir: string, ...names: string[]): Promise<HomePaths[]> {

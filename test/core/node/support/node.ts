@@ -24,6 +24,8 @@ import { CLUSTER_ID, TestChain } from './test-chain.ts';
 
 export const [ana, bea] = authors as [Author, Author];
 export const log: Log = { write: () => {}, child: () => log };
+/** Her keys have never changed. */
+const author = { keyEpoch: 0, signer: () => ana.signer };
 const metrics: Metrics = { count: () => {}, gauge: () => {}, observe: () => {} };
 
 const KEEP = new AbortController().signal;
@@ -96,7 +98,7 @@ export class TestNode {
     this.finals = finals;
     this.desk = new IntentDesk(
       { self, clusterId: CLUSTER_ID, pendingMax },
-      { chain, identity: ana.signer, submit, receipt: async (id) => chain.receipt(id) },
+      { chain, author, submit, receipt: async (id) => chain.receipt(id) },
     );
     this.reads = new LinearReads({ height: () => chain.height, submit });
     this.finality = new Finality(
@@ -121,10 +123,10 @@ export class TestNode {
         reader: new ObjectReader({ content, log, metrics, mend }),
         finality: this.finality,
         history: new OwnHistory(
-          { self, identityKey: ana.signer.publicKey, quorum: 1, marker: '/nonexistent/marker' },
+          { self, keyOf: () => ana.signer.publicKey, quorum: 1, marker: '/nonexistent/marker' },
           { host, graph, log },
         ),
-        identity: ana.signer,
+        author,
         hasher: () => hasher,
         log,
         peers: () => [],

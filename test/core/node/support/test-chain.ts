@@ -10,12 +10,15 @@ import {
 } from '../../../../src/core/chain/chain.ts';
 import { executeIntents, type Receipt, readRef } from '../../../../src/core/chain/execution.ts';
 import type { RefState } from '../../../../src/core/chain/ref.ts';
+import { Roster } from '../../../../src/core/chain/roster.ts';
 import { receiptRow, TABLES } from '../../../../src/core/chain/rows.ts';
 import { AegisError } from '../../../../src/core/errors.ts';
 import { type Machine, type Ready, ReadyBuilder } from '../../../../src/core/machine.ts';
 import type { SignedIntent } from '../../../../src/core/model/intent.ts';
 
 export const CLUSTER_ID = 'aegisc1test';
+/** Whether somebody is a member is asked before intents are executed. */
+const NOBODY = new Roster([]);
 
 type Input = ChainInput | { readonly type: 'decide'; readonly intents: readonly SignedIntent[] };
 
@@ -91,7 +94,8 @@ export class TestChain implements Machine<Input> {
     const signed = [...others, ...own];
     if (signed.length === 0) return;
     this.height += 1;
-    const block = { clusterId: CLUSTER_ID, height: this.height };
+    const names = { clusterId: CLUSTER_ID, namespace: CLUSTER_ID };
+    const block = { ...names, height: this.height, time: this.height, roster: NOBODY };
     const { receipts, changes, paths } = executeIntents(this.#state, signed, block);
     for (const { key, value } of changes) this.#state.set(key, value!);
     for (const [n, receipt] of receipts.entries()) {
