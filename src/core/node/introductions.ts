@@ -24,7 +24,7 @@ import type {
   Introduction,
 } from '../network/hello.ts';
 import type { Log } from '../ports.ts';
-import { MINUTE, type Verified } from '../units.ts';
+import { MINUTE, SECOND, type Verified } from '../units.ts';
 
 export interface IntroductionsOptions {
   readonly clusterId: string;
@@ -64,6 +64,8 @@ type KeyStanding = 'latest' | 'grace' | 'retired' | 'none';
 /** So long one that joins is let in before its admission is final; it may show it again. */
 const JOIN_MS = 2 * MINUTE;
 const JOINERS_MAX = 64;
+/** So long one that has left may stay connected, to hear from the block that it has. */
+const FAREWELL_MS = 5 * SECOND;
 
 export class Introductions implements HelloContext {
   readonly clusterId: string;
@@ -73,6 +75,8 @@ export class Introductions implements HelloContext {
   /** H4: of whom two successions were seen here; the chain hears of it and says so later. */
   readonly #frozen = new Set<string>();
   readonly #joiners = new Map<string, Joiner>();
+  /** By node id of who has left, until when it may stay. */
+  readonly #farewells = new Map<string, number>();
 
   constructor(options: IntroductionsOptions, deps: IntroductionsDeps) {
     this.clusterId = options.clusterId;
@@ -112,6 +116,7 @@ export class Introductions implements HelloContext {
     if (this.#deps.isBanned(nodeId)) return false;
     const member = this.#deps.roster.get(nodeId);
     if (member?.status === 'member') return this.#isLetIn(member, networkKey);
+    if ((this.#farewells.get(nodeId) ?? 0) > this.#deps.now()) return true;
     const joiner = this.#joiners.get(nodeId);
     return joiner !== undefined && same(joiner.networkKey, networkKey) && !this.#isOver(joiner);
   }
@@ -140,6 +145,7 @@ export class Introductions implements HelloContext {
       const member = this.#deps.roster.get(nodeId);
       if (member === undefined) continue;
       if (member.status === 'member') this.#joiners.delete(nodeId);
+      this.#bid(member);
       this.#settle(member);
     }
   }
@@ -148,12 +154,21 @@ export class Introductions implements HelloContext {
   nextEnd(): number | undefined {
     const now = this.#deps.now();
     const ends = [...this.#joiners.values()].map(({ until }) => until);
+    ends.push(...this.#farewells.values());
     for (const member of this.#deps.roster.members()) {
       const end = this.#graceOf(member)?.until;
       if (end !== undefined) ends.push(end);
     }
     const ahead = ends.filter((end) => end > now);
     return ahead.length === 0 ? undefined : Math.min(...ahead);
+  }
+
+  /** M3 */
+  #bid({ nodeId, status }: RosterMember): void {
+    const now = this.#deps.now();
+    for (const [id, until] of this.#farewells) if (until <= now) this.#farewells.delete(id);
+    if (status === 'left') this.#farewells.set(nodeId, now + FAREWELL_MS);
+    else this.#farewells.delete(nodeId);
   }
 
   /** H1: whichever reaches further; what is new is handed to the custodians. */
