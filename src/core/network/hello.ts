@@ -12,7 +12,7 @@ import { timingSafeEqual } from 'node:crypto';
 import { sha256, sha256Hex } from '../crypto/hash.ts';
 import { AegisError, isAegisError } from '../errors.ts';
 import { decode, encode } from '../model/cbor.ts';
-import { type OpenInception, openInception } from '../model/identity.ts';
+import { nodeIdOf, type OpenInception, openInception } from '../model/identity.ts';
 import { HELLO_ENTRIES_MAX, openSuccession, type SignedSuccession } from '../model/succession.ts';
 import type { Verified } from '../units.ts';
 import { isKnock, type KnockKeys, knockOf } from './knock.ts';
@@ -64,6 +64,11 @@ export interface HelloContext {
   own(): Introduction;
   /** Whether some member holds this network key; if not, the dialer only knocks (H3). */
   expects(networkKey: Uint8Array): boolean;
+  /**
+   * Whether the node may be let in at all, asked before its signatures are verified: a stranger
+   * with the genesis makes this node verify nothing. One that shows an admission is not asked for.
+   */
+  knows?(nodeId: string): boolean;
   judge(claim: HelloClaim): HelloVerdict;
 }
 
@@ -236,6 +241,10 @@ function openHello(fields: Record<string, unknown>, reading: HelloReading): Judg
   }
   const agent = text(fields, 'agent');
   const versions = record(fields['versions']);
+  const claimed = nodeIdOf(bytes(fields, 'inception'));
+  if (fields['admission'] === undefined && context.knows?.(claimed) === false) {
+    throw refused(`node ${claimed} is not a member of this cluster`);
+  }
   const claim = openClaim(fields, networkKey);
   const verdict = context.judge(claim);
   if (verdict.type === 'stranger') throw refused(verdict.why);
@@ -294,7 +303,7 @@ const REASONS: Record<Refusal, readonly [reason: string, hint: string]> = {
   ISOLATED: ['it keeps itself apart from this node', 'In a devnet: aegis devnet heal'],
   RETIRED: [
     'the cluster knows a newer network key of this node',
-    'This home lacks the newest keys of its node: aegis keys status',
+    'This home lacks the newest keys of its node: aegis keys list',
   ],
   FROZEN: [
     'there are two successions of this node',

@@ -111,6 +111,27 @@ describe('hello', () => {
     expect(() => judge(borrowed, { networkKey: bob.networkKey })).toThrow('of another node');
   });
 
+  it('verifies nothing of a node that may not be let in, unless it shows an admission', () => {
+    const { hello, judge, context } = setUp();
+    const asked: string[] = [];
+    const wary: HelloContext = {
+      ...context,
+      knows(nodeId) {
+        asked.push(nodeId);
+        return false;
+      },
+    };
+    const outsider = new Member('outsider');
+    const unsigned = forged(hello(outsider), {
+      inception: outsider.inception.map((byte, at, all) => (at === all.length - 1 ? ~byte : byte)),
+    });
+    expect(() => judge(unsigned, { context: wary })).toThrow('is not a member');
+    expect(asked).toHaveLength(1);
+    const joining = forged(unsigned, { admission: randomBytes(10) });
+    expect(() => judge(joining, { context: wary })).toThrow('signature');
+    expect(asked).toHaveLength(1);
+  });
+
   it('refuses a succession with a gap, out of order, twice or not signed', () => {
     const { alice, hello, judge } = setUp();
     for (let i = 0; i < 3; i += 1) alice.rotate();

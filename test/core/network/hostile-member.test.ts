@@ -124,7 +124,7 @@ describe('a hostile member', () => {
     }
     await closed;
     expect(served).toBeLessThan(500);
-    const line = cluster.lines.find((one) => one.fields['knob'] === 'rpcBufferBytes');
+    const line = cluster.lines.find((one) => one.fields['knob'] === 'limits.bytesWaiting');
     expect(line?.fields['peer']).toBe(cluster.members[2]!.nodeId);
   });
 
