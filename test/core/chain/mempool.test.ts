@@ -168,3 +168,38 @@ it('stays within its limits and counts right, whatever comes', () => {
     }),
   );
 });
+
+describe('when members or their keys change', () => {
+  it('each has a share of what there is for so many', () => {
+    let members = 2;
+    const pool = poolOf({ totalBytes: 1000, members: () => members });
+    for (const sequence of [1, 2, 3, 4, 5]) pool.add(intent('a', sequence), 0);
+    for (const sequence of [1, 2, 3, 4, 5]) pool.add(intent('b', sequence), 0);
+    // Both have their share of 500 bytes: there is no room, and nobody is put out.
+    expect(pool.add(intent('c', 1, { size: 250 }), 0)).toBe('full');
+    members = 10;
+    expect(pool.add(intent('d', 1, { size: 101 }), 0)).toBe('full');
+    expect(pool.add(intent('d', 1, { size: 100 }), 0)).toBe('added');
+  });
+
+  it('what is of another key epoch does not come in, and goes', () => {
+    let keyEpoch = 0;
+    const pool = poolOf({ keyEpochOf: () => keyEpoch });
+    for (const sequence of [1, 2, 4]) pool.add(intent('a', sequence), 0);
+    pool.add(intent('b', 1), 0);
+    keyEpoch = 1;
+    pool.retire('a');
+    expect([pool.count, pool.bytes, taken(pool)]).toEqual([1, 100, ['b1']]);
+    expect(pool.add(intent('a', 1), 0)).toBe('retired');
+    const anew = intent('a', 1, { tag: 'anew' });
+    expect(pool.add({ ...anew, intent: { ...anew.intent, keyEpoch } }, 0)).toBe('added');
+    expect(taken(pool)).toContain('a1');
+  });
+
+  it('nothing waits of whoever has left', () => {
+    const pool = poolOf();
+    for (const sequence of [1, 2, 4]) pool.add(intent('a', sequence), 0);
+    pool.forget('a');
+    expect([pool.count, pool.bytes, pool.hasWork]).toEqual([0, 0, false]);
+  });
+});

@@ -184,3 +184,43 @@ describe('limits', () => {
     );
   });
 });
+
+describe('what names keys that are not known here yet', () => {
+  const later = { ...OPENING, isKnown: () => false, hasKey: () => false };
+  const opened = (body: Uint8Array, height: number, protocol = CHAIN_PROTOCOL) =>
+    openMessage(protocol, body, { ...later, height: () => height });
+
+  it('is left out of a message of intents, and is no lie', () => {
+    const body = encodeMessage({ type: 'intents', intents: bytesOf(intents) });
+    expect(opened(body, 0)).toEqual({
+      message: { type: 'intents', intents: [] },
+      checks: [],
+      isEarly: true,
+    });
+  });
+
+  it('ends a window of blocks, unless it is the next one: that names none', () => {
+    const certificate = new Uint8Array(100);
+    const pair = { block: block.bytes, certificate };
+    const body = encodeMessage({ type: 'blocks', blocks: [pair, pair] });
+    const { height } = block.header;
+    const early = opened(body, height - 2);
+    expect(early).toEqual({
+      message: { type: 'blocks', blocks: [], early: height },
+      checks: [],
+      isEarly: true,
+    });
+    const next = opened(body, height - 1);
+    expect(next.message).toMatchObject({ type: 'blocks', blocks: [pair, pair] });
+    expect(next.checks).toHaveLength(2 * intents.length);
+  });
+
+  it('makes of a candidate what it proves of its sender', () => {
+    const body = encodeMessage({ type: 'candidate', block: block.bytes });
+    const { height, previous } = block.header;
+    const digest = Buffer.from(previous).toString('hex');
+    const message = { type: 'announce', height: height - 1, digest };
+    expect(opened(body, height - 2)).toEqual({ message, checks: [], isEarly: true });
+    expect(opened(body, height - 1).message.type).toBe('candidate');
+  });
+});

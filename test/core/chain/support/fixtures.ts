@@ -9,6 +9,7 @@ import { StatementLane } from '../../../../src/core/chain/statement-lane.ts';
 import type { ChainGenesis } from '../../../../src/core/chain/types.ts';
 import { base32 } from '../../../../src/core/crypto/base32.ts';
 import { sha256 } from '../../../../src/core/crypto/hash.ts';
+import { createBundle } from '../../../../src/core/model/bundle.ts';
 import { openInception } from '../../../../src/core/model/identity.ts';
 import {
   type Change,
@@ -16,6 +17,12 @@ import {
   readIntent,
   type SignedIntent,
 } from '../../../../src/core/model/intent.ts';
+import {
+  createAdmission,
+  createDeparture,
+  createInvitation,
+  NO_ADMISSION,
+} from '../../../../src/core/model/membership.ts';
 import { versionCidOf } from '../../../../src/core/model/version.ts';
 import { type Verified, verified } from '../../../../src/core/units.ts';
 import { Owner } from '../../../helpers/owner.ts';
@@ -131,3 +138,70 @@ export const intentOf = (
 /** The bytes of a statement as they stand in a block. Its signatures are not verified here. */
 export const statementOf = (bytes: Uint8Array): Verified<SignedIntent> =>
   verified(readIntent(bytes, CLUSTER_ID).signed);
+
+let invitations = 0;
+
+/** An invitation and the admission by which its guest comes. */
+export function admissionOf(
+  inviter: Member,
+  guest: Member,
+  options: {
+    readonly expiresAt?: number;
+    readonly keyEpoch?: number;
+    readonly bundle?: Uint8Array;
+    readonly id?: string;
+  } = {},
+): Verified<SignedIntent> {
+  invitations += 1;
+  const { expiresAt = 9_000_000_000_000, keyEpoch = inviter.state.keyEpoch } = options;
+  const id = options.id ?? String(invitations).padStart(32, '0');
+  const { nodeId } = guest;
+  const times = { createdAt: 1, expiresAt };
+  const invitation = createInvitation(
+    { clusterId: CLUSTER_ID, id, inviter: inviter.nodeId, keyEpoch, nodeId, ...times },
+    inviter.identity,
+  );
+  const admission = createAdmission(
+    {
+      clusterId: CLUSTER_ID,
+      nodeId,
+      bundle: options.bundle ?? bundleOf(guest),
+      invitation: invitation.bytes,
+      time: 1,
+    },
+    guest.identity,
+  );
+  return statementOf(admission.bytes);
+}
+
+/** What a node shows of itself now. */
+export const bundleOf = ({ node, entries, identity }: Member): Uint8Array =>
+  createBundle(
+    {
+      inception: node.inception,
+      role: 'agent',
+      ...node.keys,
+      addresses: [],
+      storageWeight: 7,
+      createdAt: 1,
+      succession: entries.map(({ bytes }) => bytes),
+    },
+    identity,
+  );
+
+export const departureOf = (
+  member: Member,
+  admission: string = NO_ADMISSION,
+): Verified<SignedIntent> =>
+  statementOf(
+    createDeparture(
+      {
+        clusterId: CLUSTER_ID,
+        nodeId: member.nodeId,
+        keyEpoch: member.state.keyEpoch,
+        admission,
+        time: 1,
+      },
+      member.identity,
+    ).bytes,
+  );
