@@ -35,7 +35,7 @@ export class Author {
     const signer = this.#deps.ring.identity(this.keys.keys.identityKey);
     if (signer !== undefined) return signer;
     throw new AegisError('KEYS_RETIRED', 'the identity key in force is not in this home', {
-      hint: 'Its keys have changed hands elsewhere. See: aegis keys status',
+      hint: 'Its keys have changed hands elsewhere. See: aegis keys list',
     });
   }
 }

@@ -25,6 +25,10 @@ export class Bans {
     return this.#banned.has(nodeId);
   }
 
+  all(): readonly string[] {
+    return [...this.#banned];
+  }
+
   get size(): number {
     return this.#banned.size;
   }

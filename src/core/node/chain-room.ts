@@ -183,6 +183,8 @@ async function standingOf(
   if (vouch) {
     log.write('warn', 'an operator vouches for what this home has voted', { reason });
     await store.settle();
+    // K2
+    await keystore.vouch();
     return 'vouched';
   }
   if (reason !== undefined) {

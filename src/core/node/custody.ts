@@ -34,6 +34,8 @@ export interface CustodyDeps {
   readonly room: ChainRoom;
   readonly bans: Bans;
   readonly introductions: Introductions;
+  /** With which the host listens. */
+  readonly networkKey: Uint8Array;
   readonly host: Host;
   readonly clock: Clock;
   readonly log: Log;
@@ -62,8 +64,10 @@ export function introductionsFor(
       ...{ roster: room.chain.roster, log: deps.log.child('hello'), now: () => clock.now() },
       own: () => {
         const admission = deps.admission();
-        const { succession } = keystore;
-        return { inception, succession, ...(admission === undefined ? {} : { admission }) };
+        return {
+          ...{ inception, succession: shownSuccession(keystore) },
+          ...(admission === undefined ? {} : { admission }),
+        };
       },
       isBanned: (nodeId) => bans.has(nodeId),
       handIn: deps.handIn,
@@ -100,6 +104,7 @@ export class Custody {
     });
     this.keys = new KeyDesk({
       ...{ self, keystore, roster, introductions, host, clock, log, submit, addressesOf },
+      networkKey: deps.networkKey,
       sessions: this.sessions,
       hold: () => deps.hold(),
       heightOf: async (digest) =>
@@ -174,6 +179,13 @@ export class Custody {
     for (const nodeId of nodeIds) this.#deps.security?.tell({ type: 'keys-changed', nodeId });
     this.#deps.changed(nodeIds);
   }
+}
+
+/** H1: where the network key in force is lost, also the entry that replaces it. */
+function shownSuccession(keystore: Keystore): readonly Uint8Array[] {
+  const pending = keystore.pending();
+  if (pending === undefined || !keystore.missing().includes('network')) return keystore.succession;
+  return [...keystore.succession, pending.entry.bytes];
 }
 
 const withoutPeerId = (address: string): string => address.replace(/\/p2p\/\w+$/, '');

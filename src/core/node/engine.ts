@@ -37,7 +37,7 @@ import { HolderQuery } from './holder-query.ts';
 import { IntentViews } from './intent-views.ts';
 import type { Introductions } from './introductions.ts';
 import { KbViews } from './kb-views.ts';
-import { followChain } from './key-desk.ts';
+import { followChain, usableNetworkKey } from './key-desk.ts';
 import { KB_MACHINE, Knowledge } from './knowledge.ts';
 import { Loop, type LoopDependencies } from './loop.ts';
 import { type Machines, recoverMachines } from './machines.ts';
@@ -92,6 +92,7 @@ interface Parts {
   readonly machines: Machines;
   readonly bans: Bans;
   readonly introductions: Introductions;
+  readonly networkKey: Uint8Array;
   readonly clock: Clock;
   readonly lostMarker: string;
 }
@@ -143,7 +144,8 @@ export class Engine {
       });
       const { roster } = chain.chain;
       // What a run before has left undone, before anybody is told a key.
-      await followChain(roster.get(self), { keystore, log, now: clock.now() });
+      await followChain(roster.get(self), { keystore, log, now: clock.now() }).catch(apart(log));
+      const networkKey = await usableNetworkKey(keystore);
       const bans = await Bans.open(store);
       const introductions = introductionsFor(options, {
         ...{ room: chain, bans, clock, log },
@@ -152,14 +154,14 @@ export class Engine {
         admission: () => made?.custody.members.admission,
       });
       const host = await createHost(options, {
-        ...{ log: log.child('network'), metrics, clock, hello: introductions },
+        ...{ log: log.child('network'), metrics, clock, networkKey, hello: introductions },
         ...(security === undefined ? {} : { security }),
       });
       // After the chain: it says whose versions count.
       const machines = await recoverMachines({ settings, genesis, self, roster }, store);
       const parts = {
         ...{ store, chain, content, hashers, host, machines, bans, introductions },
-        ...{ clock, lostMarker },
+        ...{ clock, lostMarker, networkKey },
       };
       const engine: Engine = new Engine(options, deps, parts);
       made = engine;
@@ -287,12 +289,12 @@ export class Engine {
   }
 
   #custody(parts: Parts, book: Machines['book']): Custody {
-    const { host, chain: room, bans, introductions, clock } = parts;
+    const { host, chain: room, bans, introductions, networkKey, clock } = parts;
     const { settings } = this.#options;
     return new Custody(
       { ...this.#options, storageWeight: settings['node.storageWeight'] },
       {
-        ...{ room, bans, introductions, host, clock },
+        ...{ room, bans, introductions, networkKey, host, clock },
         ...{ log: this.#deps.log, security: this.#deps.security },
         submit: (intent) =>
           void this.#loop.submit(CHAIN_MACHINE, { type: 'submit', intents: [intent] }),
@@ -450,6 +452,15 @@ function historyOf({ genesis, keystore }: EngineOptions, parts: Parts, log: Log)
   const options = { self, keyOf, quorum, marker };
   return new OwnHistory(options, { host, graph: machines.replication.graph, log });
 }
+
+/** S8: the succession in the home may contradict that of the chain, which nothing here can mend. */
+const apart =
+  (log: Log) =>
+  (error: unknown): void => {
+    const { code, message: reason } = toAegisError(error);
+    if (code !== 'BAD_DATA') throw error;
+    log.write('error', 'the succession in this home is not that of the chain', { reason });
+  };
 
 /** Opens both; when one fails, the other is closed again. */
 async function openBoth<A extends { close(): Promise<void> }, B extends { close(): Promise<void> }>(

@@ -92,6 +92,11 @@ export class Introductions implements HelloContext {
     return member !== undefined && this.#isLetIn(member, networkKey);
   }
 
+  /** Whether what the node shows is worth to be verified. */
+  knows(nodeId: string): boolean {
+    return !this.#deps.isBanned(nodeId) && this.#deps.roster.isMember(nodeId);
+  }
+
   judge(claim: HelloClaim): HelloVerdict {
     const { nodeId, inception } = claim.inception;
     const { name } = inception;

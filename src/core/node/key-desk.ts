@@ -27,6 +27,8 @@ export interface KeyDeskDeps {
   readonly self: string;
   readonly keystore: Keystore;
   readonly roster: Roster;
+  /** With which the host listens. */
+  readonly networkKey: Uint8Array;
   readonly introductions: Pick<Introductions, 'accepts' | 'settle' | 'nextEnd'>;
   readonly sessions: Pick<SessionKeeper, 'settle'>;
   readonly host: Pick<Host, 'rotate' | 'review'>;
@@ -80,7 +82,7 @@ export class KeyDesk {
 
   constructor(deps: KeyDeskDeps) {
     this.#deps = deps;
-    this.#listening = deps.keystore.current.keys.networkKey;
+    this.#listening = deps.networkKey;
   }
 
   /** Goes on with what a run before has begun. The network must be running. */
@@ -134,7 +136,7 @@ export class KeyDesk {
     } catch (error) {
       if (!signal.aborted) throw error;
       throw new AegisError('NOT_FINAL', 'the custodians have not decided the rotation yet', {
-        hint: 'It is handed in again until they have. See: aegis keys status',
+        hint: 'It is handed in again until they have. See: aegis keys list',
         details: { digest },
       });
     }
@@ -282,7 +284,9 @@ export class KeyDesk {
     if (keystore.missing().includes('network')) return;
     const seed = keystore.networkSeed(networkKey);
     try {
-      await host.rotate(seed, { addressesOf });
+      // H2: none for a compromised one.
+      const isLost = keystore.current.last?.reason === 'compromised';
+      await host.rotate(seed, { addressesOf, ...(isLost ? { graceMs: 0 } : {}) });
       this.#listening = networkKey;
       log.write('info', 'this node has a new peer id');
     } finally {
@@ -320,8 +324,19 @@ export class KeyDesk {
 
 const refusal = (why: string): AegisError =>
   new AegisError('CHECK_FAILED', `the rotation is refused: ${why}`, {
-    hint: 'Nothing has changed. See: aegis keys status',
+    hint: 'Nothing has changed. See: aegis keys list',
   });
+
+/**
+ * The network key that this node can use: the one in force, or where that is lost the one that
+ * waits to replace it, which peers accept by the entry that they are shown (H1).
+ */
+export async function usableNetworkKey(keystore: Keystore): Promise<Uint8Array> {
+  const { networkKey } = keystore.current.keys;
+  if (!keystore.missing().includes('network')) return networkKey;
+  const pending = await keystore.adoptPending();
+  return pending?.after.keys.networkKey ?? networkKey;
+}
 
 /**
  * Brings the home to the keys that the chain knows. A home that lacks entries goes on as far as it

@@ -98,7 +98,7 @@ export class MemberDesk {
     }
   }
 
-  /** M1. @throws {AegisError} `DENIED`, `EXISTS`. */
+  /** M1. A member may have use of it, too: it tells keys and addresses. @throws `DENIED`. */
   invite({ nodeId, expiresInMs }: Body<'cluster.invite'>): Result<'cluster.invite'> {
     const { clusterId, self, genesis } = this.#options;
     const { roster, author } = this.#deps;
@@ -106,9 +106,6 @@ export class MemberDesk {
       throw new AegisError('DENIED', 'only custodians invite', {
         hint: 'Ask the operator of one. See: aegis cluster members',
       });
-    }
-    if (roster.isMember(nodeId)) {
-      throw new AegisError('EXISTS', `node ${nodeId} is a member already`);
     }
     const createdAt = this.#deps.now();
     const expiresAt = createdAt + expiresInMs;
@@ -127,7 +124,7 @@ export class MemberDesk {
       successions: members.flatMap(({ succession }) => succession.map((entry) => entry.bytes)),
     });
     return {
-      ...{ id, nodeId, inviter: self, invitation },
+      ...{ id, nodeId, inviter: self, invitation, isMember: roster.isMember(nodeId) },
       createdAt: new Date(createdAt).toISOString(),
       expiresAt: new Date(expiresAt).toISOString(),
     };

@@ -18,6 +18,8 @@ export interface NetworkDeps {
   readonly log: Log;
   readonly metrics: Metrics;
   readonly clock: Clock;
+  /** That of this node, or the one that is about to be. */
+  readonly networkKey: Uint8Array;
   /** Who is let in. */
   readonly hello: HelloContext;
 }
@@ -28,7 +30,7 @@ export async function createHost(options: NetworkOptions, deps: NetworkDeps): Pr
   const listen = settings['node.listen'];
   return await Host.create(
     {
-      networkSeed: keystore.networkSeed(),
+      networkSeed: keystore.networkSeed(deps.networkKey),
       listen,
       agent,
       // Nodes of one machine share its loopback address, so nothing can be counted per address.

@@ -46,7 +46,7 @@ export interface Opened {
   /** The bytes whose hash is the cluster id. */
   readonly genesisBytes: Uint8Array;
   readonly self: Self;
-  /** Only of a node that the genesis does not name (M2). */
+  /** Needed by a node that the genesis does not name (M2); for others it has hints. */
   readonly invited: OpenInvitationFile | undefined;
 }
 
@@ -83,7 +83,8 @@ export async function openHome(
   const member = genesis.members.find((one) => one.nodeId === nodeId);
   if (member !== undefined) {
     checkMemberKeys(inspection, member);
-    return { settings, genesis, genesisBytes, self: member, invited: undefined };
+    const invited = await readInvitation(paths, genesis, nodeId).catch(() => undefined);
+    return { settings, genesis, genesisBytes, self: member, invited };
   }
   const invited = await readInvitation(paths, genesis, nodeId);
   const { name, zone, region } = inception;

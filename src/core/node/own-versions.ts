@@ -135,7 +135,7 @@ export class OwnVersions {
       'TRY_AGAIN',
       'this node changes its identity key, and writes wait for it',
       {
-        hint: 'Nothing was written. See: aegis keys status',
+        hint: 'Nothing was written. See: aegis keys list',
       },
     );
   }

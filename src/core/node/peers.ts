@@ -51,6 +51,7 @@ export class Peers {
       this.#deps.changed();
     });
     host.onAddresses(({ nodeId, addresses }) => learned({ type: 'learned', nodeId, addresses }));
+    for (const nodeId of this.#deps.custody.bans.all()) submit({ type: 'ban', nodeId });
     for (const { nodeId, addresses } of roster.members()) {
       submit({ type: 'member', nodeId, addresses });
     }
@@ -60,10 +61,13 @@ export class Peers {
 
   /** Somebody has joined or left, or has other keys. */
   membersChanged(nodeIds: readonly string[]): void {
-    const { roster, submit } = this.#deps;
+    const { roster, custody, submit } = this.#deps;
     for (const nodeId of nodeIds) {
       const member = roster.get(nodeId);
+      // M3: whoever has left is a stranger.
+      if (member?.status === 'left') submit({ type: 'ban', nodeId });
       if (member?.status !== 'member') continue;
+      if (!custody.bans.has(nodeId)) submit({ type: 'unban', nodeId });
       submit({ type: 'member', nodeId, addresses: member.addresses });
       submit({ type: 'retry', nodeId });
     }
@@ -73,7 +77,7 @@ export class Peers {
   /** Carries out what the book has decided. */
   tell(outcome: Outcome): void {
     const decided = outcome as PeerOutcome;
-    if (decided.type === 'dial') void this.#dial(decided);
+    if (decided.type === 'dial') void this.#dial(decided.address);
     else if (decided.type === 'hang-up') void this.#deps.host.hangUp(decided.nodeId);
     else this.#refused = decided;
   }
@@ -119,7 +123,7 @@ export class Peers {
       throw new AegisError('BUSY', `${BANS_MAX} nodes are banned already`);
     }
     const { isNew, cut } = await this.#deps.custody.ban(nodeId, isBanned);
-    if (!isBanned) this.#deps.submit({ type: 'retry', nodeId });
+    this.#deps.submit({ type: isBanned ? 'ban' : 'unban', nodeId });
     this.#deps.changed();
     const name = member?.name ?? null;
     return { nodeId, name, banned: isBanned, changed: isNew, disconnected: cut > 0 };
@@ -192,10 +196,9 @@ export class Peers {
     return { peer, reasons: this.#reasons(peer) };
   }
 
-  async #dial({ address, nodeId: wanted }: Extract<PeerOutcome, { type: 'dial' }>): Promise<void> {
+  async #dial(address: string): Promise<void> {
     const { host, submit, log } = this.#deps;
     try {
-      this.#mayDial(wanted);
       const { nodeId } = await host.dial(address, { timeoutMs: DIAL_TIMEOUT_MS });
       submit({ type: 'dialed', address, nodeId });
     } catch (error) {
@@ -203,17 +206,6 @@ export class Peers {
       log.write('debug', 'a dial failed', { address, code, reason: message });
       submit({ type: 'dial-failed', address, code, message });
       this.#deps.changed();
-    }
-  }
-
-  /** M4, M3 */
-  #mayDial(nodeId: string | undefined): void {
-    if (nodeId === undefined) return;
-    if (this.#deps.custody.bans.has(nodeId)) {
-      throw new AegisError('HELLO_REFUSED', 'an operator of this node has banned it');
-    }
-    if (this.#deps.roster.get(nodeId)?.status === 'left') {
-      throw new AegisError('HELLO_REFUSED', 'it has left the cluster');
     }
   }
 

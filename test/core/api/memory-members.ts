@@ -102,7 +102,7 @@ export class MemoryMembers {
     this.invited.push(body);
     const { nodeId } = body;
     return {
-      ...{ id: hex(nodeId).slice(0, 32), nodeId, inviter: ALICE.nodeId },
+      ...{ id: hex(nodeId).slice(0, 32), nodeId, inviter: ALICE.nodeId, isMember: false },
       createdAt: STARTED,
       expiresAt: LATER,
       invitation: '-----BEGIN AEGIS INVITATION-----\n-----END AEGIS INVITATION-----\n',

@@ -61,6 +61,8 @@ export const clusterInvite = endpoint('cluster.invite', {
     id: hex,
     nodeId,
     inviter: nodeId,
+    /** A member needs no admission; the file tells it keys and addresses all the same. */
+    isMember: v.boolean(),
     createdAt: time,
     expiresAt: time,
     /** The text form of the invitation file, as the joiner needs it. */
