@@ -35,6 +35,8 @@ export function bestOf(links: readonly Link[]): Link | undefined {
 export const isTwin = (a: Link, b: Link): boolean =>
   a !== b && a.generation === b.generation && a.identity.keyNumber === b.identity.keyNumber;
 
-/** Whether it still carries streams of these protocols. */
+/** Whether it still carries streams of these protocols, or such that have none yet. */
 export const carries = ({ connection }: Link, protocols: ReadonlySet<string>): boolean =>
-  connection.streams.some(({ protocol, status }) => status === 'open' && protocols.has(protocol));
+  connection.streams.some(
+    ({ protocol, status }) => status === 'open' && (protocol === '' || protocols.has(protocol)),
+  );

@@ -77,6 +77,7 @@ export interface PeerTableDeps {
 
 /** A connection that loses to its twin may finish what it carries for so long. */
 const RETIRE_AFTER_MS = 2 * SECOND;
+const DRAIN_MS_MIN = 500;
 const LOOK_AGAIN_MS = 100;
 
 export class PeerTable {
@@ -278,20 +279,32 @@ export class PeerTable {
   }
 
   async #open(peer: Peer, protocol: string, signal?: AbortSignal): Promise<Stream> {
-    const connection = bestOf(peer.links)?.connection;
-    if (connection === undefined) throw cutOff();
     const deadline = AbortSignal.timeout(this.#options.limits.helloTimeoutMs);
-    try {
-      return await connection.newStream(protocol, {
-        signal: signal === undefined ? deadline : AbortSignal.any([signal, deadline]),
-        maxOutboundStreams: this.#options.limits.maxStreamsPerConnection,
-      });
-    } catch (error) {
-      if (signal?.aborted === true) throw new AegisError('INTERRUPTED', 'cancelled by the caller');
-      const { message } = toAegisError(error);
-      throw new AegisError('NOT_REACHABLE', `the other node opened no stream: ${message}`, {
-        cause: error,
-      });
+    const streamOptions = {
+      signal: signal === undefined ? deadline : AbortSignal.any([signal, deadline]),
+      maxOutboundStreams: this.#options.limits.maxStreamsPerConnection,
+    };
+    let tried: Connection | undefined;
+    for (;;) {
+      const connection = bestOf(peer.links)?.connection;
+      if (connection === undefined) throw cutOff();
+      try {
+        return await connection.newStream(protocol, streamOptions);
+      } catch (error) {
+        if (signal?.aborted === true) {
+          throw new AegisError('INTERRUPTED', 'cancelled by the caller');
+        }
+        // It may just have been ended for another one: then that one is asked, once.
+        const other = bestOf(peer.links)?.connection;
+        if (tried === undefined && other !== undefined && other !== connection) {
+          tried = connection;
+          continue;
+        }
+        const { message } = toAegisError(error);
+        throw new AegisError('NOT_REACHABLE', `the other node opened no stream: ${message}`, {
+          cause: error,
+        });
+      }
     }
   }
 
@@ -321,16 +334,19 @@ export class PeerTable {
     this.#draining.add(link);
     const { clock } = this.#deps;
     const until = clock.now() + this.#options.limits.drainTimeoutMs;
+    const wake = (pauseMs: number): void => {
+      clock.wakeAt(instant(clock.now() + pauseMs), look);
+    };
     const look = (): void => {
       if (!peer.links.includes(link)) return;
       const now = clock.now();
       // What outdates it may have gone meanwhile: then it is what there is.
       if (!isOutdated(link, peer.links)) this.#draining.delete(link);
-      else if (carries(link, CARGO) && now < until) wake(now);
+      else if (carries(link, CARGO) && now < until) wake(LOOK_AGAIN_MS);
       else end(peer, link);
     };
-    const wake = (now: number): void => void clock.wakeAt(instant(now + LOOK_AGAIN_MS), look);
-    wake(clock.now());
+    // Not at once: the other side may not have heard of the better one yet.
+    wake(DRAIN_MS_MIN);
   }
 
   async #beat(peer: Peer): Promise<void> {
