@@ -22,9 +22,13 @@ export async function readDocument(path: string, maxBytes: number): Promise<Uint
  * Writes a new file; what is there stays.
  * @throws {AegisError} `EXISTS`, `NOT_FOUND`, `DENIED`, `DISK_FULL`.
  */
-export async function writeNewDocument(path: string, text: string, mode: number): Promise<void> {
+export async function writeNewDocument(
+  path: string,
+  content: string | Uint8Array,
+  mode: number,
+): Promise<void> {
   await requireAbsent(path);
-  await writeFileAtomic(path, text, { mode });
+  await writeFileAtomic(path, content, { mode });
 }
 
 /** @throws {AegisError} `EXISTS`. */

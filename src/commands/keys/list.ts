@@ -1,7 +1,7 @@
 /** `aegis keys list`: the public parts of this home's keys. Needs no passphrase. */
 import { BaseCommand } from '../../cli/base.ts';
 import { facts, table } from '../../cli/format.ts';
-import { describeKey } from '../../cli/keys.ts';
+import { describeKey, warningsOf } from '../../cli/keys.ts';
 import { inspectOwnKeys } from '../../cli/own-home.ts';
 import { safeText } from '../../cli/text.ts';
 import type { KeysListResult } from '../../core/api/contract/keys.ts';
@@ -11,7 +11,8 @@ export default class KeysList extends BaseCommand<typeof KeysList, KeysListResul
   static override readonly description =
     'Shows who this node is and which keys lie in its home. Secrets stay encrypted; no ' +
     'passphrase is needed. The successor of the identity key is missing here once it has been ' +
-    'moved away, as it should be.';
+    'moved away, as it should be. Warns of keys that expire within 30 days (they work on all the ' +
+    'same), of a rotation that is not final, and of keys that are not in this home.';
   static override readonly examples = [
     { description: 'List the keys', command: '<%= config.bin %> keys list' },
     {
@@ -22,25 +23,44 @@ export default class KeysList extends BaseCommand<typeof KeysList, KeysListResul
 
   protected override async work(): Promise<KeysListResult> {
     const paths = this.home();
-    const { inception, nodeId, keys } = await inspectOwnKeys(paths);
+    const home = await inspectOwnKeys(paths);
+    const { inception, nodeId, keys, current, pending, lost, retired, restored } = home;
     const { fingerprint } = await import('../../core/model/bundle.ts');
+    const { fromHex } = await import('../../core/keys/material.ts');
     const { peerIdOf } = await import('../../core/model/identity.ts');
-    const { name, zone, region, createdAt, networkKey } = inception;
-    const described = keys.map(describeKey);
+    const { name, zone, region, createdAt } = inception;
+    const now = Date.now();
+    const described = keys.map((key) => describeKey(key, home, fingerprint, now));
     for (const key of described.filter((one) => !one.private)) {
       this.note(`aegis: warning: other users can read ${key.path}; repair it: chmod 600`);
     }
+    const warnings = await warningsOf(home, now);
+    for (const warning of warnings) this.note(`aegis: warning: ${warning}`);
     return {
       schema: 'aegis.keys.list/1',
       nodeId,
       fingerprint: fingerprint(nodeId),
-      peerId: peerIdOf(networkKey),
+      peerId: peerIdOf(current.keys.networkKey),
       name,
       zone,
       region,
       createdAt: new Date(createdAt).toISOString(),
       keysDir: paths.keys,
       keys: described,
+      number: current.number,
+      keyEpoch: current.keyEpoch,
+      pending:
+        pending === undefined
+          ? null
+          : { number: pending.after.number, replaced: [...pending.entry.succession.replaced] },
+      missing: lost.filter((role) => !keys.some((key) => key.role === role)),
+      retired: retired.map(({ file, until }) => ({
+        publicKey: file.public.key,
+        peerId: peerIdOf(fromHex(file.public.key)),
+        until: new Date(until).toISOString(),
+      })),
+      restored: restored !== undefined,
+      warnings,
     };
   }
 
@@ -52,11 +72,16 @@ export default class KeysList extends BaseCommand<typeof KeysList, KeysListResul
       ['peer id', result.peerId],
       ['zone', safeText(result.zone)],
       ['region', safeText(result.region)],
+      ['entry', `${result.number}, key epoch ${result.keyEpoch}`],
+      ...result.retired.map(
+        ({ peerId, until }) => ['old peer id', `${peerId}, accepted until ${until}`] as const,
+      ),
     ]);
     const keys = table(result.keys, [
       { title: 'KEY', cell: (key) => key.role },
       { title: 'PUBLIC KEY', cell: (key) => key.publicKey },
       { title: 'CREATED', cell: (key) => key.createdAt },
+      { title: 'DAYS LEFT', cell: (key) => key.daysLeft, align: 'right' },
       { title: 'FILE', cell: (key) => key.path },
     ]);
     return `${head}\n\n${keys}`;

@@ -1,0 +1,370 @@
+/**
+ * What `keys rotate` and `keys revoke` share: prepare in the home, have the daemon adopt it, and
+ * wait until it is final. The secrets are opened here and never sent to the daemon.
+ */
+import { type Command, Flags } from '@oclif/core';
+import type { Reply } from '../core/api/contract/endpoints.ts';
+import type { KeysRotateResult } from '../core/api/contract/keys.ts';
+import { AegisError, hasCode } from '../core/errors.ts';
+import type { Inspection, PendingRotation } from '../core/keys/home.ts';
+import type { KeyFile } from '../core/keys/key-file.ts';
+import type { RotationOptions, RotationPlan, RotationWish } from '../core/keys/rotation.ts';
+import type { CertifiedRole } from '../core/model/succession.ts';
+import { BaseCommand, confirmFlags, passphraseFlags } from './base.ts';
+import { facts, safeText } from './format.ts';
+import { rolesText } from './keys.ts';
+import { inspectOwnKeys } from './own-home.ts';
+import { timesOf } from './times.ts';
+
+export type Rotation = Omit<KeysRotateResult, 'schema'>;
+
+/** Custodians of a cluster under load decide within seconds; one that is cut off never does. */
+const TIMEOUT_MS = 60_000;
+
+export const roleFlags = {
+  identity: Flags.boolean({ description: 'The identity key; its successor takes its place.' }),
+  network: Flags.boolean({ description: 'The network key, behind the peer id.' }),
+  consensus: Flags.boolean({ description: 'The keys of consensus: votes and the VRF.' }),
+  onion: Flags.boolean({ description: 'The onion key, behind the onion address.' }),
+};
+
+export const rotationFlags = {
+  ...passphraseFlags,
+  ...confirmFlags,
+  next: Flags.string({
+    helpValue: '<file>',
+    description: "The identity's successor, when its file is not in this home.",
+  }),
+  'next-passphrase-file': Flags.string({
+    helpValue: '<file>',
+    description: 'Passphrase of the successor. Default: the same as that of the keys, or a prompt.',
+  }),
+  'new-next': Flags.string({
+    helpValue: '<file>',
+    description: 'Write the new successor here and not into this home, when the identity changes.',
+  }),
+  'new-next-passphrase-file': Flags.string({
+    helpValue: '<file>',
+    description: 'Passphrase for the new successor. Default: that of the one before.',
+  }),
+  'dry-run': Flags.boolean({ description: 'Show what would change, and change nothing.' }),
+};
+
+/** A rotation as its command asks for it. */
+export interface Asked extends Omit<RotationWish, 'now' | 'sealed'> {
+  readonly session: boolean;
+}
+
+interface OwnFlags {
+  readonly next?: string;
+  readonly 'next-passphrase-file'?: string;
+  readonly 'new-next'?: string;
+  readonly 'new-next-passphrase-file'?: string;
+  readonly 'dry-run': boolean;
+}
+
+interface Passphrases {
+  readonly home: string;
+  readonly next: string;
+  readonly newNext: string;
+}
+
+export abstract class RotationCommand<
+  T extends typeof Command,
+  R extends Rotation & { readonly schema: string },
+> extends BaseCommand<T, R> {
+  get #own(): OwnFlags {
+    return this.flags as unknown as OwnFlags;
+  }
+
+  /** Does all that was asked, or finds it done by an earlier attempt. */
+  protected async rotation(asked: Asked): Promise<Rotation> {
+    const home = await inspectOwnKeys(this.home());
+    const status = await this.#daemonStatus();
+    checkKnown(home, status);
+    const { pending } = home;
+    if (pending !== undefined) checkContinues(pending, asked);
+    else if (asked.roles.length === 0 && !asked.session) {
+      throw new AegisError('USAGE', 'say which keys are to change', {
+        hint: 'All of them: --all. Or some: --identity, --network, --consensus, --onion, --session',
+      });
+    }
+    if (this.#own['dry-run']) return await this.#dryRun(home, asked);
+    let done: Rotation | undefined;
+    if (pending !== undefined || asked.roles.length > 0) {
+      done = await this.#rotateCertified(home, asked, status !== undefined);
+    }
+    if (!asked.session) return done!;
+    const session = await this.#rotateSession(status !== undefined, done === undefined);
+    return { ...(done ?? sessionOnly(home)), session };
+  }
+
+  protected override view(result: R): string {
+    return rotationText(result);
+  }
+
+  async #rotateCertified(home: Inspection, asked: Asked, hasDaemon: boolean): Promise<Rotation> {
+    const { pending } = home;
+    const prepared =
+      pending === undefined ? await this.#prepare(home, asked, hasDaemon) : carriedOn(pending);
+    if (!hasDaemon) {
+      this.note('No daemon runs for this home: it takes effect at the next start.');
+      this.note('Next: aegis node start');
+      return prepared;
+    }
+    return { ...prepared, ...(await this.#adopt()) };
+  }
+
+  async #prepare(home: Inspection, asked: Asked, hasDaemon: boolean): Promise<Rotation> {
+    const { planRotation, prepareRotation, findSuccessor } = await import(
+      '../core/keys/rotation.ts'
+    );
+    const { systemRandom } = await import('../core/keys/random.ts');
+    const { next: nextPath, 'new-next': newNextPath } = this.#own;
+    const plan = planRotation(home, { ...asked, now: Date.now() });
+    const successor = await findSuccessor(home, nextPath);
+    await this.confirm(questionOf(home, plan));
+    const passphrases = await this.#passphrases(successor, plan);
+    const sealed = plan.replaced.includes('identity') ? await this.#sealed(home, hasDaemon) : 0;
+    const options: RotationOptions = {
+      ...asked,
+      dir: this.home().keys,
+      passphrase: passphrases.home,
+      next: { path: nextPath, passphrase: passphrases.next },
+      newNext: { path: newNextPath, passphrase: passphrases.newNext },
+      sealed,
+      now: Date.now(),
+    };
+    const { entry, newNextPath: newNext } = await prepareRotation(options, {
+      random: systemRandom,
+    });
+    if (newNext !== undefined) this.#noteSuccessor(newNext, newNextPath === undefined);
+    return {
+      ...ofPlan(plan, home.nodeId),
+      state: 'prepared',
+      digest: entry.digest,
+      newNext: newNext ?? null,
+    };
+  }
+
+  async #dryRun(home: Inspection, asked: Asked): Promise<Rotation> {
+    const { pending } = home;
+    if (pending !== undefined) return { ...carriedOn(pending), state: 'planned' };
+    if (asked.roles.length === 0) return { ...sessionOnly(home), state: 'planned' };
+    const { planRotation, findSuccessor } = await import('../core/keys/rotation.ts');
+    const plan = planRotation(home, { ...asked, now: Date.now() });
+    const { path } = await findSuccessor(home, this.#own.next);
+    this.note(`Nothing is changed. It would be signed by the successor in ${safeText(path)}.`);
+    if (asked.session) this.note('The session key would change, too.');
+    return ofPlan(plan, home.nodeId);
+  }
+
+  /** The successor often has the passphrase of the home until somebody changes it. */
+  async #passphrases(
+    successor: { readonly path: string; readonly file: KeyFile },
+    plan: RotationPlan,
+  ): Promise<Passphrases> {
+    const own = this.#own;
+    const home = await this.passphrase(`the keystore in ${this.home().keys}`);
+    const nextFile = own['next-passphrase-file'];
+    const next =
+      nextFile === undefined && (await opens(successor.file, home))
+        ? home
+        : await this.passphrase(`the identity's successor in ${successor.path}`, {
+            ...(nextFile === undefined ? {} : { file: nextFile }),
+            fresh: true,
+          });
+    const newNextFile = own['new-next-passphrase-file'];
+    const isAsked = plan.replaced.includes('identity') && newNextFile !== undefined;
+    const newNext = isAsked
+      ? await this.passphrase('the new successor', { file: newNextFile })
+      : next;
+    return { home, next, newNext };
+  }
+
+  /** A3: versions signed so far. The daemon signs no more until the rotation is final. */
+  async #sealed(home: Inspection, hasDaemon: boolean): Promise<number> {
+    if (hasDaemon) return (await (await this.client()).call('keys.seal')).versions;
+    const { countOwnVersions } = await import('./own-versions.ts');
+    return countOwnVersions(this.home(), home);
+  }
+
+  async #adopt(): Promise<Partial<Rotation>> {
+    const timeoutMs = this.timeoutMs(TIMEOUT_MS);
+    const client = await this.client();
+    const signal = this.interruption();
+    try {
+      const { height, from, retiredNetworkUntil, digest } = await client.call('keys.adopt', {
+        query: { timeoutMs },
+        signal,
+      });
+      return { state: 'final', height, from, retiredNetworkUntil, digest };
+    } catch (error) {
+      if (!hasCode(error, 'NOT_FINAL', 'TIMEOUT')) throw error;
+      throw new AegisError('NOT_FINAL', 'the rotation is handed in and not final yet', {
+        hint: 'It goes on by itself. Wait for it: aegis keys rotate',
+        cause: error,
+      });
+    }
+  }
+
+  async #rotateSession(hasDaemon: boolean, isAlone: boolean): Promise<Rotation['session']> {
+    if (!hasDaemon) {
+      if (isAlone) {
+        throw new AegisError('DAEMON_UNREACHABLE', 'session keys live in a running node', {
+          hint: 'It makes one when it starts: aegis node start',
+        });
+      }
+      return null;
+    }
+    const client = await this.client();
+    const { number, publicKey, expiresAt } = await client.call('keys.session');
+    return { number, publicKey, expiresAt };
+  }
+
+  /** Undefined when no daemon runs. */
+  async #daemonStatus(): Promise<Reply<'keys.status'> | undefined> {
+    try {
+      return await (await this.client()).call('keys.status');
+    } catch (error) {
+      if (hasCode(error, 'DAEMON_UNREACHABLE')) return undefined;
+      throw error;
+    }
+  }
+
+  #noteSuccessor(path: string, isInHome: boolean): void {
+    this.note('The successor of before is the identity key from then on; it is in this home.');
+    if (!isInHome) return;
+    this.note('Keep the new successor elsewhere, once the rotation is final:');
+    this.note('  aegis keys export --next --remove --out /media/usb/next.key.json');
+    this.detail(`It is ${safeText(path)}.`);
+  }
+}
+
+/** The chain may know more of this node than a home that was copied or restored. */
+function checkKnown(home: Inspection, status: Reply<'keys.status'> | undefined): void {
+  if (status === undefined || status.number <= home.current.number) return;
+  const { number } = status;
+  throw new AegisError(
+    'KEYS_RETIRED',
+    `this home knows ${home.current.number} entries of its succession, the chain ${number}`,
+    { hint: 'Restart the node, so that its home follows: aegis node restart' },
+  );
+}
+
+function checkContinues({ entry, after }: PendingRotation, asked: Asked): void {
+  const { replaced } = entry.succession;
+  if (asked.roles.every((role) => replaced.includes(role))) return;
+  const names = rolesText(replaced);
+  throw new AegisError(
+    'ROTATION_PENDING',
+    `rotation ${after.number} of this node (${names}) is not final yet`,
+  );
+}
+
+async function opens(file: KeyFile, passphrase: string): Promise<boolean> {
+  const { Unlocker } = await import('../core/keys/unlocker.ts');
+  const { unsealKey } = await import('../core/keys/key-file.ts');
+  using unlocker = new Unlocker(passphrase);
+  try {
+    (await unsealKey(file, unlocker)).secret.fill(0);
+    return true;
+  } catch (error) {
+    if (hasCode(error, 'WRONG_PASSPHRASE')) return false;
+    throw error;
+  }
+}
+const questionOf = ({ inception }: Inspection, { replaced, reason }: RotationPlan): string => {
+  const name = safeText(inception.name);
+  if (replaced.length === 0) return `extend the expiries of the keys of ${name}?`;
+  const verb = reason === 'compromised' ? 'revoke and replace' : 'replace';
+  return `${verb} ${rolesText(replaced)} of ${name}?`;
+};
+
+const NOTHING_YET = { height: null, from: null, retiredNetworkUntil: null, session: null };
+
+function ofPlan(plan: RotationPlan, nodeId: string): Rotation {
+  const { before, number, keyEpoch, replaced, expiresAt, graceMs, reason } = plan;
+  const roles = ['identity', 'network', 'consensus', 'onion'] as const;
+  const extended = roles.filter(
+    (role) => !replaced.includes(role) && (expiresAt[role] ?? 0) > (before.expiresAt[role] ?? 0),
+  );
+  return {
+    nodeId,
+    state: 'planned',
+    continued: false,
+    number,
+    digest: null,
+    keyEpoch,
+    replaced: [...replaced],
+    extended,
+    reason,
+    expiresAt: timesOf(expiresAt),
+    graceMs,
+    newNext: null,
+    ...NOTHING_YET,
+  };
+}
+
+function carriedOn({ entry, after, keys }: PendingRotation): Rotation {
+  const { replaced, reason, graceMs, nodeId, number, keyEpoch } = entry.succession;
+  return {
+    nodeId,
+    state: 'prepared',
+    continued: true,
+    number,
+    digest: entry.digest,
+    keyEpoch,
+    replaced: [...replaced],
+    extended: [],
+    reason,
+    expiresAt: timesOf(after.expiresAt),
+    graceMs,
+    newNext: keys.find(({ role }) => role === 'next')?.path ?? null,
+    ...NOTHING_YET,
+  };
+}
+
+function sessionOnly({ nodeId, current }: Inspection): Rotation {
+  const { keyEpoch, expiresAt } = current;
+  const nothing = { number: null, digest: null, replaced: [], extended: [], graceMs: 0 };
+  const state = { state: 'final', continued: false, reason: 'routine', newNext: null } as const;
+  const times = timesOf(expiresAt);
+  return { nodeId, ...state, ...nothing, keyEpoch, expiresAt: times, ...NOTHING_YET };
+}
+
+function rotationText(result: Rotation): string {
+  const { number, replaced, extended, height, from, session, newNext, expiresAt } = result;
+  const changed: readonly CertifiedRole[] = [...replaced, ...extended];
+  return facts([
+    ['state', `${STATES[result.state]}${result.continued ? ', begun earlier' : ''}`],
+    [
+      'entry',
+      number === null
+        ? undefined
+        : `${number}${height === null ? '' : `, final at height ${height}`}`,
+    ],
+    ['replaced', replaced.length > 0 ? rolesText(replaced) : undefined],
+    ['extended', extended.length > 0 ? rolesText(extended) : undefined],
+    ['reason', result.reason === 'compromised' ? 'compromised' : undefined],
+    ['in force', from === null ? undefined : `from height ${from}`],
+    ['key epoch', replaced.includes('identity') ? String(result.keyEpoch) : undefined],
+    ...changed.map((role) => [`${role} until`, expiresAt[role] ?? undefined] as const),
+    ['old network key', graceText(result)],
+    ['new successor', newNext === null ? undefined : safeText(newNext)],
+    ['session', session === null ? undefined : `${session.publicKey}, until ${session.expiresAt}`],
+  ]);
+}
+
+const STATES = {
+  planned: 'dry run: nothing is changed',
+  prepared: 'prepared, in force after the next start',
+  final: 'final',
+} as const;
+
+function graceText({ replaced, graceMs, retiredNetworkUntil }: Rotation): string | undefined {
+  if (!replaced.includes('network')) return undefined;
+  if (retiredNetworkUntil !== null) return `accepted until ${retiredNetworkUntil}`;
+  if (graceMs === 0) return 'accepted no more';
+  return `accepted for ${Math.round(graceMs / 36_000) / 100} h`;
+}
