@@ -68,6 +68,7 @@ export class TinyDaemon {
       info: unasked,
       wait: unasked,
       stop: unasked,
+      backup: unasked,
       metrics: unasked,
       peers: unasked,
       peer: unasked,

@@ -62,6 +62,8 @@ export interface Backend {
   wait(wanted: WaitFor, context: CallContext): Promise<void>;
   /** Begins the graceful stop and returns at once; the reply is sent before the server closes. */
   stop(): void;
+  /** Resolves when the copy is durable. @throws {AegisError} `EXISTS`, `BUSY`, `DISK_FULL`. */
+  backup(body: Body<'node.backup'>, context: CallContext): Promise<Result<'node.backup'>>;
   /** Prometheus text format. */
   metrics(): Promise<string>;
 
@@ -102,7 +104,7 @@ export interface Backend {
   /** `id`: a node id, the start of one or a name; `self` is this node. `NOT_FOUND`. */
   keyHistory(id: string): Promise<Result<'keys.history'>>;
   members(query: Query<'cluster.members'>): Promise<Result<'cluster.members'>>;
-  /** @throws {AegisError} `DENIED` to an agent, `EXISTS` for a member. */
+  /** @throws {AegisError} `DENIED` to an agent. */
   invite(body: Body<'cluster.invite'>, context: CallContext): Promise<Result<'cluster.invite'>>;
   /** Rule M3. @throws {AegisError} `DENIED` to a custodian. */
   leave(body: Body<'cluster.leave'>, context: CallContext): Promise<Result<'cluster.leave'>>;

@@ -25,6 +25,7 @@ import {
   retiredDir,
   successionPath,
 } from './layout.ts';
+import { hex } from './material.ts';
 import { renderRestored } from './restored.ts';
 import { namesIn, realDisk } from './steps.ts';
 import { newKdf, Unlocker } from './unlocker.ts';
@@ -73,12 +74,22 @@ export async function createBackup(
   },
   { random }: { readonly random: Random },
 ): Promise<{ readonly bytes: Uint8Array; readonly backup: Backup }> {
+  const backup = await collectBackup(options);
+  return { bytes: sealBackup(backup, options, random), backup };
+}
+
+/** What goes into a backup, not encrypted any further. @throws as `createBackup`. */
+export async function collectBackup(options: {
+  readonly dir: string;
+  readonly withNext: boolean;
+  readonly belongings: Belongings;
+  readonly now: number;
+}): Promise<Backup> {
   const { dir, withNext, belongings, now: createdAt } = options;
   const { home, files } = await readSettled(dir, withNext);
   const { nodeId, inception } = home;
   const consensusKeys = consensusKeysOf(home);
-  const backup = { nodeId, name: inception.name, createdAt, files, consensusKeys, ...belongings };
-  return { bytes: sealBackup(backup, options, random), backup };
+  return { nodeId, name: inception.name, createdAt, files, consensusKeys, ...belongings };
 }
 
 function sealBackup(
@@ -141,10 +152,12 @@ async function readFiles(dir: string, withNext: boolean): Promise<readonly Backu
   return files;
 }
 
-/** All that could vote, those that are prepared and those of a backup before, too. */
-function consensusKeysOf({ keys, pending, restored = [] }: Inspection): readonly string[] {
+/** All that could vote: prepared keys, those of a backup before, those behind a signer, too. */
+function consensusKeysOf(home: Inspection): readonly string[] {
+  const { keys, current, pending, restored = [] } = home;
   const entries = [...keys, ...(pending?.keys ?? [])].filter(({ role }) => role === 'consensus');
-  return [...new Set([...entries.map(({ file }) => file.public.key), ...restored])];
+  const inForce = hex(current.keys.consensusKey);
+  return [...new Set([...entries.map(({ file }) => file.public.key), inForce, ...restored])];
 }
 
 /** @throws {AegisError} `WRONG_PASSPHRASE`, `BAD_ENCODING`, `TOO_LARGE`. */

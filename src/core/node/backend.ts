@@ -13,6 +13,7 @@ import type { ResourceSampler } from '../telemetry/sampler.ts';
 import type { ConsensusViews } from './consensus-views.ts';
 import type { Engine } from './engine.ts';
 import type { EventHub } from './events.ts';
+import { copyHome } from './home-copy.ts';
 import type { IntentViews } from './intent-views.ts';
 import type { Self } from './opening.ts';
 import { timeout } from './timeout.ts';
@@ -48,6 +49,7 @@ const RECENT_MAX = Math.min(KB_RECENT_MAX, 200);
 export class NodeBackend implements Backend {
   readonly #options: BackendOptions;
   readonly #deps: BackendDeps;
+  #isCopying = false;
 
   constructor(options: BackendOptions, deps: BackendDeps) {
     this.#options = options;
@@ -140,6 +142,26 @@ export class NodeBackend implements Backend {
 
   stop(): void {
     this.#deps.stop();
+  }
+
+  async backup(
+    { dir }: Body<'node.backup'>,
+    { signal }: CallContext,
+  ): Promise<Result<'node.backup'>> {
+    // Two would halve each other's pace, and one is enough.
+    if (this.#isCopying)
+      throw new AegisError('BUSY', 'a backup of this node is being made already');
+    const { paths, version } = this.#options;
+    const { engine, log } = this.#deps;
+    const { height } = engine.chain.chain;
+    this.#isCopying = true;
+    try {
+      const copy = await copyHome({ paths, version, dir, now: Date.now(), signal });
+      log.write('info', 'the home was copied', { dir, height, ...copy });
+      return { dir, height, ...copy, consensusKeys: [...copy.consensusKeys] };
+    } finally {
+      this.#isCopying = false;
+    }
   }
 
   metrics(): Promise<string> {

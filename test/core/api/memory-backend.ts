@@ -141,6 +141,16 @@ export class MemoryBackend extends MemoryMembers implements Backend {
     this.stopped += 1;
   }
 
+  async backup({ dir }: Body<'node.backup'>): Promise<Result<'node.backup'>> {
+    return {
+      dir,
+      height: 7,
+      chainBytes: 4096,
+      contentBytes: 32768,
+      consensusKeys: ['ab'.repeat(48)],
+    };
+  }
+
   async metrics(): Promise<string> {
     return '# TYPE aegis_up gauge\naegis_up 1\n';
   }

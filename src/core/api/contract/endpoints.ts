@@ -16,6 +16,7 @@ export const ENDPOINTS = {
   'node.info': node.nodeInfo,
   'node.wait': node.nodeWait,
   'node.stop': node.nodeStop,
+  'node.backup': node.nodeBackup,
   'node.metrics': node.nodeMetrics,
   'peers.list': peers.peersList,
   'peers.show': peers.peersShow,

@@ -2,7 +2,7 @@
 import * as v from 'valibot';
 import { endpoint } from './endpoint.ts';
 import { WAIT_FOR, WAIT_MS } from './routes.ts';
-import { address, bytes, count, ms, nodeId, time, timeoutMs } from './values.ts';
+import { address, bytes, count, ms, nodeId, time, timeoutMs, word } from './values.ts';
 
 const nodeState = v.picklist(['starting', 'ready', 'stopping']);
 
@@ -112,5 +112,21 @@ export const nodeWait = endpoint('node.wait', {
 });
 
 export const nodeStop = endpoint('node.stop', { reply: { stopping: v.literal(true), pid: count } });
+
+export const nodeBackup = endpoint('node.backup', {
+  body: {
+    /** An absolute path, seen from the node, where nothing is. */
+    dir: word,
+  },
+  reply: {
+    dir: word,
+    /** The chain in the copy goes at least so far. */
+    height: count,
+    chainBytes: bytes,
+    contentBytes: bytes,
+    /** Consensus keys with which the copy does not vote (rule K2). */
+    consensusKeys: v.array(v.pipe(v.string(), v.hexadecimal())),
+  },
+});
 
 export const nodeMetrics = endpoint('node.metrics', {});

@@ -41,6 +41,13 @@ export const ROUTES = {
   'node.info': route('GET', '/v1/node/info', 'read', 'What does not change while the node runs.'),
   'node.wait': route('GET', '/v1/node/wait', 'read', 'Answers once a condition holds.'),
   'node.stop': route('POST', '/v1/node/stop', 'admin', 'Stops the node gracefully.'),
+  'node.backup': route(
+    'POST',
+    '/v1/node/backup',
+    'admin',
+    'Copies the home while the node runs; answers when the copy is durable.',
+    { body: 'json' },
+  ),
   'node.metrics': route('GET', '/v1/metrics', 'read', 'Metrics in the Prometheus text format.', {
     reply: 'text',
   }),

@@ -25,6 +25,7 @@ export const HANDLERS: Handlers = {
   'node.info': ({ backend }) => backend.info(),
   'node.wait': waitFor,
   'node.stop': stop,
+  'node.backup': ({ backend, body, context }) => backend.backup(body, context),
   'peers.list': ({ backend }) => backend.peers(),
   'peers.show': ({ backend, id }) => backend.peer(id),
   'peers.add': ({ backend, body, context }) => backend.addPeer(body, context),

@@ -17,6 +17,7 @@ const CALLS: Partial<Record<RouteName, CallOptions>> = {
   'node.info': {},
   'node.wait': { query: { for: 'peers=3', timeoutMs: 1000 } },
   'node.stop': {},
+  'node.backup': { body: { dir: '/backup' } },
   'peers.list': {},
   'peers.show': { params: { id: OTHER } },
   'peers.add': { body: { address: '/ip4/127.0.0.1/tcp/4003' } },
