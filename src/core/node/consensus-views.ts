@@ -23,6 +23,7 @@ import type { ChainStore } from '../storage/chain-store.ts';
 import { MIB } from '../units.ts';
 import type { ArchivedBlock } from './block-archive.ts';
 import type { ChainRoom } from './chain-room.ts';
+import type { Duplicities, Duplicity } from './duplicities.ts';
 import { changeView } from './intent-views.ts';
 
 export interface ConsensusViewsDeps {
@@ -32,6 +33,7 @@ export interface ConsensusViewsDeps {
   readonly room: ChainRoom;
   readonly store: ChainStore;
   isConnected(nodeId: string): boolean;
+  readonly duplicities: Pick<Duplicities, 'all' | 'count'>;
   /** S8: by the chain, or by what hello has shown. */
   isFrozen(nodeId: string): boolean;
 }
@@ -126,7 +128,7 @@ export class ConsensusViews {
       },
       finalMsP50: room.rounds.finalMs(0.5),
       finalMsP95: room.rounds.finalMs(0.95),
-      evidence: this.#evidence,
+      evidence: this.#evidence + this.#deps.duplicities.count,
     };
   }
 
@@ -244,7 +246,11 @@ export class ConsensusViews {
 
   async evidence(): Promise<Result<'consensus.evidence'>> {
     const rows = await this.#evidenceRows();
-    return { evidence: rows.map((bytes) => this.#evidenceView(bytes)), total: rows.length };
+    const evidence = [
+      ...rows.map((bytes) => this.#evidenceView(bytes)),
+      ...this.#deps.duplicities.all().map((one) => this.#duplicityView(one)),
+    ];
+    return { evidence, total: evidence.length };
   }
 
   #views(height: number, archived: ArchivedBlock | undefined): Explanation['views'] {
@@ -330,6 +336,14 @@ export class ConsensusViews {
   async #evidenceRows(): Promise<Uint8Array[]> {
     const query = { table: EVIDENCE_TABLE, from: '', to: '~', limit: EVIDENCE_MAX };
     return (await this.#deps.store.range(query)).map(({ value }) => value);
+  }
+
+  #duplicityView({ nodeId, number, digests, bytes }: Duplicity): EvidenceEntry {
+    return {
+      ...{ id: hex(sha256(bytes)), kind: 'duplicity', custodian: this.who(nodeId) },
+      ...{ height: number, view: 0, signed: [...digests], at: null },
+      bytes: Buffer.from(bytes).toString('base64'),
+    };
   }
 
   #evidenceView(bytes: Uint8Array): EvidenceEntry {

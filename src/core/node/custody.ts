@@ -15,6 +15,7 @@ import type { Clock, Log, Security } from '../ports.ts';
 import { type Verified, verified } from '../units.ts';
 import type { Bans } from './bans.ts';
 import type { ChainRoom } from './chain-room.ts';
+import type { Duplicities } from './duplicities.ts';
 import { Introductions } from './introductions.ts';
 import { KeyDesk } from './key-desk.ts';
 import { MemberDesk } from './member-desk.ts';
@@ -33,6 +34,7 @@ export interface CustodyOptions {
 export interface CustodyDeps {
   readonly room: ChainRoom;
   readonly bans: Bans;
+  readonly duplicities: Duplicities;
   readonly introductions: Introductions;
   /** With which the host listens. */
   readonly networkKey: Uint8Array;
@@ -52,7 +54,7 @@ export function introductionsFor(
   { genesis, keystore }: Pick<CustodyOptions, 'genesis' | 'keystore'>,
   deps: Pick<CustodyDeps, 'room' | 'bans' | 'clock' | 'log'> & {
     handIn(bytes: Uint8Array): void;
-    frozen(nodeId: string): void;
+    frozen(nodeId: string, evidence: Uint8Array): void;
     admission(): Uint8Array | undefined;
   },
 ): Introductions {
@@ -144,6 +146,10 @@ export class Custody {
   }
 
   tell(outcome: ChainOutcome): void {
+    if (outcome.type === 'finalised') {
+      const { duplicities, room } = this.#deps;
+      for (const nodeId of duplicities.learn(outcome, room.chain.roster)) this.#tellFrozen(nodeId);
+    }
     this.keys.tell(outcome);
     this.members.tell(outcome);
   }
@@ -169,10 +175,18 @@ export class Custody {
     return { isNew, cut: host.review((identity) => introductions.accepts(identity)) };
   }
 
-  /** S8: told by introductions, or by the chain. */
-  frozen(nodeId: string): void {
-    this.#deps.security?.tell({ type: 'duplicity', nodeId });
+  /** S8: what hello has shown. */
+  frozen(nodeId: string, evidence: Uint8Array): void {
+    if (this.#deps.duplicities.keep(evidence)) this.#tellFrozen(nodeId);
     this.keys.review();
+  }
+
+  #tellFrozen(nodeId: string): void {
+    this.#deps.security?.tell({ type: 'duplicity', nodeId });
+    this.#deps.log.write('error', 'a node has two successions: it is frozen', {
+      nodeId,
+      hint: 'See: aegis consensus evidence',
+    });
   }
 
   #changed(nodeIds: readonly string[]): void {

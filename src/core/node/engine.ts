@@ -31,6 +31,7 @@ import { systemClock } from './clock.ts';
 import { ConsensusViews } from './consensus-views.ts';
 import { Custody, introductionsFor } from './custody.ts';
 import { CustodyViews } from './custody-views.ts';
+import { Duplicities } from './duplicities.ts';
 import { Fetcher } from './fetcher.ts';
 import { Finality } from './finality.ts';
 import { HolderQuery } from './holder-query.ts';
@@ -91,6 +92,7 @@ interface Parts {
   readonly host: Host;
   readonly machines: Machines;
   readonly bans: Bans;
+  readonly duplicities: Duplicities;
   readonly introductions: Introductions;
   readonly networkKey: Uint8Array;
   readonly clock: Clock;
@@ -147,10 +149,11 @@ export class Engine {
       await followChain(roster.get(self), { keystore, log, now: clock.now() }).catch(apart(log));
       const networkKey = await usableNetworkKey(keystore);
       const bans = await Bans.open(store);
+      const duplicities = await Duplicities.open(store);
       const introductions = introductionsFor(options, {
         ...{ room: chain, bans, clock, log },
         handIn: (bytes) => engine.custody.handIn(bytes),
-        frozen: (nodeId) => engine.custody.frozen(nodeId),
+        frozen: (nodeId, evidence) => engine.custody.frozen(nodeId, evidence),
         admission: () => made?.custody.members.admission,
       });
       const host = await createHost(options, {
@@ -160,7 +163,7 @@ export class Engine {
       // After the chain: it says whose versions count.
       const machines = await recoverMachines({ settings, genesis, self, roster }, store);
       const parts = {
-        ...{ store, chain, content, hashers, host, machines, bans, introductions },
+        ...{ store, chain, content, hashers, host, machines, bans, duplicities, introductions },
         ...{ clock, lostMarker, networkKey },
       };
       const engine: Engine = new Engine(options, deps, parts);
@@ -214,6 +217,7 @@ export class Engine {
       store: this.#store,
       isConnected,
       isFrozen,
+      duplicities: parts.duplicities,
     };
     this.consensus = new ConsensusViews(consensus);
     const nameOf = (nodeId: string) => roster.get(nodeId)?.name ?? null;
@@ -289,12 +293,12 @@ export class Engine {
   }
 
   #custody(parts: Parts, book: Machines['book']): Custody {
-    const { host, chain: room, bans, introductions, networkKey, clock } = parts;
+    const { host, chain: room, bans, duplicities, introductions, networkKey, clock } = parts;
     const { settings } = this.#options;
     return new Custody(
       { ...this.#options, storageWeight: settings['node.storageWeight'] },
       {
-        ...{ room, bans, introductions, networkKey, host, clock },
+        ...{ room, bans, duplicities, introductions, networkKey, host, clock },
         ...{ log: this.#deps.log, security: this.#deps.security },
         submit: (intent) =>
           void this.#loop.submit(CHAIN_MACHINE, { type: 'submit', intents: [intent] }),

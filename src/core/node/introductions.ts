@@ -39,8 +39,8 @@ export interface IntroductionsDeps {
   isBanned(nodeId: string): boolean;
   /** Signed bytes of a statement for the custodians. */
   handIn(bytes: Uint8Array): void;
-  /** S8: somebody is frozen here from now on. */
-  frozen(nodeId: string): void;
+  /** S8: somebody is frozen here from now on, by this evidence. */
+  frozen(nodeId: string, evidence: Uint8Array): void;
   /** Milliseconds since the Unix epoch. */
   now(): number;
 }
@@ -208,12 +208,10 @@ export class Introductions implements HelloContext {
 
   #freeze(nodeId: string, [a, b]: readonly [SignedSuccession, SignedSuccession]): void {
     if (this.isFrozen(nodeId)) return;
-    const { number } = a.succession;
-    const message = 'two successions of one node exist: it is frozen';
-    this.#deps.log.write('error', message, { nodeId, number });
     this.#frozen.add(nodeId);
-    this.#deps.handIn(createDuplicity(a, b));
-    this.#deps.frozen(nodeId);
+    const evidence = createDuplicity(a, b);
+    this.#deps.handIn(evidence);
+    this.#deps.frozen(nodeId, evidence);
   }
 
   /** What the chain has decided stands; where it contradicts what was shown, that is evidence. */
