@@ -78,7 +78,10 @@ export interface HostStats {
 }
 
 export interface RotateOptions {
-  /** Connections of the key of before end after this, replaced or not. @default 60,000 */
+  /**
+   * Connections of the key of before end after this, replaced or not; not before
+   * `limits.drainTimeoutMs`, in which peers are dialled anew. @default 60,000
+   */
   readonly graceMs?: number;
   /** Where a peer may be found, beside what the host itself knows. */
   addressesOf?(nodeId: string): readonly string[];

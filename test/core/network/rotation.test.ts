@@ -229,13 +229,14 @@ describe('rotate', () => {
 
   it('keeps the connections of before where nothing replaces them, until the grace is over', async () => {
     await using cluster = new Cluster(2);
-    const nodes = await startNodes(cluster, [{}, { listen: '' }]);
+    const limits = { drainTimeoutMs: 1500 };
+    const nodes = await startNodes(cluster, [{ limits }, { listen: '' }]);
     const [a, b] = nodes as [Node, Node];
     await b.host.dial(addressOf(a.host), five);
     await until(() => a.host.peers().length === 1);
     // One that does not do what it is asked.
     b.host.handle('network/redial', async () => new Uint8Array(0));
-    await a.host.rotate(a.member.rotate(), { graceMs: 1500 });
+    await a.host.rotate(a.member.rotate(), { graceMs: 0 });
     await echo(a, b);
     expect([a.host.stats().retiredKeys, a.events]).toEqual([1, ['up n1']]);
     await until(() => a.host.stats().retiredKeys === 0);
