@@ -72,7 +72,7 @@ async function home(patient: Patient): Promise<Check[]> {
   const keys = await examine('keys', async () => {
     const { Keystore } = await import('../core/keys/keystore.ts');
     inspection = await Keystore.inspect(patient.paths.keys);
-    return look.checkKeys(inspection);
+    return look.checkKeys(inspection, Date.now());
   });
   const known = inspection;
   const cluster = known && (await examine('cluster', () => look.checkCluster(patient, known)));

@@ -5,6 +5,7 @@ import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { checkConsensus } from '../../src/cli/doctor/daemon.ts';
+import { checkKeys } from '../../src/cli/doctor/home.ts';
 import { checkClock, checkOpenFiles } from '../../src/cli/doctor/machine.ts';
 import { VERSION } from '../../src/cli/version.ts';
 import Doctor from '../../src/commands/doctor.ts';
@@ -20,6 +21,8 @@ import { harness } from '../core/api/harness.ts';
 import { PASSPHRASE, type TestHome, withHomes, withoutAegisVariables } from './homes.ts';
 
 beforeAll(withoutAegisVariables);
+
+const DAY_MS = 24 * 60 * 60 * 1000;
 
 /** The command reports what it found by the status of the process, which is ours here. */
 let exit: number | undefined;
@@ -150,6 +153,21 @@ test('bad settings, a taken port, damaged keys and databases are each named', ()
     expect(later.check('keys')).toMatchObject({ status: 'fail' });
   }));
 
+test('a key that expires soon is a warning, and one that has expired is no more', () =>
+  inHome(async (home) => {
+    const inspection = await Keystore.inspect(pathsOf(home).keys);
+    const { network } = inspection.current.expiresAt;
+    expect(checkKeys(inspection, network - 40 * DAY_MS).message).toContain('complete');
+    expect(checkKeys(inspection, network - 7 * DAY_MS)).toMatchObject({
+      status: 'warn',
+      message: expect.stringContaining('the network key expires in 7 days: aegis keys rotate'),
+    });
+    expect(checkKeys(inspection, network + 2 * DAY_MS)).toMatchObject({
+      status: 'warn',
+      message: expect.stringContaining('the network key has expired 2 days ago'),
+    });
+  }));
+
 test('a clock before the birth of the node, or of this program, is wrong', () => {
   const now = Date.UTC(2027, 0, 1);
   expect(checkClock(now - 1, now).status).toBe('ok');
@@ -168,6 +186,8 @@ test('what keeps custodians from agreeing is a warning, a key in two places wron
   const found = await checkConsensus(patient);
   expect([found.status, found.hint]).toEqual(['warn', 'See: aegis consensus status --why']);
   expect(found.message).toMatch(/in doubt: its home was copied; no quorum: 2 of 4/);
+  h.backend.chain.status = { keyMissing: 'its consensus key is elsewhere' };
+  expect((await checkConsensus(patient)).message).toContain('its consensus key is elsewhere');
   h.backend.chain.status = { keyElsewhere: 'a vote of height 3' };
   expect(await checkConsensus(patient)).toMatchObject({
     status: 'fail',

@@ -58,7 +58,7 @@ export class TestHome {
     const paths = resolveHome({ home: this.dir, env: {} });
     await ensureHome(paths);
     const { name } = this;
-    const fields = { name, zone: 'z', region: 'r', createdAt: 1, kdfCost: QUICK_KDF };
+    const fields = { name, zone: 'z', region: 'r', createdAt: Date.now(), kdfCost: QUICK_KDF };
     const { keystore, nodeId } = await Keystore.create(
       { ...fields, dir: paths.keys, passphrase: PASSPHRASE },
       { random: systemRandom },

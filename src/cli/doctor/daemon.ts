@@ -94,7 +94,7 @@ export async function checkPeers({ paths, timeoutMs }: Patient): Promise<Check> 
 }
 
 /** Causes that a person should hear of, though nobody waits at the moment. */
-const TROUBLES = ['no-quorum', 'doubt', 'catch-up', 'refused', 'evidence'];
+const TROUBLES = ['no-quorum', 'doubt', 'key-missing', 'catch-up', 'refused', 'evidence'];
 
 /** Whether this node can take part in what the custodians decide. */
 export async function checkConsensus({ paths, timeoutMs }: Patient): Promise<Check> {

@@ -5,6 +5,7 @@ import { checkFormat } from '../../core/config/format.ts';
 import { directoriesOf, directoryProblem, type HomePaths } from '../../core/config/home.ts';
 import { loadSettings } from '../../core/config/settings.ts';
 import { statIfPresent } from '../../core/files.ts';
+import { expiriesOf, expiryText } from '../../core/keys/expiry.ts';
 import type { Inspection } from '../../core/keys/home.ts';
 import { type Check, fail, fixed, ok, type Patient, warn } from './check.ts';
 
@@ -57,8 +58,13 @@ export async function checkSettings({ paths, env }: Patient): Promise<Check> {
   return ok('settings', `${given} given, the others are defaults`);
 }
 
-/** Readable and belonging together; the passphrase is not asked for. */
-export function checkKeys({ inception, keys }: Inspection): Check {
+/** Readable, belonging together and not about to expire; the passphrase is not asked for. */
+export function checkKeys({ inception, keys, current }: Inspection, now: number): Check {
+  const expiries = expiriesOf(current, now);
+  if (expiries.length > 0) {
+    const message = expiries.map(expiryText).join('; ');
+    return warn('keys', message, 'A key past its expiry works on; replace it when you can.');
+  }
   const successor = keys.find(({ role }) => role === 'next');
   if (successor !== undefined) {
     const message = `complete; the successor of ${inception.name}'s identity lies beside it`;
@@ -80,6 +86,9 @@ export async function checkCluster({ paths }: Patient, inspection: Inspection): 
   const { length } = members;
   const message = `${name}, ${length} node${length === 1 ? '' : 's'}`;
   if (self === undefined) {
+    if ((await statIfPresent(paths.invitation)) !== undefined) {
+      return ok('cluster', `${message} at first, and this one by invitation`);
+    }
     const hint = 'See aegis cluster show.';
     return fail('cluster', `${message}, and this one is not among them`, hint);
   }

@@ -68,9 +68,10 @@ export default class ConsensusStatus extends BaseCommand<typeof ConsensusStatus,
     return `${reach}, ${quorum} decide, ${faultyMax} may fail`;
   }
 
-  #voting({ role, isVoting, doubt }: Status): string {
+  #voting({ role, isVoting, doubt, keyMissing }: Status): string {
     if (role === 'agent') return 'no, this node is an agent';
     if (isVoting) return 'yes';
+    if (keyMissing !== null) return this.paint.yellow(`no: ${safeText(keyMissing)}`);
     return this.paint.yellow(doubt === null ? 'no' : `no, in doubt: ${safeText(doubt)}`);
   }
 

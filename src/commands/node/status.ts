@@ -33,6 +33,7 @@ export default class NodeStatus extends BaseCommand<typeof NodeStatus, Reply<'no
       ['listens', status.addresses.join(' ') || 'nowhere'],
       ['peers', `${peers.connected} of ${peers.known} connected`],
       ['chain', this.#chain(status)],
+      ['keys', this.#keys(status)],
       ['documents', `${kb.paths} paths, ${kb.versions} versions${behind}`],
       ['objects', `${kb.objects} objects, ${bytes(kb.sizeBytes)}`],
       ['memory', `${bytes(resources.rssBytes)} (heap ${bytes(resources.heapBytes)})`],
@@ -55,8 +56,22 @@ export default class NodeStatus extends BaseCommand<typeof NodeStatus, Reply<'no
     return parts.join(', ');
   }
 
+  /** Nothing as long as there is nothing to say: the first keys, far from their expiry. */
+  #keys({ keys }: Reply<'node.status'>): string | undefined {
+    if (keys === null) return undefined;
+    const { number, keyEpoch, pending, warnings } = keys;
+    const parts = [
+      ...(number > 0 ? [`changed ${times(number)}, key epoch ${keyEpoch}`] : []),
+      ...(pending === null ? [] : [this.paint.yellow(`change ${pending} waits to be final`)]),
+      ...warnings.map((warning) => this.paint.yellow(safeText(warning))),
+    ];
+    return parts.length === 0 ? undefined : parts.join('; ');
+  }
+
   #state({ state, uptimeMs }: Reply<'node.status'>): string {
     const paint = state === 'ready' ? this.paint.green : this.paint.yellow;
     return `${paint(state)}, up ${span(uptimeMs)}`;
   }
 }
+
+const times = (count: number): string => (count === 1 ? 'once' : `${count} times`);

@@ -13,6 +13,7 @@ import { nameOf, votesOf } from './votes.ts';
 
 const WHY_TONE: Readonly<Partial<Record<Why['cause'], Tone>>> = {
   doubt: 'bad',
+  'key-missing': 'bad',
   'key-elsewhere': 'bad',
   'no-quorum': 'bad',
   evidence: 'bad',
