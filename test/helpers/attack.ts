@@ -1,0 +1,78 @@
+/** Attacks of strangers and of hostile members on a node, each from a process of its own. */
+import { spawn } from 'node:child_process';
+import { join } from 'node:path';
+
+export interface AttackPlan {
+  /**
+   * `connections`: a hello that has begun; `slow`: a byte now and then, as long as it is let;
+   * `oversized`: a frame far over its limit.
+   */
+  readonly kind: 'connections' | 'slow' | 'oversized';
+  readonly port: number;
+  /** Local addresses to come from, in turn. */
+  readonly addresses: readonly string[];
+  readonly perSecond: number;
+  readonly ms: number;
+}
+
+/** Counts of connections. */
+export interface AttackReport {
+  made: number;
+  /** Ended by the other side in no friendly way. */
+  reset: number;
+  /** Heard something back. */
+  answered: number;
+  failed: number;
+  /** At once. */
+  openMost: number;
+  /** What the attack cost the attacker. */
+  cpuMs: number;
+}
+
+/** A member that has passed hello, from the home of a node whose daemon is down. */
+export interface RoguePlan {
+  readonly kind: 'requests' | 'envelopes' | 'streams';
+  readonly home: string;
+  readonly passphraseFile: string;
+  readonly target: string;
+  readonly nodeId: string;
+  readonly count: number;
+  readonly ms: number;
+}
+
+export interface RogueReport {
+  readonly sent: number;
+  readonly answered: number;
+  /** What it was told, by the code of the error and the setting that it names. */
+  readonly refused: Readonly<Record<string, number>>;
+  readonly cpuMs: number;
+}
+
+export const attack = (plan: AttackPlan): Promise<AttackReport> =>
+  runAside<AttackReport>('attacker.ts', plan);
+
+export const goRogue = (plan: RoguePlan): Promise<RogueReport> =>
+  runAside<RogueReport>('rogue.ts', plan);
+
+/** Uses up as much processor as an attack does, and attacks nobody. */
+export const burn = (plan: { share: number; ms: number }): Promise<{ cpuMs: number }> =>
+  runAside<{ cpuMs: number }>('burner.ts', plan);
+
+/** The 50 loopback addresses besides the usual one. */
+export const FIFTY = Array.from({ length: 50 }, (_, i) => `127.0.0.${i + 2}`);
+
+function runAside<T>(script: string, plan: object): Promise<T> {
+  const file = join(import.meta.dirname, script);
+  const child = spawn(process.execPath, [file, JSON.stringify(plan)], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const out: Buffer[] = [];
+  child.stdout.on('data', (chunk: Buffer) => out.push(chunk));
+  return new Promise((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', (code) => {
+      if (code === 0) resolve(JSON.parse(Buffer.concat(out).toString()) as T);
+      else reject(new Error(`${script} ended with ${code}`));
+    });
+  });
+}
