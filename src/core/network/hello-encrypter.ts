@@ -55,7 +55,7 @@ export interface HelloEncrypterDeps {
   onFailure(direction: 'inbound' | 'outbound', connection: MessageStream, error: AegisError): void;
 }
 
-export const HELLO_PROTOCOL = '/aegis/hello/2';
+const HELLO_PROTOCOL = '/aegis/hello/2';
 
 export class HelloEncrypter implements ConnectionEncrypter {
   readonly protocol = HELLO_PROTOCOL;

@@ -1,6 +1,6 @@
 /**
- * Who was behind which peer id, as hello has shown. A node has several peer ids in the course of its
- * succession; an old one still says which node was meant. It knows no connections.
+ * Who was behind which peer id, as hello has shown. A node has several peer ids in the course of
+ * its succession; an old one still says which node was meant. It knows no connections.
  */
 import { peerIdOf } from '../model/identity.ts';
 import type { Heard, HelloIdentity } from './hello.ts';

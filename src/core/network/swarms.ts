@@ -214,7 +214,7 @@ export class Swarms {
   #retire(identity: Identity, graceMs: number): void {
     const { clock } = this.#deps;
     const since = clock.now();
-    // However short the grace: what runs on them was opened by the right node, and nobody goes down.
+    // However short the grace: the right node has opened what runs there, and nobody goes down.
     const until = since + Math.max(graceMs, this.#options.limits.drainTimeoutMs);
     const retired: Retired = { identity, since, until, cancel: () => undefined };
     this.#retired.add(retired);

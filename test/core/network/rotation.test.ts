@@ -227,7 +227,7 @@ describe('rotate', () => {
     expect([a.events, b.events]).toEqual([['up n1'], ['up n0']]);
   });
 
-  it('keeps the connections of before where nothing replaces them, until the grace is over', async () => {
+  it('keeps a connection of before that nothing replaces, until the grace is over', async () => {
     await using cluster = new Cluster(2);
     const limits = { drainTimeoutMs: 1500 };
     const nodes = await startNodes(cluster, [{ limits }, { listen: '' }]);

@@ -359,7 +359,7 @@ class Script {
 }
 
 describe('PeerBook under any script', () => {
-  it('never has too many dials, dials nobody removed or banned and forgets nobody who is down', () => {
+  it('never dials too many, nor anybody removed or banned, and forgets nobody who is down', () => {
     fc.assert(
       fc.property(fc.array(event, { maxLength: 60 }), (steps) => {
         const script = new Script();
