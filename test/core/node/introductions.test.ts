@@ -1,0 +1,269 @@
+import fc from 'fast-check';
+import { beforeEach, describe, expect, test } from 'vitest';
+import { createBundle } from '../../../src/core/model/bundle.ts';
+import { createAdmission, createInvitation } from '../../../src/core/model/membership.ts';
+import { createDuplicity } from '../../../src/core/model/statement.ts';
+import { CERTIFIED_ROLES } from '../../../src/core/model/succession.ts';
+import { Introductions } from '../../../src/core/node/introductions.ts';
+import { MINUTE, SECOND } from '../../../src/core/units.ts';
+import { Owner } from '../../helpers/owner.ts';
+import { CLUSTER_ID, claimOf, Members } from './support/members.ts';
+import { log } from './support/node.ts';
+
+const DAY = 24 * 60 * MINUTE;
+
+class World {
+  readonly ana = new Owner(1);
+  readonly bea = new Owner(2);
+  readonly members = new Members(this.ana, this.bea);
+  readonly handedIn: Uint8Array[] = [];
+  readonly frozen: string[] = [];
+  readonly banned = new Set<string>();
+  now = Date.UTC(2026, 10, 21);
+  readonly introductions = new Introductions(
+    { clusterId: CLUSTER_ID },
+    {
+      roster: this.members.roster,
+      log,
+      own: () => ({ inception: this.ana.node.inception, succession: [] }),
+      isBanned: (nodeId) => this.banned.has(nodeId),
+      handIn: (bytes) => void this.handedIn.push(bytes),
+      frozen: (nodeId) => void this.frozen.push(nodeId),
+      now: () => this.now,
+    },
+  );
+
+  judge(...[owner, more]: Parameters<typeof claimOf>) {
+    const verdict = this.introductions.judge(claimOf(owner, more));
+    return verdict.type === 'refused' ? verdict.refusal : verdict.type;
+  }
+
+  finalise(owner: Owner, more: Parameters<Members['finalise']>[1] = {}): void {
+    this.members.finalise(owner, more);
+    this.introductions.settle([owner.nodeId]);
+  }
+}
+
+let world: World;
+beforeEach(() => {
+  world = new World();
+});
+
+describe('a member', () => {
+  test('is let in by its latest key, final or not, and what is new is handed in once', () => {
+    const { bea, introductions } = world;
+    expect(world.judge(bea)).toBe('member');
+    const old = bea.state.keys.networkKey;
+    const entry = bea.rotate(['network']);
+    expect(introductions.expects(bea.state.keys.networkKey)).toBe(false);
+    expect(world.judge(bea)).toBe('member');
+    expect(introductions.expects(bea.state.keys.networkKey)).toBe(true);
+    expect(world.judge(bea)).toBe('member');
+    expect(world.handedIn).toEqual([entry.bytes]);
+    expect(introductions.latest(bea.nodeId)?.number).toBe(1);
+    // H2: within its grace, which begins when the change is seen here.
+    expect(world.judge(bea, { networkKey: old })).toBe('member');
+    expect(introductions.accepts({ nodeId: bea.nodeId, networkKey: old })).toBe(true);
+    world.now += DAY;
+    expect(world.judge(bea, { networkKey: old })).toBe('RETIRED');
+    expect(introductions.accepts({ nodeId: bea.nodeId, networkKey: old })).toBe(false);
+  });
+
+  test('is followed over several changes at once, also when it shows the last ones only', () => {
+    const { bea } = world;
+    for (let n = 0; n < 3; n += 1) bea.rotate(['network']);
+    const [first, ...rest] = bea.entries;
+    // What came between is not known, so that nothing says whose the key is.
+    expect(world.judge(bea, { entries: rest })).toBe('stranger');
+    expect(world.judge(bea)).toBe('member');
+    expect(world.judge(bea, { entries: rest })).toBe('member');
+    expect(world.handedIn).toHaveLength(3);
+    expect(first!.succession.number).toBe(1);
+  });
+
+  test('with a key of before its grace hears so, with a foreign one nothing', () => {
+    const { ana, bea } = world;
+    const old = bea.state.keys.networkKey;
+    bea.rotate(['network']);
+    const until = world.now + MINUTE;
+    world.finalise(bea, { retiredNetworkKey: { key: old, until } });
+    expect(world.judge(bea, { networkKey: old })).toBe('member');
+    expect(world.introductions.nextEnd()).toBe(until);
+    world.now = until;
+    expect(world.judge(bea, { networkKey: old })).toBe('RETIRED');
+    expect(world.introductions.expects(old)).toBe(false);
+    expect(world.introductions.nextEnd()).toBeUndefined();
+    expect(world.judge(bea, { networkKey: ana.state.keys.networkKey })).toBe('stranger');
+  });
+
+  test('has no grace for a key that is compromised', () => {
+    const { bea } = world;
+    const old = bea.state.keys.networkKey;
+    bea.rotate(['network'], { reason: 'compromised' });
+    expect(world.judge(bea)).toBe('member');
+    expect(world.judge(bea, { networkKey: old })).toBe('RETIRED');
+  });
+
+  test('that is banned is a stranger until it is not', () => {
+    const { bea, introductions } = world;
+    const identity = { nodeId: bea.nodeId, networkKey: bea.state.keys.networkKey };
+    world.banned.add(bea.nodeId);
+    expect(world.judge(bea)).toBe('stranger');
+    expect(introductions.accepts(identity)).toBe(false);
+    expect(introductions.expects(identity.networkKey)).toBe(false);
+    expect(introductions.knows(bea.nodeId)).toBe(false);
+    world.banned.clear();
+    expect(world.judge(bea)).toBe('member');
+    expect(introductions.accepts(identity)).toBe(true);
+  });
+});
+
+describe('what does not follow', () => {
+  test('is no evidence and lets nobody in', () => {
+    const thief = new Owner(2, { salt: 'thief' });
+    // Whoever holds the running home, and not the successor, signs with what it has.
+    Object.assign(thief, { successor: thief.identity });
+    const { bea, introductions } = world;
+    expect(() => thief.rotate(['network'])).toThrow(/not signed by the successor/);
+    const foreign = new Owner(3);
+    const entry = foreign.rotate(['network']);
+    const networkKey = foreign.state.keys.networkKey;
+    expect(world.judge(bea, { entries: [entry], networkKey })).toBe('stranger');
+    expect(world.judge(bea)).toBe('member');
+    expect(world.handedIn).toEqual([]);
+    expect(introductions.isFrozen(bea.nodeId)).toBe(false);
+  });
+
+  test('any order, repetition and loss: the same keys, and never evidence of one chain', () => {
+    const role = fc.uniqueArray(fc.constantFrom(...CERTIFIED_ROLES), { minLength: 1 });
+    const shows = fc.array(fc.array(fc.nat(5), { maxLength: 8 }), { maxLength: 6 });
+    fc.assert(
+      fc.property(fc.array(role, { minLength: 1, maxLength: 5 }), shows, (rotations, shown) => {
+        const fresh = new World();
+        const { bea } = fresh;
+        for (const roles of rotations) bea.rotate(roles);
+        for (const picks of shown) {
+          const entries = picks.flatMap((at) => bea.entries[at] ?? []);
+          fresh.judge(bea, { entries });
+        }
+        expect(fresh.judge(bea)).toBe('member');
+        expect(fresh.introductions.latest(bea.nodeId)?.digest).toBe(bea.state.digest);
+        expect(fresh.frozen).toEqual([]);
+        expect(fresh.handedIn).toEqual(bea.entries.map(({ bytes }) => bytes));
+      }),
+      { numRuns: 25 },
+    );
+  });
+});
+
+describe('two successions', () => {
+  const fork = () => {
+    const { bea } = world;
+    const other = new Owner(2, { salt: 'other' });
+    return [bea.rotate(['network']), other.rotate(['network']), bea, other] as const;
+  };
+
+  test('freeze the node here at once, and the evidence is handed in once', () => {
+    const [one, two, bea, other] = fork();
+    expect(world.judge(bea)).toBe('member');
+    expect(world.judge(other, { networkKey: other.state.keys.networkKey })).toBe('stranger');
+    expect(world.frozen).toEqual([bea.nodeId]);
+    expect(world.handedIn).toEqual([one.bytes, createDuplicity(one, two)]);
+    expect(world.judge(bea)).toBe('FROZEN');
+    expect(world.judge(other)).toBe('stranger');
+    expect(world.handedIn).toHaveLength(2);
+    const { keys } = bea.state;
+    const identity = { nodeId: bea.nodeId, networkKey: keys.networkKey };
+    expect(world.introductions.accepts(identity)).toBe(false);
+    expect(world.introductions.expects(keys.networkKey)).toBe(false);
+  });
+
+  test('the one that is final counts; what hello has shown before is evidence', () => {
+    const [one, two, bea, other] = fork();
+    expect(world.judge(other)).toBe('member');
+    world.finalise(bea);
+    expect(world.introductions.latest(bea.nodeId)?.digest).toBe(one.digest);
+    expect(world.handedIn).toEqual([two.bytes, createDuplicity(one, two)]);
+    expect(world.judge(bea)).toBe('FROZEN');
+  });
+
+  test('the chain freezes, too', () => {
+    const { bea } = world;
+    world.finalise(bea, { isFrozen: true });
+    expect(world.judge(bea)).toBe('FROZEN');
+  });
+});
+
+test('what is final is not handed in again, and what follows it still counts', () => {
+  const { bea } = world;
+  bea.rotate(['network']);
+  expect(world.judge(bea)).toBe('member');
+  world.finalise(bea);
+  bea.rotate(['consensus']);
+  bea.rotate(['network']);
+  expect(world.judge(bea)).toBe('member');
+  expect(world.introductions.latest(bea.nodeId)?.number).toBe(3);
+  expect(world.handedIn).toEqual(bea.entries.map(({ bytes }) => bytes));
+});
+
+describe('one that joins', () => {
+  const invited = (more: { keyEpoch?: number; expiresAt?: number } = {}) => {
+    const { ana, now } = world;
+    const joiner = new Owner(9, { role: 'agent' });
+    const { nodeId } = joiner;
+    const { bytes: invitation } = createInvitation(
+      {
+        ...{ clusterId: CLUSTER_ID, id: '01'.repeat(16), inviter: ana.nodeId, nodeId },
+        ...{ keyEpoch: 0, createdAt: now, expiresAt: now + DAY, ...more },
+      },
+      ana.identity,
+    );
+    const { inception, keys } = joiner.node;
+    const facts = { addresses: [], storageWeight: 0, createdAt: now };
+    const bundle = createBundle({ inception, role: 'agent', ...keys, ...facts }, joiner.identity);
+    const fields = { clusterId: CLUSTER_ID, nodeId, bundle, invitation, time: now };
+    const { bytes: admission } = createAdmission(fields, joiner.identity);
+    return { joiner, admission, nodeId };
+  };
+  const networkKeyOf = (owner: Owner) => owner.state.keys.networkKey;
+
+  test('is let in to hand its admission in, and not for longer', () => {
+    const { joiner, admission, nodeId } = invited();
+    expect(world.judge(joiner)).toBe('stranger');
+    expect(world.judge(joiner, { admission })).toBe('member');
+    expect(world.judge(joiner, { admission })).toBe('member');
+    expect(world.handedIn).toEqual([admission]);
+    const identity = { nodeId, networkKey: networkKeyOf(joiner) };
+    expect(world.introductions.accepts(identity)).toBe(true);
+    world.now = world.introductions.nextEnd()!;
+    expect(world.introductions.accepts(identity)).toBe(false);
+  });
+
+  test.each([
+    ['with another network key', () => ({ ...invited(), networkKey: networkKeyOf(world.bea) })],
+    ['after the end of its invitation', () => invited({ expiresAt: world.now + SECOND })],
+    ['by the key epoch of nobody', () => invited({ keyEpoch: 1 })],
+    [
+      'with a word that has been changed',
+      () => {
+        const made = invited();
+        const admission = made.admission.slice();
+        admission[admission.length - 1]! ^= 1;
+        return { ...made, admission };
+      },
+    ],
+  ])('is a stranger %s', (_, make) => {
+    const { joiner, ...more } = { networkKey: undefined, ...make() };
+    world.now += SECOND;
+    const { networkKey = networkKeyOf(joiner), admission } = more;
+    expect(world.judge(joiner, { networkKey, admission })).toBe('stranger');
+    expect(world.handedIn).toEqual([]);
+  });
+
+  test('is a stranger once its inviter has another identity key (M1)', () => {
+    const { joiner, admission } = invited();
+    world.ana.rotate(['identity']);
+    world.finalise(world.ana);
+    expect(world.judge(joiner, { admission })).toBe('stranger');
+  });
+});
