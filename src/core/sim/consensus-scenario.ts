@@ -52,6 +52,8 @@ import type { World } from './world.ts';
 const TIE = 'chain';
 /** After a restore, until the operator rotates the key. */
 const RESTORED_MS_MAX = 60_000;
+/** From a final change of keys until the home has erased the old ones. */
+const SETTLE_MS_MAX = 2000;
 const RECOVERED = [...RECOVERY_TABLES, REPLICA_TABLE, EVIDENCE_TABLE];
 
 export interface ConsensusOptions {
@@ -428,7 +430,10 @@ export class ConsensusScenario implements Scenario {
     // The machine has made its doubt durable: from now on it knows by itself.
     if (told.type === 'doubt') node.disk.isDoubtful = false;
     const chain = this.chainOf(node);
-    if (told.type === 'roster' && chain !== undefined) this.#settleHome(node, chain);
+    if (told.type === 'roster' && chain !== undefined) {
+      // Files are not erased at once: until then both keys are at hand.
+      node.later(this.#random.between(0, SETTLE_MS_MAX), () => this.#settleHome(node, chain));
+    }
     if (told.type === 'serve') {
       const blocks = finalBlocks(node, told.from, told.upTo);
       node.submit(TIE, { type: 'rows', to: told.to, blocks } satisfies ChainInput);

@@ -77,7 +77,7 @@ describe('C1, C2: a key that changes', () => {
     const { keys } = bench;
     const certificate = bench.certificate('commit', A);
     bench.step({ type: 'certified', certificate });
-    Object.defineProperty(bench, 'keys', { get: () => keys, set: () => undefined });
+    Object.defineProperty(bench, 'keys', { get: () => keys, set() {} });
     bench.judge(A);
     expect(bench.replica.height).toBe(2);
     expect(isVoting(bench)).toBe(false);
@@ -298,6 +298,15 @@ describe('K1: doubt', () => {
     bench.held.add(1);
     expect(isVoting(finalise(bench))).toBe(true);
   });
+});
+
+it('a doubt is about so many keys and no more', () => {
+  const bench = new Bench({ self: 3 });
+  for (let number = 0; number < LIMITS.heldKeys; number += 1) bench.held.add(number);
+  expect(isVoting(bench.forget())).toBe(false);
+  expect(isVoting(bench.restart())).toBe(false);
+  bench.held.add(LIMITS.heldKeys);
+  expect(() => bench.forget()).toThrow(/few consensus keys/);
 });
 
 describe('K2: a restored home', () => {
