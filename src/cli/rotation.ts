@@ -99,6 +99,18 @@ export abstract class RotationCommand<
     return { ...(done ?? sessionOnly(home)), session };
   }
 
+  /** Gives up what is prepared, as long as nobody else knows of it. */
+  protected async discard(): Promise<Rotation> {
+    const status = await this.#daemonStatus();
+    if (status?.pending?.state === 'submitted') {
+      throw new AegisError('ROTATION_PENDING', 'the rotation is handed in and cannot be given up');
+    }
+    await this.confirm('give up the rotation that is prepared, with its keys?');
+    const { discardRotation } = await import('../core/keys/rotation.ts');
+    const pending = await discardRotation(this.home().keys);
+    return { ...carriedOn(pending), state: 'discarded', newNext: null };
+  }
+
   protected override view(result: R): string {
     return rotationText(result);
   }
@@ -253,8 +265,9 @@ function checkKnown(home: Inspection, status: Reply<'keys.status'> | undefined):
 }
 
 function checkContinues({ entry, after }: PendingRotation, asked: Asked): void {
-  const { replaced } = entry.succession;
-  if (asked.roles.every((role) => replaced.includes(role))) return;
+  const { replaced, reason } = entry.succession;
+  const isAsMuch = asked.reason === undefined || asked.reason === reason;
+  if (isAsMuch && asked.roles.every((role) => replaced.includes(role))) return;
   const names = rolesText(replaced);
   throw new AegisError(
     'ROTATION_PENDING',
@@ -360,11 +373,12 @@ const STATES = {
   planned: 'dry run: nothing is changed',
   prepared: 'prepared, in force after the next start',
   final: 'final',
+  discarded: 'given up',
 } as const;
 
 function graceText({ replaced, graceMs, retiredNetworkUntil }: Rotation): string | undefined {
   if (!replaced.includes('network')) return undefined;
-  if (retiredNetworkUntil !== null) return `accepted until ${retiredNetworkUntil}`;
   if (graceMs === 0) return 'accepted no more';
+  if (retiredNetworkUntil !== null) return `accepted until ${retiredNetworkUntil}`;
   return `accepted for ${Math.round(graceMs / 36_000) / 100} h`;
 }

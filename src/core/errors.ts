@@ -65,7 +65,7 @@ export const ERRORS = {
     EXIT.badData,
     422,
     false,
-    'Only the committed successor can sign; see which it is: aegis keys show next',
+    'Only the successor that the last identity entry committed to can sign: aegis keys history',
   ),
   // Not found (66)
   NOT_FOUND: kind(EXIT.notFound, 404, false),

@@ -52,11 +52,16 @@ export default class KeysRotate extends RotationCommand<typeof KeysRotate, KeysR
       description: 'How long peers accept the old network key: 24h, 7d, at most 30d. Default: 24h.',
       parse: (text) => Promise.resolve(parseGrace(text)),
     })(),
+    discard: Flags.boolean({
+      exclusive: ['all', 'identity', 'network', 'consensus', 'onion', 'session', 'extend'],
+      description: 'Give up a rotation that is prepared and was not handed in.',
+    }),
     ...rotationFlags,
   };
 
   protected override async work(): Promise<KeysRotateResult> {
     const { flags } = this;
+    if (flags.discard) return { schema: 'aegis.keys.rotate/1', ...(await this.discard()) };
     if (flags.extend && flags.session) {
       throw new AegisError('USAGE', 'a session key is replaced, not extended');
     }

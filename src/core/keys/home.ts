@@ -21,6 +21,7 @@ import { damagedAt, readKeyFile, readSmallFile } from './disk.ts';
 import type { KeyFile } from './key-file.ts';
 import {
   entryPath,
+  handedInPath,
   inceptionPath,
   KEY_ROLES,
   type KeyRole,
@@ -29,6 +30,7 @@ import {
   OPEN_ROLES,
   type OpenRole,
   pendingDir,
+  restoredPath,
   retiredDir,
   retiredUntil,
   TYPE_OF_ROLE,
@@ -53,6 +55,8 @@ export interface PendingRotation {
   readonly after: KeyState;
   /** Its new keys, and the next successor when that is here. */
   readonly keys: readonly KeyEntry[];
+  /** Others may know of it: another entry in its place would be duplicity (S8). */
+  readonly isHandedIn: boolean;
 }
 
 /** A network key that peers may still know the node by. */
@@ -260,7 +264,10 @@ async function readPending(dir: string, current: KeyState): Promise<PendingRotat
       const file = await readIfPresent(keyPath(pendingDir(dir), role));
       if (file !== undefined) keys.push(entryOf(role, keyPath(pendingDir(dir), role), file));
     }
-    return { entry, after, keys };
+    // A backup does not tell what has become of the rotation since.
+    const marks = [handedInPath(dir), restoredPath(dir)].map(statIfPresent);
+    const isHandedIn = (await Promise.all(marks)).some((mark) => mark !== undefined);
+    return { entry, after, keys, isHandedIn };
   } catch (error) {
     const why = `the pending rotation is damaged: ${toAegisError(error).message}`;
     throw await damagedAt(path, new AegisError('KEYSTORE_DAMAGED', why));

@@ -21,6 +21,7 @@ import { writeKeyFile } from './disk.ts';
 import { type Inspection, type PendingRotation, readHome } from './home.ts';
 import { type KeyFile, sealKey } from './key-file.ts';
 import {
+  handedInPath,
   inceptionPath,
   keyInForce,
   keyPath,
@@ -270,6 +271,13 @@ export class Keystore implements KeyRing, Disposable {
       if (role !== 'next') this.#ring.add(role, await openKey(path, this.#sealer));
     }
     return pending;
+  }
+
+  /** To be called before the pending entry is shown to anybody. Durable when it resolves. */
+  async markHandedIn(): Promise<void> {
+    if (this.#home.pending === undefined || this.#home.pending.isHandedIn) return;
+    await realDisk.write(handedInPath(this.#dir), '');
+    this.#home = await this.#read();
   }
 
   /**

@@ -40,6 +40,8 @@ export const successionPath = (dir: string): string => join(dir, 'succession.cbo
 /** A rotation that is prepared and not final: the entry and the new keys. */
 export const pendingDir = (dir: string): string => join(dir, 'pending');
 export const entryPath = (dir: string): string => join(pendingDir(dir), 'entry.cbor');
+/** Others may know the entry: from then on it must not be given up for another one (S8). */
+export const handedInPath = (dir: string): string => join(pendingDir(dir), 'handed-in');
 /** Network keys within their grace (H2). */
 export const retiredDir = (dir: string): string => join(dir, 'retired');
 export const sessionDir = (dir: string): string => join(dir, 'session');

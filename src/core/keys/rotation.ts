@@ -27,13 +27,13 @@ import type { Random } from '../ports.ts';
 import { isAlive } from '../processes.ts';
 import type { Verified } from '../units.ts';
 import { readKeyDocument } from './document.ts';
-import { type Inspection, readHome } from './home.ts';
+import { type Inspection, type PendingRotation, readHome } from './home.ts';
 import { type KeyFile, renderKeyFile, sealKey, unsealKey } from './key-file.ts';
 import { entryPath, type KeyRole, keyPath, pendingDir, rolesOf } from './layout.ts';
 import { fromHex, generateKey, hex, type KeyMaterial } from './material.ts';
 import { openKey } from './open-key.ts';
 import { settleHome } from './settle.ts';
-import { type Disk, eraseDirectory, namesIn, realDisk } from './steps.ts';
+import { type Disk, erase, eraseDirectory, namesIn, realDisk } from './steps.ts';
 import { kdfOf, newKdf, Unlocker } from './unlocker.ts';
 
 /** What is to change. */
@@ -349,6 +349,24 @@ async function openNamed(path: string, file: KeyFile, unlocker: Unlocker): Promi
   }
 }
 
-/** Whether a rotation lies in the home whose entry is not final. */
-export const hasPending = async (dir: string): Promise<boolean> =>
-  (await statIfPresent(entryPath(dir))) !== undefined;
+/**
+ * Gives a prepared rotation up, as if it had never been.
+ * @throws {AegisError} `NOT_FOUND`; `ROTATION_PENDING` when others may know of it (S8).
+ */
+export async function discardRotation(
+  dir: string,
+  disk: Disk = realDisk,
+): Promise<PendingRotation> {
+  const { pending } = await readHome(dir);
+  if (pending === undefined) {
+    throw new AegisError('NOT_FOUND', 'no rotation is prepared in this home');
+  }
+  if (pending.isHandedIn) {
+    const why = 'it was handed in, and another one in its place would freeze this node';
+    throw new AegisError('ROTATION_PENDING', `the rotation cannot be given up: ${why}`);
+  }
+  // The entry first: without it the rest is nothing, and the next preparation clears it away.
+  await erase(entryPath(dir), disk);
+  await eraseDirectory(pendingDir(dir), undefined, disk);
+  return pending;
+}

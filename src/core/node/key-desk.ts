@@ -191,6 +191,7 @@ export class KeyDesk {
       if (succession.replaced.includes('identity')) await this.#checkSealed(succession.sealed ?? 0);
       const { number, replaced } = succession;
       this.#deps.log.write('info', 'a rotation of keys is handed in', { number, replaced });
+      await keystore.markHandedIn();
       this.#adopted = { entry };
       this.#deps.submit(entry.bytes);
     } else this.#adopted = { entry };
@@ -335,6 +336,7 @@ export async function usableNetworkKey(keystore: Keystore): Promise<Uint8Array> 
   const { networkKey } = keystore.current.keys;
   if (!keystore.missing().includes('network')) return networkKey;
   const pending = await keystore.adoptPending();
+  await keystore.markHandedIn();
   return pending?.after.keys.networkKey ?? networkKey;
 }
 

@@ -6,7 +6,7 @@ import { publicKeyOf, verifyEd25519 } from '../../../src/core/crypto/sign.ts';
 import { exportKeys } from '../../../src/core/keys/export.ts';
 import { Keystore } from '../../../src/core/keys/keystore.ts';
 import { keyPath } from '../../../src/core/keys/layout.ts';
-import { findSuccessor, planRotation } from '../../../src/core/keys/rotation.ts';
+import { discardRotation, findSuccessor, planRotation } from '../../../src/core/keys/rotation.ts';
 import { GRACE_MAX_MS, openSuccession } from '../../../src/core/model/succession.ts';
 import {
   BEGIN,
@@ -302,6 +302,33 @@ test('a pending rotation that was damaged is damage, and says where', async () =
     });
     await rename(path, `${path}.aside`);
     expect((await Keystore.inspect(dir)).pending).toBeUndefined();
+  });
+});
+
+test('a prepared rotation is given up, unless others may know of it', async () => {
+  await withHome(async (dir) => {
+    const before = await filesIn(dir);
+    await expect(discardRotation(dir)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    await prepare(dir, ALL);
+    await discardRotation(dir);
+    expect(await filesIn(dir)).toEqual(before);
+    for (let steps = 0, isCut = true; isCut; steps += 1) {
+      await prepare(dir, ['consensus']);
+      const disk = dyingDisk(steps);
+      await discardRotation(dir, disk).catch(() => undefined);
+      isCut = disk.isDead();
+      // An entry without its keys would cost them.
+      const { pending } = await Keystore.inspect(dir);
+      expect([undefined, 2]).toContain(pending?.keys.length);
+      if (pending !== undefined) await discardRotation(dir);
+    }
+    await prepare(dir, ['network']);
+    using keystore = await openHome(dir);
+    await keystore.adoptPending();
+    await keystore.markHandedIn();
+    await keystore.markHandedIn();
+    await expect(discardRotation(dir)).rejects.toMatchObject({ code: 'ROTATION_PENDING' });
+    expect((await Keystore.inspect(dir)).pending?.isHandedIn).toBe(true);
   });
 });
 

@@ -162,9 +162,9 @@ const rotation = {
   nodeId,
   /**
    * `planned`: a dry run. `prepared`: in the home, in force after the next start. `final`: decided
-   * by the custodians.
+   * by the custodians. `discarded`: given up before anybody knew of it.
    */
-  state: v.picklist(['planned', 'prepared', 'final']),
+  state: v.picklist(['planned', 'prepared', 'final', 'discarded']),
   /** Whether an earlier rotation was carried on. */
   continued: v.boolean(),
   /** Of the entry; `null` when only the session key changes. */
