@@ -6,10 +6,12 @@
  * Check: blocks become final while the copy is made; the copy follows, reads and does not vote;
  * with another consensus key it votes; nobody has evidence of two votes in one place.
  */
+import { randomBytes } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { Result } from '../../src/core/api/contract/endpoints.ts';
+import { MIB } from '../../src/core/units.ts';
 import { expectKept, expectLiveness, expectOneChain, expectPeace } from './support/agreement.ts';
 import { clientOf, putFinal, readLinearizable, statusOf } from './support/api.ts';
 import { aegis, Cluster } from './support/cluster.ts';
@@ -93,6 +95,20 @@ test('a copy made under load takes the place of the node', { timeout: TIMEOUT_MS
   await expectOneChain(cluster, last);
   await expectKept(cluster, workload.reported);
   await expectPeace(cluster);
+});
+
+test('blocks become final while a large copy is made', { timeout: TIMEOUT_MS }, async () => {
+  const put = ['kb', 'put', '-', '--path', 'large', '--wait', 'local'];
+  const home = ['--home', cluster.node(COPIED).home];
+  const run = await aegis([...home, ...put], { input: randomBytes(96 * MIB) });
+  expect(run.exit, run.stderr).toBe(0);
+  const copying = { isDone: false };
+  const made = backup().finally(() => (copying.isDone = true));
+  let count = 0;
+  for (; !copying.isDone; count += 1) await putFinal(cluster, COPIED, `meanwhile/${count}`, 'x');
+  expect((await made).contentBytes).toBeGreaterThan(96 * MIB);
+  // It takes 3 s, and a block a tenth of one; with a node that stops for it, there is one at most.
+  expect(count).toBeGreaterThan(3);
 });
 
 test('the copy is a home, private and whole, and nothing is written over', async () => {

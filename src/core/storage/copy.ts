@@ -12,7 +12,7 @@ export interface CopyOptions {
   readonly contentDb: string;
   /** New files. */
   readonly to: { readonly chainDb: string; readonly contentDb: string };
-  /** Votes wait for the same disk. @default 64 MiB */
+  /** Votes wait for the same disk. @default 32 MiB */
   readonly bytesPerSecondMax?: number;
   /** Ends the copying. */
   readonly signal?: AbortSignal;
@@ -26,7 +26,7 @@ export interface Copied {
 export type CopyStart = Required<Omit<CopyOptions, 'signal'>>;
 export type CopyAnswer = { readonly copied: Copied } | { readonly failure: Failure };
 
-const BYTES_PER_SECOND_MAX = 64 * MIB;
+const BYTES_PER_SECOND_MAX = 32 * MIB;
 
 const entry = (): URL =>
   new URL(
