@@ -127,6 +127,7 @@ export default class Sim extends BaseCommand<typeof Sim, SimResult> {
       ['clients', `${result.intents} intents decided, ${result.reads} linearizable reads`],
       ['view changes', `${result.viewChanges}; ${result.laterViews} blocks of later leaders`],
       ['doubts', `${result.doubts}`],
+      ['successions', `${result.successions}`],
       ['byzantine', `${result.byzantine}, of which ${result.accused} were proved guilty`],
       ...countRows('messages', messages),
       ...countRows('faults', result.faults),

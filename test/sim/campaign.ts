@@ -32,10 +32,11 @@ const speedUp = Math.round((counts.nodeHours * 60) / minutes);
 process.stdout.write(`minutes ${minutes.toFixed(1)}, speed-up ${speedUp}\n`);
 
 /** What else must have happened. */
-const pick = ({ viewChanges, laterViews, doubts, accused }: Totals['counts']) => ({
+const pick = ({ viewChanges, laterViews, doubts, successions, accused }: Totals['counts']) => ({
   viewChanges,
   laterViews,
   doubts,
+  successions,
   accused,
 });
 

@@ -34,6 +34,8 @@ export const simResult = v.object({
   laterViews: count,
   /** Times that a node knew that it may have voted before. */
   doubts: count,
+  /** Changes of keys that became final. */
+  successions: count,
   /** Nodes that misbehaved, and of which evidence was found. */
   byzantine: count,
   accused: count,
