@@ -134,11 +134,9 @@ async function members(cluster: BenchCluster): Promise<Figure[]> {
     const quiet = await turn(others, idle);
     const attacked = await turn(others, () =>
       goRogue({
-        kind,
         home: rogue.home,
         passphraseFile: cluster.passphraseFile,
-        target: `/ip4/127.0.0.1/tcp/${target.port}`,
-        nodeId: target.node.nodeId,
+        targets: [{ kind, address: `/ip4/127.0.0.1/tcp/${target.port}` }],
         count: 1_000_000,
         ms: TURN_MS,
       }),

@@ -29,34 +29,36 @@ export interface AttackReport {
   cpuMs: number;
 }
 
+export type RogueKind = 'requests' | 'envelopes' | 'streams';
+
 /** A member that has passed hello, from the home of a node whose daemon is down. */
 export interface RoguePlan {
-  readonly kind: 'requests' | 'envelopes' | 'streams';
   readonly home: string;
   readonly passphraseFile: string;
-  readonly target: string;
-  readonly nodeId: string;
+  readonly targets: readonly { readonly kind: RogueKind; readonly address: string }[];
+  /** For each target at most. */
   readonly count: number;
   readonly ms: number;
 }
 
 export interface RogueReport {
-  readonly sent: number;
-  readonly answered: number;
+  readonly kind: RogueKind;
+  sent: number;
+  answered: number;
   /** What it was told, by the code of the error and the setting that it names. */
-  readonly refused: Readonly<Record<string, number>>;
-  readonly cpuMs: number;
+  readonly refused: Record<string, number>;
 }
 
-export const attack = (plan: AttackPlan): Promise<AttackReport> =>
-  runAside<AttackReport>('attacker.ts', plan);
+export const attack = (plan: AttackPlan): Promise<AttackReport> => runAside('attacker.ts', plan);
 
-export const goRogue = (plan: RoguePlan): Promise<RogueReport> =>
-  runAside<RogueReport>('rogue.ts', plan);
+export const goRogue = (
+  plan: RoguePlan,
+): Promise<{ readonly reports: readonly RogueReport[]; readonly cpuMs: number }> =>
+  runAside('rogue.ts', plan);
 
 /** Uses up as much processor as an attack does, and attacks nobody. */
 export const burn = (plan: { share: number; ms: number }): Promise<{ cpuMs: number }> =>
-  runAside<{ cpuMs: number }>('burner.ts', plan);
+  runAside('burner.ts', plan);
 
 /** The 50 loopback addresses besides the usual one. */
 export const FIFTY = Array.from({ length: 50 }, (_, i) => `127.0.0.${i + 2}`);

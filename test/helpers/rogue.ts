@@ -1,84 +1,122 @@
 /**
- * A process that is a member of a cluster and floods another one, with the keys from a home and a
- * network room without limits of its own. Prints one JSON line at its end. Started by attack.ts.
+ * A process that is a member of a cluster, with the keys from a home, and floods others: libp2p
+ * with the hello of aegis and nothing of its manners. Prints one JSON line at its end. Started by
+ * attack.ts.
  */
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import type { Connection, Stream } from '@libp2p/interface';
 import { resolveHome } from '../../src/core/config/home.ts';
-import { isAegisError } from '../../src/core/errors.ts';
 import { Keystore } from '../../src/core/keys/keystore.ts';
-import { systemRandom } from '../../src/core/keys/random.ts';
 import { openGenesis } from '../../src/core/model/genesis.ts';
-import { Host } from '../../src/core/network/host.ts';
-import { systemClock } from '../../src/core/node/clock.ts';
-import { GIB } from '../../src/core/units.ts';
-import { silent, trustful, uncounted } from '../e2e/support/liar.ts';
-import type { RoguePlan } from './attack.ts';
+import { encodeHello } from '../../src/core/network/hello.ts';
+import {
+  encodeEnvelope,
+  encodeRequest,
+  FrameDecoder,
+  KIND,
+  openFailure,
+} from '../../src/core/network/rpc-frame.ts';
+import { onBytes } from '../../src/core/network/stream-io.ts';
+import { createStranger } from '../core/network/stranger.ts';
+import { trustful } from '../e2e/support/liar.ts';
+import type { RogueKind, RoguePlan, RogueReport } from './attack.ts';
+
+const RPC = '/aegis/rpc/1';
+const CAR = '/aegis/car/1';
+const BATCH = 500;
+const PAUSE_MS = 5;
 
 const plan = JSON.parse(process.argv[2] ?? '{}') as RoguePlan;
 const paths = resolveHome({ home: plan.home, env: {} });
 const passphrase = readFileSync(plan.passphraseFile, 'utf8');
 const keystore = await Keystore.open({ dir: paths.keys, passphrase });
-const genesis = openGenesis(new Uint8Array(readFileSync(paths.genesis)));
-const MANY = 100_000;
-const host = await Host.create(
-  {
-    networkSeed: keystore.networkSeed(),
-    listen: ['/ip4/127.0.0.1/tcp/0'],
-    profile: 'loopback',
-    // Its own limits are not those of the others.
-    limits: {
-      rpcInFlight: MANY,
-      rpcQueue: MANY,
-      rpcBufferBytes: GIB,
-      bulkPerPeer: MANY,
-      bulkTotal: MANY,
-      maxStreamsPerConnection: MANY,
-    },
-    hello: trustful(genesis.clusterId, keystore.inceptionBytes),
+const { clusterId } = openGenesis(new Uint8Array(readFileSync(paths.genesis)));
+const hello = encodeHello(trustful(clusterId, keystore.inceptionBytes), 'rogue/1', 32_768);
+const rogue = await createStranger(keystore.networkSeed(), {
+  async run(channel) {
+    channel.write(hello);
+    await channel.read(AbortSignal.timeout(5000));
   },
-  { log: silent, metrics: uncounted, clock: systemClock(), random: systemRandom },
-);
+});
 
-let sent = 0;
-let answered = 0;
-const refused: Record<string, number> = {};
-const note = (error: unknown): void => {
-  const setting = /limits\.\w+/.exec(isAegisError(error) ? error.message : '')?.[0];
-  const why = isAegisError(error) ? error.code : 'BUG';
-  const key = setting === undefined ? why : `${why} ${setting}`;
-  refused[key] = (refused[key] ?? 0) + 1;
-};
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+const end = performance.now() + plan.ms;
 
-/** Starts as many as it can until the count or the time is reached; waits for no answer. */
-async function flood(one: () => unknown): Promise<void> {
-  const end = performance.now() + plan.ms;
-  while (performance.now() < end) {
-    for (let i = 0; i < 200 && sent < plan.count; i += 1) {
-      sent += 1;
-      void Promise.resolve()
-        .then(one)
-        .then(() => {
-          answered += 1;
-        }, note);
+/** Frames on one stream, as fast as it takes them. */
+async function pour(
+  connection: Connection,
+  report: RogueReport,
+  frameOf: (id: number) => Uint8Array,
+): Promise<void> {
+  const stream = await connection.newStream([RPC], { signal: AbortSignal.timeout(5000) });
+  listen(stream, report);
+  while (report.sent < plan.count && performance.now() < end && stream.status === 'open') {
+    if (stream.writeStatus === 'writable' && stream.writeBufferLength < 1_000_000) {
+      const frames = Array.from({ length: BATCH }, (_, i) => frameOf(report.sent + i + 1));
+      stream.send(Buffer.concat(frames));
+      report.sent += BATCH;
     }
-    await new Promise((resolve) => setTimeout(resolve, 5));
+    await pause(PAUSE_MS);
   }
 }
 
-const { nodeId } = plan;
-const FLOODS: Readonly<Record<RoguePlan['kind'], () => unknown>> = {
-  requests: () => host.request(nodeId, 'kb/last', Buffer.from(nodeId), { timeoutMs: plan.ms }),
-  envelopes: () => host.send({ to: nodeId, protocol: 'consensus', body: randomBytes(64) }),
-  // Each is opened, says what it wants, and waits for an answer that nobody reads.
-  streams: () => host.openBulk(nodeId, randomBytes(32)),
+function listen(stream: Stream, report: RogueReport): void {
+  const decoder = new FrameDecoder(
+    { maxBytes: 1 << 20 },
+    {
+      room: () => 'keep',
+      frame({ kind, body }) {
+        if (kind === KIND.reply) report.answered += 1;
+        if (kind !== KIND.failure) return;
+        const { code, message } = openFailure(body);
+        const why = `${code} ${/limits\.\w+/.exec(message)?.[0] ?? ''}`.trim();
+        report.refused[why] = (report.refused[why] ?? 0) + 1;
+      },
+    },
+  );
+  onBytes(stream, (bytes) => decoder.push(bytes));
+}
+
+/** Streams that say which protocol they want, and nothing more. */
+async function halfOpen(connection: Connection, report: RogueReport): Promise<void> {
+  while (report.sent < plan.count && performance.now() < end && connection.status === 'open') {
+    for (let i = 0; i < 100 && report.sent < plan.count; i += 1) {
+      report.sent += 1;
+      const opened = connection.newStream([CAR], { maxOutboundStreams: plan.count });
+      void opened.then(() => {
+        report.answered += 1;
+      }, noteFailure(report));
+    }
+    await pause(PAUSE_MS);
+  }
+}
+
+const noteFailure = (report: RogueReport) => (): void => {
+  report.refused['stream'] = (report.refused['stream'] ?? 0) + 1;
 };
 
-await host.start();
-await host.dial(plan.target, { timeoutMs: 5000 });
-await flood(FLOODS[plan.kind]);
-await host.stop();
-keystore.close();
+const asked = Buffer.from(keystore.nodeId);
+const FLOODS: Readonly<Record<RogueKind, (to: Connection, report: RogueReport) => Promise<void>>> =
+  {
+    requests: (to, report) =>
+      pour(to, report, (id) =>
+        encodeRequest(id, { method: 'kb/last', timeoutMs: 5000, body: asked }),
+      ),
+    envelopes: (to, report) => pour(to, report, () => encodeEnvelope('consensus', randomBytes(64))),
+    streams: halfOpen,
+  };
+
+const reports = await Promise.all(
+  plan.targets.map(async ({ kind, address }): Promise<RogueReport> => {
+    const report: RogueReport = { kind, sent: 0, answered: 0, refused: {} };
+    const connection = await rogue.dial(address);
+    await FLOODS[kind](connection, report);
+    return report;
+  }),
+);
+// What is on its way arrives, and what comes of it is heard.
+await pause(Math.max(0, end - performance.now()));
 const { user, system } = process.cpuUsage();
-console.log(JSON.stringify({ sent, answered, refused, cpuMs: (user + system) / 1000 }));
+console.log(JSON.stringify({ reports, cpuMs: (user + system) / 1000 }));
 process.exit(0);
