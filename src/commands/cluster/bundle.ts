@@ -4,11 +4,13 @@ import { BaseCommand, confirmFlags, passphraseFlags } from '../../cli/base.ts';
 import { PUBLIC_MODE } from '../../cli/documents.ts';
 import { facts } from '../../cli/format.ts';
 import { requireOwnHome } from '../../cli/own-home.ts';
+import { consentOf, describeRecovery, recoveryText, requireSameState } from '../../cli/recovery.ts';
 import { safeText } from '../../cli/text.ts';
 import type { ClusterBundleResult } from '../../core/api/contract/cluster.ts';
 import { loadSettings } from '../../core/config/settings.ts';
 import { AegisError } from '../../core/errors.ts';
 import { statIfPresent, writeFileAtomic } from '../../core/files.ts';
+import type { Recovery } from '../../core/model/bundle.ts';
 
 export default class ClusterBundle extends BaseCommand<typeof ClusterBundle, ClusterBundleResult> {
   static override readonly summary = 'Write the public bundle of this node.';
@@ -20,6 +22,10 @@ export default class ClusterBundle extends BaseCommand<typeof ClusterBundle, Clu
     {
       description: 'Into a file',
       command: '<%= config.bin %> cluster bundle --out alice.bundle',
+    },
+    {
+      description: 'In favour of a recovery, as `cluster recover` has printed it',
+      command: '<%= config.bin %> cluster bundle --recover aegisc1...:57:9f86... --out me.bundle',
     },
     {
       description: 'With the address under which others reach this node',
@@ -42,6 +48,12 @@ export default class ClusterBundle extends BaseCommand<typeof ClusterBundle, Clu
       helpValue: '<role>',
       description: 'What the node is to the cluster: a custodian votes, an agent does not.',
     })(),
+    recover: Flags.string({
+      helpValue: '<[cluster:]height:root>',
+      description:
+        'Agree that a new cluster goes on from this state of a cluster that has lost its quorum. ' +
+        'A home of that cluster signs nothing but the state that it has.',
+    }),
     'no-address': Flags.boolean({ description: 'This node dials others and cannot be dialled.' }),
     out: Flags.string({
       default: '-',
@@ -54,6 +66,7 @@ export default class ClusterBundle extends BaseCommand<typeof ClusterBundle, Clu
     const { flags } = this;
     const paths = this.home();
     await requireOwnHome(paths);
+    const recovery = await this.#recovery();
     const { settings } = await loadSettings(paths, process.env);
     const addresses = await this.#addresses(settings['node.listen']);
     const storageWeight = settings['node.storageWeight'];
@@ -67,7 +80,8 @@ export default class ClusterBundle extends BaseCommand<typeof ClusterBundle, Clu
     const { nodeId, inception, inceptionBytes, signer, origin, succession } = keystore;
     const { role } = flags;
     const keys = { inception: inceptionBytes, role, ...origin, succession };
-    const fields = { ...keys, addresses, storageWeight, createdAt: Date.now() };
+    const agreed = recovery === undefined ? {} : { recovery };
+    const fields = { ...keys, addresses, storageWeight, createdAt: Date.now(), ...agreed };
     const bundle = bundleToText(createBundle(fields, signer));
     if (flags.out !== '-') await writeFileAtomic(flags.out, bundle, { mode: PUBLIC_MODE });
     const mark = fingerprint(nodeId);
@@ -80,6 +94,7 @@ export default class ClusterBundle extends BaseCommand<typeof ClusterBundle, Clu
       role,
       addresses: [...addresses],
       storageWeight,
+      recovery: recovery === undefined ? null : describeRecovery(recovery),
       bundle,
       out: flags.out === '-' ? null : flags.out,
     };
@@ -93,8 +108,21 @@ export default class ClusterBundle extends BaseCommand<typeof ClusterBundle, Clu
       ['fingerprint', result.fingerprint],
       ['role', result.role],
       ['addresses', result.addresses.length > 0 ? result.addresses.join(' ') : 'none'],
+      ['recovers', result.recovery === null ? undefined : recoveryText(result.recovery)],
       ['file', safeText(result.out)],
     ]);
+  }
+
+  async #recovery(): Promise<Recovery | undefined> {
+    const { recover } = this.flags;
+    if (recover === undefined) return undefined;
+    const paths = this.home();
+    const recovery = await consentOf(paths, recover);
+    const isKnown = await requireSameState(paths, recovery);
+    if (!isKnown) {
+      await this.confirm(`sign for a state that this home does not have (${recover})?`);
+    }
+    return recovery;
   }
 
   /** Addresses of the settings that mean something on another machine. */

@@ -1,12 +1,14 @@
 /** `aegis cluster join`: takes a genesis or an invitation of others into this home. */
-import { Args } from '@oclif/core';
-import { BaseCommand } from '../../cli/base.ts';
+import { Args, Flags } from '@oclif/core';
+import { BaseCommand, confirmFlags } from '../../cli/base.ts';
 import { checkMember, clusterText, describeCluster, hasGenesis } from '../../cli/cluster.ts';
 import { invitationFacts, readEntry, takeInvitation } from '../../cli/invitation.ts';
 import { inspectOwnKeys } from '../../cli/own-home.ts';
+import { describeRecovery, joinRecovery } from '../../cli/recovery.ts';
 import type { ClusterJoinResult } from '../../core/api/contract/cluster.ts';
+import { AegisError } from '../../core/errors.ts';
 import { writeFileAtomic } from '../../core/files.ts';
-import { openGenesis } from '../../core/model/genesis.ts';
+import { type Genesis, openGenesis } from '../../core/model/genesis.ts';
 
 export default class ClusterJoin extends BaseCommand<typeof ClusterJoin, ClusterJoinResult> {
   static override readonly summary = 'Take a genesis or an invitation into this home.';
@@ -14,12 +16,18 @@ export default class ClusterJoin extends BaseCommand<typeof ClusterJoin, Cluster
     'A genesis that names this node, or an invitation for it. It is checked and written into the ' +
     'home; an invited node asks to be admitted when it starts. Compare the fingerprint of the ' +
     'cluster with the others over another channel: whoever makes the genesis chooses the ' +
-    'members. A home serves one cluster; a genesis is never overwritten.';
+    'members. A home serves one cluster; a genesis is never overwritten. A genesis made by ' +
+    '`cluster recover` takes the home over to the cluster that goes on: what belongs to the ' +
+    'chain before is renamed and kept, the knowledge base and the peers stay.';
   static override readonly examples = [
     { description: 'Join', command: '<%= config.bin %> cluster join notes.genesis' },
     {
       description: 'By an invitation',
       command: '<%= config.bin %> cluster join carol.invitation',
+    },
+    {
+      description: 'Go on after a lost quorum, on a machine that has not the state',
+      command: '<%= config.bin %> cluster join recovery.genesis --state notes.state',
     },
     {
       description: 'From a pipe',
@@ -33,20 +41,46 @@ export default class ClusterJoin extends BaseCommand<typeof ClusterJoin, Cluster
     }),
   };
 
+  static override readonly flags = {
+    ...confirmFlags,
+    state: Flags.string({
+      helpValue: '<file>',
+      description: 'For a genesis of a recovery: what `cluster recover --state` wrote.',
+    }),
+  };
+
   protected override async work(): Promise<ClusterJoinResult> {
     const paths = this.home();
     const { nodeId } = await inspectOwnKeys(paths);
     const { genesis: bytes, invited, text } = await readEntry(this.args.file);
     const genesis = invited?.genesis ?? openGenesis(bytes);
     if (invited === undefined) checkMember(genesis, nodeId);
-    const joined = !(await hasGenesis(paths, bytes));
+    const { origin } = genesis;
+    const joined = await this.#enter(genesis, bytes);
     const invitation =
       invited === undefined ? null : await takeInvitation(paths, invited, text, nodeId);
-    if (joined) await writeFileAtomic(paths.genesis, bytes, { mode: 0o600 });
     const cluster = describeCluster(genesis, nodeId);
     this.note(`Compare with the others: ${cluster.fingerprint}`);
     this.note('Next: aegis node start');
-    return { schema: 'aegis.cluster.join/1', ...cluster, invitation, joined };
+    const recovery = origin === undefined ? null : describeRecovery(origin);
+    return { schema: 'aegis.cluster.join/1', ...cluster, invitation, recovery, joined };
+  }
+
+  /** @returns false when this home was in the cluster before. */
+  async #enter(genesis: Genesis, bytes: Uint8Array): Promise<boolean> {
+    const paths = this.home();
+    const { state } = this.flags;
+    if (genesis.origin === undefined) {
+      if (state !== undefined) {
+        throw new AegisError('USAGE', '--state is for a genesis of a recovery, and this is none');
+      }
+      if (await hasGenesis(paths, bytes)) return false;
+      await writeFileAtomic(paths.genesis, bytes, { mode: 0o600 });
+      return true;
+    }
+    return await joinRecovery(paths, { genesis, bytes, origin: genesis.origin }, state, {
+      confirm: (question) => this.confirm(question),
+    });
   }
 
   protected override view(result: ClusterJoinResult): string {

@@ -115,22 +115,27 @@ export class Candidates {
   /**
    * A block of what waits, upon the last final one.
    * @param keep the one that must not be dropped for it.
-   * @returns its digest, or undefined when nothing waits.
+   * @returns its digest; `nothing` waits; or the seed proof that it needs was `refused`.
    */
-  build(view: number, proposer: string, now: Instant, keep?: string): string | undefined {
+  build(
+    view: number,
+    proposer: string,
+    now: Instant,
+    keep?: string,
+  ): { readonly digest: string } | 'nothing' | 'refused' {
     const { clusterId, ledger, leaders, seeds } = this.#context;
     const { tip } = ledger;
     const height = tip.height + 1;
     const time = Math.max(now, (tip.header?.time ?? 0) + 1);
     const intents = this.#mempool.takeAll(INTENT_BYTES, LIMITS.blockIntents, time);
-    if (intents.length === 0) return undefined;
+    if (intents.length === 0) return 'nothing';
     const executed = executeUpon(this.#context, { height, time }, intents);
     const tree = ledger.tree.update(executed.changes);
     const seedProof = endsEpoch(leaders, height)
       ? seeds.prove(height, seedAlpha(leaders.seed(height), leaders.epochOf(height)))
       : undefined;
-    // Without the proof it would be no block: this view goes by (K3, G2).
-    if (seedProof === undefined && endsEpoch(leaders, height)) return undefined;
+    // Without the proof it would be no block (K3, G2).
+    if (seedProof === undefined && endsEpoch(leaders, height)) return 'refused';
     const header = {
       clusterId,
       height,
@@ -152,7 +157,7 @@ export class Candidates {
     const candidate = this.#all.get(block.digest)!;
     const result = { ...executed, block, intents, tree, seed };
     candidate.judgement = { isValid: true, executed: result };
-    return block.digest;
+    return { digest: block.digest };
   }
 
   /** The height is decided: the others are deleted. Those of later heights stay. */

@@ -28,6 +28,7 @@ import type { OpenedBlock } from './opened-block.ts';
 import { type OwnAnswer, READ_ALARM, Reads } from './reads.ts';
 import type { RefState } from './ref.ts';
 import type { Roster } from './roster.ts';
+import { RosterLeaves } from './roster-leaves.ts';
 import { META, readRuns, runsRow, type SortedRows, sortRows, TABLES } from './rows.ts';
 import { Serving } from './serving.ts';
 import { FLUSH_ALARM, REPEAT_ALARM } from './spread.ts';
@@ -181,6 +182,12 @@ export class Chain implements Machine<ChainInput> {
   /** Whether the intent with this digest waits for a block here. */
   isWaiting(digest: string): boolean {
     return this.#intake.mempool.get(digest) !== undefined;
+  }
+
+  /** M1: whether an invitation has been used, as of the last final block. */
+  isUsed(invitationId: string): boolean {
+    const leaves = new RosterLeaves(this.#options.clusterId, this.#ledger.tree);
+    return leaves.usedBy(invitationId) !== undefined;
   }
 
   status(): ChainStatus {

@@ -196,10 +196,12 @@ export class Decider {
   #build(turn: Turn, height: number, view: number): void {
     assert(height === this.#height + 1, 'a block is made upon the last final one');
     const high = this.#replica.high?.digest;
-    const digest = this.#candidates.build(view, this.#options.self, turn.now, high);
+    const built = this.#candidates.build(view, this.#options.self, turn.now, high);
     this.#forget(turn);
-    if (digest === undefined) return this.drive(turn, { type: 'no-proposal', height, view });
-    return this.#propose(turn, height, digest);
+    if (typeof built !== 'string') return this.#propose(turn, height, built.digest);
+    // C4: what was refused is asked for again; without work there is nothing to ask for.
+    const isRefused = built === 'refused';
+    return this.drive(turn, { type: 'no-proposal', height, view, isRefused });
   }
 
   /** P5: the replica must not make a block final that has been dropped. */

@@ -69,8 +69,7 @@ export class Ledger {
     if (Buffer.compare(tip.header?.stateRoot ?? first, tree.root) !== 0) {
       throw damaged(`the state is not that of block ${tip.height}`);
     }
-    const { members, entries } = readMembers(clusterId, genesis, rows, tree);
-    const roster = new Roster(members, readFormer(rows));
+    const { roster, entries } = readMembers(clusterId, genesis, rows, tree);
     return { ledger: new Ledger(namespaceOf(clusterId, genesis), found, roster), entries };
   }
 
@@ -176,9 +175,11 @@ function readMembers(
   genesis: ChainGenesis,
   rows: SortedRows,
   tree: StateTree,
-): ReturnType<typeof restoreRoster> {
+): { readonly roster: Roster; readonly entries: readonly StoredEntry[] } {
   try {
-    return restoreRoster(clusterId, firstMembers(genesis.members), rows, tree);
+    const first = firstMembers(genesis.members);
+    const { members, entries } = restoreRoster(clusterId, first, rows, tree);
+    return { roster: new Roster(members, readFormer(genesis, rows, tree)), entries };
   } catch (error) {
     throw damaged(`the members cannot be read: ${(error as Error).message}`);
   }

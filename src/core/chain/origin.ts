@@ -1,17 +1,73 @@
 /**
  * R2: a chain that begins with the state of another cluster, key for key. Refs and accounts lie
- * under the names that the oldest cluster gave them. It checks nothing but the root; whose state
- * this is, the genesis says.
+ * under the names that the oldest cluster gave them. Who was a member there is none here for that;
+ * but versions name no cluster, so who may have signed them stays known.
  */
-import type { RosterMember } from './roster.ts';
-import type { SortedRows } from './rows.ts';
-import type { ChainGenesis } from './types.ts';
+import { AegisError } from '../errors.ts';
+import { openGenesis } from '../model/genesis.ts';
+import type { StateReader } from '../ports.ts';
+import { firstMembers, type RosterMember } from './roster.ts';
+import { restoreRoster } from './roster-rows.ts';
+import { type SortedRows, TABLES } from './rows.ts';
+import type { ChainGenesis, StoredRow } from './types.ts';
 
 /** By which the keys of refs and accounts are made. */
 export const namespaceOf = (clusterId: string, genesis: Pick<ChainGenesis, 'origin'>): string =>
   genesis.origin?.namespace ?? clusterId;
 
-/** Whoever was a member of a cluster before, and may have signed versions. */
-export function readFormer(_rows: SortedRows): RosterMember[] {
-  return [];
+const genesisKey = (clusterId: string): string => `${clusterId}/genesis`;
+const membersPrefix = (clusterId: string): string => `${clusterId}/members/`;
+const successionsPrefix = (clusterId: string): string => `${clusterId}/successions/`;
+
+/** The rows with which the chain after this one begins, by those of this one at its tip. */
+export function originRows(
+  clusterId: string,
+  genesis: Uint8Array,
+  rows: Pick<SortedRows, 'state' | 'former' | 'members' | 'successions'>,
+): StoredRow[] {
+  const table = TABLES.former;
+  const under = (prefix: string, list: readonly StoredRow[]): StoredRow[] =>
+    list.map(({ key, value }) => ({ table, key: `${prefix}${key}`, value }));
+  return [
+    ...rows.state,
+    ...rows.former,
+    { table, key: genesisKey(clusterId), value: genesis },
+    ...under(membersPrefix(clusterId), rows.members),
+    ...under(successionsPrefix(clusterId), rows.successions),
+  ];
+}
+
+/**
+ * Whoever was a member of a cluster before, the last one first. The leaves of the state still commit
+ * to them, under the id of their cluster.
+ * @throws {AegisError} what does not fit together.
+ */
+export function readFormer(
+  { origin }: Pick<ChainGenesis, 'origin'>,
+  { former }: Pick<SortedRows, 'former'>,
+  state: StateReader,
+): RosterMember[] {
+  const members = new Map<string, RosterMember>();
+  const values = new Map(former.map(({ key, value }) => [key, value]));
+  const under = (prefix: string): StoredRow[] =>
+    former.flatMap(({ key, ...row }) =>
+      key.startsWith(prefix) ? [{ ...row, key: key.slice(prefix.length) }] : [],
+    );
+  for (let clusterId = origin?.clusterId; clusterId !== undefined; ) {
+    const bytes = values.get(genesisKey(clusterId));
+    const genesis = bytes === undefined ? undefined : openGenesis(bytes);
+    if (genesis?.clusterId !== clusterId) {
+      throw new AegisError('BAD_DATA', `the genesis of the cluster ${clusterId} is not there`);
+    }
+    const rows = {
+      members: under(membersPrefix(clusterId)),
+      successions: under(successionsPrefix(clusterId)),
+    };
+    const found = restoreRoster(clusterId, firstMembers(genesis.members), rows, state);
+    for (const member of found.members) {
+      if (!members.has(member.nodeId)) members.set(member.nodeId, { ...member, status: 'left' });
+    }
+    clusterId = genesis.origin?.clusterId;
+  }
+  return [...members.values()];
 }

@@ -27,8 +27,9 @@ export interface FinalsStore {
   getMany(table: string, keys: readonly string[]): Promise<(Uint8Array | undefined)[]>;
 }
 
-/** `node/finals`: by version, its height in decimal and the first letter of the result. */
-const TABLE = 'node/finals';
+/** By version, its height in decimal and the first letter of the result. */
+export const FINALS_TABLE = 'node/finals';
+const TABLE = FINALS_TABLE;
 /** Up to which height the index is complete. */
 const UP_TO = { table: 'node/finals-up-to', key: '' };
 const RESULTS: Readonly<Record<string, Final['result']>> = {
@@ -70,7 +71,7 @@ export class Finals {
     const missing = versions.filter((_, n) => found[n] === undefined);
     if (missing.length === 0) return found;
     const rows = await this.#store.getMany(TABLE, missing);
-    const stored = new Map(missing.map((version, n) => [version, read(rows[n])]));
+    const stored = new Map(missing.map((version, n) => [version, readFinal(rows[n])]));
     return versions.map((version, n) => found[n] ?? stored.get(version));
   }
 
@@ -138,10 +139,10 @@ export class Finals {
     try {
       const keys = [...saving.keys()];
       const stored = await this.#store.getMany(TABLE, keys);
-      const isNew = keys.filter((_, n) => read(stored[n])?.result !== 'done');
+      const isNew = keys.filter((_, n) => readFinal(stored[n])?.result !== 'done');
       const entries = isNew.map((key) => {
         const { height: at, result } = saving.get(key)!;
-        return { table: TABLE, key, value: bytesOf(`${at} ${result.charAt(0)}`) };
+        return { table: TABLE, key, value: finalRow({ height: at, result }) };
       });
       await this.#store.commit([...entries, { ...UP_TO, value: bytesOf(String(height)) }]);
       this.#failure = undefined;
@@ -154,7 +155,11 @@ export class Finals {
   }
 }
 
-function read(bytes: Uint8Array | undefined): Final | undefined {
+/** Height 0: it was final in a cluster before this one (R2). */
+export const finalRow = ({ height, result }: Final): Uint8Array =>
+  bytesOf(`${height} ${result.charAt(0)}`);
+
+export function readFinal(bytes: Uint8Array | undefined): Final | undefined {
   if (bytes === undefined) return undefined;
   const [height, letter] = textOf(bytes).split(' ');
   const result = RESULTS[letter ?? ''];

@@ -37,6 +37,15 @@ const cluster = {
   agents: v.array(member),
 };
 
+/** From where a recovered cluster goes on. */
+const recovery = v.object({
+  clusterId: v.pipe(v.string(), v.startsWith('aegisc1')),
+  height: count,
+  /** Of the state after that height. */
+  stateRoot: hex,
+});
+export type RecoveryView = v.InferOutput<typeof recovery>;
+
 /** `aegis cluster bundle` */
 export const clusterBundleResult = v.object({
   schema: v.literal('aegis.cluster.bundle/1'),
@@ -46,6 +55,8 @@ export const clusterBundleResult = v.object({
   role,
   addresses: v.array(address),
   storageWeight: count,
+  /** What its signer agrees to; `null`: a bundle for a new cluster. */
+  recovery: v.nullable(recovery),
   /** The text form, as others need it. */
   bundle: v.string(),
   /** `null` when it went to standard output. */
@@ -80,10 +91,29 @@ export const clusterJoinResult = v.object({
   ...cluster,
   /** `null` when the genesis names this node. */
   invitation: v.nullable(invitation),
+  /** The cluster from whose state this one goes on; `null`: it is new. */
+  recovery: v.nullable(recovery),
   /** False when this home was in the cluster before. */
   joined: v.boolean(),
 });
 export type ClusterJoinResult = v.InferOutput<typeof clusterJoinResult>;
+
+/** `aegis cluster recover` */
+export const clusterRecoverResult = v.object({
+  schema: v.literal('aegis.cluster.recover/1'),
+  ...recovery.entries,
+  /** What every custodian gives to `cluster bundle --recover`. */
+  consent: v.string(),
+  /** The cluster that goes on; `null` without bundles. */
+  cluster: v.nullable(v.object(cluster)),
+  /** The text form, as others need it for `cluster join`; `null` without bundles. */
+  genesis: v.nullable(v.string()),
+  /** `null` when it went to standard output, or was not made. */
+  out: v.nullable(word),
+  /** Where the state was written. */
+  state: v.nullable(word),
+});
+export type ClusterRecoverResult = v.InferOutput<typeof clusterRecoverResult>;
 
 /** `aegis cluster rejoin` */
 export const clusterRejoinResult = v.object({
