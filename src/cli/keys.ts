@@ -1,5 +1,6 @@
 /** What the commands of `keys` share. */
 import type { KeysListResult } from '../core/api/contract/keys.ts';
+import { expiriesOf, expiryText } from '../core/keys/expiry.ts';
 import type { Inspection, KeyEntry } from '../core/keys/home.ts';
 import type { CertifiedRole } from '../core/model/succession.ts';
 
@@ -42,8 +43,7 @@ export function daysText(daysLeft: number | null): string {
 }
 
 /** What an operator should know of the keys of a home, in plain sentences. */
-export async function warningsOf(home: Inspection, now: number): Promise<string[]> {
-  const { expiriesOf, expiryText } = await import('../core/keys/expiry.ts');
+export function warningsOf(home: Inspection, now: number): string[] {
   const warnings = expiriesOf(home.current, now).map(expiryText);
   const { lost, pending, restored } = home;
   const missing = lost.filter((role) => !home.keys.some((entry) => entry.role === role));

@@ -5,8 +5,8 @@ import { checkFormat } from '../../core/config/format.ts';
 import { directoriesOf, directoryProblem, type HomePaths } from '../../core/config/home.ts';
 import { loadSettings } from '../../core/config/settings.ts';
 import { statIfPresent } from '../../core/files.ts';
-import { expiriesOf, expiryText } from '../../core/keys/expiry.ts';
 import type { Inspection } from '../../core/keys/home.ts';
+import { warningsOf } from '../keys.ts';
 import { type Check, fail, fixed, ok, type Patient, warn } from './check.ts';
 
 export async function checkHome({ paths, version }: Patient): Promise<Check> {
@@ -59,11 +59,12 @@ export async function checkSettings({ paths, env }: Patient): Promise<Check> {
 }
 
 /** Readable, belonging together and not about to expire; the passphrase is not asked for. */
-export function checkKeys({ inception, keys, current }: Inspection, now: number): Check {
-  const expiries = expiriesOf(current, now);
-  if (expiries.length > 0) {
-    const message = expiries.map(expiryText).join('; ');
-    return warn('keys', message, 'A key past its expiry works on; replace it when you can.');
+export function checkKeys(home: Inspection, now: number): Check {
+  const { inception, keys } = home;
+  const warnings = warningsOf(home, now);
+  if (warnings.length > 0) {
+    const hint = 'See: aegis keys list. A key past its expiry works on; replace it when you can.';
+    return warn('keys', warnings.join('; '), hint);
   }
   const successor = keys.find(({ role }) => role === 'next');
   if (successor !== undefined) {

@@ -34,7 +34,7 @@ export default class KeysList extends BaseCommand<typeof KeysList, KeysListResul
     for (const key of described.filter((one) => !one.private)) {
       this.note(`aegis: warning: other users can read ${key.path}; repair it: chmod 600`);
     }
-    const warnings = await warningsOf(home, now);
+    const warnings = warningsOf(home, now);
     for (const warning of warnings) this.note(`aegis: warning: ${warning}`);
     return {
       schema: 'aegis.keys.list/1',
