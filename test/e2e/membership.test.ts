@@ -178,7 +178,7 @@ test('an invitation is used once; another one lets the agent in again', async ()
   await carol.client().call('cluster.members', { query: {} });
   await eventually(
     async () => await carol.run('node', 'logs'),
-    ({ stdout }) => stdout.toString().includes('the admission of this node is refused'),
+    ({ stdout }) => stdout.toString().includes('its invitation has been used'),
     'carol is told that her invitation is used up',
   );
   for (const node of [1, 2, 3]) expect(await isMemberAt(node, carol)).toBe(false);

@@ -72,6 +72,7 @@ export function introductionsFor(
         };
       },
       isBanned: (nodeId) => bans.has(nodeId),
+      isUsed: (invitationId) => room.chain.isUsed(invitationId),
       handIn: deps.handIn,
       frozen: deps.frozen,
     },
@@ -121,6 +122,7 @@ export class Custody {
       },
       {
         ...{ roster, keystore, author: room.author, log, addressesOf, submit },
+        isUsed: (invitationId) => room.chain.isUsed(invitationId),
         now: () => clock.now(),
       },
     );

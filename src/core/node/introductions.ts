@@ -37,6 +37,8 @@ export interface IntroductionsDeps {
   /** What this node shows of itself. */
   own(): Introduction;
   isBanned(nodeId: string): boolean;
+  /** M1: whether an invitation has been used. */
+  isUsed(invitationId: string): boolean;
   /** Signed bytes of a statement for the custodians. */
   handIn(bytes: Uint8Array): void;
   /** S8: somebody is frozen here from now on, by this evidence. */
@@ -121,7 +123,7 @@ export class Introductions implements HelloContext {
     if (this.#deps.isBanned(nodeId)) return false;
     const member = this.#deps.roster.get(nodeId);
     if (member?.status === 'member') return this.#isLetIn(member, networkKey);
-    if ((this.#farewells.get(nodeId) ?? 0) > this.#deps.now()) return true;
+    if (member !== undefined && this.#farewellOf(nodeId) > this.#deps.now()) return true;
     const joiner = this.#joiners.get(nodeId);
     return joiner !== undefined && same(joiner.networkKey, networkKey) && !this.#isOver(joiner);
   }
@@ -149,8 +151,10 @@ export class Introductions implements HelloContext {
     for (const nodeId of nodeIds) {
       const member = this.#deps.roster.get(nodeId);
       if (member === undefined) continue;
-      if (member.status === 'member') this.#joiners.delete(nodeId);
-      this.#bid(member);
+      if (member.status === 'member') {
+        this.#joiners.delete(nodeId);
+        this.#farewells.delete(nodeId);
+      }
       this.#settle(member);
     }
   }
@@ -168,12 +172,11 @@ export class Introductions implements HelloContext {
     return ahead.length === 0 ? undefined : Math.min(...ahead);
   }
 
-  /** M3 */
-  #bid({ nodeId, status }: RosterMember): void {
-    const now = this.#deps.now();
-    for (const [id, until] of this.#farewells) if (until <= now) this.#farewells.delete(id);
-    if (status === 'left') this.#farewells.set(nodeId, now + FAREWELL_MS);
-    else this.#farewells.delete(nodeId);
+  /** M3: until when one that has left may stay, counted from when that was first seen. */
+  #farewellOf(nodeId: string): number {
+    const until = this.#farewells.get(nodeId) ?? this.#deps.now() + FAREWELL_MS;
+    this.#farewells.set(nodeId, until);
+    return until;
   }
 
   /** H1: whichever reaches further; what is new is handed to the custodians. */
@@ -320,6 +323,7 @@ export class Introductions implements HelloContext {
       return 'who has invited it has another identity key now';
     }
     if (invitation.expiresAt <= this.#deps.now()) return 'its invitation has ended';
+    if (this.#deps.isUsed(invitation.id)) return 'its invitation has been used';
     if (signed.admission.nodeId !== inception.nodeId) return 'it is of another node';
     if (!same(signed.bundle.keys.keys.networkKey, networkKey))
       return 'it names another network key';

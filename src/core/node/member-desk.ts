@@ -16,6 +16,7 @@ import {
   createDeparture,
   createInvitation,
   NO_ADMISSION,
+  readInvitation,
   type SignedAdmission,
 } from '../model/membership.ts';
 import type { Log } from '../ports.ts';
@@ -42,6 +43,8 @@ export interface MemberDeskDeps {
   readonly log: Log;
   /** Where a member may be dialled, as this node knows. */
   addressesOf(nodeId: string): readonly string[];
+  /** M1: whether an invitation has been used. */
+  isUsed(invitationId: string): boolean;
   submit(bytes: Uint8Array): void;
   now(): number;
 }
@@ -69,15 +72,23 @@ export class MemberDesk {
   /** Hands the admission of this node in, if it has been invited and is no member. */
   start(): void {
     const { invitation } = this.#options;
-    if (invitation === undefined || this.#isMember) return;
+    if (invitation === undefined) return;
+    if (this.#deps.roster.get(this.#options.self)?.role === 'custodian') return;
+    // M1. Of a member it says by which invitation it came.
+    if (this.#deps.isUsed(readInvitation(invitation).signed.invitation.id)) {
+      this.#sayRefused('its invitation has been used');
+      return;
+    }
     this.#admission = this.#admit(invitation);
+    // Who has left may not have heard of it: then others let it in by what it shows.
+    if (this.#isMember) return;
     this.#deps.log.write('info', 'this node asks to be admitted', {});
     this.#deps.submit(this.#admission.bytes);
   }
 
-  /** What this node shows in hello while it is no member. */
+  /** What this node shows in hello: members are known without. */
   get admission(): Uint8Array | undefined {
-    return this.#isMember ? undefined : this.#admission?.bytes;
+    return this.#admission?.bytes;
   }
 
   tell(outcome: ChainOutcome): void {
@@ -93,7 +104,7 @@ export class MemberDesk {
       const why = result === 'refused' ? (reason ?? 'refused') : undefined;
       this.#decided.tell(id, { height, reason: why });
       if (id !== this.#admission?.digest) continue;
-      if (why === undefined) this.#deps.log.write('info', 'this node is a member', { height });
+      if (why === undefined) this.#sayMember(height);
       else this.#sayRefused(why);
     }
   }
@@ -169,7 +180,13 @@ export class MemberDesk {
     return this.#deps.roster.isMember(this.#options.self);
   }
 
+  #sayMember(height: number): void {
+    this.#admission = undefined;
+    this.#deps.log.write('info', 'this node is a member', { height });
+  }
+
   #sayRefused(reason: string): void {
+    if (this.#isMember) return;
     this.#deps.log.write('error', 'the admission of this node is refused', { reason });
   }
 

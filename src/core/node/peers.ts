@@ -64,8 +64,6 @@ export class Peers {
     const { roster, custody, submit } = this.#deps;
     for (const nodeId of nodeIds) {
       const member = roster.get(nodeId);
-      // M3: whoever has left is a stranger.
-      if (member?.status === 'left') submit({ type: 'ban', nodeId });
       if (member?.status !== 'member') continue;
       if (!custody.bans.has(nodeId)) submit({ type: 'unban', nodeId });
       submit({ type: 'member', nodeId, addresses: member.addresses });

@@ -19,6 +19,10 @@ class World {
   readonly handedIn: Uint8Array[] = [];
   readonly frozen: string[] = [];
   readonly banned = new Set<string>();
+  /** Ids of invitations. */
+  readonly used = new Set<string>();
+  /** Ids of invitations. */
+  readonly used = new Set<string>();
   now = Date.UTC(2026, 10, 21);
   readonly introductions = new Introductions(
     { clusterId: CLUSTER_ID },
@@ -26,7 +30,9 @@ class World {
       roster: this.members.roster,
       log,
       own: () => ({ inception: this.ana.node.inception, succession: [] }),
+      isUsed: (id) => this.used.has(id),
       isBanned: (nodeId) => this.banned.has(nodeId),
+      isUsed: (invitationId) => this.used.has(invitationId),
       handIn: (bytes) => void this.handedIn.push(bytes),
       frozen: (nodeId) => void this.frozen.push(nodeId),
       now: () => this.now,
@@ -115,6 +121,27 @@ describe('a member', () => {
     world.banned.clear();
     expect(world.judge(bea)).toBe('member');
     expect(introductions.accepts(identity)).toBe(true);
+  });
+});
+
+describe('who has left', () => {
+  test('stays for a moment, to hear that it has, and is a stranger to hello at once', () => {
+    const { bea, introductions } = world;
+    const identity = { nodeId: bea.nodeId, networkKey: bea.state.keys.networkKey };
+    world.finalise(bea, { status: 'left' });
+    expect(introductions.accepts(identity)).toBe(true);
+    expect(world.judge(bea)).toBe('stranger');
+    expect(introductions.expects(identity.networkKey)).toBe(false);
+    world.now = introductions.nextEnd()!;
+    expect(introductions.accepts(identity)).toBe(false);
+    // Not again, whenever it is asked.
+    world.now += DAY;
+    expect(introductions.accepts(identity)).toBe(false);
+    world.finalise(bea, { status: 'member' });
+    expect(introductions.accepts(identity)).toBe(true);
+    world.finalise(bea, { status: 'left' });
+    world.banned.add(bea.nodeId);
+    expect(introductions.accepts(identity)).toBe(false);
   });
 });
 
@@ -257,6 +284,20 @@ describe('one that joins', () => {
     world.now += SECOND;
     const { networkKey = networkKeyOf(joiner), admission } = more;
     expect(world.judge(joiner, { networkKey, admission })).toBe('stranger');
+    expect(world.handedIn).toEqual([]);
+  });
+
+  test('is a stranger once its invitation is used', () => {
+    const { joiner, admission } = invited();
+    world.used.add('01'.repeat(16));
+    expect(world.judge(joiner, { admission })).toBe('stranger');
+    expect(world.handedIn).toEqual([]);
+  });
+
+  test('is a stranger when its invitation has been used (M1)', () => {
+    const { joiner, admission } = invited();
+    world.used.add('01'.repeat(16));
+    expect(world.judge(joiner, { admission })).toBe('stranger');
     expect(world.handedIn).toEqual([]);
   });
 
