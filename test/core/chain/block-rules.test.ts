@@ -31,8 +31,9 @@ function setUp(epochHeights = 64) {
   const build = (view: number) => {
     const leader = leaders.leaderOf(ledger.tip.height + 1, view);
     const candidates = new Candidates(at(leader), mempool);
-    const digest = candidates.build(view, custodians[leader]!, NOW)!;
-    const judgement = candidates.judge(digest);
+    const built = candidates.build(view, custodians[leader]!, NOW);
+    if (typeof built === 'string') throw new Error(`the block is ${built}`);
+    const judgement = candidates.judge(built.digest);
     if (!judgement.isValid) throw new Error(judgement.why);
     return judgement.executed;
   };

@@ -1,4 +1,5 @@
 import { describe, expect, it, vi } from 'vitest';
+import { assert } from '../../../src/core/assert.ts';
 import { Candidates } from '../../../src/core/chain/candidates.ts';
 import { LIMITS } from '../../../src/core/chain/limits.ts';
 import { encodeMessage } from '../../../src/core/chain/messages.ts';
@@ -139,7 +140,9 @@ describe('execute before vote', () => {
     const digests: string[] = [];
     for (let view = 0; view < LIMITS.undecidedBlocks + 10; view += 1) {
       const made = new Candidates(context, mempool);
-      const digest = made.build(view, ids[leaders.leaderOf(1, view)]!, instant(5))!;
+      const built = made.build(view, ids[leaders.leaderOf(1, view)]!, instant(5));
+      assert(typeof built !== 'string', 'there is something to decide');
+      const { digest } = built;
       candidates.addBytes(made.bytes(digest)!, digest, digests[0]);
       expect(candidates.judge(digest).isValid).toBe(true);
       candidates.persist(turn, digest);
@@ -288,4 +291,19 @@ it('a fetched block with a certificate that does not hold changes nothing', () =
   }
   expect(first.chain.height).toBe(0);
   expect(first.told('divergence')).toEqual([]);
+});
+
+it('a leader whose seed proof is refused proposes nothing and says that there is work', () => {
+  const cluster = new TestCluster({ custodians: 4 });
+  const ids = cluster.nodes.map(({ nodeId }) => nodeId);
+  const ledger = ledgerOf(cluster.nodes.map(({ member }) => member));
+  const mempool = mempoolOf(ledger, ids[0]!);
+  const leaders = new LeaderSchedule({ clusterId: CLUSTER_ID, custodians: 4, epochHeights: 1 });
+  const seeds = { ...cluster.keyring.seeds(0), prove: () => undefined };
+  const context = { clusterId: CLUSTER_ID, namespace: CLUSTER_ID, custodians: ids, ledger };
+  const candidates = new Candidates({ ...context, leaders, seeds }, mempool);
+  const build = () => candidates.build(0, ids[leaders.leaderOf(1, 0)]!, instant(5));
+  expect(build()).toBe('nothing');
+  mempool.add(intentOf(cluster.nodes[0]!.member, 1, { version: 'a' }), 0);
+  expect(build()).toBe('refused');
 });
