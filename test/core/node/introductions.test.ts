@@ -21,8 +21,6 @@ class World {
   readonly banned = new Set<string>();
   /** Ids of invitations. */
   readonly used = new Set<string>();
-  /** Ids of invitations. */
-  readonly used = new Set<string>();
   now = Date.UTC(2026, 10, 21);
   readonly introductions = new Introductions(
     { clusterId: CLUSTER_ID },
@@ -30,7 +28,6 @@ class World {
       roster: this.members.roster,
       log,
       own: () => ({ inception: this.ana.node.inception, succession: [] }),
-      isUsed: (id) => this.used.has(id),
       isBanned: (nodeId) => this.banned.has(nodeId),
       isUsed: (invitationId) => this.used.has(invitationId),
       handIn: (bytes) => void this.handedIn.push(bytes),
@@ -284,13 +281,6 @@ describe('one that joins', () => {
     world.now += SECOND;
     const { networkKey = networkKeyOf(joiner), admission } = more;
     expect(world.judge(joiner, { networkKey, admission })).toBe('stranger');
-    expect(world.handedIn).toEqual([]);
-  });
-
-  test('is a stranger once its invitation is used', () => {
-    const { joiner, admission } = invited();
-    world.used.add('01'.repeat(16));
-    expect(world.judge(joiner, { admission })).toBe('stranger');
     expect(world.handedIn).toEqual([]);
   });
 

@@ -13,6 +13,8 @@ class World {
   /** Signatures in the pool; each ends when it is told to. */
   readonly pool: { readonly what: string; end(verdict: boolean): void }[] = [];
   poolMax = 0;
+  /** Whether all keys are known. */
+  isLate = false;
 
   constructor(options: MessageGateOptions = {}) {
     const metrics: Metrics = {
@@ -24,12 +26,14 @@ class World {
       isAllowed: (from, protocol) => from !== 'agent' || protocol !== 'consensus',
       open: (_protocol, body) => {
         const text = new TextDecoder().decode(body);
+        const isEarly = text.startsWith('early') && !this.isLate;
         if (text === 'nonsense') throw new AegisError('BAD_ENCODING', 'that is nonsense');
         const count = Number(text.split(':')[1]);
         const check = { author: 'alice', keyEpoch: 0, message: body, signature: new Uint8Array() };
         const author = text.startsWith('stranger') ? 'nobody' : 'alice';
         return {
           message: text,
+          isEarly,
           checks: Array.from({ length: count }, () => ({ ...check, author })),
         };
       },
@@ -199,4 +203,34 @@ test('a peer that sends much that does not hold is not read for a while, others 
   now += 1001;
   world.send('e:0');
   expect(world.offered.at(-1)).toBe('bob e:0');
+});
+
+test('what came before its key is read again once keys have changed', async () => {
+  const world = new World({ earlyMax: 2, earlyBytesMax: 40 });
+  const texts = ['early a:0', 'early b:0', 'early c:0'];
+  for (const text of texts) world.send(text);
+  world.send('other:0');
+  expect(world.refused).toEqual([]);
+  world.offered.length = 0;
+  world.gate.retry();
+  // They are early still: the last two were kept, and are kept on.
+  expect(world.offered).toEqual(['bob early b:0', 'bob early c:0']);
+  world.isLate = true;
+  world.offered.length = 0;
+  world.gate.retry();
+  expect(world.offered).toEqual(['bob early b:0', 'bob early c:0']);
+  world.gate.retry();
+  expect(world.offered).toHaveLength(2);
+});
+
+test('what is early is kept within its bytes, and nothing that is longer than all of them', () => {
+  const world = new World({ earlyBytesMax: 30 });
+  const long = `early ${'x'.repeat(40)}:0`;
+  for (const text of [`early ${'a'.repeat(12)}:0`, `early ${'b'.repeat(12)}:0`, long]) {
+    world.send(text);
+  }
+  world.offered.length = 0;
+  world.isLate = true;
+  world.gate.retry();
+  expect(world.offered).toEqual([`bob early ${'b'.repeat(12)}:0`]);
 });
