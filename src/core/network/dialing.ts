@@ -19,6 +19,8 @@ export interface DialingDeps {
   nodeIdOf(peerId: string): string | undefined;
   /** Node that is known to have, or to have had, a peer id. */
   ownerOf(peerId: string): string | undefined;
+  /** Whether the node that has answered with one peer id is the one that another means. */
+  isMeant(answering: string, meant: string): boolean;
   isConnected(nodeId: string): boolean;
   /** Node id that this node has dialled at the address and still holds. */
   dialledAt(address: string): string | undefined;
@@ -138,8 +140,7 @@ export class Dialing {
         throw new AegisError('DIAL_FAILED', `the node at ${text} closed the connection at once`);
       }
       const meant = peerIn(address) ?? remote;
-      if (meant === remote || this.#deps.ownerOf(meant) === nodeId)
-        return { nodeId, address: text };
+      if (meant === remote || this.#deps.isMeant(remote, meant)) return { nodeId, address: text };
       throw new AegisError('DIAL_FAILED', `another node answers at ${text}: ${nodeId}`);
     } catch (error) {
       throw this.#explain(text, bare, timeoutMs, deadline, error);

@@ -69,6 +69,11 @@ export interface HelloContext {
    * with the genesis makes this node verify nothing. One that shows an admission is not asked for.
    */
   knows?(nodeId: string): boolean;
+  /**
+   * The member that has, or has had, a network key, by what is final. What a member shows does not
+   * count: anybody may put the key of another into a succession (S6 refuses it later).
+   */
+  ownerOf?(networkKey: Uint8Array): string | undefined;
   judge(claim: HelloClaim): HelloVerdict;
 }
 
@@ -90,9 +95,9 @@ export interface HelloIdentity {
 export const REFUSALS = ['VERSION', 'BUSY', 'STOPPING', 'ISOLATED', 'RETIRED', 'FROZEN'] as const;
 export type Refusal = (typeof REFUSALS)[number];
 
-/** An identity, and the network keys that its node has shown to have, or to have had. */
 export interface Heard {
   readonly identity: HelloIdentity;
+  /** Those that its node shows to have, or to have had. Only that of the identity is proved. */
   readonly networkKeys: readonly Uint8Array[];
 }
 

@@ -106,7 +106,7 @@ export class Host implements Dialer {
   readonly #dialing: Dialing;
   readonly #rpc: RpcServer;
   readonly #bulk: Bulk;
-  readonly #identities = new Identities();
+  readonly #identities: Identities;
   readonly #swarms: Swarms;
   readonly #redialer: Redialer;
   readonly #onPeer = new Set<(event: PeerEvent) => void>();
@@ -125,6 +125,7 @@ export class Host implements Dialer {
     const nodeId = nodeIdOf(options.hello.own().inception);
     const refusals = new Refusals({ ...deps, security });
     this.#refusals = refusals;
+    this.#identities = new Identities(options.hello);
     this.#table = new PeerTable(
       { nodeId, limits },
       { log, clock, random, onEvent: (event) => this.#tell(event) },
@@ -147,6 +148,7 @@ export class Host implements Dialer {
         dial: (address, signal) => this.#running().dial(address, { signal }),
         nodeIdOf: (id) => this.#table.nodeIdOf(id),
         ownerOf: (id) => this.#identities.ownerOf(id),
+        isMeant: (answering, meant) => this.#identities.isMeant(answering, meant),
         isConnected: (id) => this.#table.has(id),
         dialledAt: (address) => this.#table.dialledAt(address),
       },

@@ -1,8 +1,8 @@
 /**
  * The sockets at which this node listens. They outlive the libp2p identity behind them
- * (docs/keys.md, H5): a swarm that starts is given the sockets that are open already, so a change of
- * the network key loses no port and leaves no moment in which nobody listens. It does not say who
- * answers there: the owner does, with `serve`.
+ * (docs/keys.md, H5): a swarm that starts is given the sockets that are open already, so a change
+ * of the network key loses no port and leaves no moment in which nobody listens. It does not say
+ * who answers there: the owner does, with `serve`.
  */
 import type { CreateListenerOptions, Listener, Transport, Upgrader } from '@libp2p/interface';
 import { tcp } from '@libp2p/tcp';

@@ -79,11 +79,16 @@ export class Member {
   /** Takes another network key. @returns its seed. */
   rotate(reason: 'routine' | 'compromised' = 'routine'): Uint8Array {
     const seed = randomBytes(32);
-    const entry = this.prepare(seed, reason);
-    this.#state = follow(this.#state, entry);
-    this.entries.push(entry);
+    this.claim(seed, reason);
     this.seeds.push(seed);
     return seed;
+  }
+
+  /** An entry with any network key, also one that this member does not hold. */
+  claim(networkSeed: Uint8Array, reason: 'routine' | 'compromised' = 'routine'): void {
+    const entry = this.prepare(networkSeed, reason);
+    this.#state = follow(this.#state, entry);
+    this.entries.push(entry);
   }
 
   /** An entry that replaces nothing (S4). */
@@ -99,6 +104,8 @@ export class Member {
 export class Knowledge {
   readonly #members: readonly Member[];
   readonly #held = new Map<string, readonly Entry[]>();
+  /** Those that blocks have told. */
+  readonly #final = new Map<string, readonly Entry[]>();
   readonly frozen = new Set<string>();
   readonly banned = new Set<string>();
   /** Nodes that have introduced themselves here. */
@@ -108,8 +115,9 @@ export class Knowledge {
     this.#members = members;
   }
 
-  context(): Pick<HelloContext, 'expects' | 'judge'> {
+  context(): Pick<HelloContext, 'expects' | 'ownerOf' | 'judge'> {
     return {
+      ownerOf: (networkKey) => this.ownerOf(networkKey),
       expects: (networkKey) => this.expects(networkKey),
       judge: (claim) => this.judge(claim),
     };
@@ -118,6 +126,16 @@ export class Knowledge {
   /** As a final block tells it. */
   learn(member: Member): void {
     this.#held.set(member.nodeId, [...member.entries]);
+    this.#final.set(member.nodeId, [...member.entries]);
+  }
+
+  ownerOf(networkKey: Uint8Array): string | undefined {
+    const owner = this.#members.find((member) =>
+      [member.origin, ...(this.#final.get(member.nodeId) ?? []).map((one) => one.succession)].some(
+        ({ keys }) => same(keys.networkKey, networkKey),
+      ),
+    );
+    return owner?.nodeId;
   }
 
   expects(networkKey: Uint8Array): boolean {

@@ -118,6 +118,24 @@ describe('rotate', () => {
     await expect(b.host.dial(wrong, five)).rejects.toMatchObject({ code: 'DIAL_FAILED' });
   });
 
+  it('takes no word of a member for the key of another', async () => {
+    await using cluster = new Cluster(3);
+    const nodes = await startNodes(cluster);
+    const [a, liar, victim] = nodes as [Node, Node, Node];
+    const { nodeId } = victim.member;
+    const address = addressOf(victim.host);
+    // It signs the key of another into its own succession; blocks would refuse that (S6).
+    liar.member.claim(victim.member.networkSeed);
+    await liar.host.rotate(liar.member.rotate());
+    expect((await a.host.dial(addressOf(liar.host), five)).nodeId).toBe(liar.member.nodeId);
+    expect((await a.host.dial(address, five)).nodeId).toBe(nodeId);
+    await a.host.hangUp(nodeId);
+    await a.host.hangUp(liar.member.nodeId);
+    await until(() => a.host.peers().length === 0);
+    const wrong = `${bareOf(liar.host)}/p2p/${victim.host.peerId}`;
+    await expect(a.host.dial(wrong, five)).rejects.toMatchObject({ code: 'DIAL_FAILED' });
+  });
+
   it('lets requests, envelopes and bulk streams under way come to their end', async () => {
     await using cluster = new Cluster(2);
     const nodes = await startNodes(cluster);
