@@ -59,11 +59,11 @@ test('a bundle with a rogue key is refused, whatever proof it brings', () => {
   const proofs = [attacker, ...honest].map(({ consensusSecret }) =>
     provePossession(consensusSecret),
   );
-  expect(openBundle(signRecord({ ...record, type: 'bundle', v: 2 }, attacker.signer)).nodeId).toBe(
+  expect(openBundle(signRecord({ ...record, type: 'bundle', v: 3 }, attacker.signer)).nodeId).toBe(
     attacker.nodeId,
   );
   for (const possession of [...proofs, honest[0]!.keys.possession]) {
-    const rogue = { ...record, type: 'bundle', v: 2, consensusKey: rogueKey(), possession };
+    const rogue = { ...record, type: 'bundle', v: 3, consensusKey: rogueKey(), possession };
     expect(() => openBundle(signRecord(rogue, attacker.signer))).toThrow(
       expect.toSatisfy((error) => hasCode(error, 'BAD_SIGNATURE')) as Error,
     );
