@@ -99,6 +99,13 @@ export class Introductions implements HelloContext {
     return !this.#deps.isBanned(nodeId) && this.#deps.roster.isMember(nodeId);
   }
 
+  /** By what is final: a member may show the key of another, S6 refuses it later. */
+  ownerOf(networkKey: Uint8Array): string | undefined {
+    const has = ({ history }: RosterMember): boolean =>
+      history.some(({ keys }) => same(keys.networkKey, networkKey));
+    return this.#deps.roster.members().find(has)?.nodeId;
+  }
+
   judge(claim: HelloClaim): HelloVerdict {
     const { nodeId, inception } = claim.inception;
     const { name } = inception;
