@@ -18,7 +18,7 @@ _aegis() {
       -*) continue ;;
     esac
     case "${command:+$command }$word" in
-      'api'|'cluster'|'cluster bundle'|'cluster create'|'cluster invite'|'cluster join'|'cluster leave'|'cluster members'|'cluster rejoin'|'cluster show'|'completion'|'config'|'config get'|'config list'|'config path'|'config set'|'config unset'|'config validate'|'consensus'|'consensus block'|'consensus blocks'|'consensus evidence'|'consensus explain'|'consensus status'|'consensus validators'|'consensus watch'|'devnet'|'devnet down'|'devnet heal'|'devnet kill'|'devnet partition'|'devnet pause'|'devnet resume'|'devnet status'|'devnet up'|'doctor'|'init'|'intent'|'intent cancel'|'intent list'|'intent show'|'intent submit'|'kb'|'kb get'|'kb log'|'kb ls'|'kb put'|'kb stat'|'kb where'|'keygen'|'keys'|'keys export'|'keys list'|'keys passwd'|'keys serve'|'keys show'|'monitor'|'node'|'node info'|'node logs'|'node restart'|'node start'|'node status'|'node stop'|'node wait'|'peers'|'peers add'|'peers ban'|'peers find'|'peers list'|'peers ping'|'peers remove'|'peers show'|'peers unban'|'peers why'|'quickstart'|'sim'|'version') command="${command:+$command }$word" ;;
+      'api'|'cluster'|'cluster bundle'|'cluster create'|'cluster invite'|'cluster join'|'cluster leave'|'cluster members'|'cluster recover'|'cluster rejoin'|'cluster show'|'completion'|'config'|'config get'|'config list'|'config path'|'config set'|'config unset'|'config validate'|'consensus'|'consensus block'|'consensus blocks'|'consensus evidence'|'consensus explain'|'consensus status'|'consensus validators'|'consensus watch'|'devnet'|'devnet down'|'devnet heal'|'devnet kill'|'devnet partition'|'devnet pause'|'devnet resume'|'devnet status'|'devnet up'|'doctor'|'init'|'intent'|'intent cancel'|'intent list'|'intent show'|'intent submit'|'kb'|'kb get'|'kb log'|'kb ls'|'kb put'|'kb stat'|'kb where'|'keygen'|'keys'|'keys backup'|'keys export'|'keys history'|'keys import'|'keys list'|'keys passwd'|'keys restore'|'keys revoke'|'keys rotate'|'keys serve'|'keys show'|'monitor'|'node'|'node backup'|'node info'|'node logs'|'node restart'|'node start'|'node status'|'node stop'|'node wait'|'peers'|'peers add'|'peers ban'|'peers find'|'peers list'|'peers ping'|'peers remove'|'peers show'|'peers unban'|'peers why'|'quickstart'|'sim'|'version') command="${command:+$command }$word" ;;
       *) break ;;
     esac
   done
@@ -32,6 +32,7 @@ _aegis() {
     'cluster bundle --out') COMPREPLY=(); return ;;
     'cluster bundle --passphrase-fd') COMPREPLY=(); return ;;
     'cluster bundle --passphrase-file') COMPREPLY=(); return ;;
+    'cluster bundle --recover') COMPREPLY=(); return ;;
     'cluster bundle --role') COMPREPLY=($(compgen -W 'custodian agent' -- "$cur")); return ;;
     'cluster bundle --timeout') COMPREPLY=(); return ;;
     'cluster create --home'|'cluster create -H') COMPREPLY=(); return ;;
@@ -43,11 +44,16 @@ _aegis() {
     'cluster invite --out'|'cluster invite -o') COMPREPLY=(); return ;;
     'cluster invite --timeout') COMPREPLY=(); return ;;
     'cluster join --home'|'cluster join -H') COMPREPLY=(); return ;;
+    'cluster join --state') COMPREPLY=(); return ;;
     'cluster join --timeout') COMPREPLY=(); return ;;
     'cluster leave --home'|'cluster leave -H') COMPREPLY=(); return ;;
     'cluster leave --timeout') COMPREPLY=(); return ;;
     'cluster members --home'|'cluster members -H') COMPREPLY=(); return ;;
     'cluster members --timeout') COMPREPLY=(); return ;;
+    'cluster recover --home'|'cluster recover -H') COMPREPLY=(); return ;;
+    'cluster recover --out'|'cluster recover -o') COMPREPLY=(); return ;;
+    'cluster recover --state') COMPREPLY=(); return ;;
+    'cluster recover --timeout') COMPREPLY=(); return ;;
     'cluster rejoin --home'|'cluster rejoin -H') COMPREPLY=(); return ;;
     'cluster rejoin --timeout') COMPREPLY=(); return ;;
     'cluster show --home'|'cluster show -H') COMPREPLY=(); return ;;
@@ -158,11 +164,22 @@ _aegis() {
     'keygen --type') COMPREPLY=($(compgen -W 'network consensus vrf session onion' -- "$cur")); return ;;
     'keys --home'|'keys -H') COMPREPLY=(); return ;;
     'keys --timeout') COMPREPLY=(); return ;;
+    'keys backup --backup-passphrase-file') COMPREPLY=(); return ;;
+    'keys backup --home'|'keys backup -H') COMPREPLY=(); return ;;
+    'keys backup --out'|'keys backup -o') COMPREPLY=(); return ;;
+    'keys backup --timeout') COMPREPLY=(); return ;;
     'keys export --home'|'keys export -H') COMPREPLY=(); return ;;
     'keys export --out') COMPREPLY=(); return ;;
     'keys export --passphrase-fd') COMPREPLY=(); return ;;
     'keys export --passphrase-file') COMPREPLY=(); return ;;
     'keys export --timeout') COMPREPLY=(); return ;;
+    'keys history --home'|'keys history -H') COMPREPLY=(); return ;;
+    'keys history --timeout') COMPREPLY=(); return ;;
+    'keys import --from-passphrase-file') COMPREPLY=(); return ;;
+    'keys import --home'|'keys import -H') COMPREPLY=(); return ;;
+    'keys import --passphrase-fd') COMPREPLY=(); return ;;
+    'keys import --passphrase-file') COMPREPLY=(); return ;;
+    'keys import --timeout') COMPREPLY=(); return ;;
     'keys list --home'|'keys list -H') COMPREPLY=(); return ;;
     'keys list --timeout') COMPREPLY=(); return ;;
     'keys passwd --home'|'keys passwd -H') COMPREPLY=(); return ;;
@@ -170,6 +187,26 @@ _aegis() {
     'keys passwd --passphrase-fd') COMPREPLY=(); return ;;
     'keys passwd --passphrase-file') COMPREPLY=(); return ;;
     'keys passwd --timeout') COMPREPLY=(); return ;;
+    'keys restore --backup-passphrase-file') COMPREPLY=(); return ;;
+    'keys restore --home'|'keys restore -H') COMPREPLY=(); return ;;
+    'keys restore --timeout') COMPREPLY=(); return ;;
+    'keys revoke --home'|'keys revoke -H') COMPREPLY=(); return ;;
+    'keys revoke --new-next') COMPREPLY=(); return ;;
+    'keys revoke --new-next-passphrase-file') COMPREPLY=(); return ;;
+    'keys revoke --next') COMPREPLY=(); return ;;
+    'keys revoke --next-passphrase-file') COMPREPLY=(); return ;;
+    'keys revoke --passphrase-fd') COMPREPLY=(); return ;;
+    'keys revoke --passphrase-file') COMPREPLY=(); return ;;
+    'keys revoke --timeout') COMPREPLY=(); return ;;
+    'keys rotate --grace') COMPREPLY=(); return ;;
+    'keys rotate --home'|'keys rotate -H') COMPREPLY=(); return ;;
+    'keys rotate --new-next') COMPREPLY=(); return ;;
+    'keys rotate --new-next-passphrase-file') COMPREPLY=(); return ;;
+    'keys rotate --next') COMPREPLY=(); return ;;
+    'keys rotate --next-passphrase-file') COMPREPLY=(); return ;;
+    'keys rotate --passphrase-fd') COMPREPLY=(); return ;;
+    'keys rotate --passphrase-file') COMPREPLY=(); return ;;
+    'keys rotate --timeout') COMPREPLY=(); return ;;
     'keys serve --home'|'keys serve -H') COMPREPLY=(); return ;;
     'keys serve --passphrase-fd') COMPREPLY=(); return ;;
     'keys serve --passphrase-file') COMPREPLY=(); return ;;
@@ -180,8 +217,11 @@ _aegis() {
     'monitor --home'|'monitor -H') COMPREPLY=(); return ;;
     'monitor --interval') COMPREPLY=(); return ;;
     'monitor --timeout') COMPREPLY=(); return ;;
+    'node backup --home'|'node backup -H') COMPREPLY=(); return ;;
+    'node backup --timeout') COMPREPLY=(); return ;;
     'node info --home'|'node info -H') COMPREPLY=(); return ;;
     'node info --timeout') COMPREPLY=(); return ;;
+    'node logs --address') COMPREPLY=(); return ;;
     'node logs --home'|'node logs -H') COMPREPLY=(); return ;;
     'node logs --level') COMPREPLY=($(compgen -W 'debug info warn error' -- "$cur")); return ;;
     'node logs --lines'|'node logs -n') COMPREPLY=(); return ;;
@@ -243,12 +283,13 @@ _aegis() {
   if [[ $cur == -* ]]; then
     case $command in
       'api') words='--body --content-type --help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
-      'cluster bundle') words='--address --help --home --json --no-address --no-color --no-input --out --passphrase-fd --passphrase-file --quiet --role --timeout --verbose --yes' ;;
+      'cluster bundle') words='--address --help --home --json --no-address --no-color --no-input --out --passphrase-fd --passphrase-file --quiet --recover --role --timeout --verbose --yes' ;;
       'cluster create') words='--help --home --json --name --no-color --no-input --out --quiet --timeout --verbose' ;;
       'cluster invite') words='--expires --help --home --json --no-color --no-input --out --quiet --timeout --verbose' ;;
-      'cluster join') words='--help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
+      'cluster join') words='--help --home --json --no-color --no-input --quiet --state --timeout --verbose --yes' ;;
       'cluster leave') words='--help --home --json --no-color --no-input --quiet --timeout --verbose --yes' ;;
       'cluster members') words='--all --help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
+      'cluster recover') words='--help --home --json --no-color --no-input --out --quiet --state --timeout --verbose' ;;
       'cluster rejoin') words='--help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
       'cluster show') words='--help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
       'completion') words='--help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
@@ -287,14 +328,21 @@ _aegis() {
       'kb where') words='--cid --help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
       'keygen') words='--help --home --json --no-color --no-input --out --passphrase-fd --passphrase-file --public --quiet --timeout --type --verbose' ;;
       'keys') words='--help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
+      'keys backup') words='--backup-passphrase-file --help --home --json --no-color --no-input --out --quiet --timeout --verbose --with-next' ;;
       'keys export') words='--help --home --json --next --no-color --no-input --out --passphrase-fd --passphrase-file --public --quiet --remove --secret --timeout --unencrypted --verbose --yes' ;;
+      'keys history') words='--help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
+      'keys import') words='--from-passphrase-file --help --home --json --no-color --no-input --passphrase-fd --passphrase-file --quiet --timeout --verbose' ;;
       'keys list') words='--help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
       'keys passwd') words='--help --home --json --new-passphrase-file --next --no-color --no-input --passphrase-fd --passphrase-file --quiet --timeout --verbose' ;;
+      'keys restore') words='--backup-passphrase-file --help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
+      'keys revoke') words='--consensus --dry-run --help --home --identity --json --network --new-next --new-next-passphrase-file --next --next-passphrase-file --no-color --no-input --onion --passphrase-fd --passphrase-file --quiet --timeout --verbose --yes' ;;
+      'keys rotate') words='--all --consensus --discard --dry-run --extend --grace --help --home --identity --json --network --new-next --new-next-passphrase-file --next --next-passphrase-file --no-color --no-input --onion --passphrase-fd --passphrase-file --quiet --session --timeout --verbose --yes' ;;
       'keys serve') words='--accept-lost-guard --help --home --json --no-color --no-input --passphrase-fd --passphrase-file --quiet --socket --timeout --verbose --yes' ;;
       'keys show') words='--help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
       'monitor') words='--ascii --help --home --interval --json --no-color --no-input --once --quiet --readonly --timeout --verbose' ;;
+      'node backup') words='--help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
       'node info') words='--help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
-      'node logs') words='--follow --help --home --json --level --lines --no-color --no-input --quiet --since --timeout --verbose' ;;
+      'node logs') words='--address --follow --help --home --json --level --lines --no-color --no-input --quiet --security --since --timeout --verbose' ;;
       'node restart') words='--help --home --json --no-color --no-input --passphrase-fd --passphrase-file --quiet --timeout --verbose' ;;
       'node start') words='--detach --dry-run --help --home --json --listen --no-color --no-input --passphrase-fd --passphrase-file --quiet --timeout --verbose --vouch --yes' ;;
       'node status') words='--help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
@@ -318,17 +366,17 @@ _aegis() {
   else
     case $command in
       '') words='api cluster completion config consensus devnet doctor init intent kb keygen keys monitor node peers quickstart sim version' ;;
-      'cluster') words='bundle create invite join leave members rejoin show' ;;
+      'cluster') words='bundle create invite join leave members recover rejoin show' ;;
       'config') words='get list path set unset validate' ;;
       'consensus') words='block blocks evidence explain status validators watch' ;;
       'devnet') words='down heal kill partition pause resume status up' ;;
       'intent') words='cancel list show submit' ;;
       'kb') words='get log ls put stat where' ;;
-      'keys') words='export list passwd serve show' ;;
-      'node') words='info logs restart start status stop wait' ;;
+      'keys') words='backup export history import list passwd restore revoke rotate serve show' ;;
+      'node') words='backup info logs restart start status stop wait' ;;
       'peers') words='add ban find list ping remove show unban why' ;;
       'completion') words='bash zsh fish' ;;
-      'keys show') words='identity next network consensus vrf' ;;
+      'keys show') words='identity next network consensus vrf onion' ;;
     esac
   fi
   [[ -n $words ]] && COMPREPLY=($(compgen -W "$words" -- "$cur"))

@@ -71,7 +71,10 @@ export default class ClusterInvite extends BaseCommand<
     const { fingerprint } = await import('../../core/model/bundle.ts');
     const who = name === undefined ? nodeId : safeText(name);
     this.note(`Fingerprint of ${who}, to compare over another channel: ${fingerprint(nodeId)}`);
-    this.note(`Next, on that node: aegis cluster join ${out === '-' ? 'FILE' : out}`);
+    // The file still tells a member that has lost the others where they are.
+    if (reply.isMember) this.note(`${who} is a member already`);
+    const command = reply.isMember ? 'rejoin' : 'join';
+    this.note(`Next, on that node: aegis cluster ${command} ${out === '-' ? 'FILE' : out}`);
     return reply;
   }
 

@@ -1,6 +1,7 @@
 /** `aegis cluster members`: who is a member now. */
 import { Flags } from '@oclif/core';
 import { BaseCommand } from '../../cli/base.ts';
+import { counted } from '../../cli/chain.ts';
 import { membersTable } from '../../cli/members.ts';
 import type { Reply } from '../../core/api/contract/endpoints.ts';
 
@@ -32,7 +33,7 @@ export default class ClusterMembers extends BaseCommand<
   }
 
   protected override view({ members, custodians, agents }: Reply<'cluster.members'>): string {
-    const counts = `${custodians} custodians, ${agents} agents`;
+    const counts = `${counted(custodians, 'custodian')}, ${counted(agents, 'agent')}`;
     return `${membersTable(members, this.paint.bold)}\n\n${counts}`;
   }
 }

@@ -23,11 +23,11 @@ import {
 } from './succession.ts';
 
 /** Longest invitation file, decoded. */
-export const INVITATION_FILE_BYTES_MAX = GENESIS_BYTES_MAX + 4 * 1024 * 1024;
+export const INVITATION_FILE_BYTES_MAX = GENESIS_BYTES_MAX + 8 * 1024 * 1024;
 /** Most members whose addresses it tells. */
 export const INVITATION_MEMBERS_MAX = 512;
 /** Most entries of all members' successions. */
-export const INVITATION_ENTRIES_MAX = 2048;
+export const INVITATION_ENTRIES_MAX = 8192;
 
 interface MemberAddresses {
   readonly nodeId: string;

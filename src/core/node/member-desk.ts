@@ -130,7 +130,7 @@ export class MemberDesk {
       invitation: bytes,
       addresses: members.map((member) => ({
         nodeId: member.nodeId,
-        addresses: this.#deps.addressesOf(member.nodeId).slice(0, ADDRESSES_MAX),
+        addresses: this.#addressesOf(member.nodeId).slice(0, ADDRESSES_MAX),
       })),
       successions: members.flatMap(({ succession }) => succession.map((entry) => entry.bytes)),
     });
@@ -170,6 +170,12 @@ export class MemberDesk {
     });
     if (reason === undefined) return { nodeId, final: true, height };
     throw new AegisError('CHECK_FAILED', `the departure is refused: ${reason}`);
+  }
+
+  /** The book has no entry of this very node. */
+  #addressesOf(nodeId: string): readonly string[] {
+    const { self, addresses } = this.#options;
+    return nodeId === self ? addresses() : this.#deps.addressesOf(nodeId);
   }
 
   fail(error: AegisError): void {
