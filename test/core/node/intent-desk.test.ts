@@ -113,3 +113,37 @@ test('a wait ends with its signal, and the intent stays queued', async () => {
   await expect(waiting).rejects.toMatchObject({ code: 'TIMEOUT' });
   expect(desk.pending(queued!.id)).toBeDefined();
 });
+
+test('what waits is signed anew when the identity key changes, under the same ids', async () => {
+  const node = await makeNode();
+  const { desk, chain } = node;
+  chain.isQuick = false;
+  const queued = await desk.submit([[changeOf('a')], [changeOf('b')]]);
+  const epochs = () => chain.pending().map(({ signed }) => signed.intent.keyEpoch);
+  expect(epochs()).toEqual([0, 0]);
+  node.retire();
+  await expect.poll(epochs).toEqual([1, 1]);
+  expect(desk.allPending().map(({ id }) => id)).toEqual(queued.map(({ id }) => id));
+  const decided = Promise.all(queued.map((one) => desk.wait(one, signal)));
+  node.decide();
+  expect((await decided).map(({ result }) => result)).toEqual(['done', 'done']);
+  expect(desk.pendingCount).toBe(0);
+  const [next] = await desk.submit([[changeOf('c')]]);
+  expect(next!.sequence).toBe(3);
+  expect(epochs()).toEqual([1]);
+});
+
+test('what a signer that is away cannot sign anew is signed when it is back', async () => {
+  const node = await makeNode();
+  const { desk, chain } = node;
+  chain.isQuick = false;
+  await desk.submit([[changeOf('a')]]);
+  node.author.isAway = true;
+  node.retire();
+  await expect(desk.submit([[changeOf('b')]])).rejects.toMatchObject({
+    code: 'SIGNER_UNREACHABLE',
+  });
+  node.author.isAway = false;
+  desk.tell({ type: 'finalised', receipts: [] } as unknown as Parameters<typeof desk.tell>[0]);
+  await expect.poll(() => chain.pending()[0]?.signed.intent.keyEpoch).toBe(1);
+});

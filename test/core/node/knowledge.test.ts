@@ -65,3 +65,38 @@ test('a wait for copies that can never be is refused at once', async () => {
   const one = { wait: 'replicated', replicas: 1 };
   await expect(node.put('a', randomBytes(10), one)).resolves.toMatchObject({ created: true });
 });
+
+test('while versions are held nothing is signed, reads go on, and writes wait their turn', async () => {
+  const node = await makeNode();
+  await node.put('a', Buffer.from('one'));
+  const hold = await node.knowledge.holdVersions();
+  expect(hold.versions).toBe(1);
+  await expect(node.put('a', Buffer.from('two'), { timeoutMs: 30 })).rejects.toMatchObject({
+    code: 'TRY_AGAIN',
+    message: expect.stringContaining('changes its identity key'),
+  });
+  const waiting = node.put('a', Buffer.from('three'));
+  expect((await node.get('a', { provisional: true })).text).toBe('one');
+  expect(node.machine.graph.nextSequence(ana.nodeId)).toBe(2);
+  node.author.keyEpoch = 1;
+  hold.release();
+  expect(await waiting).toMatchObject({ created: true, generation: 2 });
+  const [, last] = [...node.machine.graph.author(ana.nodeId).between(1, 2)];
+  expect(last?.version).toMatchObject({ sequence: 2, keyEpoch: 1 });
+  // Whoever gave up has written nothing.
+  expect(node.machine.graph.nextSequence(ana.nodeId)).toBe(3);
+});
+
+test('a hold begins when what is being written is written', async () => {
+  const node = await makeNode();
+  const written = node.put('a', Buffer.from('one'));
+  await written;
+  const [hold, put] = [node.knowledge.holdVersions(), node.put('b', Buffer.from('two'))];
+  const { versions, release } = await hold;
+  expect(versions).toBe(node.machine.graph.nextSequence(ana.nodeId) - 1);
+  release();
+  await put;
+  const again = await node.knowledge.holdVersions();
+  expect(again.versions).toBe(2);
+  again.release();
+});

@@ -24,8 +24,6 @@ import { CLUSTER_ID, TestChain } from './test-chain.ts';
 
 export const [ana, bea] = authors as [Author, Author];
 export const log: Log = { write: () => {}, child: () => log };
-/** Her keys have never changed. */
-const author = { keyEpoch: 0, signer: () => ana.signer };
 const metrics: Metrics = { count: () => {}, gauge: () => {}, observe: () => {} };
 
 const KEEP = new AbortController().signal;
@@ -70,6 +68,15 @@ export class TestNode {
   readonly finality: Finality;
   readonly finals: Finals;
   readonly reads: LinearReads;
+  /** The same key for every epoch; undefined: out of reach. */
+  readonly author = {
+    keyEpoch: 0,
+    isAway: false,
+    signer: () => {
+      if (this.author.isAway) throw new AegisError('SIGNER_UNREACHABLE', 'the signer is away');
+      return ana.signer;
+    },
+  };
   readonly #loop: Loop;
   isFull = false;
 
@@ -98,7 +105,7 @@ export class TestNode {
     this.finals = finals;
     this.desk = new IntentDesk(
       { self, clusterId: CLUSTER_ID, pendingMax },
-      { chain, author, submit, receipt: async (id) => chain.receipt(id) },
+      { chain, author: this.author, submit, receipt: async (id) => chain.receipt(id) },
     );
     this.reads = new LinearReads({ height: () => chain.height, submit });
     this.finality = new Finality(
@@ -126,7 +133,7 @@ export class TestNode {
           { self, keyOf: () => ana.signer.publicKey, quorum: 1, marker: '/nonexistent/marker' },
           { host, graph, log },
         ),
-        author,
+        author: this.author,
         hasher: () => hasher,
         log,
         peers: () => [],
@@ -175,6 +182,12 @@ export class TestNode {
   #commit(entries: readonly LogEntry[]): void {
     if (this.isFull) throw new AegisError('DISK_FULL', 'full');
     this.written.push(...entries);
+  }
+
+  /** A2: the identity key has changed; what waits is to be signed anew. */
+  retire(): void {
+    this.author.keyEpoch += 1;
+    this.#loop.submit('chain', { type: 'retire' });
   }
 
   /** Decides what waits, after intents of others. */

@@ -20,7 +20,10 @@ export const CLUSTER_ID = 'aegisc1test';
 /** Whether somebody is a member is asked before intents are executed. */
 const NOBODY = new Roster([]);
 
-type Input = ChainInput | { readonly type: 'decide'; readonly intents: readonly SignedIntent[] };
+type Input =
+  | ChainInput
+  | { readonly type: 'decide'; readonly intents: readonly SignedIntent[] }
+  | { readonly type: 'retire' };
 
 export class TestChain implements Machine<Input> {
   height = 0;
@@ -60,7 +63,9 @@ export class TestChain implements Machine<Input> {
   step(input: Input): Ready {
     const ready = new ReadyBuilder<ChainOutcome>();
     if (input.type === 'submit') this.#submit(ready, input.intents);
-    else if (input.type === 'decide') this.#decide(ready, input.intents);
+    else if (input.type === 'retire') {
+      ready.tell({ type: 'retired-epoch', intents: this.#pending.map(({ signed }) => signed) });
+    } else if (input.type === 'decide') this.#decide(ready, input.intents);
     else if (input.type === 'read-index' && this.answersReads) {
       ready.tell({ type: 'read-index', id: input.id, height: this.height });
     } else if (input.type === 'read-index') {
