@@ -10,6 +10,7 @@ import { randomBytes } from 'node:crypto';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { LIMIT_KEYS } from '../../src/core/config/limit-settings.ts';
+import { DEFAULT_SETTINGS } from '../../src/core/config/settings.ts';
 import { versionCidOf } from '../../src/core/model/version.ts';
 import { MIB } from '../../src/core/units.ts';
 import { type AttackPlan, attack, FIFTY, goRogue } from '../helpers/attack.ts';
@@ -54,14 +55,20 @@ async function decide(node: number): Promise<void> {
 }
 
 /** Intents of the nodes that are not attacked, one after the other, as long as `work` takes. */
-async function decideWhile<T>(work: Promise<T>): Promise<{ done: T; decided: number }> {
+async function decideWhile<T>(
+  work: Promise<T>,
+): Promise<{ done: T; decided: number; socketsMost: number }> {
   let isOver = false;
   const done = work.finally(() => {
     isOver = true;
   });
   let decided = 0;
-  for (; !isOver; decided += 1) await decide(OTHERS[decided % 2]!);
-  return { done: await done, decided };
+  let socketsMost = 0;
+  for (; !isOver; decided += 1) {
+    await decide(OTHERS[decided % 2]!);
+    socketsMost = Math.max(socketsMost, socketsOf(pid));
+  }
+  return { done: await done, decided, socketsMost };
 }
 
 const socketsOf = (of: number): number =>
@@ -117,16 +124,16 @@ test('a thousand connections a second, from one address, and a peer that was los
 });
 
 test('the same from 50 addresses, with slow hellos and frames that are too long', async () => {
-  const { done, decided } = await decideWhile(
+  const { done, decided, socketsMost } = await decideWhile(
     Promise.all([
       strangers({ kind: 'connections', addresses: FIFTY, perSecond: 700, ms: 3000 }),
       strangers({ kind: 'slow', addresses: FIFTY, perSecond: 200, ms: 3000 }),
       strangers({ kind: 'oversized', addresses: FIFTY, perSecond: 100, ms: 3000 }),
     ]),
   );
-  expect(done.every(({ made }) => made > 300)).toBe(true);
-  // A slow hello has its place for as long as nobody else wants it.
-  expect(done[1]!.openMost).toBeLessThan(200);
+  expect(done.map(({ made }) => made >= 300)).toEqual([true, true, true]);
+  // Whoever is slow has a place for as long as nobody else wants it, and there are few.
+  expect(socketsMost).toBeLessThan(before.sockets + DEFAULT_SETTINGS['limits.pendingInbound'] + 20);
   expect(decided).toBeGreaterThan(10);
   expect(knobsOf(TARGET)).toContain('limits.inboundPerSecond');
 });
@@ -153,7 +160,7 @@ test('members that flood are slowed and named, and the others decide', async () 
   const addressOf = async (node: number): Promise<string> =>
     (await clientOf(cluster, node).call('node.status')).addresses[0]!;
   const rogue = goRogue({
-    ...{ home, passphraseFile: cluster.passphraseFile, count: 10_000, ms: 3000 },
+    ...{ home, passphraseFile: cluster.passphraseFile, count: 10_000, ms: 20_000 },
     targets: [
       { kind: 'requests', address: await addressOf(1) },
       { kind: 'envelopes', address: await addressOf(2) },
@@ -167,7 +174,7 @@ test('members that flood are slowed and named, and the others decide', async () 
   expect(Object.keys(requests!.refused)).toContain('BUSY limits.requestsAtOnce');
   expect(streams!.sent).toBeGreaterThan(1000);
   // All three are needed to decide while the fourth is away.
-  expect(decided).toBeGreaterThan(5);
+  expect(decided).toBeGreaterThan(2);
   for (const [node, knob] of [
     [1, 'limits.requestsPerSecond'],
     [2, 'limits.envelopesPerSecond'],

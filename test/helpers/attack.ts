@@ -38,6 +38,7 @@ export interface RoguePlan {
   readonly targets: readonly { readonly kind: RogueKind; readonly address: string }[];
   /** For each target at most. */
   readonly count: number;
+  /** It ends earlier when it has sent all. */
   readonly ms: number;
 }
 

@@ -5,7 +5,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import type { Connection, Stream } from '@libp2p/interface';
+import type { Connection, MessageStream, Stream } from '@libp2p/interface';
 import { resolveHome } from '../../src/core/config/home.ts';
 import { Keystore } from '../../src/core/keys/keystore.ts';
 import { openGenesis } from '../../src/core/model/genesis.ts';
@@ -23,8 +23,12 @@ import { trustful } from '../e2e/support/liar.ts';
 import type { RogueKind, RoguePlan, RogueReport } from './attack.ts';
 
 const RPC = '/aegis/rpc/1';
-const CAR = '/aegis/car/1';
 const BATCH = 500;
+const WINDOW_UPDATE = 1;
+const SYN = 1;
+/** Odd, for it dials; far from those that its own muxer opens. */
+const FIRST_STREAM = 100_001;
+const HEARD_MS = 500;
 const PAUSE_MS = 5;
 
 const plan = JSON.parse(process.argv[2] ?? '{}') as RoguePlan;
@@ -33,19 +37,26 @@ const passphrase = readFileSync(plan.passphraseFile, 'utf8');
 const keystore = await Keystore.open({ dir: paths.keys, passphrase });
 const { clusterId } = openGenesis(new Uint8Array(readFileSync(paths.genesis)));
 const hello = encodeHello(trustful(clusterId, keystore.inceptionBytes), 'rogue/1', 32_768);
+/** Below the muxer of the last connection. */
+let wire: MessageStream | undefined;
 const rogue = await createStranger(keystore.networkSeed(), {
-  async run(channel) {
+  async run(channel, { connection }) {
     channel.write(hello);
     await channel.read(AbortSignal.timeout(5000));
+    wire = connection;
   },
 });
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
-const end = performance.now() + plan.ms;
+
+interface Link {
+  readonly connection: Connection;
+  readonly below: MessageStream;
+}
 
 /** Frames on one stream, as fast as it takes them. */
 async function pour(
-  connection: Connection,
+  { connection }: Link,
   report: RogueReport,
   frameOf: (id: number) => Uint8Array,
 ): Promise<void> {
@@ -78,45 +89,47 @@ function listen(stream: Stream, report: RogueReport): void {
   onBytes(stream, (bytes) => decoder.push(bytes));
 }
 
-/** Streams that say which protocol they want, and nothing more. */
-async function halfOpen(connection: Connection, report: RogueReport): Promise<void> {
+/** Streams that are opened, frame by frame as in the specification of yamux, and say nothing. */
+async function halfOpen({ connection, below }: Link, report: RogueReport): Promise<void> {
   while (report.sent < plan.count && performance.now() < end && connection.status === 'open') {
-    for (let i = 0; i < 100 && report.sent < plan.count; i += 1) {
-      report.sent += 1;
-      const opened = connection.newStream([CAR], { maxOutboundStreams: plan.count });
-      void opened.then(() => {
-        report.answered += 1;
-      }, noteFailure(report));
-    }
+    const frames = Array.from({ length: BATCH }, (_, i) => {
+      const frame = Buffer.alloc(12);
+      frame.writeUInt8(WINDOW_UPDATE, 1);
+      frame.writeUInt16BE(SYN, 2);
+      frame.writeUInt32BE(FIRST_STREAM + 2 * (report.sent + i), 4);
+      return frame;
+    });
+    below.send(Buffer.concat(frames));
+    report.sent += BATCH;
     await pause(PAUSE_MS);
   }
 }
 
-const noteFailure = (report: RogueReport) => (): void => {
-  report.refused['stream'] = (report.refused['stream'] ?? 0) + 1;
+const asked = Buffer.from(keystore.nodeId);
+const FLOODS: Readonly<Record<RogueKind, (to: Link, report: RogueReport) => Promise<void>>> = {
+  requests: (to, report) =>
+    pour(to, report, (id) =>
+      encodeRequest(id, { method: 'kb/last', timeoutMs: 5000, body: asked }),
+    ),
+  envelopes: (to, report) => pour(to, report, () => encodeEnvelope('consensus', randomBytes(64))),
+  streams: halfOpen,
 };
 
-const asked = Buffer.from(keystore.nodeId);
-const FLOODS: Readonly<Record<RogueKind, (to: Connection, report: RogueReport) => Promise<void>>> =
-  {
-    requests: (to, report) =>
-      pour(to, report, (id) =>
-        encodeRequest(id, { method: 'kb/last', timeoutMs: 5000, body: asked }),
-      ),
-    envelopes: (to, report) => pour(to, report, () => encodeEnvelope('consensus', randomBytes(64))),
-    streams: halfOpen,
-  };
-
+const links: Link[] = [];
+for (const { address } of plan.targets) {
+  const connection = await rogue.dial(address);
+  links.push({ connection, below: wire! });
+}
+const end = performance.now() + plan.ms;
 const reports = await Promise.all(
-  plan.targets.map(async ({ kind, address }): Promise<RogueReport> => {
+  plan.targets.map(async ({ kind }, i): Promise<RogueReport> => {
     const report: RogueReport = { kind, sent: 0, answered: 0, refused: {} };
-    const connection = await rogue.dial(address);
-    await FLOODS[kind](connection, report);
+    await FLOODS[kind](links[i]!, report);
     return report;
   }),
 );
 // What is on its way arrives, and what comes of it is heard.
-await pause(Math.max(0, end - performance.now()));
+await pause(HEARD_MS);
 const { user, system } = process.cpuUsage();
 console.log(JSON.stringify({ reports, cpuMs: (user + system) / 1000 }));
 process.exit(0);

@@ -13,10 +13,11 @@ import { Bucket } from './rates.ts';
 /** A member by its node id, or whoever has none yet by the address. */
 export type Sender = { readonly nodeId: string } | { readonly address: string };
 
+const HELLO = 'wrong hellos';
 const QUIET_MS = 10 * SECOND;
 const MAX_REMEMBERED = 1024;
 /** Of all senders together: they may come from thousands of addresses. */
-const LINES = { perSecond: 5, burst: 50 };
+const LINES = { perSecond: 2, burst: 20 };
 
 /** For tests and tools that keep no security log. */
 export const NO_SECURITY: Security = { tell: () => undefined, nameOf: () => 'addr-unnamed' };
@@ -44,12 +45,12 @@ export class Refusals {
     this.#floods = new Floods({
       clock,
       began: (knob) => {
-        log.write('warn', 'a flood began', { knob, ...changeOf(knob) });
-        security.tell({ type: 'flood-began', knob, ...this.#last });
+        log.write('warn', 'a flood began', { ...named(knob), ...changeOf(knob) });
+        security.tell({ type: 'flood-began', ...named(knob), ...this.#last });
       },
       ended(knob, { refused, durationMs }) {
-        log.write('warn', 'a flood ended', { knob, refused, durationMs });
-        security.tell({ type: 'flood-ended', knob, count: refused, durationMs });
+        log.write('warn', 'a flood ended', { ...named(knob), refused, durationMs });
+        security.tell({ type: 'flood-ended', ...named(knob), count: refused, durationMs });
       },
     });
   }
@@ -70,8 +71,8 @@ export class Refusals {
   /** A handshake that ended otherwise than in a connection. */
   hello(sender: Sender, reason: string): void {
     this.#last = sender;
-    this.#floods.count('hello');
-    this.#tell(sender, 'hello', (repeated) => {
+    this.#floods.count(HELLO);
+    this.#tell(sender, HELLO, (repeated) => {
       const { log, security } = this.#deps;
       log.write('warn', 'refused a hello', { ...this.#named(sender), reason, repeated });
       security.tell({ type: 'hello-refused', ...sender, reason, count: repeated + 1 });
@@ -109,6 +110,10 @@ export class Refusals {
     return { peer: this.#deps.security.nameOf(sender.address) };
   }
 }
+
+/** A limit by its setting; wrong hellos have none. */
+const named = (what: string): { knob: string } | { reason: string } =>
+  what.startsWith('limits.') ? { knob: what } : { reason: what };
 
 /** How an operator changes the limit behind a refusal. */
 const changeOf = (setting: string): { change?: string } =>

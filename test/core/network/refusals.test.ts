@@ -68,7 +68,7 @@ describe('a refusal', () => {
       refusals.tell({ address: `10.0.${i >> 8}.${i & 255}` }, 'inboundPerSecond', 'refused');
     }
     const told = events.filter(({ type }) => type === 'limit-reached');
-    expect(told.length).toBeLessThanOrEqual(50 + 5 * 60);
+    expect(told.length).toBeLessThanOrEqual(20 + 2 * 60);
     const counted = told.reduce((sum, { count }) => sum + count!, 0);
     expect(counted).toBeGreaterThan(58_000);
     expect(lines.length).toBeLessThanOrEqual(told.length + 1);
