@@ -107,8 +107,9 @@ export default class ClusterRecover extends BaseCommand<
   async #make(
     files: readonly string[],
     before: Genesis,
-    { head }: OriginFile,
+    origin: OriginFile,
   ): Promise<{ readonly genesis: Genesis; readonly text: string }> {
+    const { head } = origin;
     const { createGenesis, genesisToText, openGenesis } = await import(
       '../../core/model/genesis.ts'
     );
@@ -135,7 +136,11 @@ export default class ClusterRecover extends BaseCommand<
     const { name } = before;
     const bytes = createGenesis({ name, createdAt: Date.now(), bundles, namespace });
     const genesis = openGenesis(bytes);
-    if (genesis.origin !== undefined) return { genesis, text: genesisToText(bytes) };
+    if (genesis.origin !== undefined) {
+      const { checkOrigin } = await import('../../core/node/recovery.ts');
+      checkOrigin(genesis, origin);
+      return { genesis, text: genesisToText(bytes) };
+    }
     throw new AegisError('BAD_REQUEST', 'the bundles agree to no recovery', {
       hint: `Make them again: aegis cluster bundle --recover ${recoveryText(describeRecovery(head))}`,
     });

@@ -10,7 +10,7 @@ import { readHeader } from '../model/block.ts';
 import type { ExecutedBlock } from './block-rules.ts';
 import { type Receipt, readRef, readSequence } from './execution.ts';
 import { LIMITS } from './limits.ts';
-import { namespaceOf, readFormer } from './origin.ts';
+import { checkContinued, namespaceOf, readFormer } from './origin.ts';
 import { type RefState, refKey } from './ref.ts';
 import { firstMembers, Roster } from './roster.ts';
 import { persistRoster, restoreRoster, type StoredEntry } from './roster-rows.ts';
@@ -179,7 +179,9 @@ function readMembers(
   try {
     const first = firstMembers(genesis.members);
     const { members, entries } = restoreRoster(clusterId, first, rows, tree);
-    return { roster: new Roster(members, readFormer(genesis, rows, tree)), entries };
+    const former = readFormer(genesis, rows, tree);
+    checkContinued(first, former);
+    return { roster: new Roster(members, former), entries };
   } catch (error) {
     throw damaged(`the members cannot be read: ${(error as Error).message}`);
   }

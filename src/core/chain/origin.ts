@@ -71,3 +71,22 @@ export function readFormer(
   }
   return [...members.values()];
 }
+
+/**
+ * A recovery takes no key back: what was final of a succession is so after it, and whoever was
+ * frozen needs another node.
+ * @throws {AegisError} `BAD_DATA` naming the member.
+ */
+export function checkContinued(
+  first: readonly RosterMember[],
+  former: readonly RosterMember[],
+): void {
+  const before = new Map(former.map((member) => [member.nodeId, member]));
+  for (const { nodeId, name, history } of first) {
+    const known = before.get(nodeId);
+    if (known === undefined) continue;
+    if (known.isFrozen) throw new AegisError('BAD_DATA', `${name} is frozen (S8)`);
+    const isKept = known.history.every(({ digest }, at) => history[at]?.digest === digest);
+    if (!isKept) throw new AegisError('BAD_DATA', `the keys of ${name} are not its last ones`);
+  }
+}

@@ -129,12 +129,13 @@ export async function layOrigin(
   await writeFileAtomic(paths.genesis, next.bytes, { mode: 0o600 });
 }
 
-function checkOrigin(genesis: Genesis, { rows }: OriginFile): void {
+/** @throws {AegisError} `BAD_DATA` when a cluster of this genesis cannot go on from the state. */
+export function checkOrigin(genesis: Genesis, { rows }: OriginFile): void {
   try {
     Ledger.recover({ clusterId: genesis.clusterId, genesis }, sortRows(rows));
   } catch (error) {
     const why = toAegisError(error).message;
-    throw new AegisError('BAD_DATA', `the state is not that of the genesis: ${why}`, {
+    throw new AegisError('BAD_DATA', `the genesis does not go on from the state: ${why}`, {
       cause: error,
     });
   }

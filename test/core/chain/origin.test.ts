@@ -1,0 +1,264 @@
+/** R2: a cluster that goes on from the state of another one. */
+import { describe, expect, it } from 'vitest';
+import { Chain } from '../../../src/core/chain/chain.ts';
+import { namespaceOf, originRows } from '../../../src/core/chain/origin.ts';
+import {
+  decodeOrigin,
+  encodeOrigin,
+  type OriginFile,
+} from '../../../src/core/chain/origin-file.ts';
+import { refKey } from '../../../src/core/chain/ref.ts';
+import { sortRows, TABLES } from '../../../src/core/chain/rows.ts';
+import type { ChainInput, StoredRow } from '../../../src/core/chain/types.ts';
+import { CustodianKeys } from '../../../src/core/consensus/custodian-keys.ts';
+import { createBundle, type Recovery } from '../../../src/core/model/bundle.ts';
+import { createGenesis, type Genesis, openGenesis } from '../../../src/core/model/genesis.ts';
+import { createIntent, readIntent } from '../../../src/core/model/intent.ts';
+import { createDeparture, NO_ADMISSION } from '../../../src/core/model/membership.ts';
+import { createDuplicity } from '../../../src/core/model/statement.ts';
+import type { KeyRing } from '../../../src/core/ports.ts';
+import { StubKeyring } from '../../../src/core/sim/stub-scheme.ts';
+import { instant, verified } from '../../../src/core/units.ts';
+import { Owner } from '../../helpers/owner.ts';
+import { versionOf } from './support/fixtures.ts';
+
+/** One custodian, who decides alone. */
+class Alone {
+  readonly genesis: Genesis;
+  readonly bytes: Uint8Array;
+  readonly owner: Owner;
+  readonly rows = new Map<string, StoredRow>();
+  readonly chain: Chain;
+  #now = 1_000_000;
+
+  constructor(owner: Owner, genesis: Uint8Array, rows: Iterable<StoredRow> = []) {
+    this.owner = owner;
+    this.bytes = genesis;
+    this.genesis = openGenesis(genesis);
+    for (const row of rows) this.rows.set(`${row.table} ${row.key}`, row);
+    const { clusterId } = this.genesis;
+    const keyring = new StubKeyring(clusterId);
+    const keys = new CustodianKeys(this.genesis.custodians);
+    const ring: KeyRing = {
+      identity: (key) => keyring.signer(key),
+      votes: (key) => keyring.voter(key),
+      seeds: (key) => keyring.prover(key),
+      heldConsensusKeys: () => [],
+    };
+    const self = { index: 0, ring };
+    const deps = {
+      scheme: keyring.votesOver({ keys, self }),
+      seeds: keyring.seedsOver({ keys, self }),
+      keys,
+    };
+    const options = { clusterId, genesis: this.genesis, self: owner.nodeId, held: [] };
+    this.chain = Chain.recover(options, deps, this.rows.values(), 'sound');
+    this.#give({ type: 'start' });
+  }
+
+  #give(input: ChainInput): void {
+    const ready = this.chain.step(input, instant(this.#now));
+    this.#now += 10;
+    for (const { table, key, value } of ready.entries) {
+      if (value === undefined) this.rows.delete(`${table} ${key}`);
+      else this.rows.set(`${table} ${key}`, { table, key, value });
+    }
+  }
+
+  /** Moves a path, as the custodian does. */
+  write(path: string, version: string): void {
+    const { owner, chain } = this;
+    const before = chain.ref(path)?.heads.map((head) => head.version) ?? [];
+    const change = { path, version: versionOf(version), parents: before, generation: 1 };
+    const signed = createIntent(
+      {
+        author: owner.nodeId,
+        sequence: chain.nextSequence(owner.nodeId),
+        time: 1,
+        changes: [change],
+        keyEpoch: owner.state.keyEpoch,
+      },
+      this.genesis.clusterId,
+      owner.identity,
+    );
+    this.#give({ type: 'submit', intents: [signed] });
+  }
+
+  handIn(bytes: Uint8Array): void {
+    const { signed } = readIntent(bytes, this.genesis.clusterId);
+    this.#give({ type: 'submit', intents: [verified(signed)] });
+  }
+
+  get recovery(): Recovery {
+    const { stateRoot, height } = this.chain.prove('any');
+    return { clusterId: this.genesis.clusterId, height, stateRoot };
+  }
+
+  /** What the cluster after it begins with. */
+  get origin(): OriginFile {
+    const rows = originRows(this.genesis.clusterId, this.bytes, sortRows(this.rows.values()));
+    return { head: this.recovery, rows };
+  }
+}
+
+const bundleOf = (owner: Owner, role: 'custodian' | 'agent', recovery?: Recovery): Uint8Array =>
+  createBundle(
+    {
+      inception: owner.node.inception,
+      role,
+      ...owner.node.keys,
+      addresses: [],
+      storageWeight: 1,
+      createdAt: 1,
+      succession: owner.entries.map(({ bytes }) => bytes),
+      ...(recovery === undefined ? {} : { recovery }),
+    },
+    owner.identity,
+  );
+
+/** A cluster of one custodian and agents, who have rotated and left. */
+function setUp() {
+  const [custodian, agent, leaver] = [new Owner(1), new Owner(2), new Owner(3)];
+  const bundles = [
+    bundleOf(custodian, 'custodian'),
+    bundleOf(agent, 'agent'),
+    bundleOf(leaver, 'agent'),
+  ];
+  const old = new Alone(custodian, createGenesis({ name: 'old', createdAt: 1, bundles }));
+  old.write('a', 'a1');
+  old.handIn(agent.rotate(['identity'], { sealed: 3 }).bytes);
+  old.handIn(custodian.rotate(['consensus', 'identity'], { sealed: 1 }).bytes);
+  const { nodeId } = leaver;
+  const { clusterId } = old.genesis;
+  const departure = { clusterId, nodeId, keyEpoch: 0, admission: NO_ADMISSION, time: 1 };
+  old.handIn(createDeparture(departure, leaver.identity).bytes);
+  old.write('a', 'a2');
+  old.write('b', 'b1');
+  return { old, custodian, agent, leaver };
+}
+
+function goOn(old: Alone, owners: readonly Owner[]): Uint8Array {
+  const bundles = owners.map((owner) => bundleOf(owner, 'custodian', old.recovery));
+  const namespace = namespaceOf(old.genesis.clusterId, old.genesis);
+  return createGenesis({ name: 'new', createdAt: 2, bundles, namespace });
+}
+
+describe('a cluster that goes on', () => {
+  it('has the state of the one before, with the sequences of accounts', () => {
+    const { old, custodian } = setUp();
+    const next = new Alone(custodian, goOn(old, [custodian]), old.origin.rows);
+    expect(next.genesis.clusterId).not.toBe(old.genesis.clusterId);
+    expect(next.chain.height).toBe(0);
+    for (const path of ['a', 'b', 'c']) expect(next.chain.ref(path)).toEqual(old.chain.ref(path));
+    expect(next.chain.prove('a')).toEqual({ ...old.chain.prove('a'), height: 0 });
+    const sequence = old.chain.nextSequence(custodian.nodeId);
+    expect(next.chain.nextSequence(custodian.nodeId)).toBe(sequence);
+    next.write('a', 'a3');
+    expect(next.chain.height).toBe(1);
+    expect(next.chain.ref('a')?.heads.map(({ version }) => version)).toEqual([versionOf('a3')]);
+    // Keys of the state are those of the oldest cluster.
+    const key = refKey(old.genesis.clusterId, 'a');
+    expect(next.rows.has(`${TABLES.state} ${key}`)).toBe(true);
+  });
+
+  it('has the members of its genesis, and knows who may have signed versions before', () => {
+    const { old, custodian, agent, leaver } = setUp();
+    const third = new Owner(9);
+    const next = new Alone(custodian, goOn(old, [custodian, third]), old.origin.rows);
+    const { roster } = next.chain;
+    expect(
+      roster
+        .members()
+        .map(({ nodeId }) => nodeId)
+        .toSorted(),
+    ).toEqual([custodian.nodeId, third.nodeId].toSorted());
+    expect(roster.get(custodian.nodeId)?.keys).toEqual(custodian.state);
+    for (const { nodeId } of [agent, leaver]) {
+      expect([roster.isMember(nodeId), roster.get(nodeId)]).toEqual([false, undefined]);
+      expect(roster.author(nodeId)?.status).toBe('left');
+    }
+    const { origin, nodeId, state } = agent;
+    expect(roster.identityKey(nodeId, 0, 3)).toEqual(origin.keys.identityKey);
+    // A3
+    expect(roster.identityKey(nodeId, 0, 4)).toBeUndefined();
+    expect(roster.identityKey(nodeId, 1, 4)).toEqual(state.keys.identityKey);
+  });
+
+  it('can be gone on from again', () => {
+    const { old, custodian, agent } = setUp();
+    const second = new Alone(custodian, goOn(old, [custodian]), old.origin.rows);
+    second.write('a', 'a3');
+    second.handIn(custodian.rotate(['network']).bytes);
+    const third = new Alone(custodian, goOn(second, [custodian]), second.origin.rows);
+    expect(third.genesis.origin?.namespace).toBe(old.genesis.clusterId);
+    expect(third.chain.ref('a')).toEqual(second.chain.ref('a'));
+    third.write('a', 'a4');
+    expect(third.chain.ref('a')?.heads.map(({ version }) => version)).toEqual([versionOf('a4')]);
+    expect(third.chain.roster.author(agent.nodeId)?.keys).toEqual(agent.state);
+    // And a restart finds it all again.
+    const again = new Alone(custodian, third.bytes, third.rows.values());
+    expect(again.chain.tip().digest).toBe(third.chain.tip().digest);
+    expect(again.chain.roster.author(agent.nodeId)?.keys).toEqual(agent.state);
+  });
+
+  it('takes no key back, and nobody who is frozen', () => {
+    const { old, agent } = setUp();
+    // An old copy of the agent's home; its bundle knows nothing of its rotation.
+    const copy = new Owner(2);
+    const stale = goOn(old, [copy]);
+    expect(() => new Alone(copy, stale, old.origin.rows)).toThrow(/not its last ones/);
+    expect(new Alone(agent, goOn(old, [agent]), old.origin.rows).chain.height).toBe(0);
+    const forks = [agent.prepare(['network'], {}, 'a'), agent.prepare(['network'], {}, 'b')];
+    old.handIn(createDuplicity(forks[0]!, forks[1]!));
+    expect(() => new Alone(agent, goOn(old, [agent]), old.origin.rows)).toThrow(/frozen/);
+  });
+
+  it('does not begin with another state, or with other former members', () => {
+    const { old, custodian } = setUp();
+    const genesis = goOn(old, [custodian]);
+    const { rows } = old.origin;
+    const without = (table: string) => {
+      const at = rows.findIndex((row) => row.table === table);
+      return rows.toSpliced(at, 1);
+    };
+    expect(() => new Alone(custodian, genesis)).toThrow(/damaged/);
+    expect(() => new Alone(custodian, genesis, without(TABLES.state))).toThrow(/damaged/);
+    const formers = rows.filter(({ table }) => table === TABLES.former);
+    expect(formers.length).toBeGreaterThan(2);
+    for (const former of formers) {
+      const rest = rows.filter((row) => row !== former);
+      expect(() => new Alone(custodian, genesis, rest)).toThrow(/damaged/);
+    }
+    // One that was final after the state, or another one altogether.
+    old.write('c', 'c1');
+    expect(() => new Alone(custodian, genesis, old.origin.rows)).toThrow(/damaged/);
+  });
+});
+
+describe('a state file', () => {
+  const tables = [TABLES.state, TABLES.former];
+  const { origin } = setUp().old;
+  const file = Buffer.concat([...encodeOrigin(origin)]);
+
+  it('comes back as it was, in parts of bounded size', () => {
+    expect(decodeOrigin(file, tables)).toEqual(origin);
+    const row = { table: TABLES.state, key: 'k', value: new Uint8Array(300_000) };
+    const rows = Array.from({ length: 10 }, (_, at) => ({ ...row, key: `k${at}` }));
+    const large = { head: origin.head, rows };
+    const parts = [...encodeOrigin(large)];
+    expect(parts.length).toBeGreaterThan(3);
+    for (const part of parts) expect(part.length).toBeLessThan(2 ** 21);
+    expect(decodeOrigin(Buffer.concat(parts), tables)).toEqual(large);
+  });
+
+  it('is refused when it is cut, changed in its form, or holds what does not belong there', () => {
+    for (let end = 0; end < file.length; end += 97) {
+      expect(() => decodeOrigin(file.subarray(0, end), tables)).toThrow();
+    }
+    expect(() => decodeOrigin(file, [TABLES.state])).toThrow(/does not belong/);
+    const parts = [...encodeOrigin(origin)];
+    expect(() => decodeOrigin(Buffer.concat(parts.toSpliced(1, 1)), tables)).toThrow(/too early/);
+    const huge = Buffer.alloc(8, 0xff);
+    expect(() => decodeOrigin(huge, tables)).toThrow(/too early/);
+  });
+});
