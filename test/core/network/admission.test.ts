@@ -373,4 +373,67 @@ describe('a dialer that knocks', () => {
       expect(heard).toEqual(['hello']);
     }
   });
+
+  it('and stalls then gives its place back', async () => {
+    await using cluster = new Cluster(2);
+    const [first, member] = cluster.members;
+    const host = await cluster.start(0, { limits: { helloTimeoutMs: 400 } });
+    const heard: string[] = [];
+    const part = hello(cluster, member!).subarray(0, 100);
+    await using stranger = await createStranger(member!.networkSeed, {
+      async run(channel, { connection }) {
+        channel.write(knock(member!, first!));
+        await channel.read(AbortSignal.timeout(5000));
+        // The length of a whole hello, and a part of it.
+        connection.send(Uint8Array.of(0, 0, 4, 0, ...part));
+        await channel.read(AbortSignal.timeout(5000)).catch((error: unknown) => {
+          heard.push(String(Reflect.get(Object(error), 'code')));
+        });
+      },
+    });
+    await stranger.dial(host.addresses()[0]!).catch(() => undefined);
+    expect(heard).toEqual(['DIAL_FAILED']);
+    await until(() => host.stats().pendingInbound === 0);
+    expect(host.peers()).toEqual([]);
+  });
+
+  it('or says hello, and says more than that, is cut', async () => {
+    await using cluster = new Cluster(3);
+    const [first, member] = cluster.members;
+    const host = await cluster.start(0);
+    const frames = {
+      'a hello twice': (one: Member) => [hello(cluster, one), hello(cluster, one)],
+      'a knock behind a hello': (one: Member) => [hello(cluster, one), knock(one, first!)],
+      'all at once': (one: Member) => [knock(one, first!), hello(cluster, one), encodeWelcome()],
+    };
+    for (const say of Object.values(frames)) {
+      await using stranger = await createStranger(member!.networkSeed, {
+        async run(channel) {
+          for (const frame of say(member!)) channel.write(frame);
+          await channel.read(AbortSignal.timeout(5000));
+        },
+      });
+      await stranger.dial(host.addresses()[0]!).catch(() => undefined);
+      await until(() => stranger.node.getConnections().length === 0);
+      await until(() => host.stats().connections === 0 && host.stats().pendingInbound === 0);
+    }
+    const honest = await cluster.start(2);
+    await honest.dial(host.addresses()[0]!, { timeoutMs: 5000 });
+  });
+});
+
+describe('a dialer', () => {
+  it('gives up a listener that answers a knock with nothing', async () => {
+    await using cluster = new Cluster(1);
+    const member = await cluster.start(0, { limits: { helloTimeoutMs: 300 } });
+    const stalled = Promise.withResolvers<void>();
+    await using trap = await createStranger(randomBytes(32), {
+      run: async () => undefined,
+      answer: () => stalled.promise,
+    });
+    const dial = member.dial(String(trap.node.getMultiaddrs()[0]), { timeoutMs: 5000 });
+    await expect(dial).rejects.toMatchObject({ code: 'TIMEOUT' });
+    stalled.resolve();
+    expect(member.stats().pendingDials).toBe(0);
+  });
 });
