@@ -52,6 +52,13 @@ export class Rows {
     return this.#rows.get(`${table} ${key}`);
   }
 
+  async scan(table: string): Promise<{ key: string; value: Uint8Array }[]> {
+    const prefix = `${table} `;
+    return [...this.#rows]
+      .filter(([key]) => key.startsWith(prefix))
+      .map(([key, value]) => ({ key: key.slice(prefix.length), value }));
+  }
+
   async getMany(table: string, keys: readonly string[]): Promise<(Uint8Array | undefined)[]> {
     return keys.map((key) => this.#rows.get(`${table} ${key}`));
   }
