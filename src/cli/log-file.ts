@@ -1,4 +1,4 @@
-/** Reads the node's log file: the last lines, and new ones as they come. */
+/** Reads the logs of a node: the last lines, and new ones as they come. */
 import { type FileHandle, open } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AegisError, toAegisError } from '../core/errors.ts';
@@ -36,6 +36,7 @@ export async function lastLines(
   path: string,
   count: number,
   wanted: (record: LogRecord) => boolean,
+  parse: (line: string) => LogRecord = parseLine,
 ): Promise<{ records: LogRecord[]; position: LogPosition }> {
   const found: LogRecord[] = [];
   let position: LogPosition | undefined;
@@ -52,7 +53,7 @@ export async function lastLines(
       position ??= { inode, bytes: size };
       for await (const line of backwards(file, size)) {
         if (found.length >= count) break;
-        const record = parseLine(line);
+        const record = parse(line);
         if (wanted(record)) found.push(record);
       }
     } finally {
@@ -68,6 +69,7 @@ export async function* followLog(
   path: string,
   position: LogPosition,
   signal: AbortSignal,
+  parse: (line: string) => LogRecord = parseLine,
 ): AsyncGenerator<LogRecord, void> {
   let { inode, bytes } = position;
   let file = await openLog(path);
@@ -78,7 +80,7 @@ export async function* followLog(
       bytes += piece.length;
       rest = Buffer.concat([rest, piece]);
       for (let end = rest.indexOf(10); end !== -1; end = rest.indexOf(10)) {
-        yield parseLine(rest.toString('utf8', 0, end));
+        yield parse(rest.toString('utf8', 0, end));
         rest = rest.subarray(end + 1);
       }
       if (rest.length > LINE_BYTES_MAX) rest = Buffer.alloc(0);
@@ -97,6 +99,19 @@ export async function* followLog(
   } finally {
     await file?.close();
   }
+}
+
+/** A line of the security log as one of the log: the event is its message. */
+export function parseSecurityLine(line: string): LogRecord {
+  try {
+    const { time, event, ...fields } = JSON.parse(line) as Record<string, unknown>;
+    if (typeof time === 'string' && typeof event === 'string') {
+      return { time, level: 'warn', room: 'security', message: event, fields };
+    }
+  } catch {
+    // Not ours: shown as it is.
+  }
+  return parseLine(line);
 }
 
 /** A line for people: time, level, room, message, fields. */
@@ -144,7 +159,8 @@ async function readAt(file: FileHandle, position: number): Promise<Buffer> {
   return piece.subarray(0, bytesRead);
 }
 
-function parseLine(line: string): LogRecord {
+/** A line of the log. */
+export function parseLine(line: string): LogRecord {
   try {
     const value = JSON.parse(line) as Partial<Record<keyof LogRecord, unknown>>;
     const { time, level, room, message, fields } = value;

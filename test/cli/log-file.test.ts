@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { coloursFor } from '../../src/cli/colour.ts';
-import { followLog, lastLines, lineText } from '../../src/cli/log-file.ts';
+import { followLog, lastLines, lineText, parseSecurityLine } from '../../src/cli/log-file.ts';
 
 let directory: string;
 let path: string;
@@ -72,5 +72,18 @@ it('shows a line without letting it touch the terminal', () => {
   const text = lineText(record, coloursFor(process.stdout, { off: true }));
   expect(text).toBe(
     '2026-11-20T12:00:00.000Z warn  network   peer \\u001b[2J lost nodeId=aegis1x list=[1,2]',
+  );
+});
+
+it('shows an event of the security log as a line', async () => {
+  const event = { time: '2026-11-20T12:00:00.000Z', event: 'peer-cut', nodeId: 'aegis1a' };
+  writeFileSync(path, `${JSON.stringify(event)}\nnot JSON\n`);
+  const { records } = await lastLines(path, 9, every, parseSecurityLine);
+  expect(records).toMatchObject([
+    { time: event.time, room: 'security', message: 'peer-cut', fields: { nodeId: 'aegis1a' } },
+    { room: '?', message: 'not JSON' },
+  ]);
+  expect(lineText(records[0]!, coloursFor(process.stdout, { off: true }))).toContain(
+    'peer-cut nodeId=aegis1a',
   );
 });

@@ -87,8 +87,8 @@ function guardServer(server: Server, door: Pick<Door, 'admits'>): void {
   server.removeAllListeners('connection');
   server.on('connection', (socket: Socket) => {
     // It may have hung up already; then there is no address either.
-    const { remoteAddress } = socket;
-    if (remoteAddress !== undefined && door.admits(remoteAddress)) {
+    const address = socket.remoteAddress?.replace(/^::ffff:/i, '');
+    if (address !== undefined && door.admits(address)) {
       for (const listener of listeners) listener(socket);
       return;
     }

@@ -87,15 +87,28 @@ function mayWrite(quota: Quota, now: number): boolean {
   return false;
 }
 
+/**
+ * The name of an address in the security log of a home, for who asks what one of them did.
+ * Undefined: this home has named nothing yet.
+ */
+export async function addressNameIn(keyPath: string, address: string): Promise<string | undefined> {
+  const key = await readKey(keyPath);
+  return key === undefined ? undefined : addressName(key, address);
+}
+
 /** The key of a home, or a new one. One that is damaged is replaced: old names end with it. */
 async function keyOf(path: string): Promise<Buffer> {
-  if ((await statIfPresent(path)) !== undefined) {
-    const known = Buffer.from((await readFile(path, 'utf8')).trim(), 'hex');
-    if (known.length === KEY_BYTES) return known;
-  }
+  const known = await readKey(path);
+  if (known !== undefined) return known;
   const key = randomBytes(KEY_BYTES);
   await writeFileAtomic(path, `${key.toString('hex')}\n`, { mode: 0o600 });
   return key;
+}
+
+async function readKey(path: string): Promise<Buffer | undefined> {
+  if ((await statIfPresent(path)) === undefined) return undefined;
+  const key = Buffer.from((await readFile(path, 'utf8')).trim(), 'hex');
+  return key.length === KEY_BYTES ? key : undefined;
 }
 
 /** The name of an address under the key of a home, e.g. `addr-0123456789abcdef`. */
