@@ -8,7 +8,7 @@ import { publicKeyOf } from '../crypto/sign.ts';
 import { AegisError, isAegisError, toAegisError } from '../errors.ts';
 import { peerIdOf } from '../model/identity.ts';
 import type { Clock, Log } from '../ports.ts';
-import { instant, SECOND } from '../units.ts';
+import { instant, MINUTE, SECOND } from '../units.ts';
 import type { Conduct } from './conduct.ts';
 import type { Door } from './door.ts';
 import type { HelloEncrypter } from './hello-encrypter.ts';
@@ -50,6 +50,7 @@ interface Retired {
 }
 
 const LOOK_AGAIN_MS = 250;
+const LOOK_AGAIN_MS_MAX = MINUTE;
 /** What was accepted for the identity of before comes to its end, too. */
 const RETIRED_MS_MIN = SECOND;
 /** Peers that the next identity is told of. */
@@ -233,7 +234,9 @@ export class Swarms {
       swarm.getDialQueue().length > 0 ||
       (encrypter?.underWay ?? 0) > 0;
     if (busy && now < until) {
-      const next = instant(Math.min(until, now + LOOK_AGAIN_MS));
+      // A grace may last for weeks: the longer it lasts, the less often it is looked at.
+      const pauseMs = Math.max(LOOK_AGAIN_MS, Math.min(LOOK_AGAIN_MS_MAX, (now - since) / 10));
+      const next = instant(Math.min(until, now + pauseMs));
       retired.cancel = clock.wakeAt(next, () => this.#look(retired));
       return;
     }
