@@ -8,6 +8,7 @@ import type { BlockSummary } from '../api/contract/consensus.ts';
 import { assert } from '../assert.ts';
 import type { ChainInput, ChainOutcome, Finalised } from '../chain/chain.ts';
 import type { Settings } from '../config/settings.ts';
+import type { Evidence } from '../consensus/evidence.ts';
 import { quorumOf } from '../consensus/quorum.ts';
 import { type AegisError, toAegisError } from '../errors.ts';
 import { statIfPresent } from '../files.ts';
@@ -19,7 +20,7 @@ import type { Genesis } from '../model/genesis.ts';
 import type { OpenInvitationFile } from '../model/invitation-file.ts';
 import type { Host } from '../network/host.ts';
 import type { PeerInput } from '../peers/book.ts';
-import type { Clock, Hasher, Log, Metrics, Security } from '../ports.ts';
+import type { Clock, Hasher, Log, Metrics, Security, SecurityEvent } from '../ports.ts';
 import { ChainStore } from '../storage/chain-store.ts';
 import { ContentStore } from '../storage/content-store.ts';
 import { createHasher } from '../storage/hasher.ts';
@@ -142,7 +143,10 @@ export class Engine {
         offer: (input, origin) => void engine.#loop.offer(CHAIN_MACHINE, input, origin),
         moved: deps.consensusMoved,
         finalised: (block) => engine.#finalised(block),
-        accused: (evidence) => engine.consensus.accused(evidence),
+        accused: (evidence) => {
+          engine.consensus.accused(evidence);
+          security?.tell(doubleSignOf(evidence, genesis));
+        },
       });
       const { roster } = chain.chain;
       // What a run before has left undone, before anybody is told a key.
@@ -478,4 +482,14 @@ async function openBoth<A extends { close(): Promise<void> }, B extends { close(
   const failed = [a, b].find((one) => one.status === 'rejected');
   assert(failed !== undefined, 'one of the two has failed');
   throw failed.reason;
+}
+
+/** What the security log says of a custodian that has signed two things for one slot. */
+function doubleSignOf(
+  { custodian, kind, height, view }: Evidence,
+  genesis: Genesis,
+): SecurityEvent {
+  const reason = `two of kind ${kind} at height ${height}, view ${view}`;
+  const member = genesis.custodians[custodian];
+  return { type: 'double-sign', reason, ...(member !== undefined && { nodeId: member.nodeId }) };
 }
