@@ -9,7 +9,7 @@ import { AegisError, hasCode } from '../core/errors.ts';
 import type { Inspection, PendingRotation } from '../core/keys/home.ts';
 import type { KeyFile } from '../core/keys/key-file.ts';
 import type { RotationOptions, RotationPlan, RotationWish } from '../core/keys/rotation.ts';
-import type { CertifiedRole } from '../core/model/succession.ts';
+import type { CertifiedRole, KeyState, Succession } from '../core/model/succession.ts';
 import { BaseCommand, confirmFlags, passphraseFlags } from './base.ts';
 import { facts, safeText } from './format.ts';
 import { rolesText } from './keys.ts';
@@ -83,8 +83,10 @@ export abstract class RotationCommand<
     const status = await this.#daemonStatus();
     checkKnown(home, status);
     const { pending } = home;
+    const isBare = asked.roles.length === 0 && !asked.session;
     if (pending !== undefined) checkContinues(pending, asked);
-    else if (asked.roles.length === 0 && !asked.session) {
+    else if (isBare && home.current.last !== undefined) return await this.#last(home, status);
+    else if (isBare) {
       throw new AegisError('USAGE', 'say which keys are to change', {
         hint: 'All of them: --all. Or some: --identity, --network, --consensus, --onion, --session',
       });
@@ -125,6 +127,22 @@ export abstract class RotationCommand<
       return prepared;
     }
     return { ...prepared, ...(await this.#adopt()) };
+  }
+
+  /** What was carried on has become final in the meantime. */
+  async #last(home: Inspection, status: Reply<'keys.status'> | undefined): Promise<Rotation> {
+    const { nodeId, current } = home;
+    const last = { entry: { succession: current.last!, digest: current.digest }, after: current };
+    const done: Rotation = { ...carriedOn({ ...last, keys: [] }), state: 'final' };
+    this.note('Nothing is pending. The last rotation:');
+    if (status === undefined) return done;
+    const client = await this.client();
+    const { entries } = await client.call('keys.history', { params: { id: nodeId } });
+    const height = entries[current.number - 1]?.height ?? null;
+    const retiredNetworkUntil = done.replaced.includes('network')
+      ? (status.retiredNetworkKey?.until ?? null)
+      : null;
+    return { ...done, height, from: height === null ? null : height + 1, retiredNetworkUntil };
   }
 
   async #prepare(home: Inspection, asked: Asked, hasDaemon: boolean): Promise<Rotation> {
@@ -214,7 +232,7 @@ export abstract class RotationCommand<
     } catch (error) {
       if (!hasCode(error, 'NOT_FINAL', 'TIMEOUT')) throw error;
       throw new AegisError('NOT_FINAL', 'the rotation is handed in and not final yet', {
-        hint: 'It goes on by itself. Wait for it: aegis keys rotate',
+        hint: 'It goes on by itself; do not begin it again. Wait for it: aegis keys rotate',
         cause: error,
       });
     }
@@ -319,7 +337,14 @@ function ofPlan(plan: RotationPlan, nodeId: string): Rotation {
   };
 }
 
-function carriedOn({ entry, after, keys }: PendingRotation): Rotation {
+/** The parts of a pending rotation, or of one that has become final. */
+interface Begun {
+  readonly entry: { readonly succession: Succession; readonly digest: string };
+  readonly after: KeyState;
+  readonly keys: PendingRotation['keys'];
+}
+
+function carriedOn({ entry, after, keys }: Begun): Rotation {
   const { replaced, reason, graceMs, nodeId, number, keyEpoch } = entry.succession;
   return {
     nodeId,

@@ -78,6 +78,8 @@ export class Session {
       this.#env[`NODE${i + 1}`] = home;
     });
     this.#env['AEGIS_HOME'] = nodes[0]!.home;
+    // The passphrase of these homes; devnet has chosen it.
+    this.#env['AEGIS_PASSPHRASE_FILE'] = join(dirname(nodes[0]!.home), 'passphrase');
     const wait = ['node', 'wait', '--for', `peers=${NODES - 1}`];
     for (const { home } of nodes) await this.#aegis('--home', home, ...wait);
   }
