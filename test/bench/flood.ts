@@ -1,8 +1,8 @@
 /**
- * What floods do to the finality of those who are not their target, and to the target itself: single
- * intents on a cluster of four, in turns with and without an attack on one node, within one run. The
- * attacker is a process on the same machine and takes processor from everybody; what that alone does
- * is measured with a process that burns as much and attacks nobody.
+ * What floods do to the finality of those who are not their target, and to the target itself:
+ * single intents on a cluster of four, in turns with and without an attack on one node, within one
+ * run. The attacker is a process on the same machine and takes processor from everybody; what that
+ * alone does is measured with a process that burns as much and attacks nobody.
  */
 import { versionCidOf } from '../../src/core/model/version.ts';
 import { attack, burn, FIFTY, goRogue } from '../helpers/attack.ts';
@@ -176,11 +176,11 @@ async function turn(
   await pause(CALM_MS);
   const latenciesMs: number[] = [];
   const under = new Set<Promise<void>>();
-  let isOver = false;
+  const state = { isOver: false };
   const work = meanwhile().finally(() => {
-    isOver = true;
+    state.isOver = true;
   });
-  for (let i = 0; !isOver; i += 1) {
+  for (let i = 0; !state.isOver; i += 1) {
     const node = nodes[i % nodes.length]!;
     const sent = submit(node).then((ms) => void latenciesMs.push(ms));
     under.add(sent);

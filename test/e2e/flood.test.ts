@@ -58,13 +58,13 @@ async function decide(node: number): Promise<void> {
 async function decideWhile<T>(
   work: Promise<T>,
 ): Promise<{ done: T; decided: number; socketsMost: number }> {
-  let isOver = false;
+  const state = { isOver: false };
   const done = work.finally(() => {
-    isOver = true;
+    state.isOver = true;
   });
   let decided = 0;
   let socketsMost = 0;
-  for (; !isOver; decided += 1) {
+  for (; !state.isOver; decided += 1) {
     await decide(OTHERS[decided % 2]!);
     socketsMost = Math.max(socketsMost, socketsOf(pid));
   }
@@ -108,7 +108,7 @@ const knobsOf = (node: number): Set<string> =>
 const strangers = (plan: Omit<AttackPlan, 'port'>) => attack({ port, ...plan });
 const ONE = ['127.0.0.1'];
 
-test('a thousand connections a second, from one address, and a peer that was lost comes back', async () => {
+test('a thousand connections a second from one address; a lost peer comes back', async () => {
   const { nodeId } = cluster.node(2);
   const flood = strangers({ kind: 'connections', addresses: ONE, perSecond: 1000, ms: 3000 });
   const client = clientOf(cluster, TARGET);

@@ -69,5 +69,5 @@ const timer = setInterval(() => {
   clearInterval(drips);
   for (const socket of open) socket.destroy();
   const { user, system } = process.cpuUsage();
-  console.log(JSON.stringify({ ...report, cpuMs: (user + system) / 1000 }));
+  process.stdout.write(`${JSON.stringify({ ...report, cpuMs: (user + system) / 1000 })}\n`);
 }, 10);

@@ -11,7 +11,7 @@ function slice(): void {
     return;
   }
   const { user, system } = process.cpuUsage();
-  console.log(JSON.stringify({ cpuMs: (user + system) / 1000 }));
+  process.stdout.write(`${JSON.stringify({ cpuMs: (user + system) / 1000 })}\n`);
 }
 
 slice();

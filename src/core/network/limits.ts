@@ -15,12 +15,12 @@ export interface HostLimits {
    * libp2p or any cryptography. A handshake costs 3 ms of a core. @default 40
    */
   readonly inboundPerSecond: number;
+  /** The same of one IPv4 address or IPv6 /64. @default 10, loopback 40 */
+  readonly inboundPerSecondPerAddress: number;
   /** Inbound connections that have not passed hello yet. @default 64 */
   readonly maxPendingInbound: number;
   /** The same for one IP address. @default 16, loopback 64 */
   readonly maxPendingInboundPerAddress: number;
-  /** New inbound connections per second of one IPv4 address or IPv6 /64. @default 10, loopback 40 */
-  readonly inboundPerSecondPerAddress: number;
   /** Connections of one peer that have passed hello. @default 4 */
   readonly maxConnectionsPerPeer: number;
   /** Dials under way at once. @default 64 */
@@ -30,7 +30,7 @@ export interface HostLimits {
   readonly dialsPerSecondPerAddress: number;
   /** A connection must pass Noise and hello in this time. @default 5,000 */
   readonly helloTimeoutMs: number;
-  /** One hello frame. @default 32 KiB */
+  /** One hello frame; an admission in it has up to 64 KiB. @default 96 KiB */
   readonly helloMaxBytes: number;
   /** Streams of one connection, each direction. @default 64 */
   readonly maxStreamsPerConnection: number;
@@ -103,7 +103,7 @@ const NETWORK: HostLimits = {
   dialsPerSecond: 50,
   dialsPerSecondPerAddress: 10,
   helloTimeoutMs: 5 * SECOND,
-  helloMaxBytes: 32 * KIB,
+  helloMaxBytes: 96 * KIB,
   maxStreamsPerConnection: 64,
   streamTimeoutMs: 3 * SECOND,
   streamsPerSecond: 400,

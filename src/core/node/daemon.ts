@@ -158,14 +158,8 @@ class Starting {
     );
     watch = new Watch({ backend, engine, hub: this.#hub, log: this.#log });
     this.#undo.push(() => watch?.stop());
-    const listen = settings['api.listen'];
     const server = await Server.start(
-      {
-        backend,
-        paths,
-        limits: serverLimitsOf(settings),
-        ...(listen === undefined ? {} : { listen: tcpOf(listen) }),
-      },
+      { backend, paths, limits: serverLimitsOf(settings), ...listenOf(settings) },
       { log: this.#log.child('api'), random: systemRandom, metrics, security },
     );
     this.#undo.push(() => {
@@ -248,8 +242,9 @@ function readyOf(options: StartOptions, opened: Opened, addresses: readonly stri
 }
 
 /** `host:port`; the form has been checked with the settings. */
-function tcpOf(listen: string): TcpListen {
+function listenOf({ 'api.listen': listen }: Settings): { listen?: TcpListen } {
+  if (listen === undefined) return {};
   const colon = listen.lastIndexOf(':');
   const host = listen.slice(0, colon).replace(/^\[(.*)\]$/, '$1');
-  return { host, port: Number(listen.slice(colon + 1)) };
+  return { listen: { host, port: Number(listen.slice(colon + 1)) } };
 }

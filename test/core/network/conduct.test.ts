@@ -149,7 +149,7 @@ describe('a member that floods', () => {
       time.now += 10;
     }
     const knobs = new Set(bench.refused.map((line) => line.split(' ')[1]));
-    expect([...knobs].toSorted()).toEqual(['envelopesPerSecond', 'envelopesPerSecondInAll']);
+    expect(knobs).toEqual(new Set(['envelopesPerSecond', 'envelopesPerSecondInAll']));
     expect(bench.refused.filter((line) => line.startsWith('honest'))).toEqual([]);
   });
 

@@ -95,8 +95,8 @@ describe('a listener of libp2p behind the door', () => {
     });
     const listener = transport.createListener({
       upgrader: {
-        upgradeInbound: async (connection: { remoteAddr: object }) => {
-          upgraded.push(String(connection.remoteAddr));
+        upgradeInbound: async (connection: { remoteAddr: { toString(): string } }) => {
+          upgraded.push(connection.remoteAddr.toString());
         },
       } as never,
     });

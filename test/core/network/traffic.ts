@@ -1,7 +1,7 @@
 /**
- * What one custodian sent another in 24 s of the bench (`npm run bench -- intents`: 4 custodians on 2
- * cores, 900 intents a second of one signature each, 6,700 changes a second, single ones at the end),
- * recorded at the receiver.
+ * What one custodian sent another in 24 s of the bench (`npm run bench -- intents`: 4 custodians on
+ * 2 cores, 900 intents a second of one signature each, 6,700 changes a second, single ones at the
+ * end), recorded at the receiver.
  */
 
 /** Milliseconds since the first, then envelopes, other frames and bytes in the 10 ms from there. */
