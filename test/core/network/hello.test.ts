@@ -3,6 +3,7 @@ import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { hasCode } from '../../../src/core/errors.ts';
 import { decode, encode } from '../../../src/core/model/cbor.ts';
+import { ADMISSION_BYTES_MAX } from '../../../src/core/model/membership.ts';
 import { HELLO_ENTRIES_MAX, SUCCESSION_BYTES_MAX } from '../../../src/core/model/succession.ts';
 import {
   checkWelcome,
@@ -175,6 +176,8 @@ describe('hello', () => {
 
   it('carries an admission, unless there is no room for it', () => {
     const { alice, knowledge, reading } = setUp();
+    for (let i = 0; i < HELLO_ENTRIES_MAX; i += 1) alice.rotate();
+    const { networkKey } = alice;
     const claims: (Uint8Array | undefined)[] = [];
     const context: HelloContext = {
       ...reading().context,
@@ -183,14 +186,14 @@ describe('hello', () => {
         return knowledge.judge(claim);
       },
     };
-    for (const admission of [randomBytes(9000), randomBytes(MAX)]) {
+    for (const admission of [randomBytes(ADMISSION_BYTES_MAX), randomBytes(MAX)]) {
       const own = {
         ...contextOf(alice, knowledge),
         own: () => ({ ...alice.introduction(), admission }),
       };
-      judgeDialer(encodeHello(own, 'aegis/1', MAX), reading({ context }));
+      judgeDialer(encodeHello(own, 'aegis/1', MAX), reading({ context, networkKey }));
     }
-    expect(claims.map((bytes) => bytes?.length)).toEqual([9000, undefined]);
+    expect(claims.map((bytes) => bytes?.length)).toEqual([ADMISSION_BYTES_MAX, undefined]);
   });
 
   it('refuses a member of another protocol version by name', () => {
