@@ -141,8 +141,9 @@ async function members(cluster: BenchCluster): Promise<Figure[]> {
         ms: TURN_MS,
       }),
     );
+    const { length } = attacked.latenciesMs;
     figures.push({
-      name: `finality p95 while a member floods with ${kind} (${attacked.latenciesMs.length} intents)`,
+      name: `finality p95 while a member floods with ${kind} (${length} intents)`,
       unit: 'x',
       samples: [p95(attacked) / p95(quiet)],
       goal: { most: 2 },

@@ -3,9 +3,9 @@
  * it has one allowance. Who asks for more is read slower; who goes on is not read at all for a
  * while; who still goes on is cut. It reads and cuts nothing itself.
  *
- * Whoever follows the rules is slowed at most: it waits for answers, so that it makes no debt beyond
- * the tolerance, and of what is not answered it sends a twentieth of what it may (conduct.test.ts
- * replays it).
+ * Whoever follows the rules is slowed at most: it waits for answers, so that it makes no debt
+ * beyond the tolerance, and of what is not answered it sends a twentieth of what it may
+ * (conduct.test.ts replays it).
  */
 import type { Clock, Log, Security } from '../ports.ts';
 import { MINUTE } from '../units.ts';
