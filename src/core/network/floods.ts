@@ -20,7 +20,7 @@ interface Counter {
 }
 
 /** So many refusals by one limit within a second are a flood. */
-export const FLOOD_PER_SECOND = 50;
+const FLOOD_PER_SECOND = 50;
 /** It is over when nothing more was refused for so long. */
 const CALM_MS = 5 * SECOND;
 
