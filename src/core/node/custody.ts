@@ -54,8 +54,11 @@ export function introductionsFor(
   { genesis, keystore }: Pick<CustodyOptions, 'genesis' | 'keystore'>,
   deps: Pick<CustodyDeps, 'room' | 'bans' | 'clock' | 'log'> & {
     handIn(bytes: Uint8Array): void;
+    learned(nodeId: string): void;
     frozen(nodeId: string, evidence: Uint8Array): void;
     admission(): Uint8Array | undefined;
+    /** The network key with which this node listens. */
+    listening(): Uint8Array;
   },
 ): Introductions {
   const { room, bans, clock } = deps;
@@ -67,13 +70,14 @@ export function introductionsFor(
       own: () => {
         const admission = deps.admission();
         return {
-          ...{ inception, succession: shownSuccession(keystore) },
+          ...{ inception, succession: shownSuccession(keystore, deps.listening()) },
           ...(admission === undefined ? {} : { admission }),
         };
       },
       isBanned: (nodeId) => bans.has(nodeId),
       isUsed: (invitationId) => room.chain.isUsed(invitationId),
       handIn: deps.handIn,
+      learned: deps.learned,
       frozen: deps.frozen,
     },
   );
@@ -126,11 +130,13 @@ export class Custody {
         now: () => clock.now(),
       },
     );
-    this.introductions.learn((invited?.file.successions ?? []).map(openSuccession));
   }
 
-  /** The network must be running. */
+  /** The network must be running, and nobody dialled yet. */
   async start(): Promise<void> {
+    // What is new among them is handed in, so the chain must have started.
+    const { invited } = this.#options;
+    this.introductions.learn((invited?.file.successions ?? []).map(openSuccession));
     await this.sessions.start();
     this.keys.start();
     this.members.start();
@@ -183,6 +189,11 @@ export class Custody {
     this.keys.review();
   }
 
+  /** Not within the handshake that has shown them. */
+  learned(): void {
+    setImmediate(() => this.keys.review());
+  }
+
   #tellFrozen(nodeId: string): void {
     this.#deps.security?.tell({ type: 'duplicity', nodeId });
     this.#deps.log.write('error', 'a node has two successions: it is frozen', {
@@ -197,10 +208,12 @@ export class Custody {
   }
 }
 
-/** H1: where the network key in force is lost, also the entry that replaces it. */
-function shownSuccession(keystore: Keystore): readonly Uint8Array[] {
+/** H1: who listens with a key that is not final shows the entry that brings it. */
+function shownSuccession(keystore: Keystore, listening: Uint8Array): readonly Uint8Array[] {
   const pending = keystore.pending();
-  if (pending === undefined || !keystore.missing().includes('network')) return keystore.succession;
+  const isIt = (key: Uint8Array): boolean => Buffer.compare(key, listening) === 0;
+  if (pending === undefined || isIt(keystore.current.keys.networkKey)) return keystore.succession;
+  if (!isIt(pending.after.keys.networkKey)) return keystore.succession;
   return [...keystore.succession, pending.entry.bytes];
 }
 

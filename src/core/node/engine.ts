@@ -157,8 +157,10 @@ export class Engine {
       const introductions = introductionsFor(options, {
         ...{ room: chain, bans, clock, log },
         handIn: (bytes) => engine.custody.handIn(bytes),
+        learned: () => engine.custody.learned(),
         frozen: (nodeId, evidence) => engine.custody.frozen(nodeId, evidence),
         admission: () => made?.custody.members.admission,
+        listening: () => made?.custody.keys.listening ?? networkKey,
       });
       const host = await createHost(options, {
         ...{ log: log.child('network'), metrics, clock, networkKey, hello: introductions },

@@ -41,6 +41,8 @@ export interface IntroductionsDeps {
   isUsed(invitationId: string): boolean;
   /** Signed bytes of a statement for the custodians. */
   handIn(bytes: Uint8Array): void;
+  /** Somebody has shown keys that are not final: those before may count no more. */
+  learned(nodeId: string): void;
   /** S8: somebody is frozen here from now on, by this evidence. */
   frozen(nodeId: string, evidence: Uint8Array): void;
   /** Milliseconds since the Unix epoch. */
@@ -214,6 +216,7 @@ export class Introductions implements HelloContext {
     const message = 'a member has shown keys that are not final yet';
     this.#deps.log.write('info', message, { nodeId, number });
     this.#deps.handIn(entry.bytes);
+    this.#deps.learned(nodeId);
   }
 
   #freeze(nodeId: string, [a, b]: readonly [SignedSuccession, SignedSuccession]): void {

@@ -65,6 +65,8 @@ export const SEAL_MS = MINUTE;
 /** Warnings are looked at so often; and so often a failed settling is tried again. */
 const LOOK_MS = 60 * MINUTE;
 const RETRY_MS = 10 * SECOND;
+/** So long the key in force is kept for a rotation to be decided. */
+export const HURRY_MS = 10 * SECOND;
 
 export class KeyDesk {
   readonly #deps: KeyDeskDeps;
@@ -78,6 +80,8 @@ export class KeyDesk {
   #last: Promise<unknown> = Promise.resolve();
   /** The network key with which the host listens. */
   #listening: Uint8Array;
+  /** From when on the network key in force is not waited for. */
+  #leaveAt = Infinity;
   #isStopped = false;
 
   constructor(deps: KeyDeskDeps) {
@@ -101,6 +105,11 @@ export class KeyDesk {
   /** Ends all waits; what is handed in stays so. */
   fail(error: AegisError): void {
     this.#rotated.fail(error);
+  }
+
+  /** The network key with which the host listens, or is about to. */
+  get listening(): Uint8Array {
+    return this.#listening;
   }
 
   /** Handed in and not final. */
@@ -194,8 +203,23 @@ export class KeyDesk {
       await keystore.markHandedIn();
       this.#adopted = { entry };
       this.#deps.submit(entry.bytes);
+      this.#hurry(entry);
     } else this.#adopted = { entry };
     return entry;
+  }
+
+  /**
+   * Whoever has the network key, too, may stand in the way of handing anything in. So a compromised
+   * key is left at once, and any other when nothing is decided for a while: peers believe the entry
+   * that they are shown with the new key (H1), and cut off what it retires.
+   */
+  #hurry({ succession, digest }: SignedSuccession): void {
+    if (!succession.replaced.includes('network')) return;
+    const waitMs = succession.reason === 'compromised' ? 0 : HURRY_MS;
+    this.#leaveAt = this.#deps.clock.now() + waitMs;
+    this.#deps.clock.wakeAt(this.#leaveAt as Instant, () => {
+      if (this.#adopted?.entry.digest === digest) this.#settleSoon();
+    });
   }
 
   /** A3: what was signed since it was prepared would count for nobody. */
@@ -232,6 +256,8 @@ export class KeyDesk {
   #refused(digest: string, why: string): void {
     this.#adopted = undefined;
     this.#release();
+    // Back to the key in force, if it was left.
+    this.#settleSoon();
     const error = refusal(why);
     this.#complain('the custodians refuse a rotation', error);
     this.#rotated.fail(error, digest);
@@ -280,20 +306,34 @@ export class KeyDesk {
   /** H5 */
   async #rotateNetwork(): Promise<void> {
     const { keystore, host, addressesOf, log } = this.#deps;
-    const { networkKey } = keystore.current.keys;
-    if (Buffer.compare(networkKey, this.#listening) === 0) return;
-    if (keystore.missing().includes('network')) return;
+    const before = this.#listening;
+    const networkKey = this.#wantedNetworkKey();
+    if (Buffer.compare(networkKey, before) === 0) return;
     const seed = keystore.networkSeed(networkKey);
     try {
-      // H2: none for a compromised one.
-      const isLost = keystore.current.last?.reason === 'compromised';
-      await host.rotate(seed, { addressesOf, ...(isLost ? { graceMs: 0 } : {}) });
+      // What is shown in hello goes with the key.
       this.#listening = networkKey;
+      // H2: none for a compromised one.
+      const last = this.#adopted?.entry.succession ?? keystore.current.last;
+      const isLost = last?.reason === 'compromised';
+      await host.rotate(seed, { addressesOf, ...(isLost ? { graceMs: 0 } : {}) });
       log.write('info', 'this node has a new peer id');
+    } catch (error) {
+      this.#listening = before;
+      throw error;
     } finally {
       seed.fill(0);
     }
     this.review();
+  }
+
+  #wantedNetworkKey(): Uint8Array {
+    const { keystore, clock } = this.#deps;
+    const { networkKey } = keystore.current.keys;
+    const isLost = keystore.missing().includes('network');
+    const isLeft = this.#adopted !== undefined && clock.now() >= this.#leaveAt;
+    const pending = isLost || isLeft ? keystore.pending()?.after.keys.networkKey : undefined;
+    return pending ?? (isLost ? this.#listening : networkKey);
   }
 
   /** Warnings, the end of a grace, the erasure of what is retired: none of them is urgent. */
@@ -329,12 +369,13 @@ const refusal = (why: string): AegisError =>
   });
 
 /**
- * The network key that this node can use: the one in force, or where that is lost the one that
- * waits to replace it, which peers accept by the entry that they are shown (H1).
+ * The network key that this node can use: the one in force, or where that is lost or compromised
+ * the one that waits to replace it, which peers accept by the entry that they are shown (H1).
  */
 export async function usableNetworkKey(keystore: Keystore): Promise<Uint8Array> {
   const { networkKey } = keystore.current.keys;
-  if (!keystore.missing().includes('network')) return networkKey;
+  const isLeft = keystore.pending()?.entry.succession.reason === 'compromised';
+  if (!isLeft && !keystore.missing().includes('network')) return networkKey;
   const pending = await keystore.adoptPending();
   await keystore.markHandedIn();
   return pending?.after.keys.networkKey ?? networkKey;

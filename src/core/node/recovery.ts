@@ -100,8 +100,8 @@ export async function findBefore(
 }
 
 /**
- * Takes a home over to the cluster of a recovery genesis. Repeated after a crash it comes to its end;
- * until then the home has no genesis, and no daemon starts.
+ * Takes a home over to the cluster of a recovery genesis. Repeated after a crash it comes to its
+ * end; until then the home has no genesis, and no daemon starts.
  * @throws {AegisError} `BAD_DATA` when the state is not that of the genesis.
  */
 export async function layOrigin(

@@ -18,6 +18,8 @@ class World {
   readonly members = new Members(this.ana, this.bea);
   readonly handedIn: Uint8Array[] = [];
   readonly frozen: string[] = [];
+  /** Who has shown what is new. */
+  readonly learned: string[] = [];
   readonly banned = new Set<string>();
   /** Ids of invitations. */
   readonly used = new Set<string>();
@@ -31,6 +33,7 @@ class World {
       isBanned: (nodeId) => this.banned.has(nodeId),
       isUsed: (invitationId) => this.used.has(invitationId),
       handIn: (bytes) => void this.handedIn.push(bytes),
+      learned: (nodeId) => void this.learned.push(nodeId),
       frozen: (nodeId) => void this.frozen.push(nodeId),
       now: () => this.now,
     },
@@ -63,6 +66,7 @@ describe('a member', () => {
     expect(introductions.expects(bea.state.keys.networkKey)).toBe(true);
     expect(world.judge(bea)).toBe('member');
     expect(world.handedIn).toEqual([entry.bytes]);
+    expect(world.learned).toEqual([bea.nodeId]);
     expect(introductions.latest(bea.nodeId)?.number).toBe(1);
     // H2: within its grace, which begins when the change is seen here.
     expect(world.judge(bea, { networkKey: old })).toBe('member');

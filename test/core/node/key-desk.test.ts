@@ -8,6 +8,7 @@ import type { Keystore } from '../../../src/core/keys/keystore.ts';
 import type { PreparedRotation } from '../../../src/core/keys/rotation.ts';
 import {
   followChain,
+  HURRY_MS,
   KeyDesk,
   SEAL_MS,
   usableNetworkKey,
@@ -220,6 +221,37 @@ test('a rotation that waits in the home is taken up at the start', () =>
     await expect.poll(() => world.submitted).toEqual([prepared.entry.bytes]);
     world.finalise(prepared);
     await expect.poll(() => world.keystore.current.number).toBe(1);
+  }));
+
+test('a compromised network key is left before anything is decided, and kept if it is refused', () =>
+  inWorld(async (world, dir) => {
+    const prepared = await prepare(dir, ['network'], { reason: 'compromised' });
+    const { before, after } = prepared;
+    const done = world.desk.rotate(never);
+    done.catch(() => {});
+    const keys = [hex(after.keys.networkKey)];
+    await expect.poll(() => world.rotated).toEqual(keys);
+    expect(world.desk.listening).toEqual(after.keys.networkKey);
+    expect(world.keystore.current.number).toBe(0);
+    world.refuse(prepared, 'key-taken');
+    keys.push(hex(before.keys.networkKey));
+    await expect.poll(() => world.rotated).toEqual(keys);
+    expect(world.desk.listening).toEqual(before.keys.networkKey);
+  }));
+
+test('any other is left when nothing is decided for a while, and once only', () =>
+  inWorld(async (world, dir) => {
+    const prepared = await prepare(dir, ['network']);
+    const done = world.desk.rotate(never);
+    await expect.poll(() => world.submitted.length).toBe(1);
+    world.clock.runUntil(instant(world.clock.now() + HURRY_MS - 1));
+    expect(world.desk.listening).toEqual(prepared.before.keys.networkKey);
+    world.clock.runUntil(instant(world.clock.now() + 1));
+    const keys = [hex(prepared.after.keys.networkKey)];
+    await expect.poll(() => world.rotated).toEqual(keys);
+    world.finalise(prepared);
+    await done;
+    expect(world.rotated).toEqual(keys);
   }));
 
 test('a home that lacks entries follows the chain, and says what it lacks (K3)', () =>

@@ -9,6 +9,7 @@ import type { Cluster } from './cluster.ts';
 
 export interface RotateOptions {
   readonly graceMs?: number;
+  readonly reason?: 'routine' | 'compromised';
   readonly timeoutMs?: number;
 }
 
@@ -17,7 +18,7 @@ export async function rotate(
   cluster: Cluster,
   node: number,
   roles: readonly CertifiedRole[],
-  { graceMs, timeoutMs = 60_000 }: RotateOptions = {},
+  { graceMs, reason, timeoutMs = 60_000 }: RotateOptions = {},
 ): Promise<Result<'keys.adopt'>> {
   const client = clientOf(cluster, node, timeoutMs + 5000);
   const passphrase = readFileSync(cluster.passphraseFile, 'utf8');
@@ -28,6 +29,7 @@ export async function rotate(
     {
       ...{ dir: cluster.home(node).keys, passphrase, next: { passphrase }, roles, ...sealed },
       ...(graceMs === undefined ? {} : { graceMs }),
+      ...(reason === undefined ? {} : { reason }),
       now: Date.now(),
     },
     { random: systemRandom },
