@@ -3,6 +3,7 @@
  * and R2). They work on the files of homes that are stopped.
  */
 import type { RecoveryView } from '../core/api/contract/cluster.ts';
+import type { OriginFile } from '../core/chain/origin-file.ts';
 import type { HomePaths } from '../core/config/home.ts';
 import { AegisError } from '../core/errors.ts';
 import { statIfPresent } from '../core/files.ts';
@@ -62,6 +63,12 @@ export async function readOwnState(paths: HomePaths) {
   const { genesis, bytes } = await ownGenesis(paths);
   const { readOrigin } = await import('../core/node/recovery.ts');
   return { genesis, origin: readOrigin(paths.chainDb, bytes) };
+}
+
+/** @throws {AegisError} `BAD_DATA` when a cluster of this genesis cannot go on from the state. */
+export async function checkGoesOn(genesis: Genesis, origin: OriginFile): Promise<void> {
+  const { checkOrigin } = await import('../core/node/recovery.ts');
+  checkOrigin(genesis, origin);
 }
 
 /**

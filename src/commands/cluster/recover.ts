@@ -7,7 +7,7 @@ import { clusterText, describeCluster } from '../../cli/cluster.ts';
 import { PUBLIC_MODE, readDocument, requireAbsent, writeNewDocument } from '../../cli/documents.ts';
 import { facts } from '../../cli/format.ts';
 import { inspectOwnKeys } from '../../cli/own-home.ts';
-import { describeRecovery, readOwnState, recoveryText } from '../../cli/recovery.ts';
+import { checkGoesOn, describeRecovery, readOwnState, recoveryText } from '../../cli/recovery.ts';
 import { safeText } from '../../cli/text.ts';
 import type { ClusterRecoverResult } from '../../core/api/contract/cluster.ts';
 import type { OriginFile } from '../../core/chain/origin-file.ts';
@@ -137,12 +137,12 @@ export default class ClusterRecover extends BaseCommand<
     const bytes = createGenesis({ name, createdAt: Date.now(), bundles, namespace });
     const genesis = openGenesis(bytes);
     if (genesis.origin !== undefined) {
-      const { checkOrigin } = await import('../../core/node/recovery.ts');
-      checkOrigin(genesis, origin);
+      await checkGoesOn(genesis, origin);
       return { genesis, text: genesisToText(bytes) };
     }
+    const consent = recoveryText(describeRecovery(head));
     throw new AegisError('BAD_REQUEST', 'the bundles agree to no recovery', {
-      hint: `Make them again: aegis cluster bundle --recover ${recoveryText(describeRecovery(head))}`,
+      hint: `Make them again: aegis cluster bundle --recover ${consent}`,
     });
   }
 }

@@ -1,6 +1,6 @@
 /**
- * Statements that were handed in here and are not decided: durable, sent to the custodians again and
- * again, and told of their end. Whose they are does not matter.
+ * Statements that were handed in here and are not decided: durable, sent to the custodians again
+ * and again, and told of their end. Whose they are does not matter.
  */
 import { AegisError } from '../errors.ts';
 import { readIntent, type SignedIntent } from '../model/intent.ts';

@@ -1,7 +1,7 @@
 /**
- * What waits to be decided: intents and statements, of this node and of others, in the mempool and on
- * their way to those who make blocks. It keeps to the members and keys of the last final block and
- * makes no blocks.
+ * What waits to be decided: intents and statements, of this node and of others, in the mempool and
+ * on their way to those who make blocks. It keeps to the members and keys of the last final block
+ * and makes no blocks.
  */
 import { assert } from '../assert.ts';
 import { faultyMax } from '../consensus/quorum.ts';

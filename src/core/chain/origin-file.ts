@@ -1,7 +1,7 @@
 /**
- * The state of a cluster as a file, for those who go on from it (R2): a sequence of records, each in
- * dag-cbor behind its length, so that a large state needs no large record. It proves nothing; whoever
- * reads it compares the root.
+ * The state of a cluster as a file, for those who go on from it (R2): a sequence of records, each
+ * in dag-cbor behind its length, so that a large state needs no large record. It proves nothing;
+ * whoever reads it compares the root.
  */
 import { AegisError } from '../errors.ts';
 import { decode, encode } from '../model/cbor.ts';

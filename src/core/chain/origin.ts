@@ -38,8 +38,8 @@ export function originRows(
 }
 
 /**
- * Whoever was a member of a cluster before, the last one first. The leaves of the state still commit
- * to them, under the id of their cluster.
+ * Whoever was a member of a cluster before, the last one first. The leaves of the state still
+ * commit to them, under the id of their cluster.
  * @throws {AegisError} what does not fit together.
  */
 export function readFormer(

@@ -31,8 +31,8 @@ export const HEADS_MAX = 32;
 const STATE_VALUE_BYTES_MAX = 8192;
 
 /**
- * Keys of the state (hex): HMAC-SHA-256 keyed by the namespace, which is the cluster id, and after a
- * recovery that of the oldest cluster (R2).
+ * Keys of the state (hex): HMAC-SHA-256 keyed by the namespace, which is the cluster id, and after
+ * a recovery that of the oldest cluster (R2).
  */
 export interface StateKeys {
   ref(path: string): string;

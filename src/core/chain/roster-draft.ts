@@ -1,6 +1,5 @@
-/** The roster as it is within a block: what its statements so far have changed, above the final one. */
-import type { Roster, RosterMember } from './roster.ts';
-import { keysOf } from './roster.ts';
+/** The roster within a block: what its statements so far have changed, above the final one. */
+import { keysOf, type Roster, type RosterMember } from './roster.ts';
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
 

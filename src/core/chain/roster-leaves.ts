@@ -1,8 +1,8 @@
 /**
- * How the roster stands in the state: a leaf for the keys of each member and one for its membership,
- * once they are not those of the genesis; one for each invitation that was used; and one that counts,
- * so that no row can get lost unseen. Their keys are made with the id of this very cluster: those of
- * a cluster before (R2) say nothing here.
+ * How the roster stands in the state: a leaf for the keys of each member and one for its
+ * membership, once they are not those of the genesis; one for each invitation that was used; and
+ * one that counts, so that no row can get lost unseen. Their keys are made with the id of this very
+ * cluster: those of a cluster before (R2) say nothing here.
  */
 import { fromHex, hex } from '../consensus/fields.ts';
 import { hmacSha256, sha256 } from '../crypto/hash.ts';
@@ -39,7 +39,7 @@ const hasOwnMembership = ({ isFrozen, status, admission }: RosterMember): boolea
   isFrozen || status === 'left' || admission !== undefined;
 
 /** The digest is that of the last entry, which names the one before, and so on. */
-export function keysLeaf({ keys, retiredNetworkKey }: RosterMember): Uint8Array {
+function keysLeaf({ keys, retiredNetworkKey }: RosterMember): Uint8Array {
   const { number, keyEpoch, digest } = keys;
   const retired =
     retiredNetworkKey === undefined
@@ -48,7 +48,7 @@ export function keysLeaf({ keys, retiredNetworkKey }: RosterMember): Uint8Array 
   return encode({ v: 1, type: 'keys', number, keyEpoch, digest: fromHex(digest), ...retired });
 }
 
-export function memberLeaf(member: RosterMember): Uint8Array {
+function memberLeaf(member: RosterMember): Uint8Array {
   const { status, since, isFrozen, addresses, storageWeight } = member;
   const { admission, inviter, bundle } = member;
   return encode({

@@ -56,7 +56,7 @@ export function persistRoster(
 }
 
 /** @throws {AegisError} what is wrong with the row. */
-export function readEntryRow(key: string, value: Uint8Array): StoredEntry {
+function readEntryRow(key: string, value: Uint8Array): StoredEntry {
   const decoded = decode(value, { maxBytes: ROW_BYTES_MAX });
   const record = new RecordReader(decoded, 'entry', ['height', 'bytes']);
   const signed = openSuccession(record.bytes('bytes', { maxBytes: ROW_BYTES_MAX }));
@@ -66,7 +66,7 @@ export function readEntryRow(key: string, value: Uint8Array): StoredEntry {
 }
 
 /** A node that the genesis does not have, as it came. */
-export function firstOf(bundleBytes: Uint8Array): RosterMember {
+function firstOf(bundleBytes: Uint8Array): RosterMember {
   const { bundle, inception, nodeId, succession } = openBundle(bundleBytes);
   const { name, zone, region } = inception;
   const { consensusKey, possession, vrfKey, inception: inceptionBytes } = bundle;

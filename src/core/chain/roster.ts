@@ -154,7 +154,7 @@ export class Roster {
     return counts ? state.keys.identityKey : undefined;
   }
 
-  /** Whose network key it is, the present one or the one before; whether that still counts is H2. */
+  /** Whose network key it is, the present one or the one before; whether that counts is H2. */
   byNetworkKey(key: Uint8Array): RosterMember | undefined {
     const member = this.#members.get(this.#owners.get(hex(key)) ?? '');
     if (member === undefined) return undefined;

@@ -216,7 +216,7 @@ function isInviting(context: StatementContext, invitation: Invitation): boolean 
   return guests < LIMITS.guests;
 }
 
-/** All keys that the joiner has had. Of one that comes back, those that are known stay as they are. */
+/** All keys that the joiner has had. Of one that comes back, those that are known stay. */
 function pastOf(
   known: RosterMember | undefined,
   { bundle }: SignedAdmission,

@@ -1,4 +1,4 @@
-/** Members and keys that change while a cluster decides: several chains, with all their messages. */
+/** Members and keys that change while a cluster decides: several chains and their messages. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { CHAIN_PROTOCOL, encodeMessage } from '../../../src/core/chain/messages.ts';
