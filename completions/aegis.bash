@@ -169,7 +169,7 @@ _aegis() {
     'keys backup --out'|'keys backup -o') COMPREPLY=(); return ;;
     'keys backup --timeout') COMPREPLY=(); return ;;
     'keys export --home'|'keys export -H') COMPREPLY=(); return ;;
-    'keys export --out') COMPREPLY=(); return ;;
+    'keys export --out'|'keys export -o') COMPREPLY=(); return ;;
     'keys export --passphrase-fd') COMPREPLY=(); return ;;
     'keys export --passphrase-file') COMPREPLY=(); return ;;
     'keys export --timeout') COMPREPLY=(); return ;;

@@ -640,7 +640,7 @@ complete -c aegis -n '__aegis_at keys export' -l json -d 'Print the result as JS
 complete -c aegis -n '__aegis_at keys export' -l next -d 'The encrypted successor of the identity key, alone'
 complete -c aegis -n '__aegis_at keys export' -l no-color -d 'Print without colours'
 complete -c aegis -n '__aegis_at keys export' -l no-input -d 'Never ask; fail instead'
-complete -c aegis -n '__aegis_at keys export' -l out -r -F -d 'Where to write; - is standard output'
+complete -c aegis -n '__aegis_at keys export' -l out -s o -r -F -d 'Where to write; - is standard output'
 complete -c aegis -n '__aegis_at keys export' -l passphrase-fd -x -d 'Read the passphrase from this open file descriptor'
 complete -c aegis -n '__aegis_at keys export' -l passphrase-file -r -F -d 'Read the passphrase from this file; - reads standard input'
 complete -c aegis -n '__aegis_at keys export' -l public -d 'Public parts only; this is the default'

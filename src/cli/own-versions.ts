@@ -1,4 +1,4 @@
-/** How many versions this node has signed, from its home and without a daemon (docs/keys.md, A3). */
+/** How many versions this node has signed, from its home without a daemon (docs/keys.md, A3). */
 import type { HomePaths } from '../core/config/home.ts';
 import { AegisError, hasCode } from '../core/errors.ts';
 import type { Inspection } from '../core/keys/home.ts';

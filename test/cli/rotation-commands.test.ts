@@ -88,7 +88,7 @@ test('a rotation is prepared, carried on, and shown by history and list', async 
   });
 });
 
-test('the identity changes with the successors elsewhere, under passphrases of their own', async () => {
+test('the identity changes with the successors elsewhere, each under its passphrase', async () => {
   await withHomes(['a'], async (home) => {
     await home.make();
     const [next, newNext] = [home.at('next.json'), home.at('next-2.json')];

@@ -16,8 +16,8 @@ export default class KeysBackup extends BaseCommand<typeof KeysBackup, KeysBacku
     'under a passphrase of its own. The key files inside stay encrypted under theirs: whoever ' +
     'restores needs both. The node may run. The successor of the identity stays out unless ' +
     '--with-next is given: keep it elsewhere. Documents are not in it; other nodes have them. A ' +
-    'home that is restored does not vote until its consensus key is rotated. The passphrase comes ' +
-    'from --backup-passphrase-file or a prompt, never from the environment.';
+    'home that is restored does not vote until its consensus key is rotated. The passphrase ' +
+    'comes from --backup-passphrase-file or a prompt, never from the environment.';
   static override readonly examples = [
     { description: 'Back up', command: '<%= config.bin %> keys backup --out alice.backup' },
     {

@@ -49,6 +49,7 @@ export default class KeysExport extends BaseCommand<typeof KeysExport, KeysExpor
       description: 'Write the secrets in the clear.',
     }),
     out: Flags.string({
+      char: 'o',
       default: '-',
       helpValue: '<file>',
       description: 'Where to write; - is standard output.',

@@ -8,8 +8,8 @@ export default class KeysRevoke extends RotationCommand<typeof KeysRevoke, KeysR
   static override readonly description =
     'A rotation with the reason "compromised": no grace, so nobody accepts the old network key ' +
     'once it is final. A thief with the whole home, but not the successor, can neither do this ' +
-    'nor undo it. Without --new-next the new successor lies in this home; when the machine itself ' +
-    'is not to be trusted, revoke from another one with the home and the successor.';
+    'nor undo it. Without --new-next the new successor lies in this home; when the machine ' +
+    'itself is not to be trusted, revoke from another one with the home and the successor.';
   static override readonly examples = [
     {
       description: 'The whole home was copied',

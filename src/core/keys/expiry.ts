@@ -1,11 +1,11 @@
-/** When keys should be replaced (docs/keys.md, S7). A key past its expiry works on; people are told. */
+/** When keys should be replaced (docs/keys.md, S7). One past its expiry works; people are told. */
 import type { KeyState } from '../model/succession.ts';
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 /** Days before an expiry at which people are warned; after the last, and later, every day. */
 const WARNED_DAYS = [30, 7, 1] as const;
 
-export const EXPIRING_ROLES = ['identity', 'network', 'consensus', 'onion'] as const;
+const EXPIRING_ROLES = ['identity', 'network', 'consensus', 'onion'] as const;
 export type ExpiringRole = (typeof EXPIRING_ROLES)[number];
 
 export interface Expiry {

@@ -27,7 +27,6 @@ import {
   type KeyRole,
   keyInForce,
   keyPath,
-  OPEN_ROLES,
   type OpenRole,
   pendingDir,
   restoredPath,
@@ -294,7 +293,3 @@ function entryOf(role: KeyRole, path: string, { mode, ...file }: ReadFile): KeyE
 async function readIfPresent(path: string): Promise<ReadFile | undefined> {
   return (await statIfPresent(path)) === undefined ? undefined : await readKeyFile(path);
 }
-
-/** Which secrets a running node needs and this home should have. */
-export const openRolesOf = ({ keys }: Inspection): readonly OpenRole[] =>
-  OPEN_ROLES.filter((role) => keys.some((entry) => entry.role === role));

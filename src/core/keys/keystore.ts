@@ -213,7 +213,7 @@ export class Keystore implements KeyRing, Disposable {
     return this.#home.pending;
   }
 
-  /** K2: the consensus keys (hexadecimal) that a backup brought; undefined once they are not used. */
+  /** K2: the consensus keys (hexadecimal) that a backup brought; undefined once another is used. */
   get restored(): readonly string[] | undefined {
     return this.#home.restored;
   }
@@ -310,6 +310,7 @@ export class Keystore implements KeyRing, Disposable {
       if (role === 'network') for (const { file } of retired) wanted.add(file.public.key);
       this.#ring.keepOnly(role, wanted);
     }
+    this.#ring.settled(this.succession);
     return settled;
   }
 

@@ -20,7 +20,7 @@ import { damagedAt, readSmallFile } from './disk.ts';
 import { OPEN_ROLES, type OpenRole, successionPath } from './layout.ts';
 
 /** Entries that a home keeps: one a day for more than five years. */
-export const OWN_ENTRIES_MAX = 2048;
+const OWN_ENTRIES_MAX = 2048;
 const ENTRY_BYTES_MAX = SUCCESSION_BYTES_MAX + 128;
 const FILE_BYTES_MAX = OWN_ENTRIES_MAX * (ENTRY_BYTES_MAX + 16) + 4096;
 const NAMES = ['consensusKey', 'possession', 'vrfKey', 'entries', 'lost'];
@@ -70,7 +70,7 @@ function parse(bytes: Uint8Array): OwnSuccession {
   };
 }
 
-/** The states of a node's keys, from the inception on. @throws {AegisError} what does not follow. */
+/** The states of a node's keys, from the inception on. @throws {AegisError} as `follow`. */
 export function statesOf(
   opened: OpenInception,
   { origin, entries }: Pick<OwnSuccession, 'origin' | 'entries'>,

@@ -171,7 +171,7 @@ export async function prepareRotation(
   return { entry, before: plan.before, after: follow(plan.before, entry), newNextPath };
 }
 
-/** What lies in `pending` is final, or nothing that counts; the first may not be in its place yet. */
+/** What lies in `pending` is final and perhaps not in its place yet, or nothing that counts. */
 async function clearPending(home: Inspection, options: RotationOptions, disk: Disk): Promise<void> {
   const { dir, now } = options;
   const { current: state, succession } = home;

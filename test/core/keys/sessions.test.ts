@@ -31,7 +31,7 @@ test('a session key is certified, durable, and erased when it is over', async ()
   });
 });
 
-test('a certificate of an earlier key epoch is still known; a foreign or damaged one is not', async () => {
+test('a certificate of an earlier key epoch is still known, a damaged one is not', async () => {
   await withHome(async (dir) => {
     using keystore = await openHome(dir);
     const made = await keystore.newSession(times(BEGIN));

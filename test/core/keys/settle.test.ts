@@ -6,6 +6,7 @@ import { keyPath } from '../../../src/core/keys/layout.ts';
 import { changePassphrase } from '../../../src/core/keys/passwd.ts';
 import { systemRandom } from '../../../src/core/keys/random.ts';
 import { renderRestored } from '../../../src/core/keys/restored.ts';
+import { encode } from '../../../src/core/model/cbor.ts';
 import { QUICK_KDF } from '../../helpers/keystores.ts';
 import {
   BEGIN,
@@ -232,7 +233,7 @@ test('the marker of a restored home goes when another consensus key is in force'
   });
 });
 
-test('without a marker a prepared consensus key counts as held: disks are rolled back', async () => {
+test('without a marker a prepared consensus key counts as held', async () => {
   await withHome(async (dir) => {
     const { after, before } = await prepare(dir, ['consensus']);
     using keystore = await openHome(dir);
@@ -260,5 +261,28 @@ test('another passphrase is that of what is prepared and retired, too', async ()
     expect((await again.adoptPending())?.after.number).toBe(2);
     expect(again.retiredNetwork(BEGIN)).toBeDefined();
     expect(again.sessions()).toHaveLength(1);
+  });
+});
+
+test('a succession that is damaged, foreign or endless is damage', async () => {
+  await withHome(async (dir) => {
+    await settle(dir, await prepare(dir, ['network']));
+    const path = join(dir, 'succession.cbor');
+    const bytes = await readFile(path);
+    const { origin } = await Keystore.inspect(dir);
+    const endless = encode({
+      ...{ v: 1, type: 'own-succession', ...origin },
+      entries: Array.from({ length: 2049 }, () => new Uint8Array(1)),
+      lost: [],
+    });
+    for (const bad of [bytes.subarray(1), Buffer.from('x'), endless]) {
+      await writeFile(path, bad);
+      await expect(Keystore.inspect(dir)).rejects.toMatchObject({ code: 'KEYSTORE_DAMAGED' });
+    }
+    await withHome(async (other) => {
+      await settle(other, await prepare(other, ['network']));
+      await cp(join(other, 'succession.cbor'), path);
+      await expect(Keystore.inspect(dir)).rejects.toMatchObject({ code: 'KEYSTORE_DAMAGED' });
+    });
   });
 });

@@ -94,7 +94,7 @@ export const keysListResult = v.object({
   retired: v.array(v.object({ publicKey: hex, peerId: word, until: time })),
   /** Made from a backup: it does not vote with the keys that it brought (K2). */
   restored: v.boolean(),
-  /** Plain sentences: keys that expire within 30 days, that are missing, that are not alone here. */
+  /** Plain sentences: keys that expire within 30 days, are missing, or wait to be final. */
   warnings: v.array(v.string()),
 });
 export type KeysListResult = v.InferOutput<typeof keysListResult>;
