@@ -14,10 +14,13 @@ export class Brake {
   readonly #clock: Clock;
   readonly #reasons = new Set<string>();
   #until = 0;
+  #cancel: (() => void) | undefined;
 
   constructor(stream: MessageStream, deps: { clock: Clock }) {
     this.#stream = stream;
     this.#clock = deps.clock;
+    // A long rest must not hold up the end of the process.
+    stream.addEventListener('close', () => this.#cancel?.(), { once: true });
   }
 
   has(reason: string): boolean {
@@ -37,7 +40,7 @@ export class Brake {
   /** Holds for so long from now; a longer hold of before goes on. */
   rest(waitMs: number): void {
     const until = this.#clock.now() + waitMs;
-    if (until <= this.#until) return;
+    if (until <= this.#until || this.#stream.status !== 'open') return;
     this.#until = until;
     const isWaiting = this.#reasons.has('rest');
     this.hold('rest');
@@ -45,7 +48,7 @@ export class Brake {
   }
 
   #wake(): void {
-    this.#clock.wakeAt(instant(this.#until), () => {
+    this.#cancel = this.#clock.wakeAt(instant(this.#until), () => {
       if (this.#clock.now() < this.#until) this.#wake();
       else this.release('rest');
     });

@@ -13,6 +13,7 @@ export interface FloodDeps {
 }
 
 interface Counter {
+  cancel: () => void;
   second: number;
   inSecond: number;
   /** Of a flood that goes on. */
@@ -36,7 +37,7 @@ export class Floods {
   count(knob: string): void {
     const now = this.#deps.clock.now();
     const second = Math.floor(now / SECOND);
-    const counter = this.#counters.get(knob) ?? { second, inSecond: 0, flood: undefined };
+    const counter = this.#counters.get(knob) ?? newCounter(second);
     this.#counters.set(knob, counter);
     if (counter.second !== second) Object.assign(counter, { second, inSecond: 0 });
     counter.inSecond += 1;
@@ -50,11 +51,17 @@ export class Floods {
     }
   }
 
+  /** Nothing more is told. */
+  stop(): void {
+    for (const { cancel } of this.#counters.values()) cancel();
+    this.#counters.clear();
+  }
+
   #watch(knob: string, counter: Counter): void {
     const { clock, ended } = this.#deps;
     const { flood } = counter;
     if (flood === undefined) return;
-    clock.wakeAt(instant(flood.last + CALM_MS), () => {
+    counter.cancel = clock.wakeAt(instant(flood.last + CALM_MS), () => {
       if (clock.now() < flood.last + CALM_MS) {
         this.#watch(knob, counter);
         return;
@@ -64,3 +71,7 @@ export class Floods {
     });
   }
 }
+
+const newCounter = (second: number): Counter => {
+  return { second, inSecond: 0, flood: undefined, cancel: () => undefined };
+};

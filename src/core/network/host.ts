@@ -198,6 +198,7 @@ export class Host implements Dialer {
     this.#gate.stop();
     this.#dialing.stop();
     this.#redialer.stop();
+    this.#refusals.stop();
     this.#table.close(stopping());
     let timer: NodeJS.Timeout | undefined;
     const bound = new Promise<void>((resolve) => {

@@ -79,6 +79,11 @@ export class Refusals {
     });
   }
 
+  /** For the end of the host. */
+  stop(): void {
+    this.#floods.stop();
+  }
+
   #tell(sender: Sender, what: string, write: (repeated: number) => void): void {
     const { metrics, clock } = this.#deps;
     metrics.count('aegis_network_refusals_total');
