@@ -20,7 +20,7 @@ import { seedOf, type TestNode, testNode } from './nodes.ts';
 export const seedFor = (text: string): Uint8Array => sha256(Buffer.from(text));
 
 /** The keys with which a test node begins. */
-export function originOfNode({ inception, nodeId, keys }: TestNode): KeyState {
+function originOfNode({ inception, nodeId, keys }: TestNode): KeyState {
   const opened = openInception(inception).inception;
   return originOf({ nodeId, inception: opened, inceptionBytes: inception, ...keys });
 }

@@ -98,7 +98,7 @@ function idOf(clusterId: string, author: string, changes: Uint8Array): string {
   return sha256Hex(Buffer.concat([head, changes]));
 }
 
-/** Makes a signed intent. `signer` holds the identity key of `intent.author` in its key epoch. */
+/** Makes a signed intent. `signer` holds the identity key of the author in its key epoch. */
 export function createIntent(
   intent: IntentFields,
   clusterId: string,

@@ -186,7 +186,7 @@ test('consensus and VRF key change together, and the first proves its possession
   expect(why({ consensusKey, possession })).toBe('its consensus key is not new');
   const foreign = provePossession(testNode(2).consensusSecret);
   expect(why({ possession: foreign })).toBe('it does not prove that its consensus key is its own');
-  // The key of another node, with its proof, proves nothing about this one: S6, when it is executed.
+  // Another node's key comes with its proof: S6, decided when it is executed.
   expect(why(testNode(2).keys)).toBeUndefined();
 });
 
