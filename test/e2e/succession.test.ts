@@ -10,7 +10,7 @@ import { cpSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { publicKeyOf } from '../../src/core/crypto/sign.ts';
-import { AegisError } from '../../src/core/errors.ts';
+import type { AegisError } from '../../src/core/errors.ts';
 import { Keystore } from '../../src/core/keys/keystore.ts';
 import { systemRandom } from '../../src/core/keys/random.ts';
 import { prepareRotation } from '../../src/core/keys/rotation.ts';

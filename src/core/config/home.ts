@@ -19,7 +19,7 @@ export interface HomePaths {
   readonly chainDb: string;
   readonly contentDb: string;
   readonly genesis: string;
-  /** What this node was invited with, as it was given; only of one that the genesis does not name. */
+  /** What this node was invited with, as it was given. */
   readonly invitation: string;
   readonly logs: string;
   readonly logFile: string;

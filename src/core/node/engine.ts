@@ -211,21 +211,16 @@ export class Engine {
     });
     const mend = (root: CID, signal?: AbortSignal) => this.knowledge.mend(root, signal);
     const reader = new ObjectReader({ content, log: log.child('content'), metrics, mend });
-    const { clusterId, replicas } = genesis;
+    const { clusterId } = genesis;
     const { chain, desk, finals, reads } = this.chain;
     const { roster } = chain;
     const isConnected = (nodeId: string) => host.peer(nodeId) !== undefined;
     const isFrozen = (nodeId: string) => parts.introductions.isFrozen(nodeId);
-    const consensus = {
-      genesis,
-      self,
-      room: this.chain,
-      store: this.#store,
-      isConnected,
-      isFrozen,
-      duplicities: parts.duplicities,
-    };
-    this.consensus = new ConsensusViews(consensus);
+    const { duplicities } = parts;
+    this.consensus = new ConsensusViews({
+      ...{ genesis, self, room: this.chain, store: this.#store, isConnected, isFrozen },
+      duplicities,
+    });
     const nameOf = (nodeId: string) => roster.get(nodeId)?.name ?? null;
     this.intents = new IntentViews({ clusterId, room: this.chain, nameOf });
     const finality = new Finality({
@@ -240,36 +235,39 @@ export class Engine {
       ...{ genesis, keystore, room: this.chain, custody, isConnected },
       versions: () => replication.graph.nextSequence(self) - 1,
     });
-    this.peers = new Peers({
-      self,
-      roster,
-      custody,
-      book,
-      host,
-      log: log.child('peers'),
-      submit: (input) => void this.#loop.submit(PEERS_MACHINE, input),
-      learned: (input) => void this.#loop.offer(PEERS_MACHINE, input, originOf(input.nodeId)),
-      changed: deps.peersChanged,
-    });
-    const holds = (root: CID) => replication.hasRoot(root);
-    const query = new HolderQuery({ host, holds, log: log.child('kb') });
-    this.views = new KbViews({
-      self,
-      machine: replication,
-      members: roster,
-      replicas,
-      content,
-      reader,
-      isConnected,
-      decided: (versions) => finality.find(versions),
-      askHolders: (root, nodeIds) => query.ask(root, nodeIds),
-    });
+    this.peers = this.#makePeers(book);
+    this.views = this.#kbViews(reader);
     this.#serveObjects(reader);
     const alarm = (key: string) => ({ type: 'alarm', key }) as const;
     // First of all, and in larger batches than the others: votes wait for nothing.
     this.#loop.register<ChainInput>(CHAIN_MACHINE, chain, alarm);
     this.#loop.register<ReplicationInput>(KB_MACHINE, replication, alarm, BULK_BATCH);
     this.#loop.register<PeerInput>(PEERS_MACHINE, book, alarm);
+  }
+
+  #makePeers(book: Machines['book']): Peers {
+    const { host, custody, chain } = this;
+    const { log, peersChanged: changed } = this.#deps;
+    return new Peers({
+      ...{ self: this.#options.keystore.nodeId, roster: chain.chain.roster, custody, book, host },
+      ...{ log: log.child('peers'), changed },
+      submit: (input) => void this.#loop.submit(PEERS_MACHINE, input),
+      learned: (input) => void this.#loop.offer(PEERS_MACHINE, input, originOf(input.nodeId)),
+    });
+  }
+
+  #kbViews(reader: ObjectReader): KbViews {
+    const { host, machine, content, chain } = this;
+    const { genesis, keystore } = this.#options;
+    const holds = (root: CID) => machine.hasRoot(root);
+    const query = new HolderQuery({ host, holds, log: this.#deps.log.child('kb') });
+    return new KbViews({
+      ...{ self: keystore.nodeId, machine, members: chain.chain.roster, content, reader },
+      replicas: genesis.replicas,
+      isConnected: (nodeId) => host.peer(nodeId) !== undefined,
+      decided: (versions) => this.#finality.find(versions),
+      askHolders: (root, nodeIds) => query.ask(root, nodeIds),
+    });
   }
 
   #knowledge(parts: Parts, reader: ObjectReader): Knowledge {

@@ -241,7 +241,7 @@ export class IntentDesk {
     }
   }
 
-  /** A2: what waits and was signed under an earlier key epoch is signed anew, under the same ids. */
+  /** A2: what waits and was signed under an earlier key epoch is signed anew, with its id. */
   #signAnew(retired: readonly SignedIntent[]): void {
     const anew: Verified<SignedIntent>[] = [];
     for (const [n, { id, intent }] of retired.entries()) {

@@ -133,7 +133,7 @@ export class Knowledge {
     this.#replicated.fail(error);
   }
 
-  /** A3: this node signs no version until the hold is released. @throws {AegisError} `TRY_AGAIN`. */
+  /** A3: no version is signed until the hold is released. @throws {AegisError} `TRY_AGAIN`. */
   holdVersions(): Promise<VersionsHold> {
     return this.#own.hold();
   }

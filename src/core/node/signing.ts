@@ -16,6 +16,7 @@ import { SignerDesk } from '../keys/signer-desk.ts';
 import { Guards } from '../keys/signer-guards.ts';
 import { describeKeystore, NODE_ROLES } from '../keys/signer-open.ts';
 import { SignerServer } from '../keys/signer-server.ts';
+import { followAll, openSuccession } from '../model/succession.ts';
 import { HomeLock } from '../storage/home-lock.ts';
 import { createLog, type NodeLog } from '../telemetry/log.ts';
 import { notifySystemd } from './sd-notify.ts';
@@ -74,8 +75,16 @@ async function assemble(
   const guards = await openGuards(options, keystore, log);
   undo.push(() => guards.close());
   const describe = () => describeKeystore(keystore);
-  const server = new SignerServer({
-    desk: new SignerDesk({ ring: keystore, guards, log, describe }),
+  /** Changes of the home, one at a time. */
+  let last: Promise<unknown> = Promise.resolve();
+  const inTurn = (change: () => Promise<unknown>): Promise<void> => {
+    const done = last.then(change).then(() => server.announce(describe()));
+    last = done.catch(() => undefined);
+    return done;
+  };
+  const follow = (entries: readonly Uint8Array[]) => inTurn(() => settle(keystore, entries, log));
+  const server: SignerServer = new SignerServer({
+    desk: new SignerDesk({ ring: keystore, guards, log, describe, follow }),
     log,
   });
   const socket = options.socket ?? join(paths.run, 'signer.sock');
@@ -94,8 +103,7 @@ async function assemble(
     },
     adopt: async () => {
       try {
-        await keystore.adoptPending();
-        server.announce(describe());
+        await inTurn(() => keystore.adoptPending());
         log.write('info', 'the keys were read again', { consensus: keystore.heldConsensusKeys() });
       } catch (error) {
         const { code, message: reason } = toAegisError(error);
@@ -108,6 +116,21 @@ async function assemble(
       await takeApart();
     },
   };
+}
+
+/** A4: what was prepared here is final, or another entry has outrun it. */
+async function settle(
+  keystore: Keystore,
+  entries: readonly Uint8Array[],
+  log: NodeLog,
+): Promise<void> {
+  const opened = entries.map((bytes) => openSuccession(bytes));
+  const next = opened.filter(({ succession }) => succession.number > keystore.current.number);
+  if (next.length === 0) return;
+  const state = followAll(keystore.current, next);
+  const succession = [...keystore.succession, ...next.map(({ bytes }) => bytes)];
+  const { promoted, retired } = await keystore.settle(state, { succession, now: Date.now() });
+  log.write('info', 'the keys follow the succession', { number: state.number, promoted, retired });
 }
 
 async function openGuards(

@@ -21,7 +21,7 @@ test('bans survive a restart, and each is news once', async () => {
   ]);
 });
 
-test('a ban holds from the moment in which it is asked for, and stays when the disk is full', async () => {
+test('a ban holds at once, and stays when the disk is full', async () => {
   const commit = () => Promise.reject(new Error('the disk is full'));
   const bans = await Bans.open({ commit, scan: async () => [] });
   const set = bans.set('a', true);

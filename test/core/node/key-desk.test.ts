@@ -223,7 +223,7 @@ test('a rotation that waits in the home is taken up at the start', () =>
     await expect.poll(() => world.keystore.current.number).toBe(1);
   }));
 
-test('a compromised network key is left before anything is decided, and kept if it is refused', () =>
+test('a compromised network key is left at once, and kept if its change is refused', () =>
   inWorld(async (world, dir) => {
     const prepared = await prepare(dir, ['network'], { reason: 'compromised' });
     const { before, after } = prepared;

@@ -66,7 +66,7 @@ test('a wait for copies that can never be is refused at once', async () => {
   await expect(node.put('a', randomBytes(10), one)).resolves.toMatchObject({ created: true });
 });
 
-test('while versions are held nothing is signed, reads go on, and writes wait their turn', async () => {
+test('while versions are held nothing is signed, and writes wait their turn', async () => {
   const node = await makeNode();
   await node.put('a', Buffer.from('one'));
   const hold = await node.knowledge.holdVersions();
