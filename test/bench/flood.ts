@@ -11,7 +11,7 @@ import { type Figure, summaryOf } from './figures.ts';
 import { pause, residentMib, until } from './processes.ts';
 
 const ROUNDS = 3;
-const TURN_MS = 6000;
+const TURN_MS = 4000;
 /** One intent every so often, at the nodes that are not attacked, in turn. */
 const EVERY_MS = 25;
 const CALM_MS = 1500;
