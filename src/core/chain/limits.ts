@@ -40,8 +40,9 @@ export const LIMITS = {
   statements: 1024,
   /** Entries of the succession of one node: then it is time for another node. */
   entries: 1024,
-  /** Nodes that one custodian has invited, also those that have left since. */
+  /** Members that one custodian has invited, and all such nodes with those that have left since. */
   guests: 256,
+  guestsEver: 4096,
   /** Digests of intents whose signatures have been verified lately. */
   verifiedDigests: 65_536,
   /** Receipts that are kept in memory. */

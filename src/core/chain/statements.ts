@@ -209,11 +209,18 @@ function isInviting(context: StatementContext, invitation: Invitation): boolean 
   if (inviter?.role !== 'custodian' || inviter.isFrozen) return false;
   if (invitation.keyEpoch !== inviter.keys.keyEpoch) return false;
   if (time >= invitation.expiresAt || context.usedBy(invitation.id) !== undefined) return false;
-  let guests = 0;
+  return hasRoom(draft, invitation);
+}
+
+/** Guests that are members now, and all that ever were: their records stay. */
+function hasRoom(draft: RosterDraft, { inviter, nodeId }: Invitation): boolean {
+  let [now, ever] = [0, 0];
   for (const member of draft.all()) {
-    if (member.inviter === inviter.nodeId && member.nodeId !== invitation.nodeId) guests += 1;
+    if (member.inviter !== inviter || member.nodeId === nodeId) continue;
+    ever += 1;
+    if (member.status === 'member') now += 1;
   }
-  return guests < LIMITS.guests;
+  return now < LIMITS.guests && ever < LIMITS.guestsEver;
 }
 
 /** All keys that the joiner has had. Of one that comes back, those that are known stay. */

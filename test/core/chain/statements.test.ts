@@ -312,15 +312,19 @@ describe('an admission', () => {
     expect(book.roster.get(agent.nodeId)?.history).toHaveLength(3);
   });
 
-  it('lets one custodian invite so many and no more', () => {
+  const crowds = [
+    { status: 'member', count: LIMITS.guests },
+    { status: 'left', count: LIMITS.guestsEver },
+  ] as const;
+  it.each(crowds)('lets one custodian invite $count that are $status, and no more', (crowd) => {
     const book = new Book();
     const { custodian, members } = book;
     const record = book.roster.get(book.agent.nodeId)!;
-    const guests = Array.from({ length: LIMITS.guests - 1 }, (_, at) => ({
+    const guests = Array.from({ length: crowd.count - 1 }, (_, at) => ({
       ...record,
       nodeId: `guest ${at}`,
       name: `guest ${at}`,
-      status: 'left' as const,
+      status: crowd.status,
       inviter: custodian.nodeId,
     }));
     book.roster.apply(guests);
