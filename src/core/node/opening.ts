@@ -103,7 +103,7 @@ async function readInvitation(
   if (stats === undefined) {
     const message = `this node, ${nodeId}, is not a member of the cluster ${genesis.name}`;
     throw new AegisError('BAD_CONFIG', message, {
-      hint: 'Ask a custodian for an invitation: aegis cluster invite. Then: aegis cluster join FILE',
+      hint: 'Ask a custodian for an invitation (aegis cluster invite), then: aegis cluster join F',
     });
   }
   try {

@@ -1,7 +1,7 @@
 /**
  * The session keys of this node, a new one every day by itself, and those that members have told
- * (docs/keys.md). What a certificate is, `model/` says, and where secrets lie, the keystore. Nothing
- * is encrypted to them here, and the clock decides nothing but when the next one is made.
+ * (docs/keys.md). What a certificate is, `model/` says, and where secrets lie, the keystore. It
+ * encrypts nothing to them, and the clock decides nothing but when the next one is made.
  */
 import type { Roster } from '../chain/roster.ts';
 import { AegisError, hasCode, toAegisError } from '../errors.ts';

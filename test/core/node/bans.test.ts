@@ -42,7 +42,7 @@ test('evidence of two successions is kept once a node, and survives a restart', 
   expect(again.all()).toMatchObject([{ nodeId: one!.succession.nodeId, number: 1 }]);
 });
 
-test('an entry that contradicts a final one is evidence, also where nobody handed evidence in', async () => {
+test('an entry that contradicts a final one is evidence by itself', async () => {
   const bea = new Owner(2);
   const members = new Members(bea);
   const other = new Owner(2, { salt: 'other' }).rotate(['network']);
