@@ -134,7 +134,7 @@ describe('a home that joins a recovery', () => {
     });
   }
 
-  it('is left alone when the state is not that of the genesis, or the cluster is another', async () => {
+  it('is left alone when the state is not the genesis’s, or the cluster another', async () => {
     const home = await setUp();
     const { paths, old, next } = home;
     const before = await findBefore(paths, old.genesis.clusterId, read);
