@@ -12,7 +12,7 @@ import { readChainRoom } from '../core/storage/chain-readonly.ts';
 export function countOwnVersions(paths: HomePaths, home: Inspection): number {
   if (home.restored !== undefined) {
     throw new AegisError('TRY_AGAIN', 'a restored home does not know what the node has signed', {
-      hint: 'Start the node first, and repeat the command: aegis node start',
+      hint: 'Start the node and repeat it. If it lacks a network key: aegis keys rotate --network',
     });
   }
   const { nodeId, states } = home;

@@ -125,7 +125,7 @@ export const ERRORS = {
     EXIT.badConfig,
     409,
     false,
-    'The chain knows later keys of this node. Put them here, or rotate: aegis keys rotate --all',
+    'The chain knows later keys. Put them here, or: aegis keys rotate --network --consensus',
   ),
   PORT_IN_USE: kind(EXIT.badConfig, 500, false),
   SOCKET_PATH_TOO_LONG: kind(EXIT.badConfig, 500, false, 'Use a shorter --home.'),
