@@ -44,6 +44,8 @@ import {
 } from '../src/core/model/succession.ts';
 import { MESSAGE_BYTES_MAX, PARENTS_MAX, VERSION_BYTES_MAX } from '../src/core/model/version.ts';
 import { limitsOf } from '../src/core/network/limits.ts';
+import { BANS_TABLE } from '../src/core/node/bans.ts';
+import { DUPLICITIES_TABLE } from '../src/core/node/duplicities.ts';
 import { PEERS_TABLE } from '../src/core/peers/record.ts';
 import { parseTranscript } from './transcripts/markdown.ts';
 import { matches } from './transcripts/match.ts';
@@ -240,7 +242,7 @@ test('docs/formats.md has every table of chain.db, and what the chain keeps in i
   const tables = [
     ...Object.values(KB_TABLES),
     ...Object.values(CHAIN_TABLES),
-    ...[PEERS_TABLE, REPLICA_TABLE, EVIDENCE_TABLE],
+    ...[PEERS_TABLE, REPLICA_TABLE, EVIDENCE_TABLE, BANS_TABLE, DUPLICITIES_TABLE],
   ];
   const wanted = [
     ...tables.map((table) => `\`${table}\``),

@@ -1,7 +1,7 @@
 /** Whom the operator of this node has banned (docs/keys.md, M4). Survives restarts. */
 import type { ChainStore } from '../storage/chain-store.ts';
 
-const TABLE = 'node/bans';
+export const BANS_TABLE = 'node/bans';
 /** More than a cluster has members. */
 export const BANS_MAX = 1024;
 
@@ -17,7 +17,7 @@ export class Bans {
   }
 
   static async open(store: Pick<ChainStore, 'commit' | 'scan'>): Promise<Bans> {
-    const rows = await store.scan(TABLE);
+    const rows = await store.scan(BANS_TABLE);
     return new Bans(store, new Set(rows.map(({ key }) => key)));
   }
 
@@ -38,7 +38,9 @@ export class Bans {
     const isNew = this.#banned.has(nodeId) !== isBanned;
     // In force at once: what the disk makes of it must not let anybody in meanwhile.
     if (isBanned) this.#banned.add(nodeId);
-    await this.#store.commit([{ table: TABLE, key: nodeId, value: isBanned ? YES : undefined }]);
+    await this.#store.commit([
+      { table: BANS_TABLE, key: nodeId, value: isBanned ? YES : undefined },
+    ]);
     if (!isBanned) this.#banned.delete(nodeId);
     return isNew;
   }

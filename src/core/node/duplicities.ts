@@ -10,7 +10,7 @@ import { createDuplicity, DUPLICITY_BYTES_MAX, readDuplicity } from '../model/st
 import type { SignedSuccession } from '../model/succession.ts';
 import type { ChainStore } from '../storage/chain-store.ts';
 
-const TABLE = 'node/duplicities';
+export const DUPLICITIES_TABLE = 'node/duplicities';
 
 export interface Duplicity {
   readonly nodeId: string;
@@ -31,7 +31,7 @@ export class Duplicities {
   }
 
   static async open(store: Pick<ChainStore, 'commit' | 'scan'>): Promise<Duplicities> {
-    const rows = await store.scan(TABLE);
+    const rows = await store.scan(DUPLICITIES_TABLE);
     return new Duplicities(store, new Map(rows.map(({ key, value }) => [key, readRow(value)])));
   }
 
@@ -49,7 +49,7 @@ export class Duplicities {
     if (this.#all.has(found.nodeId)) return false;
     this.#all.set(found.nodeId, found);
     // Others have it, too: a failure costs the row until it is seen again.
-    const row = { table: TABLE, key: found.nodeId, value: bytes };
+    const row = { table: DUPLICITIES_TABLE, key: found.nodeId, value: bytes };
     this.#store.commit([row]).catch(() => {});
     return true;
   }
