@@ -20,6 +20,8 @@ class NumberScenario implements Scenario {
   readonly heard: string[] = [];
   readonly sent: string[] = [];
   allows = true;
+  /** What happened to keys. */
+  readonly keys: string[] = [];
   readonly checkers: readonly Checker[] = [
     {
       onSend: (node, { to }) => {
@@ -61,6 +63,20 @@ class NumberScenario implements Scenario {
   }
 
   act(): void {}
+
+  changeKeys(node: SimNode, force: number): boolean {
+    this.keys.push(`${node.options.name} changes`);
+    return force < 1;
+  }
+
+  restoreHome(node: SimNode): void {
+    this.keys.push(`${node.options.name} is restored`);
+  }
+
+  refuseSigning(node: SimNode, isRefusing: boolean): boolean {
+    this.keys.push(`${node.options.name} ${isRefusing ? 'refuses' : 'signs'}`);
+    return true;
+  }
 
   unsettled(): undefined {
     return undefined;
@@ -139,6 +155,26 @@ describe('a fault', () => {
     expect(disk.isDoubtful).toBe(true);
     run(2000);
     fault('disk-loss');
+    expect(kept()).toEqual([]);
+  });
+
+  it('changes keys, lets a signer refuse for a while, and restores a home with an older disk', () => {
+    say(2);
+    fault('key-change');
+    fault('signer-refusal');
+    run(2000);
+    expect(scenario.keys).toEqual(['n0 changes', 'n0 refuses', 'n0 signs']);
+    scenario.allows = false;
+    fault('restored-home');
+    expect(scenario.keys).toHaveLength(3);
+    scenario.allows = true;
+    fault('restored-home', 0.3);
+    expect([scenario.keys.at(-1), kept()]).toEqual(['n0 is restored', ['1']]);
+    expect(world.nodes[0]!.isUp).toBe(false);
+    fault('key-change');
+    expect(scenario.keys).toHaveLength(4);
+    run(2000);
+    fault('restored-home', 0.9);
     expect(kept()).toEqual([]);
   });
 

@@ -1,0 +1,69 @@
+/** The homes of simulated nodes, and what the simulator itself knows of keys. */
+import { expect, it } from 'vitest';
+import { hasCode } from '../../../src/core/errors.ts';
+import { stubCrypto } from '../../../src/core/sim/consensus-tools.ts';
+import { nameOfKey, SimHome } from '../../../src/core/sim/home.ts';
+import { KeyTruth } from '../../../src/core/sim/key-truth.ts';
+
+const crypto = stubCrypto('keys');
+const voting = [0, 1, 2].map((number) => crypto.voting('node', number));
+const [first, second, third] = voting as [
+  (typeof voting)[0],
+  (typeof voting)[0],
+  (typeof voting)[0],
+];
+const names = voting.map(({ consensusKey }) => nameOfKey(consensusKey));
+const identity = crypto.identity(crypto.successor('node', 0));
+
+it('a home signs with what it holds, unless it refuses', () => {
+  const home = new SimHome();
+  home.add(identity, first);
+  const message = Buffer.from('message');
+  expect(home.votes(first.consensusKey)?.sign(message)).toEqual(first.voter.sign(message));
+  expect(home.votes(second.consensusKey)).toBeUndefined();
+  expect(home.seeds(first.vrfKey)?.prove(message)).toHaveLength(80);
+  expect(home.identity(identity.publicKey)?.sign(message)).toEqual(identity.sign(message));
+  home.isRefusing = true;
+  expect(home.votes(first.consensusKey)?.sign(message)).toBeUndefined();
+  expect(home.seeds(first.vrfKey)?.prove(message)).toBeUndefined();
+  expect(() => home.identity(identity.publicKey)?.sign(message)).toThrow(
+    expect.toSatisfy((error) => hasCode(error, 'SIGNER_UNREACHABLE')) as Error,
+  );
+  expect(home.signer(identity.publicKey)?.sign(message)).toEqual(identity.sign(message));
+});
+
+it('a home from a backup is marked with the keys that it brought, until another is in force', () => {
+  const home = new SimHome();
+  home.add(identity, first);
+  home.add(undefined, second);
+  home.erase([first.consensusKey]);
+  expect(home.heldConsensusKeys()).toEqual([names[1]]);
+  home.restore(0.5);
+  expect(home.marker).toEqual([names[0], names[1]]);
+  home.settle(second.consensusKey);
+  home.settle(third.consensusKey);
+  home.add(undefined, third);
+  expect(home.heldConsensusKeys()).toEqual([names[0], names[1]]);
+  home.settle(third.consensusKey);
+  expect([home.marker, home.heldConsensusKeys()]).toEqual([undefined, names]);
+});
+
+it('the truth about keys follows the blocks', () => {
+  const truth = new KeyTruth([keyOf(0), keyOf(1)]);
+  expect([truth.knows(1), truth.knows(2), truth.since(0)]).toEqual([true, false, 1]);
+  truth.change(1, 1, keyOf(2));
+  truth.change(-1, 1, keyOf(2));
+  truth.advance(1);
+  expect([1, 2, 9].map((height) => truth.at(1, height))).toEqual([keyOf(1), keyOf(2), keyOf(2)]);
+  expect([truth.at(0, 9), truth.at(7, 1), truth.knows(2), truth.since(1)]).toEqual([
+    keyOf(0),
+    undefined,
+    true,
+    2,
+  ]);
+});
+
+function keyOf(number: number) {
+  const { consensusKey, vrfKey } = voting[number]!;
+  return { consensusKey, vrfKey, identityKey: identity.publicKey };
+}
