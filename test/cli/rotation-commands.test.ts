@@ -1,5 +1,5 @@
 /** Keys that follow one another, from the command line and without a daemon. */
-import { readdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
 import { parseGrace } from '../../src/cli/grace.ts';
@@ -15,6 +15,9 @@ import KeysRotate from '../../src/commands/keys/rotate.ts';
 import * as keys from '../../src/core/api/contract/keys.ts';
 import { resolveHome } from '../../src/core/config/home.ts';
 import { Keystore } from '../../src/core/keys/keystore.ts';
+import { createVersion, versionCidOf } from '../../src/core/model/version.ts';
+import { ChainStore } from '../../src/core/storage/chain-store.ts';
+import { silentLog } from '../core/storage/support/stores.ts';
 import { PASSPHRASE, type TestHome, withHomes, withoutAegisVariables } from './homes.ts';
 
 beforeAll(withoutAegisVariables);
@@ -214,10 +217,30 @@ test('what a home has lost comes back from an export', async () => {
   });
 });
 
-test('versions are counted from the home: none before the first start', async () => {
-  await withHomes(['a'], async (home) => {
-    await home.make();
-    const inspection = await Keystore.inspect(keysOf(home));
-    expect(countOwnVersions(resolveHome({ home: home.dir, env: {} }), inspection)).toBe(0);
+test('versions are counted from the home, the own ones of every key epoch', async () => {
+  await withHomes(['a', 'b'], async (home, other) => {
+    const [nodeId, otherId] = [await home.make(), await other.make()];
+    const paths = resolveHome({ home: home.dir, env: {} });
+    const count = async () => countOwnVersions(paths, await Keystore.inspect(keysOf(home)));
+    expect(await count()).toBe(0);
+    const open = (one: TestHome) => Keystore.open({ dir: keysOf(one), passphrase: PASSPHRASE });
+    const sign = async (one: TestHome, author: string, sequence: number, keyEpoch: number) => {
+      using keystore = await open(one);
+      const root = versionCidOf(Uint8Array.of(sequence));
+      const fields = { path: 'p', root, sizeBytes: 1, parents: [], generation: 1, time: 1 };
+      return createVersion({ ...fields, author, sequence, keyEpoch }, keystore.signer);
+    };
+    const versions = [await sign(home, nodeId, 1, 0), await sign(home, nodeId, 2, 0)];
+    await rotate(home, '--identity', '--yes');
+    await settle(home);
+    versions.push(await sign(home, nodeId, 3, 1), await sign(other, otherId, 9, 0));
+    await mkdir(paths.data, { recursive: true });
+    const store = await ChainStore.open(paths.chainDb, { log: silentLog });
+    await store.commit(
+      versions.map(({ cidText: key, bytes: value }) => ({ table: 'versions', key, value })),
+    );
+    expect(await count()).toBe(3);
+    await store.close();
+    expect(await count()).toBe(3);
   });
 });
