@@ -96,6 +96,29 @@ export interface ReadOptions {
  * `BAD_CONFIG` for a home from before there was consensus.
  */
 export async function readHome(dir: string, options: ReadOptions = {}): Promise<Inspection> {
+  for (let attempt = 1; ; attempt += 1) {
+    const before = await stampOf(dir);
+    try {
+      return await readOnce(dir, options);
+    } catch (error) {
+      // A daemon may be settling its keys in these very milliseconds.
+      const isStill = (await stampOf(dir)) === before;
+      if (isStill || attempt === ATTEMPTS) throw error;
+    }
+  }
+}
+
+/** More than the steps of a settlement. */
+const ATTEMPTS = 100;
+
+/** Changes with every name that comes or goes. */
+async function stampOf(dir: string): Promise<string> {
+  const dirs = [dir, pendingDir(dir), retiredDir(dir)];
+  const stats = await Promise.all(dirs.map(statIfPresent));
+  return stats.map((found) => `${found?.ino} ${found?.ctimeMs} ${found?.mtimeMs}`).join();
+}
+
+async function readOnce(dir: string, options: ReadOptions): Promise<Inspection> {
   const { behindSigner = [], faults } = options;
   const opened = await readInception(dir);
   const own = await readOwnSuccession(dir);

@@ -109,6 +109,24 @@ test('a second call has nothing to do', async () => {
   });
 });
 
+test('a home is read as one state or the other while another process settles it', async () => {
+  await withBusyHome(async (dir, prepared) => {
+    let isDone = false;
+    const settling = settle(dir, prepared, times).finally(() => {
+      isDone = true;
+    });
+    const seen = new Set<number>();
+    do {
+      const home = await Keystore.inspect(dir);
+      seen.add(home.current.number);
+      expect(home.keys.filter(({ role }) => role !== 'next')).toHaveLength(5);
+    } while (!isDone);
+    await settling;
+    expect([...seen].every((number) => number === 1 || number === 2)).toBe(true);
+    expect((await Keystore.inspect(dir)).current).toEqual(prepared.after);
+  });
+});
+
 test('a chain that is behind changes nothing', async () => {
   await withHome(async (dir) => {
     const first = await Keystore.inspect(dir);
