@@ -35,17 +35,9 @@ export async function readEntry(path: string): Promise<Entry> {
   return { genesis: invited.file.genesis, invited, text };
 }
 
-/**
- * Keeps the invitation in the home; one that was there is replaced.
- * @throws {AegisError} `DENIED` when it is for another node, `CHECK_FAILED` when it has ended.
- */
-export async function takeInvitation(
-  paths: HomePaths,
-  invited: OpenInvitationFile,
-  text: string,
-  ownNodeId: string,
-): Promise<InvitationView> {
-  const { id, inviter, nodeId, createdAt, expiresAt } = invited.invitation.invitation;
+/** @throws {AegisError} `DENIED` when it is for another node, `CHECK_FAILED` when it has ended. */
+export function checkInvitation({ invitation }: OpenInvitationFile, ownNodeId: string): void {
+  const { nodeId, expiresAt } = invitation.invitation;
   const hint = 'Ask a custodian for another one: aegis cluster invite';
   if (nodeId !== ownNodeId) {
     const message = `the invitation is for another node: ${nodeId}`;
@@ -56,6 +48,15 @@ export async function takeInvitation(
     const message = `the invitation ended at ${new Date(expiresAt).toISOString()}`;
     throw new AegisError('CHECK_FAILED', message, { hint });
   }
+}
+
+/** Keeps an invitation that was checked in the home; one that was there is replaced. */
+export async function keepInvitation(
+  paths: HomePaths,
+  invited: OpenInvitationFile,
+  text: string,
+): Promise<InvitationView> {
+  const { id, inviter, createdAt, expiresAt } = invited.invitation.invitation;
   await writeFileAtomic(paths.invitation, text, { mode: 0o600 });
   const name = invited.genesis.members.find((member) => member.nodeId === inviter)!.name;
   return {

@@ -129,7 +129,7 @@ test('an invited node takes the invitation, and nobody else can', async () => {
     await expect(take(c)).rejects.toThrow('not by a custodian of the cluster');
     const text = await inviteTo(a, made, { nodeId });
     await writeFile(file, text);
-    await expect(take(b)).rejects.toMatchObject({ code: 'EXISTS' });
+    await expect(take(b)).rejects.toMatchObject({ code: 'DENIED' });
     expect((await readdir(join(c.dir, 'data'))).includes('genesis.cbor')).toBe(false);
 
     const first = await take(c);

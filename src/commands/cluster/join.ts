@@ -2,7 +2,12 @@
 import { Args, Flags } from '@oclif/core';
 import { BaseCommand, confirmFlags } from '../../cli/base.ts';
 import { checkMember, clusterText, describeCluster, hasGenesis } from '../../cli/cluster.ts';
-import { invitationFacts, readEntry, takeInvitation } from '../../cli/invitation.ts';
+import {
+  checkInvitation,
+  invitationFacts,
+  keepInvitation,
+  readEntry,
+} from '../../cli/invitation.ts';
 import { inspectOwnKeys } from '../../cli/own-home.ts';
 import { describeRecovery, joinRecovery } from '../../cli/recovery.ts';
 import type { ClusterJoinResult } from '../../core/api/contract/cluster.ts';
@@ -55,10 +60,10 @@ export default class ClusterJoin extends BaseCommand<typeof ClusterJoin, Cluster
     const { genesis: bytes, invited, text } = await readEntry(this.args.file);
     const genesis = invited?.genesis ?? openGenesis(bytes);
     if (invited === undefined) checkMember(genesis, nodeId);
+    else checkInvitation(invited, nodeId);
     const { origin } = genesis;
     const joined = await this.#enter(genesis, bytes);
-    const invitation =
-      invited === undefined ? null : await takeInvitation(paths, invited, text, nodeId);
+    const invitation = invited === undefined ? null : await keepInvitation(paths, invited, text);
     const cluster = describeCluster(genesis, nodeId);
     this.note(`Compare with the others: ${cluster.fingerprint}`);
     this.note('Next: aegis node start');

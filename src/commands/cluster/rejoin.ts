@@ -2,7 +2,12 @@
 import { Args } from '@oclif/core';
 import { BaseCommand } from '../../cli/base.ts';
 import { clusterText, describeCluster, ownGenesis } from '../../cli/cluster.ts';
-import { invitationFacts, readEntry, takeInvitation } from '../../cli/invitation.ts';
+import {
+  checkInvitation,
+  invitationFacts,
+  keepInvitation,
+  readEntry,
+} from '../../cli/invitation.ts';
 import { inspectOwnKeys } from '../../cli/own-home.ts';
 import type { ClusterRejoinResult } from '../../core/api/contract/cluster.ts';
 import { AegisError } from '../../core/errors.ts';
@@ -41,7 +46,8 @@ export default class ClusterRejoin extends BaseCommand<typeof ClusterRejoin, Clu
         hint: 'A home serves one cluster for ever. See it: aegis cluster show',
       });
     }
-    const invitation = await takeInvitation(paths, invited, text, nodeId);
+    checkInvitation(invited, nodeId);
+    const invitation = await keepInvitation(paths, invited, text);
     this.note('Next: aegis node restart');
     const cluster = describeCluster(genesis, nodeId);
     return { schema: 'aegis.cluster.rejoin/1', ...cluster, invitation };
