@@ -1,7 +1,7 @@
 /**
  * Goal: a cluster that has lost its quorum for ever goes on from its state.
- * Setup: four custodians, two of which die with their disks; a new machine takes part in the
- * recovery.
+ * Setup: four custodians, some with keys that have changed, two of which die with their disks; a
+ * new machine takes part in the recovery.
  * Check: nothing becomes final before; after it everything that was final is there, on all three,
  * with its history; what was only queued becomes final, and writes go on.
  */
@@ -16,6 +16,7 @@ import type { Result } from '../../src/core/api/contract/endpoints.ts';
 import { clientOf, putFinal, readLinearizable, untilFinal } from './support/api.ts';
 import { aegis, Cluster, eventually, type Run } from './support/cluster.ts';
 import { Newcomer } from './support/newcomer.ts';
+import { rotate } from './support/rotate.ts';
 
 let cluster: Cluster;
 let erin: Newcomer;
@@ -46,6 +47,10 @@ async function put(node: number, path: string, text: string, timeout: string): P
 test('a cluster goes on without those who are gone', async () => {
   for (const [at, path] of PATHS.entries()) {
     expect((await put(at + 1, path, `first of ${path}`, '40s')).exit).toBe(0);
+  }
+  // One that will be there, and one that will not, have changed their keys in between.
+  for (const node of [2, 4]) await rotate(cluster, node, ['identity', 'network', 'consensus']);
+  for (const [at, path] of PATHS.entries()) {
     expect((await put(at + 1, path, `second of ${path}`, '40s')).exit).toBe(0);
   }
   for (const node of [1, 2])
