@@ -44,6 +44,8 @@ import { Swarms } from './swarms.ts';
 /** A request of this room: the sender has another key and cannot dial us, so we dial it. */
 const REDIAL_METHOD = 'network/redial';
 const REDIAL_TIMEOUT_MS = 10 * SECOND;
+/** It makes us dial and shake hands. */
+const REDIAL_WEIGHT = 100;
 const GRACE_MS = MINUTE;
 
 export interface HostOptions {
@@ -165,10 +167,11 @@ export class Host implements Dialer {
     this.#bulk = new Bulk({ limits }, { onTraffic, onRefusal });
     this.#swarms = this.#createSwarms();
     this.#redialer = this.#createRedialer();
-    this.#rpc.handle(REDIAL_METHOD, async (from) => {
+    const redial: RequestHandler = async (from) => {
       void this.#redialer.asked(from, this.#table.dialled(from));
       return new Uint8Array(0);
-    });
+    };
+    this.#rpc.handle(REDIAL_METHOD, redial, REDIAL_WEIGHT);
   }
 
   /** @throws {AegisError} `BAD_REQUEST` for an address at which nobody can listen. */
@@ -290,8 +293,8 @@ export class Host implements Dialer {
     return this.#table.rpc(nodeId).request(method, body, options);
   }
 
-  handle(method: string, handler: RequestHandler): void {
-    this.#rpc.handle(method, handler);
+  handle(method: string, handler: RequestHandler, weight?: number): void {
+    this.#rpc.handle(method, handler, weight);
   }
 
   /** Best effort: `false` when it was dropped because the peer is slow or gone. */
