@@ -155,7 +155,10 @@ export class Custody {
 
   tell(outcome: ChainOutcome): void {
     if (outcome.type === 'finalised') {
-      const { duplicities, room } = this.#deps;
+      const { duplicities, introductions, room } = this.#deps;
+      for (const { statement, result, id } of outcome.receipts) {
+        if (statement === 'succession' && result === 'refused') introductions.forget(id);
+      }
       for (const nodeId of duplicities.learn(outcome, room.chain.roster)) this.#tellFrozen(nodeId);
     }
     this.keys.tell(outcome);

@@ -287,6 +287,7 @@ export class Engine {
         finality: this.#finality,
         history: historyOf(this.#options, parts, log),
         author: this.chain.author,
+        sealed: () => this.custody.keys.sealed,
         hasher: (name) => hashers.find((hasher) => hasher.name === name)!,
         log,
         peers: () => host.peers().map((peer) => peer.nodeId),

@@ -155,6 +155,15 @@ export class Introductions implements HelloContext {
     }
   }
 
+  /** The custodians have refused an entry: neither it nor what follows it will count. */
+  forget(digest: string): void {
+    for (const [nodeId, shown] of this.#shown) {
+      const at = shown.findIndex(({ entry }) => entry.digest === digest);
+      if (at === 0) this.#shown.delete(nodeId);
+      else if (at > 0) this.#shown.set(nodeId, shown.slice(0, at));
+    }
+  }
+
   /** The roster has changed: what is final now is shown by it. */
   settle(nodeIds: readonly string[]): void {
     for (const nodeId of nodeIds) {

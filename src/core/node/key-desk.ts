@@ -11,7 +11,7 @@
  */
 import type { ChainOutcome } from '../chain/chain.ts';
 import type { Roster, RosterMember } from '../chain/roster.ts';
-import { AegisError, toAegisError } from '../errors.ts';
+import { AegisError, hasCode, toAegisError } from '../errors.ts';
 import { expiriesOf, expiryText, markOf } from '../keys/expiry.ts';
 import type { Keystore } from '../keys/keystore.ts';
 import { type CertifiedRole, type SignedSuccession, successionFault } from '../model/succession.ts';
@@ -82,6 +82,8 @@ export class KeyDesk {
   #listening: Uint8Array;
   /** From when on the network key in force is not waited for. */
   #leaveAt = Infinity;
+  /** What is prepared was decided, and will not come into force. */
+  #isRefused = false;
   #isStopped = false;
 
   constructor(deps: KeyDeskDeps) {
@@ -92,8 +94,7 @@ export class KeyDesk {
   /** Goes on with what a run before has begun. The network must be running. */
   start(): void {
     this.#look();
-    if (this.#deps.keystore.pending() === undefined) return;
-    this.#adopt().catch((error: unknown) => this.#complain('a rotation waits in the home', error));
+    if (this.#deps.keystore.pending() !== undefined) void this.#resume();
   }
 
   stop(): void {
@@ -105,6 +106,18 @@ export class KeyDesk {
   /** Ends all waits; what is handed in stays so. */
   fail(error: AegisError): void {
     this.#rotated.fail(error);
+  }
+
+  /**
+   * A3: so many versions count that are signed with the identity key in force, since an entry that
+   * replaces it is handed in, or was by a run before. Undefined: all.
+   */
+  get sealed(): number | undefined {
+    const { keystore } = this.#deps;
+    const pending = keystore.pending();
+    if (pending === undefined || this.#isRefused) return undefined;
+    const isOut = pending.isHandedIn || this.#adopted !== undefined;
+    return isOut ? pending.entry.succession.sealed : undefined;
   }
 
   /** The network key with which the host listens, or is about to. */
@@ -182,6 +195,18 @@ export class KeyDesk {
     this.#arm();
   }
 
+  /** Peers may have to answer before anything can be said of the own versions. */
+  async #resume(): Promise<void> {
+    try {
+      await this.#adopt();
+    } catch (error) {
+      this.#complain('a rotation waits in the home', error);
+      if (this.#isStopped || !hasCode(error, 'TRY_AGAIN')) return;
+      const at = (this.#deps.clock.now() + RETRY_MS) as Instant;
+      this.#deps.clock.wakeAt(at, () => void this.#resume());
+    }
+  }
+
   async #adopt(): Promise<Verified<SignedSuccession>> {
     const { keystore, roster, self } = this.#deps;
     const pending = await keystore.adoptPending();
@@ -192,6 +217,7 @@ export class KeyDesk {
     }
     const { entry } = pending;
     const { succession, digest } = entry;
+    this.#isRefused = false;
     const isFinal = roster.get(self)?.history.some((state) => state.digest === digest) === true;
     if (!isFinal) {
       const before = roster.get(self)?.keys ?? keystore.current;
@@ -255,6 +281,7 @@ export class KeyDesk {
 
   #refused(digest: string, why: string): void {
     this.#adopted = undefined;
+    this.#isRefused = true;
     this.#release();
     // Back to the key in force, if it was left.
     this.#settleSoon();

@@ -47,6 +47,7 @@ export interface KnowledgeDeps {
   readonly finality: Finality;
   readonly history: OwnVersionsDeps['history'];
   readonly author: OwnVersionsDeps['author'];
+  readonly sealed: OwnVersionsDeps['sealed'];
   readonly hasher: (name: Hasher['name']) => Hasher;
   readonly log: Log;
   /** Node ids that are connected now. */

@@ -22,6 +22,8 @@ export interface OwnVersionsDeps {
   readonly history: OwnHistory;
   readonly author: Pick<Author, 'keyEpoch' | 'signer'>;
   readonly finality: Finality;
+  /** A3: versions above this one would count for nobody; undefined: all count. */
+  sealed(): number | undefined;
   submit(input: ReplicationInput): void;
   /** Resolves when the version has so many copies, with the nodes that have one. */
   copied(signed: SignedVersion, copies: number, signal: AbortSignal): Promise<readonly string[]>;
@@ -130,14 +132,7 @@ export class OwnVersions {
     if (!signal.aborted) {
       await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
     }
-    if (!this.#isHeld) throw signal.reason;
-    throw new AegisError(
-      'TRY_AGAIN',
-      'this node changes its identity key, and writes wait for it',
-      {
-        hint: 'Nothing was written. See: aegis keys list',
-      },
-    );
+    throw this.#isHeld ? changing() : signal.reason;
   }
 
   /**
@@ -229,6 +224,8 @@ export class OwnVersions {
     before: SignedVersion | undefined,
   ): Verified<SignedVersion> {
     const { self, machine, author } = this.#deps;
+    const sequence = machine.graph.nextSequence(self);
+    if (sequence > (this.#deps.sealed() ?? Infinity)) throw changing();
     return createVersion(
       {
         path,
@@ -236,7 +233,7 @@ export class OwnVersions {
         sizeBytes,
         parents: before === undefined ? [] : [before.cid],
         generation: (before?.version.generation ?? 0) + 1,
-        sequence: machine.graph.nextSequence(self),
+        sequence,
         time: Math.max(Date.now(), before?.version.time ?? 0),
         author: self,
         keyEpoch: author.keyEpoch,
@@ -260,6 +257,11 @@ export class OwnVersions {
     return result;
   }
 }
+
+const changing = (): AegisError =>
+  new AegisError('TRY_AGAIN', 'this node changes its identity key, and writes wait for it', {
+    hint: 'Nothing was written. See: aegis keys list',
+  });
 
 /** What the next version follows, as the chain knows it; null for nothing that can be read. */
 function cidOf({ signed, others }: Base): CID | null {

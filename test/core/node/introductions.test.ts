@@ -234,6 +234,19 @@ test('what is final is not handed in again, and what follows it still counts', (
   expect(world.handedIn).toEqual(bea.entries.map(({ bytes }) => bytes));
 });
 
+test('what the custodians refuse is forgotten, with all that follows it', () => {
+  const { bea, introductions } = world;
+  const old = bea.state;
+  const first = bea.rotate(['network'], { graceMs: 0 });
+  bea.rotate(['network']);
+  expect(world.judge(bea)).toBe('member');
+  expect(world.judge(bea, { networkKey: old.keys.networkKey })).toBe('RETIRED');
+  introductions.forget(first.digest);
+  expect(introductions.latest(bea.nodeId)).toEqual(old);
+  expect(world.judge(bea, { entries: [], networkKey: old.keys.networkKey })).toBe('member');
+  expect(world.judge(bea, { entries: [] })).toBe('stranger');
+});
+
 describe('one that joins', () => {
   const invited = (more: { keyEpoch?: number; expiresAt?: number } = {}) => {
     const { ana, now } = world;

@@ -87,6 +87,16 @@ test('while versions are held nothing is signed, and writes wait their turn', as
   expect(node.machine.graph.nextSequence(ana.nodeId)).toBe(3);
 });
 
+test('nothing is signed that an entry which is handed in does not seal', async () => {
+  const node = await makeNode();
+  await node.put('a', Buffer.from('one'));
+  node.sealed = 1;
+  await expect(node.put('a', Buffer.from('two'))).rejects.toMatchObject({ code: 'TRY_AGAIN' });
+  expect(node.machine.graph.nextSequence(ana.nodeId)).toBe(2);
+  node.sealed = undefined;
+  expect(await node.put('a', Buffer.from('two'))).toMatchObject({ created: true });
+});
+
 test('a hold begins when what is being written is written', async () => {
   const node = await makeNode();
   const written = node.put('a', Buffer.from('one'));

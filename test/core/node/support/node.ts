@@ -75,6 +75,7 @@ export class TestNode {
   readonly finality: Finality;
   readonly finals: Finals;
   readonly reads: LinearReads;
+  sealed: number | undefined;
   /** The same key for every epoch; undefined: out of reach. */
   readonly author = {
     keyEpoch: 0,
@@ -141,6 +142,7 @@ export class TestNode {
           { host, graph, log },
         ),
         author: this.author,
+        sealed: () => this.sealed,
         hasher: () => hasher,
         log,
         peers: () => [],
