@@ -325,6 +325,8 @@ const action = fc.record({
     'fork',
     'invite',
     'leave',
+    'forge',
+    'replay',
     'restart',
   ),
   who: fc.nat({ max: 5 }),
@@ -332,31 +334,55 @@ const action = fc.record({
   pause: fc.constantFrom(0, 0, 1, 3, 30),
 });
 
+/** Every so manieth message is lost; 0: none. */
+const losses = fc.constantFrom(0, 0, 5, 9);
+
 it('any interleaving of statements and intents leads all nodes to one state, also anew', () => {
   fc.assert(
-    fc.property(fc.array(action, { minLength: 3, maxLength: 25 }), (actions) => {
+    fc.property(fc.array(action, { minLength: 3, maxLength: 25 }), losses, (actions, every) => {
       const cluster = clusterOf({ custodians: 4, agents: 2, epochHeights: 3 });
+      let sent = 0;
+      cluster.isLost = () => {
+        sent += 1;
+        return every > 0 && sent % every === 0;
+      };
+      const statements: SignedIntent[] = [];
+      const handIn = (at: TestNode, statement: Verified<SignedIntent>) => {
+        statements.push(statement);
+        cluster.submit(at, statement);
+      };
       const guests = Array.from({ length: 6 }, (_, at) => new Owner(30 + at));
       for (const { kind, who, at, pause } of actions) {
         const node = cluster.nodes[who]!;
         const other = cluster.nodes[at]!;
         const { member } = node;
         if (kind === 'intent') cluster.submit(node, nextOf(node, `path ${at}`));
-        else if (kind === 'rotate') cluster.submit(other, rotate(member, 'network'));
-        else if (kind === 'identity') cluster.submit(other, rotate(member, 'identity'));
-        else if (kind === 'consensus') cluster.submit(other, rotate(member, 'consensus'));
-        else if (kind === 'invite') cluster.submit(other, admissionOf(member, guests[at]!));
+        else if (kind === 'rotate') handIn(other, rotate(member, 'network'));
+        else if (kind === 'identity') handIn(other, rotate(member, 'identity'));
+        else if (kind === 'consensus') handIn(other, rotate(member, 'consensus'));
+        else if (kind === 'invite') handIn(other, admissionOf(member, guests[at]!));
         else if (kind === 'leave') {
           const { admission } = node.chain.roster.get(node.nodeId)!;
-          cluster.submit(other, departureOf(member, admission));
+          handIn(other, departureOf(member, admission));
         } else if (kind === 'fork' && who >= 3) {
           const evil = member.prepare(['network'], {}, 'evil');
-          const evidence = createDuplicity(evil, member.rotate(['network']));
-          cluster.submit(other, statementOf(evidence));
+          handIn(other, statementOf(createDuplicity(evil, member.rotate(['network']))));
+        } else if (kind === 'forge') {
+          // By the right successor of another history: it follows nothing here.
+          const stranger = new Owner(at + 1, { salt: 'other' });
+          stranger.rotate(['network']);
+          handIn(other, rotate(stranger, 'consensus'));
+        } else if (kind === 'replay' && statements.length > 0) {
+          const intents = statements.slice(-(at + 1)).map(({ bytes }) => bytes);
+          const body = encodeMessage({ type: 'intents', intents });
+          const envelope = { to: other.nodeId, protocol: CHAIN_PROTOCOL, body };
+          const message = cluster.open(other, envelope);
+          cluster.give(other, { type: 'message', from: node.nodeId, message });
         } else if (kind === 'restart') cluster.restart(node);
         cluster.run(pause);
         for (const one of cluster.nodes) signAnew(cluster, one);
       }
+      cluster.isLost = () => false;
       const [first] = cluster.nodes as [TestNode];
       for (let round = 0; round < 4; round += 1) {
         cluster.run(10_000);
