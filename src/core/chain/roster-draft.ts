@@ -1,16 +1,17 @@
 /** The roster within a block: what its statements so far have changed, above the final one. */
-import { keysOf, type Roster, type RosterMember } from './roster.ts';
-
-const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
+import { KeyOwners } from './key-owners.ts';
+import type { Roster, RosterMember } from './roster.ts';
 
 export class RosterDraft {
   /** As it was before the block. */
   readonly before: Roster;
   readonly #changed = new Map<string, RosterMember>();
-  readonly #owners = new Map<string, string>();
+  /** S6. */
+  readonly owners: KeyOwners;
 
   constructor(before: Roster) {
     this.before = before;
+    this.owners = new KeyOwners(before.owners);
   }
 
   /** Each once, in the order in which they were changed first. */
@@ -20,11 +21,6 @@ export class RosterDraft {
 
   get(nodeId: string): RosterMember | undefined {
     return this.#changed.get(nodeId) ?? this.before.get(nodeId);
-  }
-
-  /** S6. */
-  ownerOf(key: Uint8Array): string | undefined {
-    return this.#owners.get(hex(key)) ?? this.before.ownerOf(key);
   }
 
   /** Every record, as it is now. */
@@ -38,8 +34,6 @@ export class RosterDraft {
   put(member: RosterMember): void {
     const known = this.get(member.nodeId)?.history.length ?? 0;
     this.#changed.set(member.nodeId, member);
-    for (const { keys } of member.history.slice(known)) {
-      for (const key of keysOf(keys)) this.#owners.set(hex(key), member.nodeId);
-    }
+    this.owners.add(member.nodeId, member.history.slice(known));
   }
 }

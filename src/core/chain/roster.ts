@@ -4,13 +4,9 @@
  * does says which records have changed.
  */
 import type { Role } from '../model/bundle.ts';
-import {
-  followUnproved,
-  type KeySet,
-  type KeyState,
-  type SignedSuccession,
-} from '../model/succession.ts';
+import { followUnproved, type KeyState, type SignedSuccession } from '../model/succession.ts';
 import type { Verified } from '../units.ts';
+import { KeyOwners } from './key-owners.ts';
 
 export interface RosterMember {
   readonly nodeId: string;
@@ -60,13 +56,15 @@ export type FirstMember = Pick<
   readonly origin?: KeyState;
 };
 
-const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
+const same = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0;
 
-/** All keys of a set that no other member may have (S6). */
-export const keysOf = (keys: KeySet): Uint8Array[] => {
-  const { identityKey, networkKey, consensusKey, vrfKey, onionKey } = keys;
-  return [identityKey, networkKey, consensusKey, vrfKey, ...(onionKey ? [onionKey] : [])];
-};
+/**
+ * Whether a key is, or has been, an identity key of the node by what is final. It has been in use
+ * then, so that whoever has a copy of the running home may sign with it, too: what it signs as a
+ * successor says nothing of the owner any more (S8).
+ */
+export const hasRun = ({ history }: Pick<RosterMember, 'history'>, key: Uint8Array): boolean =>
+  history.some(({ keys }) => same(keys.identityKey, key));
 
 /** As the genesis begins with them. */
 export const firstMembers = (members: readonly FirstMember[]): RosterMember[] =>
@@ -99,8 +97,8 @@ export class Roster {
   readonly #members = new Map<string, RosterMember>();
   /** R2: whoever was a member of the old cluster and is none here. */
   readonly #former = new Map<string, RosterMember>();
-  /** By every key (hex) that a member has or has had: whose it is. */
-  readonly #owners = new Map<string, string>();
+  /** S6: whose keys are whose, also of those who have left. */
+  readonly owners = new KeyOwners();
   #count = 0;
 
   constructor(members: Iterable<RosterMember>, former: Iterable<RosterMember> = []) {
@@ -156,18 +154,14 @@ export class Roster {
 
   /** Whose network key it is, the present one or the one before; whether that counts is H2. */
   byNetworkKey(key: Uint8Array): RosterMember | undefined {
-    const member = this.#members.get(this.#owners.get(hex(key)) ?? '');
-    if (member === undefined) return undefined;
-    const { keys, retiredNetworkKey } = member;
-    const own = [keys.keys.networkKey, retiredNetworkKey?.key];
-    return own.some((one) => one !== undefined && Buffer.compare(one, key) === 0)
-      ? member
-      : undefined;
-  }
-
-  /** S6: whose key it is or has been. */
-  ownerOf(key: Uint8Array): string | undefined {
-    return this.#owners.get(hex(key));
+    for (const owner of this.owners.named(key)) {
+      const member = this.#members.get(owner);
+      if (member === undefined) continue;
+      if (same(member.keys.keys.networkKey, key)) return member;
+      const { retiredNetworkKey } = member;
+      if (retiredNetworkKey !== undefined && same(retiredNetworkKey.key, key)) return member;
+    }
+    return undefined;
   }
 
   /** These records are in the place of those before. */
@@ -177,9 +171,7 @@ export class Roster {
       if (before?.status === 'member') this.#count -= 1;
       if (member.status === 'member') this.#count += 1;
       this.#members.set(member.nodeId, member);
-      for (const { keys } of member.history.slice(before?.history.length ?? 0)) {
-        for (const key of keysOf(keys)) this.#owners.set(hex(key), member.nodeId);
-      }
+      this.owners.add(member.nodeId, member.history.slice(before?.history.length ?? 0));
     }
   }
 }

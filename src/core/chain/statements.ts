@@ -17,11 +17,12 @@ import {
   type KeyState,
   originOf,
   type SignedSuccession,
+  type Succession,
   successionFault,
 } from '../model/succession.ts';
 import { type Verified, verified } from '../units.ts';
 import { LIMITS } from './limits.ts';
-import { historyOf, keysOf, type RosterMember } from './roster.ts';
+import { hasRun, historyOf, type RosterMember } from './roster.ts';
 import type { RosterDraft } from './roster-draft.ts';
 
 export type StatementRefusal =
@@ -71,16 +72,15 @@ function succeed({ draft, time }: StatementContext, signed: SignedSuccession): S
   if (member.isFrozen) return 'frozen';
   if (number <= member.keys.number) {
     // S8: the one that is final counts; this one is evidence, if it would have followed.
-    const before = member.history[number - 1];
-    const isFork = before !== undefined && successionFault(before, succession) === undefined;
-    if (isFork) draft.put({ ...member, isFrozen: true });
+    if (isFork(draft, member, succession)) draft.put({ ...member, isFrozen: true });
     return 'bad-succession';
   }
   if (number > LIMITS.entries || successionFault(member.keys, succession) !== undefined) {
     return 'bad-succession';
   }
-  // S6, and none of its own past: K1 takes another key for another home.
-  if (newKeysOf(signed).some((key) => draft.ownerOf(key) !== undefined)) return 'key-taken';
+  // S6, and none of its own past.
+  const isBack = succession.replaced.includes('identity') && hasRun(member, succession.revealed);
+  if (isBack || draft.owners.isTaken(succession)) return 'key-taken';
   draft.put({
     ...member,
     ...followed(member, [verified(signed)]),
@@ -89,13 +89,16 @@ function succeed({ draft, time }: StatementContext, signed: SignedSuccession): S
   return 'done';
 }
 
-function newKeysOf({ succession: { keys, replaced } }: SignedSuccession): Uint8Array[] {
-  const added: (Uint8Array | undefined)[] = [];
-  if (replaced.includes('identity')) added.push(keys.identityKey);
-  if (replaced.includes('network')) added.push(keys.networkKey);
-  if (replaced.includes('consensus')) added.push(keys.consensusKey, keys.vrfKey);
-  if (replaced.includes('onion')) added.push(keys.onionKey);
-  return added.filter((key) => key !== undefined);
+/**
+ * S8: whether an entry speaks against its node when there is another one in its place. It does not
+ * when whoever has the running home could have signed it, nor when S6 keeps it from ever counting:
+ * then the owner had to make another one.
+ */
+function isFork(draft: RosterDraft, member: RosterMember, entry: Succession): boolean {
+  const before = member.history[entry.number - 1];
+  // Until what it follows is final here, nobody can say whether it does.
+  if (before === undefined || hasRun(member, entry.revealed)) return false;
+  return !draft.owners.isOfOther(entry) && successionFault(before, entry) === undefined;
 }
 
 /** H2: the time of the block is that of the whole cluster. */
@@ -117,13 +120,6 @@ function followed(
   return { history, keys: history.at(-1)!, succession: [...member.succession, ...entries] };
 }
 
-function isTaken(draft: RosterDraft, nodeId: string, keys: readonly Uint8Array[]): boolean {
-  return keys.some((key) => {
-    const owner = draft.ownerOf(key);
-    return owner !== undefined && owner !== nodeId;
-  });
-}
-
 /** S8. */
 function freezeFor(
   { draft }: StatementContext,
@@ -133,13 +129,7 @@ function freezeFor(
   const member = draft.get(nodeId);
   if (member === undefined) return 'not-a-member';
   if (member.isFrozen) return 'unchanged';
-  const before = member.history[a.succession.number - 1];
-  // Until what both follow is final here, nobody can say whether they do.
-  if (before === undefined) return 'bad-succession';
-  const isFork = [a, b].every(
-    ({ succession }) => successionFault(before, succession) === undefined,
-  );
-  if (!isFork) return 'bad-succession';
+  if (![a, b].every(({ succession }) => isFork(draft, member, succession))) return 'bad-succession';
   draft.put({ ...member, isFrozen: true });
   return 'done';
 }
@@ -171,8 +161,7 @@ function admit(context: StatementContext, signed: SignedAdmission): StatementRes
   // Proofs of possession cost most, so they come last.
   const past = pastOf(known, signed);
   if (past === undefined) return 'bad-succession';
-  const keys = past.history.flatMap((state) => keysOf(state.keys));
-  if (isTaken(draft, nodeId, keys)) return 'key-taken';
+  if (draft.owners.isAnyOfOther(nodeId, past.history)) return 'key-taken';
   const { name, zone, region } = signed.bundle.inception;
   for (const member of draft.all()) {
     const isOther = member.nodeId !== nodeId && member.status === 'member';

@@ -139,6 +139,30 @@ describe('a succession', () => {
     expect(book.decide(...both)).toEqual(['done', 'key-taken']);
   });
 
+  it('S6: cannot be kept from its identity key by who names that as another key', () => {
+    const book = new Book();
+    const { agent, members } = book;
+    const other = members[1]!;
+    const squat = (role: 'network' | 'onion', key: Uint8Array) =>
+      statementOf(
+        agent.rotate([role], { keys: { [role === 'network' ? 'networkKey' : 'onionKey']: key } })
+          .bytes,
+      );
+    // The first entry of whatever keys shows the public key of the successor.
+    expect(book.decide(rotation(other))).toEqual(['done']);
+    const thief = agent.prepare(['network'], { keys: { networkKey: other.successor.publicKey } });
+    expect(book.decide(statementOf(thief.bytes))).toEqual(['key-taken']);
+    expect(book.decide(entryOf(['identity'])(other))).toEqual(['done']);
+    // Before the first entry is final, whoever has seen it is faster.
+    const first = members[2]!;
+    const key = first.successor.publicKey;
+    expect(book.decide(squat('onion', key), entryOf(['identity'])(first))).toEqual([
+      'done',
+      'done',
+    ]);
+    expect(book.roster.get(first.nodeId)?.keys.keyEpoch).toBe(1);
+  });
+
   it('takes no key that its own node has had before', () => {
     const book = new Book();
     const { agent } = book;
@@ -193,6 +217,48 @@ describe('S8: duplicity', () => {
     expect(book.decide(statementOf(createDuplicity(good, evil)))).toEqual(['done']);
     const member = book.roster.get(custodian.nodeId)!;
     expect(member).toMatchObject({ isFrozen: true, status: 'member', keys: custodian.origin });
+  });
+
+  it('is not what somebody shows that has the running home, or an old successor', () => {
+    for (const roles of [['identity'], ['network', 'identity']] as const) {
+      const book = new Book();
+      const { agent, roster } = book;
+      // What is signed with the successor of then, which is the identity key of now.
+      const rivals = roles.map((role) => {
+        const rival = agent.prepare([role], {}, 'evil');
+        const entry = agent.rotate([role]);
+        expect(book.decide(statementOf(entry.bytes))).toEqual(['done']);
+        return { rival, entry };
+      });
+      for (const { rival, entry } of rivals) {
+        const evidence = statementOf(createDuplicity(entry, rival));
+        expect(book.decide(statementOf(rival.bytes), evidence)).toEqual([
+          'bad-succession',
+          'bad-succession',
+        ]);
+      }
+      expect(roster.get(agent.nodeId)?.isFrozen).toBe(false);
+      expect(book.decide(rotation(agent))).toEqual(['done']);
+    }
+  });
+
+  it('is not that another entry takes the place of one that names the key of another', () => {
+    const book = new Book();
+    const { agent, members } = book;
+    const other = members[1]!;
+    const refused = other.prepare(['network']);
+    const { networkKey } = refused.succession.keys;
+    // Seen on its way, and taken: nothing proves a network key.
+    const taken = statementOf(agent.rotate(['network'], { keys: { networkKey } }).bytes);
+    expect(book.decide(taken, statementOf(refused.bytes))).toEqual(['done', 'key-taken']);
+    const again = other.prepare(['network'], {}, 'again');
+    expect(book.decide(statementOf(again.bytes))).toEqual(['done']);
+    const evidence = statementOf(createDuplicity(refused, again));
+    expect(book.decide(statementOf(refused.bytes), evidence)).toEqual([
+      'bad-succession',
+      'bad-succession',
+    ]);
+    expect(book.roster.get(other.nodeId)?.isFrozen).toBe(false);
   });
 
   it('is not what two entries show that do not both follow', () => {
