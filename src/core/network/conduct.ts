@@ -8,7 +8,7 @@
  * (conduct.test.ts replays it).
  */
 import type { Clock, Log, Security } from '../ports.ts';
-import { MINUTE } from '../units.ts';
+import { MINUTE, SECOND } from '../units.ts';
 import { type HostLimits, type Knob, SETTING_OF } from './limits.ts';
 import { Bucket } from './rates.ts';
 
@@ -46,7 +46,7 @@ interface Peer {
 }
 
 const HALF_LIFE_MS = MINUTE;
-/** A debt that 64 requests or streams at once may make, and more. */
+/** More than the debt that 64 requests or streams at once can make. */
 const TOLERANCE_MS = 250;
 const PEERS_MAX = 4096;
 
@@ -79,10 +79,16 @@ export class Conduct {
     return Math.max(waitMs, peer.mutedUntil - now, 0);
   }
 
-  /** What it has sent is not even looked at. */
-  isMuted(nodeId: string): boolean {
+  /**
+   * Whether what has come already is not even looked at: a whole window may be here before reading
+   * stops. Whoever follows the rules has no such debt.
+   */
+  isIgnored(nodeId: string, allowance: Allowance): boolean {
     const peer = this.#peers.get(nodeId);
-    return peer !== undefined && this.#deps.clock.now() < peer.mutedUntil;
+    if (peer === undefined) return false;
+    const debt = -peer.buckets[allowance].level;
+    const isDeep = debt > (this.#limits[allowance] * TOLERANCE_MS) / SECOND;
+    return isDeep || this.#deps.clock.now() < peer.mutedUntil;
   }
 
   /** There is no place for it. */
@@ -109,7 +115,7 @@ export class Conduct {
     // A step that it was muted for counts until the score is below all of it.
     peer.mutes = Math.min(peer.mutes, Math.ceil(peer.score / muteAfterMs));
     // Only what is beyond the allowance: of a cost that began within it, the rest.
-    peer.score += Math.min(waitMs, (cost / this.#limits[knob]) * 1000);
+    peer.score += Math.min(waitMs, (cost / this.#limits[knob]) * SECOND);
     const steps = Math.floor(peer.score / muteAfterMs);
     if (peer.score >= cutAfterMs) {
       // It comes back on probation: with what halves away until then, soon muted again.

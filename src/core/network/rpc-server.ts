@@ -130,9 +130,9 @@ export class RpcServer {
 
   #room(session: Session, kind: number, id: number, bodyBytes: number): 'keep' | 'skip' {
     const isEnvelope = kind === KIND.envelope;
-    this.#charge(session, isEnvelope ? 'envelopesPerSecond' : 'requestsPerSecond', 1);
-    // The rest of what had been read when it went too far.
-    if (this.#deps.conduct.isMuted(session.nodeId)) return 'skip';
+    const allowance = isEnvelope ? 'envelopesPerSecond' : 'requestsPerSecond';
+    this.#charge(session, allowance, 1);
+    if (this.#deps.conduct.isIgnored(session.nodeId, allowance)) return 'skip';
     if (isEnvelope) {
       const limit = this.#limits.envelopeMaxBytes + REQUEST_OVERHEAD_BYTES;
       if (bodyBytes <= limit) return 'keep';

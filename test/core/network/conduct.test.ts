@@ -128,7 +128,7 @@ describe('a member that floods', () => {
         const from = time.now;
         let spent = 0;
         while (time.now < from + 60_000 && !conduct.isCut('rogue')) {
-          if (!conduct.isMuted('rogue')) spent += chunk;
+          if (!conduct.isIgnored('rogue', 'envelopesPerSecond')) spent += chunk;
           time.now += Math.max(1, conduct.spend('rogue', 'envelopesPerSecond', chunk));
         }
         const { envelopesPerSecond } = limitsOf('network');
@@ -137,6 +137,18 @@ describe('a member that floods', () => {
       }),
       { numRuns: 50 },
     );
+  });
+
+  test('of a whole window that is here already, only what it may ask is looked at', () => {
+    const { conduct } = setUp();
+    let seen = 0;
+    for (let i = 0; i < 50_000; i += 1) {
+      conduct.spend('rogue', 'requestsPerSecond');
+      if (!conduct.isIgnored('rogue', 'requestsPerSecond')) seen += 1;
+    }
+    const { requestsPerSecond } = limitsOf('network');
+    expect(seen).toBe(requestsPerSecond * 1.25);
+    expect(conduct.isIgnored('other', 'requestsPerSecond')).toBe(false);
   });
 
   test('takes nothing from the others', () => {
