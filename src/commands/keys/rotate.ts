@@ -10,13 +10,13 @@ import { CERTIFIED_ROLES, type CertifiedRole } from '../../core/model/succession
 export default class KeysRotate extends RotationCommand<typeof KeysRotate, KeysRotateResult> {
   static override readonly summary = 'Replace keys of this node.';
   static override readonly description =
-    'Makes new keys and has the custodians put them in force; the node id stays. The identity’s ' +
-    'successor signs, from this home or from the file of --next: who holds the running home ' +
-    'alone cannot rotate. A running node takes the keys up without a restart, and the command ' +
-    'waits until they are final; otherwise they come into force after the next start. Peers ' +
-    'accept the network key of before for --grace. Retired keys are erased. When the identity ' +
-    'changes, the successor becomes the identity and a new one is made. Repeating the command ' +
-    'carries on a rotation that is not final. Exit status 75 when it is handed in and not final ' +
+    'Makes new keys and has the custodians put them in force; the node id stays. The successor ' +
+    'of the identity signs, from this home or from the file of --next: who holds the running ' +
+    'home alone cannot rotate. A running node takes the keys up without a restart, and the ' +
+    'command waits until they are final; otherwise they come into force after the next start. ' +
+    'Peers accept the network key of before for --grace. Retired keys are erased. When the ' +
+    'identity changes, the successor becomes the identity and a new one is made. While a rotation ' +
+    'is not final, the command carries it on. Exit status 75 when it is handed in and not final ' +
     'within --timeout (60 s), 66 without a successor, 65 with a wrong one.';
   static override readonly examples = [
     {

@@ -11,7 +11,7 @@ import { sha256 } from '../crypto/hash.ts';
 import type { KdfCost } from '../crypto/kdf.ts';
 import { signerOf } from '../crypto/sign.ts';
 import { AegisError, toAegisError } from '../errors.ts';
-import { syncDirectory, writeFileAtomic } from '../files.ts';
+import { statIfPresent, syncDirectory, writeFileAtomic } from '../files.ts';
 import type { ConsensusKeys } from '../model/bundle.ts';
 import { createInception, type Inception } from '../model/identity.ts';
 import type { SignedSession } from '../model/session.ts';
@@ -277,6 +277,16 @@ export class Keystore implements KeyRing, Disposable {
   async markHandedIn(): Promise<void> {
     if (this.#home.pending === undefined || this.#home.pending.isHandedIn) return;
     await realDisk.write(handedInPath(this.#dir), '');
+    this.#home = await this.#read();
+  }
+
+  /**
+   * The pending entry can never be executed, nor be evidence (S6): it may be given up, and another
+   * one made in its place.
+   */
+  async markRefused(): Promise<void> {
+    if ((await statIfPresent(handedInPath(this.#dir))) === undefined) return;
+    await realDisk.unlink(handedInPath(this.#dir));
     this.#home = await this.#read();
   }
 

@@ -329,6 +329,10 @@ test('a prepared rotation is given up, unless others may know of it', async () =
     await keystore.markHandedIn();
     await expect(discardRotation(dir)).rejects.toMatchObject({ code: 'ROTATION_PENDING' });
     expect((await Keystore.inspect(dir)).pending?.isHandedIn).toBe(true);
+    await keystore.markRefused();
+    await keystore.markRefused();
+    await discardRotation(dir);
+    expect(await filesIn(dir)).toEqual(before);
   });
 });
 
