@@ -68,6 +68,8 @@ export interface KeyRing {
   seeds(publicKey: Uint8Array): SeedProver | undefined;
   /** Hexadecimal. */
   heldConsensusKeys(): readonly string[];
+  /** What is final of the own succession, for a signer that follows no chain itself. */
+  settled?(succession: readonly Uint8Array[]): void;
 }
 
 /** What a dial returns: an authenticated peer that has passed hello. */

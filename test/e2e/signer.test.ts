@@ -6,10 +6,12 @@
  * Check: that blocks become final by its vote, before and after the signer was killed under load;
  * what a second daemon with the same signer gets; and what is where on the disk.
  */
-import { cpSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { digestMessage } from '../../src/core/consensus/signed-bytes.ts';
+import { systemRandom } from '../../src/core/keys/random.ts';
+import { prepareRotation } from '../../src/core/keys/rotation.ts';
 import { rawSigner } from '../core/keys/support/signer.ts';
 import { expectLiveness, expectOneChain, expectPeace } from './support/agreement.ts';
 import { clientOf, putFinal, statusOf } from './support/api.ts';
@@ -18,6 +20,8 @@ import { Signer } from './support/signer.ts';
 
 /** The node with the signer, and the one whose absence makes its vote count. */
 const [SIGNED, SPARE] = [4, 3];
+
+const TIMEOUT_MS = 240_000;
 
 let cluster: Cluster;
 let signer: Signer;
@@ -55,7 +59,9 @@ async function expectWell(): Promise<void> {
   await expectPeace(cluster);
 }
 
-test('the chain goes on without the signer, and the node votes again with it', async () => {
+test('the chain goes on without the signer, and the node votes again with it', {
+  timeout: TIMEOUT_MS,
+}, async () => {
   await expectVoteCounts('before');
   const load = { goesOn: true, count: 0 };
   const writing = (async () => {
@@ -81,7 +87,9 @@ test('the chain goes on without the signer, and the node votes again with it', a
   expect(await signer.stop()).toBe(0);
 });
 
-test('the keys are with the signer and nowhere else, and the node says what it has', async () => {
+test('the keys are with the signer and nowhere else, and the node says what it has', {
+  timeout: TIMEOUT_MS,
+}, async () => {
   const { keys } = cluster.home(SIGNED);
   const files = readdirSync(keys).filter((name) => name.endsWith('.key.json'));
   expect(files).toEqual(['network.key.json']);
@@ -103,7 +111,51 @@ test('the keys are with the signer and nowhere else, and the node says what it h
   await cluster.until(again, ({ exit }) => exit === 0, 'it writes again');
 });
 
-test('nobody gets a second signature for a place, also no second daemon', async () => {
+test('a rotation that was prepared with the signer comes into force on both sides', {
+  timeout: TIMEOUT_MS,
+}, async () => {
+  const { keys } = cluster.home(SIGNED);
+  const theirs = join(signer.home, 'keys');
+  // Between the old file and the new one there is none.
+  const publicKey = (dir: string): string | undefined => {
+    const path = join(dir, 'consensus.key.json');
+    return existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')).public.key : undefined;
+  };
+  const before = publicKey(theirs);
+  const passphrase = readFileSync(cluster.passphraseFile, 'utf8');
+  await prepareRotation(
+    { dir: theirs, passphrase, next: { passphrase }, roles: ['consensus'], now: Date.now() },
+    { random: systemRandom },
+  );
+  signer.hangUp();
+  const arrived = () => existsSync(join(keys, 'pending', 'entry.cbor'));
+  await cluster.until(arrived, (isThere) => isThere, 'the node hears of the rotation');
+  const query = { timeoutMs: 60_000 };
+  const done = await clientOf(cluster, SIGNED, 70_000).call('keys.adopt', { query });
+  expect(done).toMatchObject({ number: 1, replaced: ['consensus'] });
+
+  await cluster.until(
+    () => publicKey(theirs),
+    (key) => key !== undefined && key !== before,
+    'the signer follows (A4)',
+  );
+  const { consensusKey, missing } = await clientOf(cluster, SIGNED).call('keys.status');
+  expect([consensusKey, missing]).toEqual([publicKey(theirs), []]);
+  expect(existsSync(join(keys, 'consensus.key.json'))).toBe(false);
+  await expectVoteCounts('with the new key');
+  // Both start again with what they have.
+  await signer.kill();
+  await signer.start();
+  expect((await cluster.run(SIGNED, 'node', 'stop')).exit).toBe(0);
+  expect((await cluster.start(SIGNED)).exit).toBe(0);
+  await cluster.connected();
+  await expectVoteCounts('after a restart');
+  await expectWell();
+});
+
+test('nobody gets a second signature for a place, also no second daemon', {
+  timeout: TIMEOUT_MS,
+}, async () => {
   const height = await expectVoteCounts('before');
   const { consensusKey } = await clientOf(cluster, SIGNED)
     .call('consensus.validators')

@@ -77,6 +77,10 @@ export class Ring implements KeyRing {
     return [...new Set([...this.#secrets.consensus.keys(), ...behind])];
   }
 
+  settled(succession: readonly Uint8Array[]): void {
+    this.#remote?.settled?.(succession);
+  }
+
   /** A copy of a secret; the caller wipes it. */
   copyOf(role: SecretRole, key: string): Uint8Array | undefined {
     this.#requireOpen();

@@ -11,7 +11,9 @@ import { hex } from './material.ts';
 import {
   decodeDescription,
   decodeReply,
+  encodeEntries,
   encodeRequest,
+  FOLLOW_ENTRIES_MAX,
   frameOf,
   type SignerDescription,
   type SignerRequest,
@@ -31,6 +33,8 @@ import {
 const DEADLINE_MS = 1000;
 /** Requests are numbered from 1; the numbers above are the thread's own. */
 const ID_MAX = 0xffff_fff0;
+/** Of what nobody waits for. */
+const TOLD_ID = 0xffff_fff1;
 
 export type RingKeys = Pick<SignerDescription, 'identity' | 'consensus' | 'vrf'>;
 
@@ -40,6 +44,8 @@ export interface RemoteRingOptions {
   readonly known?: RingKeys;
   /** @default 1000 */
   readonly deadlineMs?: number;
+  /** Called whenever the signer says what it holds. */
+  readonly described?: (description: SignerDescription) => void;
 }
 
 /** Sources run as they are; the bundler puts this file in `dist/chunks` and the worker above it. */
@@ -58,9 +64,12 @@ export class RemoteRing implements KeyRing {
   #description: SignerDescription | undefined;
   #lastId = 0;
   #isMissed = false;
+  #settled: readonly Uint8Array[] = [];
+  readonly #described: RemoteRingOptions['described'];
 
   private constructor(options: RemoteRingOptions, log: Log) {
-    const { socket, deadlineMs = DEADLINE_MS, known } = options;
+    const { socket, deadlineMs = DEADLINE_MS, known, described } = options;
+    this.#described = described;
     this.#log = log;
     this.#deadlineMs = deadlineMs;
     this.#held = heldOf(known);
@@ -122,9 +131,23 @@ export class RemoteRing implements KeyRing {
     return [...this.#held.consensus];
   }
 
+  settled(succession: readonly Uint8Array[]): void {
+    this.#settled = succession;
+    this.#follow();
+  }
+
   async close(): Promise<void> {
     Atomics.store(this.#memory.words, WORD.up, 0);
     await this.#worker.terminate();
+  }
+
+  /** A part at a time: the signer describes itself again when it has taken it up. */
+  #follow(): void {
+    const known = this.#description?.number ?? Infinity;
+    if (!this.isReached || known >= this.#settled.length) return;
+    const payload = encodeEntries(this.#settled.slice(known, known + FOLLOW_ENTRIES_MAX));
+    const request = { op: 'follow', key: new Uint8Array(), payload } as const;
+    this.#post({ type: 'tell', frame: frameOf(TOLD_ID, encodeRequest(request)) });
   }
 
   /** G2: without an answer there is no vote, and nothing else changes. */
@@ -184,6 +207,8 @@ export class RemoteRing implements KeyRing {
     this.#isMissed = false;
     this.#description = decodeDescription(message.description);
     this.#held = heldOf(this.#description);
+    this.#described?.(this.#description);
+    this.#follow();
     this.#log.write('info', 'the signer answers', { consensusKeys: this.heldConsensusKeys() });
   }
 }

@@ -7,6 +7,7 @@ import type { KeyRing, Log } from '../ports.ts';
 import { hex } from './material.ts';
 import { type Form, formOf } from './signer-forms.ts';
 import {
+  decodeEntries,
   encodeDescription,
   type SignerDescription,
   type SignerRefusal,
@@ -20,6 +21,8 @@ export interface SignerDeskDeps {
   readonly guards: Guards;
   readonly log: Log;
   describe(): SignerDescription;
+  /** Takes up entries that are final (A4). @throws {AegisError} when they do not follow. */
+  follow(entries: readonly Uint8Array[]): Promise<void>;
 }
 
 const refused = (refusal: SignerRefusal, why: string): SignerReply => ({
@@ -35,10 +38,11 @@ export class SignerDesk {
     this.#deps = deps;
   }
 
-  answer(request: SignerRequest): SignerReply {
+  answer(request: SignerRequest): SignerReply | Promise<SignerReply> {
     if (request.op === 'describe') {
       return { type: 'done', bytes: encodeDescription(this.#deps.describe()) };
     }
+    if (request.op === 'follow') return this.#follow(request.payload);
     const form = formOf(request);
     const reply = this.#answer(request, form);
     if (reply.type === 'refused') {
@@ -52,6 +56,18 @@ export class SignerDesk {
       });
     }
     return reply;
+  }
+
+  /** Entries carry the authority of the successor (S2), so a node can tell nothing false. */
+  async #follow(payload: Uint8Array): Promise<SignerReply> {
+    try {
+      await this.#deps.follow(decodeEntries(payload));
+      return { type: 'done', bytes: new Uint8Array() };
+    } catch (error) {
+      const { code, message: reason } = toAegisError(error);
+      this.#deps.log.write('warn', 'the keys do not follow what a node told', { code, reason });
+      return refused('BAD_FORM', 'these entries do not follow');
+    }
   }
 
   #answer(request: SignerRequest, form: Form | undefined): SignerReply {

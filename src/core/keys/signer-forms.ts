@@ -32,7 +32,7 @@ export type Form =
 
 /** Undefined: nothing that is signed in this way. */
 export function formOf({ op, payload }: Omit<SignerRequest, 'key'>): Form | undefined {
-  if (op === 'describe') return undefined;
+  if (op === 'describe' || op === 'follow') return undefined;
   if (op === 'prove') return isSeed(payload) ? { type: 'seed' } : undefined;
   const place = readPlace(payload);
   if (place !== undefined) {

@@ -18,9 +18,10 @@ const HEAD_BYTES = 1 + 4;
 const WHY_CHARS_MAX = 200;
 const KEY_BYTES_MAX = 48;
 const KEYS_MAX = 4;
-const ENTRIES_MAX = 32;
+/** Entries of a succession in one request. */
+export const FOLLOW_ENTRIES_MAX = 16;
 
-export const OPERATIONS = ['describe', 'vote', 'sign', 'prove'] as const;
+export const OPERATIONS = ['describe', 'vote', 'sign', 'prove', 'follow'] as const;
 type Operation = (typeof OPERATIONS)[number];
 
 /** Why nothing was signed. The connection stays. */
@@ -29,9 +30,9 @@ export type SignerRefusal = (typeof REFUSALS)[number];
 
 export interface SignerRequest {
   readonly op: Operation;
-  /** The public key to sign with; empty for `describe`. */
+  /** The public key to sign with; empty for `describe` and `follow`. */
   readonly key: Uint8Array;
-  /** The message; empty for `describe`. */
+  /** The message; empty for `describe`. For `follow` a list of signed entries. */
   readonly payload: Uint8Array;
 }
 
@@ -46,8 +47,10 @@ export interface SignerDescription {
   readonly inception: Uint8Array;
   /** The keys of consensus from before the first entry. */
   readonly origin: ConsensusKeys;
-  /** The signed entries that are in force, from the first on. */
-  readonly succession: readonly Uint8Array[];
+  /** Entries of the succession that the signer knows to be final. */
+  readonly number: number;
+  /** The signed entry of a rotation that is prepared there; empty: none is. */
+  readonly pending: Uint8Array;
   readonly identity: readonly Uint8Array[];
   readonly consensus: readonly Uint8Array[];
   readonly vrf: readonly Uint8Array[];
@@ -129,26 +132,34 @@ export function decodeReply(body: Uint8Array): SignerReply {
 export function encodeDescription(told: SignerDescription): Uint8Array {
   const { consensusKey, possession, vrfKey } = told.origin;
   const origin = [consensusKey, possession, vrfKey];
-  const { nodeId, inception, succession, identity, consensus, vrf } = told;
-  return encode([nodeId, inception, origin, succession, identity, consensus, vrf]);
+  const { nodeId, inception, number, pending, identity, consensus, vrf } = told;
+  return encode([nodeId, inception, origin, number, pending, identity, consensus, vrf]);
 }
 
 /** @throws {AegisError} `BAD_ENCODING`, `TOO_LARGE`. */
 export function decodeDescription(bytes: Uint8Array): SignerDescription {
-  const [nodeId, inception, origin, succession, identity, consensus, vrf] = listOf(bytes, 7);
+  const [nodeId, inception, origin, number, pending, identity, consensus, vrf] = listOf(bytes, 8);
   const [consensusKey, possession, vrfKey] = bytesList(origin, 3);
   if (!consensusKey || !possession || !vrfKey) throw bad('names no keys of consensus');
   if (typeof nodeId !== 'string' || nodeId.length > 128) throw bad('names no node');
+  if (!Number.isSafeInteger(number) || (number as number) < 0) throw bad('has no number');
   return {
     nodeId,
     inception: bytesOf(inception),
     origin: { consensusKey, possession, vrfKey },
-    succession: bytesList(succession, ENTRIES_MAX),
+    number: number as number,
+    pending: bytesOf(pending),
     identity: bytesList(identity, KEYS_MAX),
     consensus: bytesList(consensus, KEYS_MAX),
     vrf: bytesList(vrf, KEYS_MAX),
   };
 }
+
+export const encodeEntries = (entries: readonly Uint8Array[]): Uint8Array => encode(entries);
+
+/** @throws {AegisError} `BAD_ENCODING`, `TOO_LARGE`. */
+export const decodeEntries = (payload: Uint8Array): readonly Uint8Array[] =>
+  bytesList(decode(payload, { maxBytes: SIGNER_FRAME_BYTES_MAX }), FOLLOW_ENTRIES_MAX);
 
 const bad = (why: string): AegisError =>
   new AegisError('BAD_ENCODING', `a message between a node and its signer ${why}`);

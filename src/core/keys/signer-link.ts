@@ -38,8 +38,9 @@ export interface LinkStart {
   readonly deadlineMs: number;
 }
 
-/** To the thread with the socket: a request, or that the last one was given up. */
+/** To the thread with the socket: a request, waited for or not, or that one was given up. */
 export type ToLink =
+  | { readonly type: 'tell'; readonly frame: Uint8Array }
   | { readonly type: 'ask'; readonly id: number; readonly frame: Uint8Array }
   | { readonly type: 'reset' };
 

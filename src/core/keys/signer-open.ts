@@ -2,12 +2,14 @@
  * Opens the keys of a node wherever they are: all in its home, or those that sign behind a signer
  * (setting `keys.signer`). And describes the home of a signer to its nodes.
  */
-import { AegisError } from '../errors.ts';
-import { writeFileAtomic } from '../files.ts';
+import { mkdir, readFile } from 'node:fs/promises';
+import { AegisError, toAegisError } from '../errors.ts';
+import { statIfPresent, writeFileAtomic } from '../files.ts';
+import { openSuccession } from '../model/succession.ts';
 import type { Log } from '../ports.ts';
 import { readHome } from './home.ts';
 import { Keystore } from './keystore.ts';
-import { inceptionPath, type OpenRole, successionPath } from './layout.ts';
+import { entryPath, inceptionPath, type OpenRole, pendingDir, successionPath } from './layout.ts';
 import { hex } from './material.ts';
 import { readOwnSuccession, renderOwnSuccession } from './own-succession.ts';
 import { RemoteRing } from './signer-client.ts';
@@ -54,18 +56,23 @@ export async function openKeystore(
   }
   const { identityKey, consensusKey, vrfKey } = current.keys;
   const known = { identity: [identityKey], consensus: [consensusKey], vrf: [vrfKey] };
-  const remote = await RemoteRing.open({ socket: signer, known }, { log });
+  let keystore: Keystore | undefined;
+  const described = (description: SignerDescription): void => {
+    if (keystore !== undefined) void takePending(description, { dir, keystore, log });
+  };
+  const remote = await RemoteRing.open({ socket: signer, known, described }, { log });
   try {
-    checkOwner(remote.description, nodeId);
-    const keystore = await Keystore.open({
-      ...{ dir, passphrase, remote },
-      behindSigner: SIGNING_ROLES,
-    });
+    const { description } = remote;
+    checkOwner(description, nodeId);
+    keystore = await Keystore.open({ dir, passphrase, remote, behindSigner: SIGNING_ROLES });
+    const opened = keystore;
+    if (description !== undefined) await takePending(description, { dir, keystore, log });
+    remote.settled(keystore.succession);
     const close = async (): Promise<void> => {
-      keystore.close();
+      opened.close();
       await remote.close();
     };
-    return { keystore, close };
+    return { keystore: opened, close };
   } catch (error) {
     await remote.close();
     throw error;
@@ -91,7 +98,6 @@ export async function prepareSignerHome(options: {
 }
 
 async function askOrigin(dir: string, signer: string) {
-  const { readFile } = await import('node:fs/promises');
   const ring = await RemoteRing.open({ socket: signer }, { log: SILENT });
   const { description } = ring;
   await ring.close();
@@ -102,7 +108,31 @@ async function askOrigin(dir: string, signer: string) {
   if (inception === undefined || hex(inception) !== hex(description.inception)) {
     throw foreign(description.nodeId);
   }
-  return { origin: description.origin, entries: description.succession };
+  // The chain has the entries; the node follows it.
+  return { origin: description.origin, entries: [] };
+}
+
+/**
+ * A rotation that was prepared in the home of the signer waits in that of the node as well, without
+ * its secrets: from there it is handed in as any other.
+ */
+async function takePending(
+  { pending }: SignerDescription,
+  { dir, keystore, log }: { dir: string; keystore: Keystore; log: Log },
+): Promise<void> {
+  try {
+    if (pending.length === 0) return;
+    const { succession } = openSuccession(pending);
+    if (succession.nodeId !== keystore.nodeId) throw foreign(succession.nodeId);
+    const isOld = succession.number <= keystore.current.number;
+    if (isOld || (await statIfPresent(entryPath(dir))) !== undefined) return;
+    await mkdir(pendingDir(dir), { recursive: true, mode: 0o700 });
+    await writeFileAtomic(entryPath(dir), pending);
+    log.write('info', 'the signer has prepared a rotation', { number: succession.number });
+  } catch (error) {
+    const { code, message: reason } = toAegisError(error);
+    log.write('warn', 'what the signer has prepared cannot be taken up', { code, reason });
+  }
 }
 
 function checkOwner(description: SignerDescription | undefined, nodeId: string): void {
@@ -125,7 +155,8 @@ export function describeKeystore(keystore: Keystore): SignerDescription {
     nodeId: keystore.nodeId,
     inception: keystore.inceptionBytes,
     origin: keystore.origin,
-    succession: keystore.succession,
+    number: keystore.current.number,
+    pending: keystore.pending()?.entry.bytes ?? new Uint8Array(),
     identity: unique(keys.map(({ identityKey }) => identityKey)),
     consensus: unique(keys.map(({ consensusKey }) => consensusKey)),
     vrf: unique(keys.map(({ vrfKey }) => vrfKey)),

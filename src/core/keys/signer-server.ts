@@ -88,11 +88,15 @@ export class SignerServer {
 
   #answer(socket: Socket, frame: SignerFrame, rate: Rate): void {
     const reply = rate.take() ? this.#reply(frame) : TOO_MANY;
-    socket.write(frameOf(frame.id, encodeReply(reply)));
-    if (socket.writableLength > UNSENT_BYTES_MAX) socket.destroy();
+    const send = (done: SignerReply): void => {
+      socket.write(frameOf(frame.id, encodeReply(done)));
+      if (socket.writableLength > UNSENT_BYTES_MAX) socket.destroy();
+    };
+    if (reply instanceof Promise) void reply.then(send);
+    else send(reply);
   }
 
-  #reply({ version, body }: SignerFrame): SignerReply {
+  #reply({ version, body }: SignerFrame): SignerReply | Promise<SignerReply> {
     if (version !== SIGNER_PROTOCOL) {
       return badForm(`this signer speaks version ${SIGNER_PROTOCOL} only`);
     }

@@ -72,6 +72,8 @@ class Wire {
     if (message.type === 'reset') {
       this.#asked = undefined;
       this.#socket?.destroy();
+    } else if (message.type === 'tell') {
+      this.#socket?.write(message.frame);
     } else if (this.#isUp) {
       this.#asked = message.id;
       this.#socket?.write(message.frame);

@@ -67,7 +67,7 @@ test('requests, replies and descriptions', () => {
   expect(decodeReply(encodeReply(done))).toEqual(done);
   const [a, b] = [new Uint8Array(32).fill(1), new Uint8Array(48).fill(2)];
   const told = {
-    ...{ nodeId: 'n', inception: a, succession: [a, b] },
+    ...{ nodeId: 'n', inception: a, number: 3, pending: b },
     origin: { consensusKey: b, possession: a, vrfKey: a },
     ...{ identity: [a], consensus: [b], vrf: [] },
   };

@@ -29,7 +29,6 @@ export class Signer {
       filter: (path) => !/\/(data|logs|run)(\/|$)/.test(path.slice(dirname(from.format).length)),
     });
     for (const name of MOVED) rmSync(join(from.keys, name));
-    rmSync(join(to.keys, 'network.key.json'));
     for (const path of globSync(join(from.keys, '*.bak'))) rmSync(path);
     const signer = new Signer(home, cluster.passphraseFile);
     await cluster.json(node, 'config', 'set', 'keys.signer', signer.socket);
@@ -50,6 +49,11 @@ export class Signer {
       lines.once('line', () => ready());
       void running.done.then(({ exit, stderr }) => fail(new Error(`exit ${exit}: ${stderr}`)));
     });
+  }
+
+  /** Makes it read its keys again. */
+  hangUp(): void {
+    this.#running?.child.kill('SIGHUP');
   }
 
   async kill(): Promise<void> {

@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { signBls } from '../../../../src/core/crypto/bls.ts';
 import { proveVrf } from '../../../../src/core/crypto/vrf.ts';
+import { AegisError } from '../../../../src/core/errors.ts';
 import { hex } from '../../../../src/core/keys/material.ts';
 import { SignerDesk } from '../../../../src/core/keys/signer-desk.ts';
 import { Guards } from '../../../../src/core/keys/signer-guards.ts';
@@ -47,11 +48,13 @@ export function signerServer(
     nodeId,
     inception,
     origin: keys,
-    succession: [],
+    number: 0,
+    pending: new Uint8Array(),
     identity: [signer.publicKey],
     consensus: [keys.consensusKey],
     vrf: [keys.vrfKey],
   });
-  const desk = new SignerDesk({ ring, guards, log: silent, describe });
+  const follow = () => Promise.reject(new AegisError('BAD_DATA', 'nothing follows'));
+  const desk = new SignerDesk({ ring, guards, log: silent, describe, follow });
   return new SignerServer({ desk, log: silent, ...(now === undefined ? {} : { now }) });
 }
