@@ -2,7 +2,8 @@
  * The only place that signs, and the memory of what was signed. A replica signs at most one digest
  * a phase, height and view, one proposal and one timeout (P6); what it signed is durable before it
  * is shown (D1), and a restart goes on from it (D2), since the key of a height never changes (C1).
- * What the holder of the key refuses to sign leaves no trace (C4).
+ * What the holder of the key refuses to sign is not kept; but in its view nothing else is asked for
+ * in its place, since the holder may have signed it and its answer been lost (C4).
  */
 import { assert } from '../assert.ts';
 import type { Setting } from './setting.ts';
@@ -36,6 +37,8 @@ export class Pen {
   #last: Share | undefined;
   #absolved: number;
   #isChanged = false;
+  /** C4: what was asked for in vain in this view. */
+  readonly #asked = new Map<SlotKind | 'proposal', string>();
 
   /** @param absolved the height up to which a doubt has been overcome. */
   constructor(setting: Setting, slot: Slot, last: Share | undefined, absolved: number) {
@@ -64,6 +67,16 @@ export class Pen {
     return [prepare, commit, timeout].filter((share) => share !== undefined);
   }
 
+  /** C4: whether this was asked for in vain in this view. */
+  hasAsked(kind: SlotKind | 'proposal'): boolean {
+    return this.#asked.has(kind);
+  }
+
+  /** The digest that was proposed in this view, or was to be (C4). */
+  get proposed(): string | undefined {
+    return this.#slot.proposal?.digest ?? this.#asked.get('proposal');
+  }
+
   /** Whether the slot has changed since it was last asked: it must become durable. */
   takeChange(): boolean {
     const isChanged = this.#isChanged;
@@ -77,6 +90,7 @@ export class Pen {
     const isLater = height > slot.height || (height === slot.height && view > slot.view);
     assert(isLater, 'heights and views only grow');
     this.#slot = { height, view, proposal: undefined, shares: {} };
+    this.#asked.clear();
     // The first view of a height follows from the block before, which is durable by itself.
     if (view > 0) this.#isChanged = true;
   }
@@ -101,9 +115,11 @@ export class Pen {
     assert(proposal === undefined || proposal.digest === digest, 'one proposal a view');
     if (proposal !== undefined) return proposal.signature;
     const { clusterId, scheme } = this.#setting;
+    if (!this.#mayAsk('proposal', digest)) return undefined;
     const message = digestMessage(clusterId, 'proposal', height, view, digest);
     const signature = scheme.signProposal(height, message);
     if (signature === undefined) return undefined;
+    this.#asked.delete('proposal');
     this.#slot = { ...this.#slot, proposal: { digest, signature } };
     this.#isChanged = true;
     return signature;
@@ -125,6 +141,13 @@ export class Pen {
     return own !== undefined && isSame ? 'own' : 'forged';
   }
 
+  /** C4: nothing else than before; it stays asked for until it is signed. */
+  #mayAsk(kind: SlotKind | 'proposal', what: string): boolean {
+    const before = this.#asked.get(kind) ?? what;
+    this.#asked.set(kind, before);
+    return before === what;
+  }
+
   #sign(
     kind: SlotKind,
     digest: string | undefined,
@@ -140,10 +163,12 @@ export class Pen {
     const place = { kind, height, view };
     const isNext = this.#last === undefined || comparePlaces(place, this.#last) > 0;
     assert(isNext, 'nothing is signed before what was signed last');
+    if (!this.#mayAsk(kind, digest ?? `${highView}`)) return undefined;
     const unsigned = { ...place, digest, highView };
     const message = shareMessage(this.#setting.clusterId, unsigned);
     const signature = this.#setting.scheme.sign(height, message);
     if (signature === undefined) return undefined;
+    this.#asked.delete(kind);
     const share = { ...unsigned, signature };
     this.#slot = { ...this.#slot, shares: { ...shares, [kind]: share } };
     this.#last = share;

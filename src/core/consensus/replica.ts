@@ -251,11 +251,11 @@ export class Replica implements Machine<ReplicaInput> {
     if (height !== state.height || state.asked === undefined || !state.isVoting) return;
     if (state.payload !== undefined) return;
     // P2: unchanged what the timeout certificate names; else a block of this very view.
-    const bound = state.pen.slot.proposal?.digest ?? state.entry?.high?.digest;
+    const bound = state.pen.proposed ?? state.entry?.high?.digest;
     if (bound === undefined ? view !== state.view : digest !== bound) return;
     state.approve(digest, { view, seed });
     // P1: once it has timed out of the view, nobody would vote for it.
-    if (state.hasShare('timeout')) return;
+    if (state.hasGivenUp) return;
     const signature = state.pen.propose(digest);
     if (signature === undefined) {
       // C4.

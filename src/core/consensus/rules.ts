@@ -80,9 +80,9 @@ const propose: Rule = (state) => {
   if (asked !== undefined || !state.isVoting || !state.isLeader) return false;
   if (state.refused.has('proposal')) return false;
   if (view > 0 && entry === undefined) return false;
-  if (state.hasShare('timeout') || state.commit !== undefined) return false;
+  if (state.hasGivenUp || state.commit !== undefined) return false;
   // P6: after a restart only what was proposed before may be proposed again.
-  const bound = pen.slot.proposal?.digest ?? entry?.high?.digest;
+  const bound = pen.proposed ?? entry?.high?.digest;
   if (bound !== undefined) {
     state.asked = 'reproposal';
     state.out.tell({ type: 'reproposal-wanted', height, digest: bound });
@@ -98,8 +98,8 @@ const propose: Rule = (state) => {
 const prepare: Rule = (state) => {
   const { proposal } = state;
   if (!state.isVoting || proposal?.isApproved !== true) return false;
-  const kinds = ['prepare', 'commit', 'timeout'] as const;
-  if (kinds.some((kind) => state.hasShare(kind))) return false;
+  const kinds = ['prepare', 'commit'] as const;
+  if (state.hasGivenUp || kinds.some((kind) => state.hasShare(kind))) return false;
   return vote(state, 'prepare', proposal.digest);
 };
 
@@ -109,7 +109,7 @@ const commit: Rule = (state) => {
   if (!state.isVoting || high?.view !== state.view || !state.approved.has(high.digest)) {
     return false;
   }
-  if (state.hasShare('commit') || state.hasShare('timeout')) return false;
+  if (state.hasShare('commit') || state.hasGivenUp) return false;
   return vote(state, 'commit', high.digest);
 };
 
@@ -144,15 +144,16 @@ function vote(state: State, phase: Phase, digest: string): boolean {
  * @returns whether it was signed.
  */
 export function giveUp(state: State): boolean {
-  const { high, height, view } = state;
-  const share = state.pen.giveUp(high?.view);
+  // C4: asked again, it names what it named before.
+  if (!state.hasGivenUp) state.named = state.high;
+  const { named, height, view } = state;
+  const share = state.pen.giveUp(named?.view);
   if (share === undefined) {
     // C4.
     state.refuse('timeout');
     return false;
   }
-  state.named = high;
-  if (high !== undefined) state.out.persist(namedRow(high));
+  if (named !== undefined) state.out.persist(namedRow(named));
   say(state, share);
   state.out.tell({ type: 'voted', phase: 'timeout', height, view, digest: undefined });
   return true;
@@ -205,7 +206,7 @@ export function repeat(state: State): void {
   const { self, custodians, fanout } = state.setting;
   state.saidAt = state.now;
   state.retry();
-  const proposal = state.hasShare('timeout') ? undefined : proposalMessage(state);
+  const proposal = state.hasGivenUp ? undefined : proposalMessage(state);
   if (proposal?.type === 'proposal') {
     for (const to of custodians.keys()) {
       const { view, digest } = proposal;

@@ -379,6 +379,11 @@ export class State implements Findings {
     return this.pen.share(kind) !== undefined;
   }
 
+  /** T2, C4: it has signed a timeout of this view, or may have. */
+  get hasGivenUp(): boolean {
+    return this.hasShare('timeout') || this.pen.hasAsked('timeout');
+  }
+
   #begin(view: number, entry: TimeoutCertificate | undefined): void {
     this.view = view;
     this.entry = entry;

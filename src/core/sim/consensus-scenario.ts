@@ -210,15 +210,15 @@ export class ConsensusScenario implements Scenario {
     node.world.clock.after(delayMs, () => this.#renew(node));
   }
 
-  refuseSigning(node: SimNode, isRefusing: boolean): boolean {
+  refuseSigning(node: SimNode, how: 'no' | 'lost' | undefined): boolean {
     if (this.#byzantine.has(node.nodeId)) return false;
-    this.toolsOf(node).home.isRefusing = isRefusing;
+    this.toolsOf(node).home.isRefusing = how;
     return true;
   }
 
   healed(world: World): void {
     for (const node of world.nodes) {
-      this.toolsOf(node).home.isRefusing = false;
+      this.toolsOf(node).home.isRefusing = undefined;
       this.#renew(node);
       this.#probe(node);
     }

@@ -2,6 +2,7 @@
  * The secrets that the home of a simulated node holds: a ring of keys that grows with a rotation,
  * is cleared of what is retired, can be set back to a backup, and may refuse to sign for a while.
  */
+import { readPlace } from '../consensus/signed-bytes.ts';
 import { AegisError } from '../errors.ts';
 import type { KeyRing, SeedProver, Signer, VoteSigner } from '../ports.ts';
 
@@ -36,8 +37,10 @@ export class SimHome implements KeyRing {
   #backups: Secrets[] = [];
   /** Consensus keys that a backup has brought, until another one is in force (K2). */
   #marker: readonly string[] | undefined;
-  /** The signer is out of reach, or says no. */
-  isRefusing = false;
+  /** What the signer has signed without anybody hearing of it: what it says there is settled (G2). */
+  readonly #unheard = new Map<string, string>();
+  /** The signer is out of reach, or says no; or it signs, and its answers are lost. */
+  isRefusing: 'no' | 'lost' | undefined;
 
   get marker(): readonly string[] | undefined {
     return this.#marker;
@@ -45,24 +48,29 @@ export class SimHome implements KeyRing {
 
   identity(publicKey: Uint8Array): Signer | undefined {
     const signer = this.signer(publicKey);
-    if (signer === undefined || !this.isRefusing) return signer;
-    const refuse = (): never => {
-      throw new AegisError('SIGNER_UNREACHABLE', 'the signer of this home does not answer');
+    if (signer === undefined) return undefined;
+    return {
+      publicKey,
+      sign: (message) => {
+        if (this.#mayAnswer(publicKey, message)) return signer.sign(message);
+        throw new AegisError('SIGNER_UNREACHABLE', 'the signer of this home does not answer');
+      },
     };
-    return { publicKey, sign: refuse };
   }
 
   votes(publicKey: Uint8Array): VoteSigner | undefined {
     const voter = this.#secrets.voting.get(nameOfKey(publicKey))?.voter;
-    if (voter === undefined || !this.isRefusing) return voter;
-    return { publicKey, sign: () => undefined };
+    if (voter === undefined) return undefined;
+    const sign = (message: Uint8Array): Uint8Array | undefined =>
+      this.#mayAnswer(publicKey, message) ? voter.sign(message) : undefined;
+    return { publicKey, sign };
   }
 
   seeds(publicKey: Uint8Array): SeedProver | undefined {
     const keys = [...this.#secrets.voting.values()];
     const name = nameOfKey(publicKey);
     const prover = keys.find(({ vrfKey }) => nameOfKey(vrfKey) === name)?.prover;
-    if (prover === undefined || !this.isRefusing) return prover;
+    if (prover === undefined || this.isRefusing === undefined) return prover;
     return { publicKey, prove: () => undefined };
   }
 
@@ -108,6 +116,16 @@ export class SimHome implements KeyRing {
     const name = nameOfKey(consensusKey);
     if (this.#marker?.includes(name) === true || !this.#secrets.voting.has(name)) return;
     this.#marker = undefined;
+  }
+
+  #mayAnswer(publicKey: Uint8Array, message: Uint8Array): boolean {
+    const place = readPlace(message);
+    if (place === undefined) return this.isRefusing === undefined;
+    const name = `${nameOfKey(publicKey)} ${place.kind} ${place.height}/${place.view}`;
+    const bytes = Buffer.from(message).toString('latin1');
+    const settled = this.#unheard.get(name);
+    if (this.isRefusing === 'lost' && settled === undefined) this.#unheard.set(name, bytes);
+    return this.isRefusing === undefined && (settled ?? bytes) === bytes;
   }
 
   #change(secrets: Secrets): void {

@@ -46,8 +46,11 @@ export interface Scenario {
   changeKeys?(node: SimNode, force: number): boolean;
   /** The home is made anew from a backup of some age; its disk is set back by itself. */
   restoreHome?(node: SimNode, force: number): void;
-  /** The holder of the node's keys signs nothing, or signs again. @returns whether there is one. */
-  refuseSigning?(node: SimNode, isRefusing: boolean): boolean;
+  /**
+   * The holder of the node's keys signs nothing, or its answers are lost; undefined: all is well.
+   * @returns whether there is one.
+   */
+  refuseSigning?(node: SimNode, how: 'no' | 'lost' | undefined): boolean;
   /** All faults are over. */
   healed?(world: World): void;
   /** What is still missing after the faults, as a sentence; undefined when all is well. */

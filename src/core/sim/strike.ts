@@ -97,7 +97,7 @@ function ofNode(world: World, node: SimNode, fault: Fault): Undo {
     case 'restored-home':
       return restore(world, node, force);
     case 'signer-refusal':
-      return refuse(world, node);
+      return refuse(world, node, force);
     case 'root-damage':
       return world.scenario.damage?.(node, force) === true ? nothing : undefined;
     default:
@@ -173,9 +173,9 @@ function restore(world: World, node: SimNode, force: number): Undo {
   });
 }
 
-function refuse({ scenario }: World, node: SimNode): Undo {
-  if (scenario.refuseSigning?.(node, true) !== true) return undefined;
-  return () => scenario.refuseSigning?.(node, false);
+function refuse({ scenario }: World, node: SimNode, force: number): Undo {
+  if (scenario.refuseSigning?.(node, force < 0.5 ? 'lost' : 'no') !== true) return undefined;
+  return () => scenario.refuseSigning?.(node, undefined);
 }
 
 function rate(

@@ -238,8 +238,26 @@ describe('C4: a signature that is refused', () => {
     expect(answer(A).said('proposal')).toEqual([]);
     expect(bench.told('build')).toEqual([]);
     bench.signing.isRefused = false;
-    expect(bench.ring('repeat').told('build')).toHaveLength(1);
-    expect(answer(B).said('proposal')).toMatchObject([{ digest: B }]);
+    // The same block: the signer may have signed it, and its answer been lost.
+    const wanted = [{ type: 'reproposal-wanted', height: 1, digest: A }];
+    expect(bench.ring('repeat').outcomes).toEqual(wanted);
+    expect(answer(B).said('proposal')).toEqual([]);
+    expect(answer(A).said('proposal')).toMatchObject([{ digest: A }]);
+  });
+
+  it('of a timeout is one perhaps: it names the same again, and nothing is voted for', () => {
+    const bench = new Bench({ self: 3 }).accept(A);
+    bench.signing.isRefused = true;
+    bench.ring('view');
+    bench.signing.isRefused = false;
+    const certificate = bench.certificate('prepare', A);
+    bench.hear(0, { type: 'certificate', certificate });
+    expect(bench.said('vote')).toEqual([]);
+    expect(bench.replica.high).toEqual(certificate);
+    expect(bench.ring('repeat').said('timeout')).toMatchObject([{ view: 0, high: undefined }]);
+    // In the next view it names the certificate.
+    bench.hear(1, { type: 'timeout-certificate', certificate: bench.timeouts(0) });
+    expect(bench.ring('view').said('timeout')).toMatchObject([{ view: 1, high: certificate }]);
   });
 
   it('that the chain needs for the block does so too', () => {

@@ -1,5 +1,6 @@
 /** The homes of simulated nodes, and what the simulator itself knows of keys. */
 import { expect, it } from 'vitest';
+import { timeoutMessage } from '../../../src/core/consensus/signed-bytes.ts';
 import { hasCode } from '../../../src/core/errors.ts';
 import { stubCrypto } from '../../../src/core/sim/consensus-tools.ts';
 import { nameOfKey, SimHome } from '../../../src/core/sim/home.ts';
@@ -23,13 +24,24 @@ it('a home signs with what it holds, unless it refuses', () => {
   expect(home.votes(second.consensusKey)).toBeUndefined();
   expect(home.seeds(first.vrfKey)?.prove(message)).toHaveLength(80);
   expect(home.identity(identity.publicKey)?.sign(message)).toEqual(identity.sign(message));
-  home.isRefusing = true;
+  home.isRefusing = 'no';
   expect(home.votes(first.consensusKey)?.sign(message)).toBeUndefined();
   expect(home.seeds(first.vrfKey)?.prove(message)).toBeUndefined();
   expect(() => home.identity(identity.publicKey)?.sign(message)).toThrow(
     expect.toSatisfy((error) => hasCode(error, 'SIGNER_UNREACHABLE')) as Error,
   );
   expect(home.signer(identity.publicKey)?.sign(message)).toEqual(identity.sign(message));
+});
+
+it('a signer whose answer was lost signs the same again, and nothing else in its place', () => {
+  const home = new SimHome();
+  home.add(identity, first);
+  const sign = (highView: number | undefined) =>
+    home.votes(first.consensusKey)?.sign(timeoutMessage('cluster', 1, 0, highView));
+  home.isRefusing = 'lost';
+  expect(sign(undefined)).toBeUndefined();
+  home.isRefusing = undefined;
+  expect([sign(3), sign(undefined)?.length]).toEqual([undefined, 96]);
 });
 
 it('a home from a backup is marked with the keys that it brought, until another is in force', () => {

@@ -73,8 +73,8 @@ class NumberScenario implements Scenario {
     this.keys.push(`${node.options.name} is restored`);
   }
 
-  refuseSigning(node: SimNode, isRefusing: boolean): boolean {
-    this.keys.push(`${node.options.name} ${isRefusing ? 'refuses' : 'signs'}`);
+  refuseSigning(node: SimNode, how: 'no' | 'lost' | undefined): boolean {
+    this.keys.push(`${node.options.name} ${how ?? 'signs'}`);
     return true;
   }
 
@@ -163,7 +163,7 @@ describe('a fault', () => {
     fault('key-change');
     fault('signer-refusal');
     run(2000);
-    expect(scenario.keys).toEqual(['n0 changes', 'n0 refuses', 'n0 signs']);
+    expect(scenario.keys).toEqual(['n0 changes', 'n0 no', 'n0 signs']);
     scenario.allows = false;
     fault('restored-home');
     expect(scenario.keys).toHaveLength(3);
