@@ -4,7 +4,13 @@
  * anything: anyone can make them. It keeps nothing and tells nobody.
  */
 import type { Verified } from '../units.ts';
-import { follow, type KeyState, type SignedSuccession, successionFault } from './succession.ts';
+import {
+  follow,
+  type KeySet,
+  type KeyState,
+  type SignedSuccession,
+  successionFault,
+} from './succession.ts';
 
 type Entry = Verified<SignedSuccession>;
 
@@ -15,7 +21,10 @@ export interface Furthest {
   readonly entries: readonly Entry[];
   /** Those of them that were not held. */
   readonly fresh: readonly Entry[];
-  /** S8: two entries that both follow the same one; the lower digest first. */
+  /**
+   * S8: two entries that both follow the same one; the lower digest first. None that somebody with
+   * the running home could have signed, since the successor has become the identity key.
+   */
   readonly duplicity?: readonly [Entry, Entry];
 }
 
@@ -30,6 +39,9 @@ export function furthest(
   shown: readonly Entry[],
 ): Furthest {
   const places = placesOf(origin.nodeId, shown);
+  const run = new Set(
+    [origin.keys, ...held.map(keysAfter)].map(({ identityKey }) => hex(identityKey)),
+  );
   const entries: Entry[] = [];
   let state = origin;
   let duplicity: readonly [Entry, Entry] | undefined;
@@ -37,12 +49,16 @@ export function furthest(
     const own = held[entries.length];
     const others = (places.get(state.number + 1) ?? []).filter(
       ({ digest, succession }) =>
-        digest !== own?.digest && successionFault(state, succession) === undefined,
+        digest !== own?.digest &&
+        !(own !== undefined && run.has(hex(succession.revealed))) &&
+        successionFault(state, succession) === undefined,
     );
     const [one, other] = own === undefined ? others : [own, ...others];
-    if (one !== undefined && other !== undefined) duplicity ??= inOrder(one, other);
+    const isProof = own !== undefined || !others.some(isPromotion);
+    if (one !== undefined && other !== undefined && isProof) duplicity ??= inOrder(one, other);
     // Which of two that are both new counts, blocks decide: beyond, nothing fresh is followed.
-    const next = own ?? (duplicity === undefined ? one : undefined);
+    const isClear = duplicity === undefined && other === undefined;
+    const next = own ?? (isClear ? one : undefined);
     if (next === undefined) break;
     state = follow(state, next);
     entries.push(next);
@@ -50,6 +66,13 @@ export function furthest(
   const fresh = entries.slice(held.length);
   return { state, entries, fresh, ...(duplicity === undefined ? {} : { duplicity }) };
 }
+
+const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
+
+const keysAfter = ({ succession }: Entry): KeySet => succession.keys;
+
+/** The successor that signs it is in the running home from then on, and with whoever steals that. */
+const isPromotion = ({ succession }: Entry): boolean => succession.replaced.includes('identity');
 
 const inOrder = (one: Entry, other: Entry): readonly [Entry, Entry] =>
   one.digest < other.digest ? [one, other] : [other, one];

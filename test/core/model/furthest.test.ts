@@ -228,6 +228,16 @@ function expectProof(owner: Owner, entries: readonly Entry[], pair: readonly [En
   expect(readDuplicity(value, bytes).statement).toMatchObject({ nodeId: owner.nodeId, a, b });
 }
 
+/**
+ * Whether two entries at place `at` speak against the owner in the eyes of who holds `known`: not
+ * if their signer is, or may be, the identity key of the running home.
+ */
+function canProve(truth: readonly Entry[], at: number, known: number): boolean {
+  const isPromotion = ({ succession }: Entry): boolean => succession.replaced.includes('identity');
+  if (known <= at) return !isPromotion(truth[at]!);
+  return !truth.slice(at, known).some(isPromotion);
+}
+
 test('two entries at one place are found wherever they come together', () => {
   const cases = worlds.chain((world) =>
     fc.record({
@@ -245,10 +255,29 @@ test('two entries at one place are found wherever they come together', () => {
       const held = truth.slice(0, known);
       const shown = opened([fork.bytes, ...batch, fork.bytes]);
       const result = furthest(owner.origin, held, shown);
-      expect(digestsOf(result.duplicity ?? [])).toEqual(digestsOf([truth[at]!, fork]).toSorted());
-      // What is held stands; what is not stops before the two, or adds nothing.
-      expect(digestsOf(result.entries)).toEqual(digestsOf(known > at ? held : truth.slice(0, at)));
+      const isProof = canProve(truth, at, known);
+      const pair = isProof ? [truth[at]!, fork] : [];
+      expect(digestsOf(result.duplicity ?? [])).toEqual(digestsOf(pair).toSorted());
+      // What is held stands; what is not stops before the two, or adds nothing to a contradiction.
+      const reach = known > at ? (isProof ? held : truth) : truth.slice(0, at);
+      expect(digestsOf(result.entries)).toEqual(digestsOf(reach));
       expect(furthest(owner.origin, held, shown.toReversed())).toEqual(result);
+    }),
+    { numRuns: 50 },
+  );
+});
+
+test('who has the running home, and not the successor, makes no evidence', () => {
+  fc.assert(
+    fc.property(worlds, ({ owner, truth, forks }) => {
+      // The thief signs in the place of every entry whose signer the owner has promoted since.
+      const promoted = truth.findLastIndex(({ succession }) =>
+        succession.replaced.includes('identity'),
+      );
+      const rivals = forks.slice(0, promoted + 1);
+      const { entries, duplicity } = furthest(owner.origin, truth, rivals);
+      expect(duplicity).toBeUndefined();
+      expect(digestsOf(entries)).toEqual(digestsOf(truth));
     }),
     { numRuns: 50 },
   );
