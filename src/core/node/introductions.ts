@@ -4,7 +4,7 @@
  * by the bans of this node's operator. It opens and cuts no connections, and keeps nothing on disk:
  * what it was shown it is shown again.
  */
-import type { Roster, RosterMember } from '../chain/roster.ts';
+import { hasRun, type Roster, type RosterMember } from '../chain/roster.ts';
 import { verifyEd25519 } from '../crypto/sign.ts';
 import { toAegisError } from '../errors.ts';
 import { furthest } from '../model/furthest.ts';
@@ -63,6 +63,9 @@ interface Joiner {
   readonly until: number;
 }
 
+/** Two entries for one place. */
+type Rivals = readonly [SignedSuccession, SignedSuccession];
+
 type KeyStanding = 'latest' | 'grace' | 'retired' | 'none';
 
 /** So long one that joins is let in before its admission is final; it may show it again. */
@@ -77,7 +80,7 @@ export class Introductions implements HelloContext {
   /** By node id, what follows its last final entry, oldest first. */
   readonly #shown = new Map<string, readonly Shown[]>();
   /** H4: of whom two successions were seen here; the chain hears of it and says so later. */
-  readonly #frozen = new Set<string>();
+  readonly #frozen = new Map<string, Rivals>();
   readonly #joiners = new Map<string, Joiner>();
   /** By node id of who has left, until when it may stay. */
   readonly #farewells = new Map<string, number>();
@@ -166,9 +169,19 @@ export class Introductions implements HelloContext {
 
   /** The roster has changed: what is final now is shown by it. */
   settle(nodeIds: readonly string[]): void {
-    for (const nodeId of nodeIds) {
+    // S6: another member may have got a key that this one has shown.
+    const outdated = [...this.#shown].filter(([nodeId, shown]) => {
+      const member = this.#deps.roster.get(nodeId);
+      return member && !shown.every(({ entry }) => this.#mayCount(member, entry));
+    });
+    for (const nodeId of new Set([...nodeIds, ...outdated.map(([nodeId]) => nodeId)])) {
       const member = this.#deps.roster.get(nodeId);
       if (member === undefined) continue;
+      // S8: what seemed to be evidence when this node was behind.
+      const rivals = this.#frozen.get(nodeId);
+      if (rivals?.every((entry) => this.#mayCount(member, entry)) === false) {
+        this.#frozen.delete(nodeId);
+      }
       if (member.status === 'member') {
         this.#joiners.delete(nodeId);
         this.#farewells.delete(nodeId);
@@ -208,7 +221,8 @@ export class Introductions implements HelloContext {
     ];
     const digests = new Set(held.map(({ digest }) => digest));
     if (entries.every(({ digest }) => digests.has(digest))) return;
-    const { fresh, duplicity } = furthest(first, held, entries);
+    const news = entries.filter((entry) => this.#mayCount(member, entry));
+    const { fresh, duplicity } = furthest(first, held, news);
     // S8, H4
     if (duplicity !== undefined) this.#freeze(nodeId, duplicity);
     for (const entry of fresh.slice(0, HELLO_ENTRIES_MAX - shown.length)) {
@@ -228,9 +242,19 @@ export class Introductions implements HelloContext {
     this.#deps.learned(nodeId);
   }
 
-  #freeze(nodeId: string, [a, b]: readonly [SignedSuccession, SignedSuccession]): void {
+  /**
+   * Whether an entry could be final one day, or evidence, by what is final here: not if it names the
+   * key of another member (S6), nor if whoever has the running home could have signed it (S8).
+   */
+  #mayCount(member: RosterMember, { succession, digest }: SignedSuccession): boolean {
+    if (member.history[succession.number]?.digest === digest) return true;
+    const { owners } = this.#deps.roster;
+    return !hasRun(member, succession.revealed) && !owners.isOfOther(succession);
+  }
+
+  #freeze(nodeId: string, [a, b]: Rivals): void {
     if (this.isFrozen(nodeId)) return;
-    this.#frozen.add(nodeId);
+    this.#frozen.set(nodeId, [a, b]);
     const evidence = createDuplicity(a, b);
     this.#deps.handIn(evidence);
     this.#deps.frozen(nodeId, evidence);

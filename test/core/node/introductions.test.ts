@@ -215,11 +215,54 @@ describe('two successions', () => {
     expect(world.judge(bea)).toBe('FROZEN');
   });
 
+  test('signed with what runs by now are none: a thief of the home has it, too (S8)', () => {
+    const { bea } = world;
+    const thief = new Owner(2, { salt: 'thief' });
+    bea.rotate(['identity', 'network']);
+    thief.rotate(['identity', 'network']);
+    world.finalise(bea);
+    expect(world.judge(bea)).toBe('member');
+    expect(world.judge(thief)).toBe('stranger');
+    expect(world.judge(thief, { networkKey: bea.origin.keys.networkKey })).toBe('RETIRED');
+    expect(world.judge(bea)).toBe('member');
+    expect([world.frozen, world.handedIn]).toEqual([[], []]);
+  });
+
+  test('freeze nobody any longer than until what is final explains them', () => {
+    const { bea } = world;
+    const thief = new Owner(2, { salt: 'thief' });
+    thief.rotate(['network']);
+    bea.rotate(['network']);
+    bea.rotate(['identity']);
+    // This node is behind: elsewhere all is final, and what signed has become the identity key.
+    expect([world.judge(thief), world.judge(bea)]).toEqual(['member', 'stranger']);
+    expect(world.introductions.isFrozen(bea.nodeId)).toBe(true);
+    world.finalise(bea);
+    expect([world.judge(thief), world.judge(bea)]).toEqual(['stranger', 'member']);
+  });
+
   test('the chain freezes, too', () => {
     const { bea } = world;
     world.finalise(bea, { isFrozen: true });
     expect(world.judge(bea)).toBe('FROZEN');
   });
+});
+
+test('what names the key of another can never count, and nothing is learned from it (S6)', () => {
+  const { ana, bea } = world;
+  const old = bea.state.keys.networkKey;
+  const fresh = bea.rotate(['network'], { reason: 'compromised' }).succession.keys.networkKey;
+  expect(world.judge(bea)).toBe('member');
+  // Somebody has seen it, and was faster.
+  ana.rotate(['network'], { keys: { networkKey: fresh } });
+  world.finalise(ana);
+  expect(world.introductions.latest(bea.nodeId)).toEqual(bea.origin);
+  expect(world.judge(bea, { entries: [], networkKey: old })).toBe('member');
+  expect(world.judge(bea)).toBe('stranger');
+  const again = new Owner(2, { salt: 'again' });
+  again.rotate(['network']);
+  expect(world.judge(again, { entries: [...bea.entries, ...again.entries] })).toBe('member');
+  expect(world.frozen).toEqual([]);
 });
 
 test('what is final is not handed in again, and what follows it still counts', () => {
