@@ -65,6 +65,8 @@ export const SEAL_MS = MINUTE;
 /** Warnings are looked at so often; and so often a failed settling is tried again. */
 const LOOK_MS = 60 * MINUTE;
 const RETRY_MS = 10 * SECOND;
+/** S6: another member has named a key of the entry before. */
+const TAKEN = 'key-taken';
 /** So long the key in force is kept for a rotation to be decided. */
 export const HURRY_MS = 10 * SECOND;
 
@@ -167,13 +169,15 @@ export class KeyDesk {
   tell(outcome: ChainOutcome): void {
     const digest = this.#adopted?.entry.digest;
     if (outcome.type === 'refused') {
-      if (outcome.digest === digest) this.#refused(digest, outcome.error.message);
+      if (outcome.digest !== digest) return;
+      const { message, details } = outcome.error;
+      this.#refused(digest, message, details?.['reason'] === TAKEN);
       return;
     }
     if (outcome.type === 'finalised') {
       const receipt = outcome.receipts.find(({ id }) => id === digest);
       if (digest !== undefined && receipt?.result === 'refused') {
-        this.#refused(digest, receipt.reason ?? 'without a reason');
+        this.#refused(digest, receipt.reason ?? 'without a reason', receipt.reason === TAKEN);
       }
       return;
     }
@@ -279,7 +283,7 @@ export class KeyDesk {
     this.#hold = undefined;
   }
 
-  #refused(digest: string, why: string): void {
+  #refused(digest: string, why: string, isTaken: boolean): void {
     this.#adopted = undefined;
     this.#isRefused = true;
     this.#release();
@@ -288,6 +292,11 @@ export class KeyDesk {
     const error = refusal(why);
     this.#complain('the custodians refuse a rotation', error);
     this.#rotated.fail(error, digest);
+    if (!isTaken) return;
+    // Such an entry is never final and no evidence: its owner makes another one in its place.
+    this.#deps.keystore.markRefused().catch((cause: unknown) => {
+      this.#complain('a refused rotation cannot be given up', cause);
+    });
   }
 
   #settleSoon(): void {

@@ -5,7 +5,7 @@ import type { ChainOutcome } from '../../../src/core/chain/chain.ts';
 import { firstMembers, Roster } from '../../../src/core/chain/roster.ts';
 import { publicKeyOf } from '../../../src/core/crypto/sign.ts';
 import type { Keystore } from '../../../src/core/keys/keystore.ts';
-import type { PreparedRotation } from '../../../src/core/keys/rotation.ts';
+import { discardRotation, type PreparedRotation } from '../../../src/core/keys/rotation.ts';
 import {
   followChain,
   HURRY_MS,
@@ -238,6 +238,24 @@ test('a compromised network key is left at once, and kept if its change is refus
     await expect.poll(() => world.rotated).toEqual(keys);
     expect(world.desk.listening).toEqual(before.keys.networkKey);
   }));
+
+test.each([
+  ['key-taken', true],
+  ['bad-succession', false],
+])('one that is refused as %s can be given up, and made anew (S6): %s', (reason, isFree) =>
+  inWorld(async (world, dir) => {
+    const prepared = await prepare(dir, ['network']);
+    const done = world.desk.rotate(never);
+    done.catch(() => {});
+    await expect.poll(() => world.desk.isSubmitted).toBe(true);
+    await expect(discardRotation(dir)).rejects.toMatchObject({ code: 'ROTATION_PENDING' });
+    world.refuse(prepared, reason);
+    await expect(done).rejects.toMatchObject({ code: 'CHECK_FAILED' });
+    await expect.poll(() => world.keystore.pending()?.isHandedIn).toBe(!isFree);
+    if (isFree) await discardRotation(dir);
+    else await expect(discardRotation(dir)).rejects.toMatchObject({ code: 'ROTATION_PENDING' });
+  }),
+);
 
 test('any other is left when nothing is decided for a while, and once only', () =>
   inWorld(async (world, dir) => {
