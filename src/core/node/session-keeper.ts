@@ -33,7 +33,7 @@ const BAD_MS = MINUTE;
 export interface SessionKeeperDeps {
   readonly self: string;
   readonly keystore: Pick<Keystore, 'sessions' | 'newSession' | 'dropSessions' | 'current'>;
-  readonly roster: Pick<Roster, 'isMember' | 'identityKey'>;
+  readonly roster: Pick<Roster, 'isMember' | 'identityKey' | 'keyEpochOf'>;
   readonly clock: Clock;
   readonly log: Log;
   peers(): readonly string[];
@@ -96,6 +96,10 @@ export class SessionKeeper {
 
   /** Identity keys have changed: the own certificate is made anew, and others may hold now. */
   async settle(): Promise<void> {
+    // A1: whoever has stolen an identity key must not be written to once it is replaced.
+    for (const [nodeId, { session }] of this.#known) {
+      if (!this.#isInForce(session)) this.#known.delete(nodeId);
+    }
     const early = [...this.#early];
     this.#early.clear();
     for (const [from, body] of early) this.take({ from, protocol: KEYS_PROTOCOL, body });
@@ -132,7 +136,7 @@ export class SessionKeeper {
       roster.isMember(nodeId) ? roster.identityKey(nodeId, keyEpoch) : undefined,
     );
     const { nodeId } = signed.session;
-    if (nodeId === self) return;
+    if (nodeId === self || !this.#isInForce(signed.session)) return;
     const known = this.#known.get(nodeId)?.session;
     if (known !== undefined && !isLater(signed.session, known)) return;
     // The last ones to change stand last.
@@ -141,6 +145,11 @@ export class SessionKeeper {
     for (const peer of this.#deps.peers()) {
       if (peer !== from && peer !== nodeId) this.#deps.send(peer, KEYS_PROTOCOL, body);
     }
+  }
+
+  #isInForce({ nodeId, keyEpoch }: Session): boolean {
+    const { roster } = this.#deps;
+    return roster.isMember(nodeId) && keyEpoch === roster.keyEpochOf(nodeId);
   }
 
   /** Makes one if it is time, and looks again when the next is due. */

@@ -196,6 +196,25 @@ describe('those of others', () => {
     expect(keeper.of(bea.nodeId)?.session.number).toBe(1);
   });
 
+  test('of an identity key of before count no more, whoever tells them first', () => {
+    const { ana, bea, cid, keeper, members } = world;
+    const theirs = sessionOf(bea);
+    world.take(bea, theirs.bytes);
+    // Whoever has the identity key of before signs on with it.
+    const stolen = sessionOf(bea, { number: 9 });
+    bea.rotate(['identity']);
+    members.finalise(bea);
+    void keeper.settle();
+    expect(keeper.of(bea.nodeId)).toBeUndefined();
+    world.sent.length = 0;
+    for (const from of [cid, bea]) world.take(from, stolen.bytes);
+    expect([keeper.of(bea.nodeId), world.sent]).toEqual([undefined, []]);
+    const fresh = sessionOf(bea);
+    world.take(bea, fresh.bytes);
+    expect(keeper.of(bea.nodeId)).toEqual(fresh);
+    expect(ana.state.keyEpoch).toBe(0);
+  });
+
   test('of strangers, and words of its own, are not kept', () => {
     world.take(world.bea, sessionOf(new Owner(7)).bytes);
     world.take(world.bea, sessionOf(world.ana, { number: 9 }).bytes);
