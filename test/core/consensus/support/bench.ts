@@ -70,7 +70,7 @@ export function keyOf(custodian: number, number = 0): CustodianKey {
   };
 }
 
-export const nameOf = (custodian: number, number = 0): string =>
+const nameOf = (custodian: number, number = 0): string =>
   Buffer.from(keyOf(custodian, number).consensusKey).toString('hex');
 
 export interface Sent {
