@@ -73,26 +73,27 @@ export class CatchUp {
     this.#requests = this.#requests.filter((request) => request.peer !== peer);
   }
 
-  /** What a peer sent. Only what it was asked for is taken. */
-  take(peer: string, blocks: readonly FetchedBlock[]): void {
+  /**
+   * What a peer sent. Only what it was asked for is taken.
+   * @param early height of a block that it left out, since that names keys which are not known here
+   *   before the block before it is final (A1). That is no lie: it is asked for again then, and
+   *   nothing after it until then. Who was not asked must not hold anything up.
+   */
+  take(peer: string, blocks: readonly FetchedBlock[], early?: number): void {
     this.#silences.delete(peer);
     const asked = this.#requests.filter((request) => request.peer === peer);
+    const requestOf = (height: number) =>
+      asked.find(({ from, to }) => height >= from && height <= to);
     for (const block of blocks) {
       const { height } = block.opened.block.header;
-      const request = asked.find(({ from, to }) => height >= from && height <= to);
+      const request = requestOf(height);
       if (request === undefined) continue;
       this.#requests = this.#requests.filter((other) => other !== request);
       if (!this.#buffer.has(height)) this.#buffer.set(height, { block, peer });
     }
-  }
-
-  /**
-   * The block of this height names keys that are not known here before the block before it is final
-   * (A1). That is no lie: it is asked for again then, and nothing after it until then.
-   */
-  hold(peer: string, height: number): void {
-    this.answered(peer, height);
-    if (this.#early === undefined || height < this.#early) this.#early = height;
+    if (early === undefined || requestOf(early) === undefined) return;
+    this.answered(peer, early);
+    this.#early = Math.min(early, this.#early ?? Infinity);
   }
 
   /** It sent the undecided block of the height: the question is answered. */

@@ -274,8 +274,7 @@ export class Chain implements Machine<ChainInput> {
         return this.#serve(from, message);
       case 'blocks':
         for (const { opened } of message.blocks) this.#trust(opened);
-        this.#catchUp.take(from, message.blocks);
-        if (message.early !== undefined) this.#catchUp.hold(from, message.early);
+        this.#catchUp.take(from, message.blocks, message.early);
         return this.#applyFetched();
       case 'candidate':
         this.#trust(message.block);

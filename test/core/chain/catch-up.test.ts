@@ -90,6 +90,23 @@ describe('catching up', () => {
     expect(pump(catchUp, 1, 0, ['a']).wants).toEqual([{ to: 'a', from: 6, upTo: 20 }]);
   });
 
+  it('waits with what names unknown keys, by the word of who was asked', () => {
+    const catchUp = new CatchUp();
+    for (const peer of ['a', 'b']) catchUp.note(peer, 64);
+    // Nobody can hold up what is asked of others.
+    catchUp.take('b', [], 3);
+    const both = [
+      { to: 'a', from: 1, upTo: 32 },
+      { to: 'b', from: 33, upTo: 64 },
+    ];
+    expect(pump(catchUp, 0, 0, ['a', 'b']).wants).toEqual(both);
+    catchUp.take('b', [], 3);
+    catchUp.take('a', blocksOf(1, 8), 9);
+    catchUp.take('b', [], 33);
+    expect(pump(catchUp, 1, 0, ['a', 'b']).wants).toEqual([]);
+    expect(pump(catchUp, 2, 8, ['a', 'b']).wants.map(({ from }) => from)).toEqual([9, 41]);
+  });
+
   it('asks another when one is silent', () => {
     const catchUp = new CatchUp();
     catchUp.note('a', 5);
