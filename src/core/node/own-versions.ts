@@ -67,7 +67,8 @@ export class OwnVersions {
   #last: Promise<unknown> = Promise.resolve();
   /** By path, a version of which it was not known in time whether it is durable. */
   readonly #unqueued = new Map<string, Unqueued>();
-  #isHeld = false;
+  /** Holds that have been asked for and are not over. */
+  #holds = 0;
   /** The version that was given to the machine last. */
   #lastLocal: SignedVersion | undefined;
 
@@ -97,6 +98,8 @@ export class OwnVersions {
 
   /** @throws {AegisError} `EXISTS` for another version than the expected one; `TRY_AGAIN`. */
   async write(wanted: WantedVersion, imported: Imported, signal: AbortSignal): Promise<OwnVersion> {
+    // As ever: what is begun in time is written, whoever waits for it.
+    if (this.#holds === 0) return await this.#inTurn(() => this.#write(wanted, imported, signal));
     const begun = Promise.withResolvers<void>();
     const written = this.#inTurn(() => {
       begun.resolve();
@@ -117,13 +120,16 @@ export class OwnVersions {
     const { self, history, machine } = this.#deps;
     const held = Promise.withResolvers<VersionsHold>();
     const over = Promise.withResolvers<void>();
+    this.#holds += 1;
     this.#inTurn(async () => {
       await history.check();
-      this.#isHeld = true;
       held.resolve({ versions: machine.graph.nextSequence(self) - 1, release: over.resolve });
       await over.promise;
-      this.#isHeld = false;
-    }).catch(held.reject);
+    })
+      .catch(held.reject)
+      .finally(() => {
+        this.#holds -= 1;
+      });
     return held.promise;
   }
 
@@ -132,7 +138,7 @@ export class OwnVersions {
     if (!signal.aborted) {
       await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
     }
-    throw this.#isHeld ? changing() : signal.reason;
+    throw this.#holds > 0 ? changing() : signal.reason;
   }
 
   /**

@@ -87,6 +87,13 @@ test('while versions are held nothing is signed, and writes wait their turn', as
   expect(node.machine.graph.nextSequence(ana.nodeId)).toBe(3);
 });
 
+test('what is begun is written, also when its caller has no time left', async () => {
+  const node = await makeNode();
+  const put = node.put('a', Buffer.from('one'), { timeoutMs: 1 });
+  await put.catch(() => {});
+  await expect.poll(() => node.machine.graph.nextSequence(ana.nodeId)).toBe(2);
+});
+
 test('nothing is signed that an entry which is handed in does not seal', async () => {
   const node = await makeNode();
   await node.put('a', Buffer.from('one'));
