@@ -1,7 +1,7 @@
 /**
  * The only place that signs, and the memory of what was signed. A replica signs at most one digest
  * a phase, height and view, one proposal and one timeout (P6); what it signed is durable before it
- * is shown (D1), and a restart goes on from it (D2), since the key of a height never changes (C1).
+ * is shown (D1), and a restart goes on from it (D2), since the key of a height never changes (C5).
  * What the holder of the key refuses to sign is not kept; but in its view nothing else is asked for
  * in its place, since the holder may have signed it and its answer been lost (C4).
  */
