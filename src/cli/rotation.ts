@@ -13,7 +13,7 @@ import type { CertifiedRole, KeyState, Succession } from '../core/model/successi
 import { BaseCommand, confirmFlags, passphraseFlags } from './base.ts';
 import { facts, safeText } from './format.ts';
 import { rolesText } from './keys.ts';
-import { inspectOwnKeys } from './own-home.ts';
+import { inspectOwnKeys, requireOwnHome } from './own-home.ts';
 import { timesOf } from './times.ts';
 
 export type Rotation = Omit<KeysRotateResult, 'schema'>;
@@ -79,8 +79,10 @@ export abstract class RotationCommand<
 
   /** Does all that was asked, or finds it done by an earlier attempt. */
   protected async rotation(asked: Asked): Promise<Rotation> {
-    const home = await inspectOwnKeys(this.home());
+    await requireOwnHome(this.home());
+    // In this order: what the daemon settles in between, the home knows then.
     const status = await this.#daemonStatus();
+    const home = await inspectOwnKeys(this.home());
     checkKnown(home, status);
     const { pending } = home;
     const isBare = asked.roles.length === 0 && !asked.session;
@@ -274,6 +276,8 @@ export abstract class RotationCommand<
 /** The chain may know more of this node than a home that was copied or restored. */
 function checkKnown(home: Inspection, status: Reply<'keys.status'> | undefined): void {
   if (status === undefined || status.number <= home.current.number) return;
+  // Final, and not settled yet.
+  if (home.pending?.entry.digest === status.digest) return;
   const { number } = status;
   throw new AegisError(
     'KEYS_RETIRED',

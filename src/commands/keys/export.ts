@@ -1,13 +1,10 @@
 /** `aegis keys export`: public parts, encrypted key files, or the successor to keep elsewhere. */
-import { unlink } from 'node:fs/promises';
-import { dirname } from 'node:path';
 import { Flags } from '@oclif/core';
 import { BaseCommand, confirmFlags, passphraseFlags } from '../../cli/base.ts';
 import { PUBLIC_MODE, SECRET_MODE, writeNewDocument } from '../../cli/documents.ts';
 import { inspectOwnKeys } from '../../cli/own-home.ts';
 import type { KeysExportResult } from '../../core/api/contract/keys.ts';
 import { AegisError } from '../../core/errors.ts';
-import { statIfPresent, syncDirectory } from '../../core/files.ts';
 import type { ExportDocument, ExportKind } from '../../core/keys/export.ts';
 import type { Inspection } from '../../core/keys/home.ts';
 import type { KeyRole } from '../../core/keys/layout.ts';
@@ -63,6 +60,9 @@ export default class KeysExport extends BaseCommand<typeof KeysExport, KeysExpor
     if (flags.remove && toStdout) {
       throw new AegisError('USAGE', '--remove needs a file name in --out, not -');
     }
+    if (flags.next && keystore.pending?.entry.succession.replaced.includes('identity')) {
+      this.note('A rotation is pending after which another key is the successor: export it then.');
+    }
     await this.#confirmDanger(toStdout);
     const document = await this.#document(keystore);
     if (!toStdout) {
@@ -106,10 +106,10 @@ export default class KeysExport extends BaseCommand<typeof KeysExport, KeysExpor
   }
 }
 
-/** Deletes the file and its backup, durably. */
+/** Erases the file and its backup, durably. */
 async function removeSuccessor(keystore: Inspection): Promise<void> {
+  const { erase } = await import('../../core/keys/steps.ts');
   const { path } = keystore.keys.find((entry) => entry.role === 'next')!;
-  await unlink(path);
-  if ((await statIfPresent(`${path}.bak`)) !== undefined) await unlink(`${path}.bak`);
-  await syncDirectory(dirname(path));
+  await erase(path);
+  await erase(`${path}.bak`);
 }
