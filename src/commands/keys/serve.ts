@@ -8,12 +8,13 @@ import type { KeysServeResult } from '../../core/api/contract/keys.ts';
 export default class KeysServe extends BaseCommand<typeof KeysServe, undefined> {
   static override readonly summary = 'Hold the keys of a node, and sign for it over a socket.';
   static override readonly description =
-    'Opens the identity, consensus and VRF keys of this home and signs what a node asks for over a ' +
-    'unix socket, until it is stopped with Ctrl-C or SIGTERM. It prints one line that begins with ' +
-    'READY when it answers. The node has `keys.signer` set to the path of the socket, and these ' +
-    'keys are not in its home. It signs only what nodes sign, and never two different votes in one ' +
-    'place: what was signed last with each key is durable before a signature leaves. SIGHUP makes ' +
-    'it take up keys that `aegis keys rotate` has prepared. Refusals are in logs/signer.log.';
+    'Opens the identity, consensus and VRF keys of this home and signs what a node asks for ' +
+    'over a unix socket, until it is stopped with Ctrl-C or SIGTERM. It prints one line that ' +
+    'begins with READY when it answers. The node has `keys.signer` set to the path of the ' +
+    'socket, and these keys are not in its home. It signs only what nodes sign, and never two ' +
+    'different votes in one place: what was signed last with each key is durable before a ' +
+    'signature leaves. SIGHUP makes it take up keys that `aegis keys rotate` has prepared. ' +
+    'Refusals are in logs/signer.log.';
   static override readonly examples = [
     {
       description: 'Sign for the node of another home on this machine',

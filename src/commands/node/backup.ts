@@ -17,7 +17,8 @@ export default class NodeBackup extends BaseCommand<typeof NodeBackup, Result> {
     'genesis into a new directory, and goes on voting meanwhile. The copy is a home: start it ' +
     'anywhere with `aegis node start --home DIR`, when the original is gone. It follows the ' +
     'cluster and does not vote, since the original may have voted after the copy was made, until ' +
-    '`aegis keys rotate --consensus` has given it another consensus key or an operator vouches for it.';
+    '`aegis keys rotate --consensus` has given it another consensus key or an operator vouches ' +
+    'for it.';
   static override readonly examples = [
     {
       description: 'Into a new directory',

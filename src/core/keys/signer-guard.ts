@@ -1,8 +1,9 @@
 /**
  * G2: what was signed last with each key, durable before the signature leaves. A guard is a small
  * file with two records, each in a sector of its own, written in turn: a torn write spoils one of
- * them and is seen. It names its file (inode, time of birth), so that a copy, which may be an older
- * one, is seen too. Written in place, since this costs one flush of the disk where a rename costs two.
+ * them and is seen. It names its file (inode, time of birth), so that a copy, which may be an
+ * older one, is seen too. Written in place, since this costs one flush of the disk where a rename
+ * costs two.
  *
  * It decides by places only. That a vote fits the locks of the votes before is for the replica.
  * Not seen: a machine that is set back as a whole, disk and all.

@@ -2,7 +2,7 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { setImmediate } from 'node:timers/promises';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { RemoteRing } from '../../../src/core/keys/signer-client.ts';
 import { encodeRequest, frameOf } from '../../../src/core/keys/signer-frames.ts';
 import { SIGNER_CONNECTIONS_MAX, SIGNER_RATE_MAX } from '../../../src/core/keys/signer-server.ts';
@@ -18,6 +18,9 @@ import {
   vote,
 } from './support/signer.ts';
 import { signerServer } from './support/signer-parts.ts';
+
+/** Each test starts a process, on a machine that may have other work. */
+vi.setConfig({ testTimeout: 60_000 });
 
 const { keys, signer } = testNode(1);
 const describeRequest = {
