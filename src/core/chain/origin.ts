@@ -67,6 +67,10 @@ export function readFormer(
     for (const member of found.members) {
       if (!members.has(member.nodeId)) members.set(member.nodeId, { ...member, status: 'left' });
     }
+    // R2: who agrees to a state agrees to its paths, so nobody may name them by another name.
+    if (origin?.namespace !== namespaceOf(clusterId, genesis)) {
+      throw new AegisError('BAD_DATA', 'the genesis finds the state by another name');
+    }
     clusterId = genesis.origin?.clusterId;
   }
   return [...members.values()];

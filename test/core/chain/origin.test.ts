@@ -117,6 +117,10 @@ describe('a cluster that goes on', () => {
       const rest = rows.filter((row) => row !== former);
       expect(() => new Alone(custodian, genesis, rest)).toThrow(/damaged/);
     }
+    // The custodians have agreed to a state, and not to the name by which its keys are found.
+    const namespace = `aegisc1${'b'.repeat(52)}`;
+    const strange = goOn(old, [custodian], namespace);
+    expect(() => new Alone(custodian, strange, rows)).toThrow(/damaged/);
     // One that was final after the state, or another one altogether.
     old.write('c', 'c1');
     expect(() => new Alone(custodian, genesis, old.origin.rows)).toThrow(/damaged/);

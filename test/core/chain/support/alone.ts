@@ -112,8 +112,11 @@ export const bundleOf = (
     owner.identity,
   );
 
-export function goOn(old: Alone, owners: readonly Owner[]): Uint8Array {
+export function goOn(
+  old: Alone,
+  owners: readonly Owner[],
+  namespace = namespaceOf(old.genesis.clusterId, old.genesis),
+): Uint8Array {
   const bundles = owners.map((owner) => bundleOf(owner, 'custodian', old.recovery));
-  const namespace = namespaceOf(old.genesis.clusterId, old.genesis);
   return createGenesis({ name: 'new', createdAt: 2, bundles, namespace });
 }
