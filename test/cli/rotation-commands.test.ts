@@ -1,6 +1,6 @@
 /** Keys that follow one another, from the command line and without a daemon. */
 import { mkdir, readdir, readFile, rename, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { beforeAll, expect, test } from 'vitest';
 import { parseGrace } from '../../src/cli/grace.ts';
 import { countOwnVersions } from '../../src/cli/own-versions.ts';
@@ -14,11 +14,15 @@ import KeysRevoke from '../../src/commands/keys/revoke.ts';
 import KeysRotate from '../../src/commands/keys/rotate.ts';
 import * as keys from '../../src/core/api/contract/keys.ts';
 import { resolveHome } from '../../src/core/config/home.ts';
+import { AegisError } from '../../src/core/errors.ts';
 import { Keystore } from '../../src/core/keys/keystore.ts';
 import { createVersion, versionCidOf } from '../../src/core/model/version.ts';
 import { ChainStore } from '../../src/core/storage/chain-store.ts';
+import { harness } from '../core/api/harness.ts';
+import type { MemoryBackend } from '../core/api/memory-backend.ts';
+import { MemoryMembers } from '../core/api/memory-members.ts';
 import { silentLog } from '../core/storage/support/stores.ts';
-import { PASSPHRASE, type TestHome, withHomes, withoutAegisVariables } from './homes.ts';
+import { PASSPHRASE, TestHome, withHomes, withoutAegisVariables } from './homes.ts';
 
 beforeAll(withoutAegisVariables);
 
@@ -242,5 +246,59 @@ test('versions are counted from the home, the own ones of every key epoch', asyn
     expect(await count()).toBe(3);
     await store.close();
     expect(await count()).toBe(3);
+  });
+});
+
+/** A home with keys, and a daemon for it that has none. */
+async function withDaemon(
+  use: (home: TestHome, backend: MemoryBackend, passphrase: string[]) => Promise<void>,
+): Promise<void> {
+  await using h = await harness({ home: true });
+  const home = new TestHome(dirname(h.directory), basename(h.directory));
+  await home.make();
+  const file = join(h.directory, 'passphrase');
+  await writeFile(file, PASSPHRASE);
+  await use(home, h.backend, ['--passphrase-file', file]);
+}
+
+test('with a daemon the command waits until the rotation is final', async () => {
+  await withDaemon(async (home, backend, passphrase) => {
+    const again = (...argv: string[]) =>
+      home.json(KeysRotate, keys.keysRotateResult, ...argv, ...passphrase);
+    expect((await again('--session')).session).toMatchObject({ number: 2 });
+    backend.onAdopt = () => Promise.reject(new AegisError('NOT_FINAL', 'not yet'));
+    await expect(again('--identity', '--network', '--yes')).rejects.toMatchObject({
+      code: 'NOT_FINAL',
+      exit: 75,
+      hint: expect.stringContaining('aegis keys rotate') as string,
+    });
+    // A3: what the daemon has counted while it held versions back.
+    const { pending } = await Keystore.inspect(keysOf(home));
+    expect(pending?.entry.succession.sealed).toBe(3);
+    backend.onAdopt = () => Promise.resolve();
+    expect(await again()).toMatchObject({
+      ...{ state: 'final', continued: true, number: 1, height: 8, from: 9, session: null },
+      retiredNetworkUntil: expect.any(String) as string,
+    });
+    const { pending: prepared } = new MemoryMembers();
+    backend.pending = { ...prepared!, state: 'submitted' };
+    await expect(again('--discard', '--yes')).rejects.toMatchObject({ code: 'ROTATION_PENDING' });
+  });
+});
+
+test('a home that the chain has left behind is told so, before anything is asked', async () => {
+  await withDaemon(async (home, backend) => {
+    backend.keyStatus = { number: 2 };
+    await expect(home.text(KeysRotate, '--network', '--yes')).rejects.toMatchObject({
+      code: 'KEYS_RETIRED',
+      exit: 78,
+      message: expect.stringContaining('the chain 2') as string,
+    });
+  });
+});
+
+test('what a daemon tells of another member is verified', async () => {
+  await withDaemon(async (home) => {
+    await expect(home.text(KeysHistory, 'bob')).rejects.toMatchObject({ exit: 65 });
   });
 });
