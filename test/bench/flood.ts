@@ -11,6 +11,8 @@ import { type Figure, summaryOf } from './figures.ts';
 import { pause, residentMib, until } from './processes.ts';
 
 const ROUNDS = 3;
+const MEMBER_ROUNDS = 2;
+const ROGUE_KINDS = ['requests', 'envelopes', 'streams'] as const;
 const TURN_MS = 4000;
 /** One intent every so often, at the nodes that are not attacked, in turn. */
 const EVERY_MS = 25;
@@ -51,65 +53,101 @@ const KINDS: readonly Kind[] = [
 ];
 
 export async function flood(): Promise<Figure[]> {
-  return await withCluster({ size: 4 }, async (cluster) => {
-    const [first, ...others] = cluster.nodes;
-    const target = await targetOf(first!);
-    // What comes first pays for all that is compiled late.
-    await turn(others, idle);
-    const before = residentOf(cluster.nodes);
-    const figures: Figure[] = [];
-    for (const kind of KINDS) figures.push(...(await measure(others, target, kind)));
-    figures.push(...(await members(cluster)));
-    await until('its peers again', async () => {
-      const { peers } = await target.node.client.call('node.status');
-      return peers.connected === 2 ? true : undefined;
-    });
-    const after = residentOf(cluster.nodes.slice(0, 3));
-    const [grown, ...control] = after.map((mib, i) => mib - before[i]!);
-    return [
-      ...figures,
-      {
-        name: 'memory of the target after all of it, beyond that of the others',
-        unit: 'MiB',
-        samples: control.map((mib) => grown! - mib),
-        goal: { most: 100 },
-      },
-      // They decide some thousand intents meanwhile.
-      { name: '  the target, more than before', unit: 'MiB', samples: [grown!] },
-      { name: '  others, more than before', unit: 'MiB', samples: control },
-    ];
+  const figures = await withCluster({ size: 4 }, byStrangers);
+  const rounds: Ratios[][] = [];
+  // A member that was cut stays out for a while, so that each round needs a cluster of its own.
+  for (let round = 0; round < MEMBER_ROUNDS; round += 1) {
+    rounds.push(await withCluster({ size: 4 }, byMember));
+  }
+  const ofMembers = ROGUE_KINDS.flatMap((kind, i) => {
+    const name = `a member that floods with ${kind}`;
+    return figuresOf(
+      name,
+      rounds.map((each) => each[i]!),
+    );
   });
+  return [...figures, ...ofMembers];
 }
 
-/** Quiet, the attack, and as much work for nobody: in each round, one after the other. */
+async function byStrangers({ nodes }: BenchCluster): Promise<Figure[]> {
+  const [first, ...others] = nodes;
+  const target = await targetOf(first!);
+  // What comes first pays for all that is compiled late.
+  await turn(others, idle);
+  const before = residentOf(nodes);
+  const figures: Figure[] = [];
+  for (const { name, run } of KINDS) {
+    const rounds: Ratios[] = [];
+    for (let round = 0; round < ROUNDS; round += 1) {
+      rounds.push(await measure(others, () => run(target)));
+    }
+    figures.push(...figuresOf(name, rounds));
+  }
+  await until('its peers again', async () => {
+    const { peers } = await target.node.client.call('node.status');
+    return peers.connected === 3 ? true : undefined;
+  });
+  const [grown, ...control] = residentOf(nodes).map((mib, i) => mib - before[i]!);
+  return [
+    ...figures,
+    {
+      name: 'memory of the target after all of it, beyond that of the others',
+      unit: 'MiB',
+      samples: control.map((mib) => grown! - mib),
+      goal: { most: 100 },
+    },
+    // They decide some thousand intents meanwhile.
+    { name: '  the target, more than before', unit: 'MiB', samples: [grown!] },
+    { name: '  others, more than before', unit: 'MiB', samples: control },
+  ];
+}
+
+interface Ratios {
+  /** Of the p95 of finality to that without an attack. */
+  readonly attacked: number;
+  /** The same with as much work for nobody. */
+  readonly burnt: number;
+  /** Of a core. */
+  readonly attackerPercent: number;
+  readonly intents: number;
+}
+
+/** Quiet, the attack, and as much work for nobody, one after the other. */
 async function measure(
   nodes: readonly BenchNode[],
-  target: Target,
-  { name, run }: Kind,
-): Promise<Figure[]> {
-  const ratios: number[] = [];
-  const burnt: number[] = [];
-  const shares: number[] = [];
-  let samples = 0;
-  for (let round = 0; round < ROUNDS; round += 1) {
-    const quiet = await turn(nodes, idle);
-    const attacked = await turn(nodes, () => run(target));
-    const share = attacked.cpuMs / TURN_MS;
-    const control = await turn(nodes, () => burn({ share, ms: TURN_MS }));
-    ratios.push(p95(attacked) / p95(quiet));
-    burnt.push(p95(control) / p95(quiet));
-    shares.push(share * 100);
-    samples += attacked.latenciesMs.length;
-  }
+  run: () => Promise<{ cpuMs: number }>,
+): Promise<Ratios> {
+  const quiet = await turn(nodes, idle);
+  const attacked = await turn(nodes, run);
+  const share = Math.min(1, attacked.cpuMs / TURN_MS);
+  const control = await turn(nodes, () => burn({ share, ms: TURN_MS }));
+  return {
+    attacked: p95(attacked) / p95(quiet),
+    burnt: p95(control) / p95(quiet),
+    attackerPercent: share * 100,
+    intents: attacked.latenciesMs.length,
+  };
+}
+
+function figuresOf(name: string, rounds: readonly Ratios[]): Figure[] {
+  const intents = rounds.reduce((sum, round) => sum + round.intents, 0);
   return [
     {
-      name: `finality p95 under ${name} (${samples} intents)`,
+      name: `finality p95 under ${name} (${intents} intents)`,
       unit: 'x',
-      samples: ratios,
+      samples: rounds.map(({ attacked }) => attacked),
       goal: { most: 2 },
     },
-    { name: '  the same work of an idle process instead', unit: 'x', samples: burnt },
-    { name: '  processor of the attacker', unit: '% core', samples: shares },
+    {
+      name: '  the same work of an idle process instead',
+      unit: 'x',
+      samples: rounds.map(({ burnt }) => burnt),
+    },
+    {
+      name: '  processor of the attacker',
+      unit: '% core',
+      samples: rounds.map(({ attackerPercent }) => attackerPercent),
+    },
   ];
 }
 
@@ -117,7 +155,7 @@ async function measure(
  * The fourth node goes, and what floods the others has its keys: each of them once, for who has cut
  * it off does not let it in again soon. All three are needed to decide.
  */
-async function members(cluster: BenchCluster): Promise<Figure[]> {
+async function byMember(cluster: BenchCluster): Promise<Ratios[]> {
   const rogue = cluster.nodes[3]!;
   const honest = cluster.nodes.slice(0, 3);
   process.kill(rogue.pid, 'SIGTERM');
@@ -127,29 +165,22 @@ async function members(cluster: BenchCluster): Promise<Figure[]> {
       return peers.connected === 2 ? true : undefined;
     });
   }
-  const figures: Figure[] = [];
-  for (const [i, kind] of (['requests', 'envelopes', 'streams'] as const).entries()) {
+  await turn(honest, idle);
+  const rounds: Ratios[] = [];
+  for (const [i, kind] of ROGUE_KINDS.entries()) {
     const target = await targetOf(honest[i]!);
     const others = honest.filter(({ nodeId }) => nodeId !== target.node.nodeId);
-    const quiet = await turn(others, idle);
-    const attacked = await turn(others, () =>
+    const flooding = () =>
       goRogue({
         home: rogue.home,
         passphraseFile: cluster.passphraseFile,
         targets: [{ kind, address: `/ip4/127.0.0.1/tcp/${target.port}` }],
         count: 1_000_000,
         ms: TURN_MS,
-      }),
-    );
-    const { length } = attacked.latenciesMs;
-    figures.push({
-      name: `finality p95 while a member floods with ${kind} (${length} intents)`,
-      unit: 'x',
-      samples: [p95(attacked) / p95(quiet)],
-      goal: { most: 2 },
-    });
+      });
+    rounds.push(await measure(others, flooding));
   }
-  return figures;
+  return rounds;
 }
 
 const residentOf = (nodes: readonly BenchNode[]): number[] =>

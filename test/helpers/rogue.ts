@@ -29,6 +29,7 @@ const SYN = 1;
 /** Odd, for it dials; far from those that its own muxer opens. */
 const FIRST_STREAM = 100_001;
 const HEARD_MS = 500;
+const AGAIN_MS = 50;
 const PAUSE_MS = 5;
 
 const plan = JSON.parse(process.argv[2] ?? '{}') as RoguePlan;
@@ -115,19 +116,33 @@ const FLOODS: Readonly<Record<RogueKind, (to: Link, report: RogueReport) => Prom
   streams: halfOpen,
 };
 
-const links: Link[] = [];
-for (const { address } of plan.targets) {
-  const connection = await rogue.dial(address);
-  links.push({ connection, below: wire! });
+/** Again and again, also when it has been cut. */
+async function attack(kind: RogueKind, address: string): Promise<RogueReport> {
+  const report: RogueReport = { kind, sent: 0, answered: 0, refused: {} };
+  while (report.sent < plan.count && performance.now() < end) {
+    try {
+      await FLOODS[kind](await link(address), report);
+    } catch {
+      report.refused['connection'] = (report.refused['connection'] ?? 0) + 1;
+      await pause(AGAIN_MS);
+    }
+  }
+  return report;
 }
+
+/** One dial at a time: the wire is that of the last. */
+let turn: Promise<unknown> = Promise.resolve();
+function link(address: string): Promise<Link> {
+  const dialed = turn.then(async () => {
+    const connection = await rogue.dial(address);
+    return { connection, below: wire! };
+  });
+  turn = dialed.catch(() => undefined);
+  return dialed;
+}
+
 const end = performance.now() + plan.ms;
-const reports = await Promise.all(
-  plan.targets.map(async ({ kind }, i): Promise<RogueReport> => {
-    const report: RogueReport = { kind, sent: 0, answered: 0, refused: {} };
-    await FLOODS[kind](links[i]!, report);
-    return report;
-  }),
-);
+const reports = await Promise.all(plan.targets.map(({ kind, address }) => attack(kind, address)));
 // What is on its way arrives, and what comes of it is heard.
 await pause(HEARD_MS);
 const { user, system } = process.cpuUsage();

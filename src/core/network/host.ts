@@ -13,7 +13,7 @@ import type {
 import { peerIdFromString } from '@libp2p/peer-id';
 import type { Multiaddr } from '@multiformats/multiaddr';
 import { publicKeyOf } from '../crypto/sign.ts';
-import { AegisError, toAegisError } from '../errors.ts';
+import { AegisError } from '../errors.ts';
 import type { Envelope } from '../machine.ts';
 import { nodeIdOf, peerIdOf } from '../model/identity.ts';
 import type { Clock, DialedPeer, Dialer, Log, Metrics, Random, Security } from '../ports.ts';
@@ -27,6 +27,7 @@ import type { HelloContext, HelloIdentity } from './hello.ts';
 import { HelloEncrypter } from './hello-encrypter.ts';
 import { Identities } from './identities.ts';
 import { type HostLimits, type Knob, limitsOf, type Profile } from './limits.ts';
+import { explainListen } from './listening.ts';
 import {
   CAR_PROTOCOL,
   type PeerConnection,
@@ -95,6 +96,7 @@ export interface LearnedAddresses {
   readonly addresses: readonly string[];
 }
 
+const flooded = (): AegisError => new AegisError('BUSY', 'the peer floods this node');
 const stopping = (): AegisError => new AegisError('STOPPING', 'the node is stopping');
 
 export class Host implements Dialer {
@@ -138,7 +140,13 @@ export class Host implements Dialer {
       refusals.tell({ nodeId: id }, knob, 'refused work for a peer');
     const conduct = new Conduct(
       { limits },
-      { clock, log, security, refused: onRefusal, cut: (id) => void this.#table.hangUp(id) },
+      {
+        clock,
+        log,
+        security,
+        refused: onRefusal,
+        cut: (id) => this.#table.abortAll(flooded(), id),
+      },
     );
     this.#conduct = conduct;
     this.#gate = new Gate({ limits }, { refusals, clock, conduct, connections, wantsDial });
@@ -481,20 +489,4 @@ function parsePeerId(text: string): PeerId {
   } catch {
     throw new AegisError('BAD_REQUEST', `${text.slice(0, 128)} is not a peer id`);
   }
-}
-
-function explainListen(listen: readonly string[], error: unknown): AegisError {
-  const { message } = toAegisError(error);
-  const taken = /EADDRINUSE[^\n]*/.exec(message);
-  if (taken !== null) {
-    const address = listen.find((one) => message.includes(`${one}:`)) ?? listen.join(', ');
-    return new AegisError('PORT_IN_USE', `another program listens at ${address} already`, {
-      hint: 'Stop it, or choose another port with --listen.',
-      cause: error,
-    });
-  }
-  return new AegisError('BAD_CONFIG', `cannot listen at ${listen.join(', ')}: ${message}`, {
-    hint: 'See the setting node.listen.',
-    cause: error,
-  });
 }

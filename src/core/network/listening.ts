@@ -7,6 +7,7 @@
 import type { CreateListenerOptions, Listener, Transport, Upgrader } from '@libp2p/interface';
 import { tcp } from '@libp2p/tcp';
 import type { Multiaddr } from '@multiformats/multiaddr';
+import { AegisError, toAegisError } from '../errors.ts';
 import { MINUTE } from '../units.ts';
 import { type Door, guardListeners } from './door.ts';
 import { silentLogger } from './silent-logger.ts';
@@ -98,4 +99,21 @@ export class Listening {
     await listener.listen(address);
     return listener;
   }
+}
+
+/** Why libp2p cannot listen, in words of this program. */
+export function explainListen(listen: readonly string[], error: unknown): AegisError {
+  const { message } = toAegisError(error);
+  const taken = /EADDRINUSE[^\n]*/.exec(message);
+  if (taken !== null) {
+    const address = listen.find((one) => message.includes(`${one}:`)) ?? listen.join(', ');
+    return new AegisError('PORT_IN_USE', `another program listens at ${address} already`, {
+      hint: 'Stop it, or choose another port with --listen.',
+      cause: error,
+    });
+  }
+  return new AegisError('BAD_CONFIG', `cannot listen at ${listen.join(', ')}: ${message}`, {
+    hint: 'See the setting node.listen.',
+    cause: error,
+  });
 }

@@ -1,8 +1,9 @@
 /**
  * Watches the frames of the muxer as they arrive. @libp2p/yamux collects a data frame whole before
  * it looks at its window, so a member could announce 4 GiB and be believed; here such a connection
- * ends at the header. Frames that open streams are counted, and whoever opens too many is not read
- * for a while. It changes nothing and keeps nothing but the header.
+ * ends at the header. Frames that open streams are counted: whoever opens too many is not read for a
+ * while, and a connection that opens hundreds at once ends before the muxer answers each of them. It
+ * changes nothing and keeps nothing but the header.
  *
  * Frames as in the yamux specification: version u8, type u8, flags u16, stream u32, length u32.
  */
@@ -80,10 +81,13 @@ export interface MuxerGuardDeps {
   opened(count: number): number;
 }
 
-/** Ends the connection at the first frame that is too long. Call before the muxer is made. */
+/**
+ * Ends the connection at the first frame that is too long. Call before the muxer is made.
+ * @param options.openedMax streams that may be opened in what arrives at once.
+ */
 export function guardMuxer(
   stream: MessageStream,
-  options: { maxBytes: number },
+  options: { maxBytes: number; openedMax: number },
   deps: MuxerGuardDeps,
 ): void {
   const guard = new MuxerGuard(options);
@@ -93,14 +97,20 @@ export function guardMuxer(
     try {
       if (data instanceof Uint8Array) guard.push(data);
       else for (const part of data) guard.push(part);
+      const opened = guard.takeOpened();
+      if (opened > 0) {
+        const waitMs = deps.opened(opened);
+        if (opened > options.openedMax) throw tooMany(opened, options.openedMax);
+        if (waitMs > 0) brake.rest(waitMs);
+      }
     } catch (error) {
       stream.removeEventListener('message', onMessage);
+      event.stopImmediatePropagation();
       stream.abort(toAegisError(error));
-      return;
     }
-    const opened = guard.takeOpened();
-    const waitMs = opened === 0 ? 0 : deps.opened(opened);
-    if (waitMs > 0) brake.rest(waitMs);
   };
   stream.addEventListener('message', onMessage);
 }
+
+const tooMany = (opened: number, most: number): AegisError =>
+  new AegisError('TOO_LARGE', `${opened} streams opened at once, where ${most} may be`);

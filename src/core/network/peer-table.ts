@@ -240,8 +240,10 @@ export class PeerTable {
     }
   }
 
-  abortAll(reason: AegisError): void {
-    for (const peer of this.#peers.values()) {
+  /** Ends connections at once, of all peers or of one. */
+  abortAll(reason: AegisError, nodeId?: string): void {
+    for (const peer of [...this.#peers.values()]) {
+      if (nodeId !== undefined && peer.nodeId !== nodeId) continue;
       for (const { connection } of peer.links) connection.abort(reason);
     }
   }

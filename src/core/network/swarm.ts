@@ -99,6 +99,9 @@ export async function createSwarm(options: SwarmOptions, deps: SwarmDeps): Promi
 const WINDOW_BYTES = MIB;
 const WINDOW_MAX_BYTES = 4 * MIB;
 
+/** Those that are open, and some that were opened and given up before this node looked. */
+const BURSTS = 4;
+
 function guardedYamux(limits: HostLimits, deps: SwarmDeps): () => StreamMuxerFactory {
   const make = yamux({
     maxInboundStreams: limits.maxStreamsPerConnection,
@@ -115,7 +118,7 @@ function guardedYamux(limits: HostLimits, deps: SwarmDeps): () => StreamMuxerFac
       createStreamMuxer(connection) {
         guardMuxer(
           connection,
-          { maxBytes: WINDOW_MAX_BYTES },
+          { maxBytes: WINDOW_MAX_BYTES, openedMax: limits.maxStreamsPerConnection * BURSTS },
           {
             clock: deps.clock,
             opened: (count) => deps.spend(connection, 'streamsPerSecond', count),

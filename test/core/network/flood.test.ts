@@ -1,5 +1,5 @@
 /** Members that flood, on real hosts: each is slowed by its limit, and others are served. */
-import type { Connection, Stream } from '@libp2p/interface';
+import type { Connection, MessageStream, Stream } from '@libp2p/interface';
 import { describe, expect, it } from 'vitest';
 import { encodeHello } from '../../../src/core/network/hello.ts';
 import type { Host } from '../../../src/core/network/host.ts';
@@ -19,6 +19,8 @@ interface Scene extends AsyncDisposable {
   readonly host: Host;
   readonly honest: Host;
   readonly connection: Connection;
+  /** Below the muxer of the rogue. */
+  readonly wire: MessageStream;
   /** Whether the log names the rogue and the setting. */
   isNamed(knob: string, message?: string): boolean;
 }
@@ -30,15 +32,17 @@ async function scene(limits: Partial<HostLimits>): Promise<Scene> {
   host.handle('echo', async (_from, body) => body);
   await honest.dial(host.addresses()[0]!, { timeoutMs: 5000 });
   const member = cluster.members[2]!;
+  let wire: MessageStream | undefined;
   const rogue: Stranger = await createStranger(member.networkSeed, {
-    async run(channel) {
+    async run(channel, secured) {
+      wire = secured.connection;
       channel.write(encodeHello(cluster.context(member), 'rogue/1', 32_768));
       await channel.read(AbortSignal.timeout(5000));
     },
   });
   const connection = await rogue.dial(host.addresses()[0]!);
   return {
-    ...{ cluster, host, honest, connection },
+    ...{ cluster, host, honest, connection, wire: wire! },
     isNamed: (knob, message) =>
       cluster.lines.some(
         (line) =>
@@ -117,5 +121,20 @@ describe('a member that floods', () => {
     await served(all);
     all.connection.abort(new Error('enough'));
     await opened;
+  });
+
+  it('with hundreds of streams at once loses its connection before they are answered', async () => {
+    await using all = await scene({});
+    const opening = (i: number): Uint8Array => {
+      const frame = Buffer.alloc(12);
+      // A window update with SYN, of an odd stream that its own muxer does not use.
+      frame.set([0, 1, 0, 1]);
+      frame.writeUInt32BE(10_001 + 2 * i, 4);
+      return frame;
+    };
+    all.wire.send(times(1000, opening));
+    await until(() => all.connection.status !== 'open');
+    expect(all.isNamed(KNOBS.streams)).toBe(true);
+    await served(all);
   });
 });
