@@ -108,8 +108,10 @@ export class StatementLane {
     return out;
   }
 
-  #context(time: number): StatementContext {
+  /** No block is earlier than the next moment after the last one, whatever the clock says. */
+  #context(now: number): StatementContext {
     const { roster, tree, tip } = this.#ledger;
+    const time = Math.max(now, (tip.header?.time ?? 0) + 1);
     const leaves = new RosterLeaves(this.#clusterId, tree);
     return {
       draft: new RosterDraft(roster),

@@ -71,6 +71,15 @@ describe('the lane of statements', () => {
     expect([lane.count, lane.bytes]).toEqual([0, 0]);
   });
 
+  it('reckons with the time of the next block, which a leader may have set ahead', () => {
+    const { ledger, custodian } = setUp();
+    const admission = admissionOf(custodian, new Owner(30), { expiresAt: 50 });
+    const tip = { ...ledger.tip, header: { time: 49 } as never };
+    const lane = new StatementLane(CLUSTER_ID, { roster: ledger.roster, tree: ledger.tree, tip });
+    // It would be work that no block can do.
+    expect([lane.add(admission, 0), lane.count]).toEqual(['bad-invitation', 0]);
+  });
+
   it('puts out what has been decided meanwhile, and what rests on it', () => {
     const { lane, ledger, agent } = setUp();
     const [first, departure] = [rotation(agent), departureOf(agent)];
