@@ -37,16 +37,16 @@ export class CustodyViews {
     const { custody, keystore } = this.#deps;
     const { number, keyEpoch } = this.#keys;
     const frozen = custody.introductions.isFrozen(keystore.nodeId);
-    const pending = keystore.pending()?.entry.succession.number ?? null;
     const missing = keystore.missing();
     const warnings = expiriesOf(this.#keys, now).map(expiryText);
     if (missing.length > 0) {
       warnings.unshift(`keys in force are not in this home: ${missing.join(', ')}`);
     }
     if (frozen) warnings.unshift('two successions of this node exist: others do not talk to it');
-    const waiting = custody.keys.isSubmitted ? pending : null;
+    const submitted = this.#pending();
+    const pending = submitted?.state === 'submitted' ? submitted.number : null;
     const { keyMissing } = this.#deps.room.chain.status();
-    return { number, keyEpoch, pending: waiting, frozen, keyMissing, warnings };
+    return { number, keyEpoch, pending, frozen, keyMissing, warnings };
   }
 
   status(now: number): Result<'keys.status'> {
@@ -152,7 +152,8 @@ export class CustodyViews {
     if (pending === undefined) return null;
     const { succession, digest } = pending.entry;
     const { number, replaced } = succession;
-    const state = custody.keys.isSubmitted ? 'submitted' : 'prepared';
+    const isSubmitted = custody.keys.isSubmitted || pending.isHandedIn;
+    const state = isSubmitted ? 'submitted' : 'prepared';
     return { number, digest, replaced: [...replaced], state };
   }
 
