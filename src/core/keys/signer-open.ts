@@ -16,7 +16,7 @@ import { RemoteRing } from './signer-client.ts';
 import type { SignerDescription } from './signer-frames.ts';
 
 /** What a signer holds. */
-export const SIGNING_ROLES = ['identity', 'consensus', 'vrf'] as const satisfies OpenRole[];
+const SIGNING_ROLES = ['identity', 'consensus', 'vrf'] as const satisfies OpenRole[];
 /** What stays with the node. */
 export const NODE_ROLES = ['network', 'onion'] as const satisfies OpenRole[];
 
