@@ -282,3 +282,15 @@ test('who has the running home, and not the successor, makes no evidence', () =>
     { numRuns: 50 },
   );
 });
+
+test('who has the successor is found out, also when it promotes it in place of what is held', () => {
+  const owner = new Owner(1);
+  const rival = owner.prepare(['identity'], {}, 'rival');
+  const entry = owner.rotate(['network']);
+  const { duplicity, state } = furthest(owner.origin, [entry], [rival]);
+  expect(digestsOf(duplicity ?? [])).toEqual(digestsOf([entry, rival]).toSorted());
+  expect(state).toEqual(owner.state);
+  // Before any of them is held, nobody can say which one the owner means.
+  const open = furthest(owner.origin, [], [rival, entry]);
+  expect(open).toEqual({ state: owner.origin, entries: [], fresh: [] });
+});
