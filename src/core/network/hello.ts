@@ -46,7 +46,13 @@ export interface HelloClaim {
 }
 
 export type HelloVerdict =
-  | { readonly type: 'member'; readonly nodeId: string; readonly name: string }
+  | {
+      readonly type: 'member';
+      readonly nodeId: string;
+      readonly name: string;
+      /** @default by what it shows, for want of other knowledge */
+      readonly keyNumber?: number | undefined;
+    }
   /** For one that has proved to be, or to have been, this member. */
   | {
       readonly type: 'refused';
@@ -84,8 +90,9 @@ export interface HelloIdentity {
   /** Raw Ed25519 public key, the same that Noise has proved. */
   readonly networkKey: Uint8Array;
   /**
-   * Number of the first entry that was shown with this network key, 0 for the inception. Each
-   * entry states all keys, so of two keys of one node the later one has the greater number.
+   * Number of the first entry with this network key, 0 for the inception. Each entry states all
+   * keys, so of two keys of one node the later one has the greater number. The judge says it:
+   * whoever has an old key, and shows entries of its own making, would rank above the owner.
    */
   readonly keyNumber: number;
   readonly agent: string;
@@ -254,7 +261,8 @@ function openHello(fields: Record<string, unknown>, reading: HelloReading): Judg
   const verdict = context.judge(claim);
   if (verdict.type === 'stranger') throw refused(verdict.why);
   const { nodeId, name } = verdict;
-  const identity = { nodeId, name, networkKey, keyNumber: keyNumberOf(claim), agent };
+  const judged = verdict.type === 'member' ? verdict.keyNumber : undefined;
+  const identity = { nodeId, name, networkKey, keyNumber: judged ?? keyNumberOf(claim), agent };
   const heard: Heard = { identity, networkKeys: keysOf(claim) };
   if (verdict.type === 'refused') return { type: 'refused', refusal: verdict.refusal, ...heard };
   const compatible = speaks(versions, 'rpc', RPC_VERSION) && speaks(versions, 'car', CAR_VERSION);

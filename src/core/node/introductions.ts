@@ -127,7 +127,7 @@ export class Introductions implements HelloContext {
     if (this.isFrozen(nodeId)) return { type: 'refused', refusal: 'FROZEN', nodeId, name };
     // H2
     if (standing === 'retired') return { type: 'refused', refusal: 'RETIRED', nodeId, name };
-    return { type: 'member', nodeId, name };
+    return { type: 'member', nodeId, name, keyNumber: this.#numberOf(member, claim.networkKey) };
   }
 
   /** Whether a connection that passed hello before may stay (H5). */
@@ -292,9 +292,14 @@ export class Introductions implements HelloContext {
     const retired = this.#graceOf(member);
     const isWithin = retired !== undefined && this.#deps.now() < retired.until;
     if (isWithin && same(retired.key, networkKey)) return 'grace';
+    return this.#numberOf(member, networkKey) === undefined ? 'none' : 'retired';
+  }
+
+  /** Of the first entry with this network key, of those that follow each other. */
+  #numberOf(member: RosterMember, networkKey: Uint8Array): number | undefined {
     const shown = this.#shown.get(member.nodeId) ?? [];
     const states = [...member.history, ...shown.map(({ state }) => state)];
-    return states.some(({ keys }) => same(keys.networkKey, networkKey)) ? 'retired' : 'none';
+    return states.find(({ keys }) => same(keys.networkKey, networkKey))?.number;
   }
 
   /** The network key before the latest one, and until when it is accepted. */

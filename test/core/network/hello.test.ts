@@ -13,6 +13,7 @@ import {
   encodeWelcome,
   type HelloContext,
   type HelloReading,
+  type HelloVerdict,
   type Judged,
   judgeDialer,
   judgeFirst,
@@ -73,6 +74,17 @@ describe('hello', () => {
     // The key before, within its grace (H2), ranks lower.
     const before = judge(undefined, { networkKey: first });
     expect(before).toMatchObject({ type: 'admitted', identity: { keyNumber: 0 } });
+  });
+
+  it('ranks a key by the word of the judge, not by what is shown', () => {
+    const { alice, context, hello, reading } = setUp();
+    const { judge } = context;
+    const knowing: HelloContext = {
+      ...context,
+      judge: (claim) => ({ ...judge(claim), keyNumber: 7 }) as HelloVerdict,
+    };
+    const { identity } = judgeListener(hello(), reading({ context: knowing }));
+    expect(identity).toMatchObject({ nodeId: alice.nodeId, keyNumber: 7 });
   });
 
   it('tells a member that its key is retired or its node frozen, and nobody else', () => {

@@ -1,9 +1,10 @@
 import fc from 'fast-check';
 import { beforeEach, describe, expect, test } from 'vitest';
+import { sha256 } from '../../../src/core/crypto/hash.ts';
 import { createBundle } from '../../../src/core/model/bundle.ts';
 import { createAdmission, createInvitation } from '../../../src/core/model/membership.ts';
 import { createDuplicity } from '../../../src/core/model/statement.ts';
-import { CERTIFIED_ROLES } from '../../../src/core/model/succession.ts';
+import { CERTIFIED_ROLES, createSuccession } from '../../../src/core/model/succession.ts';
 import { Introductions } from '../../../src/core/node/introductions.ts';
 import { MINUTE, SECOND } from '../../../src/core/units.ts';
 import { Owner } from '../../helpers/owner.ts';
@@ -101,6 +102,24 @@ describe('a member', () => {
     expect(world.introductions.expects(old)).toBe(false);
     expect(world.introductions.nextEnd()).toBeUndefined();
     expect(world.judge(bea, { networkKey: ana.state.keys.networkKey })).toBe('stranger');
+  });
+
+  test('has its key ranked by what follows, whatever else is shown with it', () => {
+    const { bea, introductions } = world;
+    bea.rotate(['network']);
+    const old = bea.state.keys.networkKey;
+    const thief = new Owner(9);
+    const nextIdentityDigest = sha256(thief.successor.publicKey);
+    const forged = createSuccession(
+      { ...bea.state, number: 1_000_000, keys: { ...bea.state.keys, nextIdentityDigest } },
+      { keys: {}, replaced: [], createdAt: bea.state.changedAt },
+      thief.successor,
+    );
+    expect(introductions.judge(claimOf(bea))).toMatchObject({ keyNumber: 1 });
+    bea.rotate(['network']);
+    expect(introductions.judge(claimOf(bea))).toMatchObject({ type: 'member', keyNumber: 2 });
+    const claim = claimOf(bea, { entries: [forged], networkKey: old });
+    expect(introductions.judge(claim)).toMatchObject({ type: 'member', keyNumber: 1 });
   });
 
   test('has no grace for a key that is compromised', () => {
