@@ -71,7 +71,7 @@ const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
 
 const keysAfter = ({ succession }: Entry): KeySet => succession.keys;
 
-/** The successor that signs it is in the running home from then on, and with whoever steals that. */
+/** Who signs it is in the running home from then on, and with whoever steals that. */
 const isPromotion = ({ succession }: Entry): boolean => succession.replaced.includes('identity');
 
 const inOrder = (one: Entry, other: Entry): readonly [Entry, Entry] =>

@@ -121,8 +121,8 @@ interface ReadIntent {
 /**
  * Reads the bytes of an intent or of a statement. No signature is verified: that is the caller's,
  * off the loop.
- * @throws {AegisError} `BAD_ENCODING` (also for one of another cluster), `TOO_LARGE`, `BAD_DATA` for
- * an admission with a succession that does not hang together.
+ * @throws {AegisError} `BAD_ENCODING` (also for one of another cluster), `TOO_LARGE`, `BAD_DATA`
+ * for an admission with a succession that does not hang together.
  */
 export function readIntent(bytes: Uint8Array, clusterId: string): ReadIntent {
   const whole = decode(bytes, { maxBytes: INTENT_BYTES_MAX + ENVELOPE_BYTES_MAX });

@@ -167,7 +167,7 @@ test('only the true chain is accepted, whatever else is told, in any order', () 
         held = entries;
       }
     }),
-    { numRuns: 100 },
+    { numRuns: 60 },
   );
 });
 
@@ -187,7 +187,7 @@ test('who has missed any part follows once it is told, backwards and between for
       expect(state).toEqual(owner.state);
       expect(digestsOf(entries)).toEqual(digestsOf(truth));
     }),
-    { numRuns: 50 },
+    { numRuns: 30 },
   );
 });
 
@@ -212,7 +212,7 @@ test('what is held never changes, and duplicity is told with its proof', () => {
         held = entries;
       }
     }),
-    { numRuns: 100 },
+    { numRuns: 60 },
   );
 });
 
@@ -263,7 +263,7 @@ test('two entries at one place are found wherever they come together', () => {
       expect(digestsOf(result.entries)).toEqual(digestsOf(reach));
       expect(furthest(owner.origin, held, shown.toReversed())).toEqual(result);
     }),
-    { numRuns: 50 },
+    { numRuns: 30 },
   );
 });
 
@@ -279,7 +279,7 @@ test('who has the running home, and not the successor, makes no evidence', () =>
       expect(duplicity).toBeUndefined();
       expect(digestsOf(entries)).toEqual(digestsOf(truth));
     }),
-    { numRuns: 50 },
+    { numRuns: 30 },
   );
 });
 
