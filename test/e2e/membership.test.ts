@@ -190,7 +190,7 @@ test('an invitation is used once; another one lets the agent in again', async ()
   expect((await readLinearizable(cluster, 2, 'by-carol')).text).toBe('of carol, who is back');
 });
 
-test('a member whose peers all have moved, with other keys, finds them by an invitation', async () => {
+test('a member whose peers all have moved, with other keys, finds them again', async () => {
   // The other agent would tell carol what has changed.
   for (const who of [carol, dave]) expectExit(await who.run('node', 'stop'), 0);
   await rotate(cluster, 1, ['identity', 'network'], { graceMs: 0 });

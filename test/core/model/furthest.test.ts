@@ -283,7 +283,7 @@ test('who has the running home, and not the successor, makes no evidence', () =>
   );
 });
 
-test('who has the successor is found out, also when it promotes it in place of what is held', () => {
+test('who has the successor is found out, also when it promotes it in place of another', () => {
   const owner = new Owner(1);
   const rival = owner.prepare(['identity'], {}, 'rival');
   const entry = owner.rotate(['network']);
