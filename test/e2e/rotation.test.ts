@@ -137,7 +137,7 @@ describe('all keys of all custodians, one after another, under load', () => {
     }
   });
 
-  test('a change of identity that is cut twice, by a lost quorum and by kill -9, comes to its end', {
+  test('a change that a lost quorum and a kill -9 cut comes to its end', {
     timeout: TIMEOUT_MS,
   }, async () => {
     const known = await keysOf(1);
