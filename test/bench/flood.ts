@@ -17,6 +17,7 @@ const TURN_MS = 4000;
 /** One intent every so often, at the nodes that are not attacked, in turn. */
 const EVERY_MS = 25;
 const CALM_MS = 1500;
+const READY_MS = 6000;
 
 interface Turn {
   readonly latenciesMs: readonly number[];
@@ -116,8 +117,10 @@ interface Ratios {
 async function measure(
   nodes: readonly BenchNode[],
   run: () => Promise<{ cpuMs: number }>,
+  ready: () => Promise<void> = () => Promise.resolve(),
 ): Promise<Ratios> {
   const quiet = await turn(nodes, idle);
+  await ready();
   const attacked = await turn(nodes, run);
   const share = Math.min(1, attacked.cpuMs / TURN_MS);
   const control = await turn(nodes, () => burn({ share, ms: TURN_MS }));
@@ -170,15 +173,20 @@ async function byMember(cluster: BenchCluster): Promise<Ratios[]> {
   for (const [i, kind] of ROGUE_KINDS.entries()) {
     const target = await targetOf(honest[i]!);
     const others = honest.filter(({ nodeId }) => nodeId !== target.node.nodeId);
-    const flooding = () =>
-      goRogue({
+    let flooding: Promise<{ cpuMs: number }> | undefined;
+    // Unlocking its keys is not the flood.
+    const ready = async (): Promise<void> => {
+      flooding = goRogue({
         home: rogue.home,
         passphraseFile: cluster.passphraseFile,
         targets: [{ kind, address: `/ip4/127.0.0.1/tcp/${target.port}` }],
         count: 1_000_000,
+        startAt: Date.now() + READY_MS + CALM_MS,
         ms: TURN_MS,
       });
-    rounds.push(await measure(others, flooding));
+      await pause(READY_MS);
+    };
+    rounds.push(await measure(others, () => flooding!, ready));
   }
   return rounds;
 }

@@ -38,6 +38,8 @@ export interface RoguePlan {
   readonly targets: readonly { readonly kind: RogueKind; readonly address: string }[];
   /** For each target at most. */
   readonly count: number;
+  /** Milliseconds since the Unix epoch: until then it only gets ready. @default at once */
+  readonly startAt?: number;
   /** It ends earlier when it has sent all. */
   readonly ms: number;
 }

@@ -141,10 +141,13 @@ function link(address: string): Promise<Link> {
   return dialed;
 }
 
+await pause(Math.max(0, (plan.startAt ?? 0) - Date.now()));
+// Its start is not the flood.
+const before = process.cpuUsage();
 const end = performance.now() + plan.ms;
 const reports = await Promise.all(plan.targets.map(({ kind, address }) => attack(kind, address)));
 // What is on its way arrives, and what comes of it is heard.
 await pause(HEARD_MS);
-const { user, system } = process.cpuUsage();
+const { user, system } = process.cpuUsage(before);
 process.stdout.write(`${JSON.stringify({ reports, cpuMs: (user + system) / 1000 })}\n`);
 process.exit(0);
