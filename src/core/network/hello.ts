@@ -13,8 +13,9 @@ import { sha256, sha256Hex } from '../crypto/hash.ts';
 import { AegisError, isAegisError } from '../errors.ts';
 import { decode, encode } from '../model/cbor.ts';
 import { nodeIdOf, type OpenInception, openInception } from '../model/identity.ts';
-import { HELLO_ENTRIES_MAX, openSuccession, type SignedSuccession } from '../model/succession.ts';
-import type { Verified } from '../units.ts';
+import { checkHolds } from '../model/signed.ts';
+import { HELLO_ENTRIES_MAX, readSuccession, type SignedSuccession } from '../model/succession.ts';
+import { type Verified, verified } from '../units.ts';
 import { isKnock, type KnockKeys, knockOf } from './knock.ts';
 
 const HELLO_VERSION = 2;
@@ -43,6 +44,14 @@ export interface HelloClaim {
   readonly networkKey: Uint8Array;
   /** Bytes as they came. */
   readonly admission?: Uint8Array;
+}
+
+/** A claim of which nothing is verified. */
+export interface HelloShown {
+  readonly nodeId: string;
+  readonly succession: readonly SignedSuccession[];
+  readonly networkKey: Uint8Array;
+  readonly admission: Uint8Array | undefined;
 }
 
 export type HelloVerdict =
@@ -75,6 +84,11 @@ export interface HelloContext {
    * with the genesis makes this node verify nothing. One that shows an admission is not asked for.
    */
   knows?(nodeId: string): boolean;
+  /**
+   * Whether what is shown could make the network key that of a member, or of one that is invited,
+   * asked before the signatures in it are verified: anybody can sign entries that lead nowhere.
+   */
+  leads?(shown: HelloShown): boolean;
   /**
    * The member that has, or has had, a network key, by what is final. What a member shows does not
    * count: anybody may put the key of another into a succession (S6 refuses it later).
@@ -212,9 +226,22 @@ function openFrame(frame: Uint8Array, maxBytes: number): Record<string, unknown>
 }
 
 /** What is shown, with all signatures verified and the form of the succession checked. */
-function openClaim(fields: Record<string, unknown>, networkKey: Uint8Array): HelloClaim {
+function openClaim(
+  fields: Record<string, unknown>,
+  { context, networkKey }: HelloReading,
+): HelloClaim {
+  const entries = entriesOf(fields).map(readSuccession);
+  const nodeId = nodeIdOf(bytes(fields, 'inception'));
+  const admission = fields['admission'] === undefined ? undefined : bytes(fields, 'admission');
+  const shown = entries.map(({ signed }) => signed);
+  if (context.leads?.({ nodeId, succession: shown, networkKey, admission }) === false) {
+    throw refused(`the network key at the other end was never that of ${nodeId}`);
+  }
   const opened = openInception(bytes(fields, 'inception'));
-  const succession = entriesOf(fields).map((entry) => openSuccession(entry));
+  const succession = entries.map(({ signed, check }) => {
+    checkHolds('succession', check, check.key);
+    return verified(signed);
+  });
   for (const [at, { succession: entry }] of succession.entries()) {
     if (entry.nodeId !== opened.nodeId) throw refused('it shows the succession of another node');
     const before = succession[at - 1];
@@ -228,9 +255,7 @@ function openClaim(fields: Record<string, unknown>, networkKey: Uint8Array): Hel
   if (!keysOf(claim).some((key) => sameBytes(key, networkKey))) {
     throw refused('the other node claims an identity that does not own its network key');
   }
-  return fields['admission'] === undefined
-    ? claim
-    : { ...claim, admission: bytes(fields, 'admission') };
+  return admission === undefined ? claim : { ...claim, admission };
 }
 
 const keysOf = ({ inception, succession }: HelloClaim): Uint8Array[] => [
@@ -257,7 +282,7 @@ function openHello(fields: Record<string, unknown>, reading: HelloReading): Judg
   if (fields['admission'] === undefined && context.knows?.(claimed) === false) {
     throw refused(`node ${claimed} is not a member of this cluster`);
   }
-  const claim = openClaim(fields, networkKey);
+  const claim = openClaim(fields, reading);
   const verdict = context.judge(claim);
   if (verdict.type === 'stranger') throw refused(verdict.why);
   const { nodeId, name } = verdict;

@@ -6,12 +6,13 @@
  */
 import { hasRun, type Roster, type RosterMember } from '../chain/roster.ts';
 import { verifyEd25519 } from '../crypto/sign.ts';
-import { toAegisError } from '../errors.ts';
+import { isAegisError, toAegisError } from '../errors.ts';
 import { furthest } from '../model/furthest.ts';
 import { readAdmission, type SignedAdmission } from '../model/membership.ts';
 import { createDuplicity } from '../model/statement.ts';
 import {
   follow,
+  followUnproved,
   HELLO_ENTRIES_MAX,
   type KeyState,
   type SignedSuccession,
@@ -20,6 +21,7 @@ import type {
   HelloClaim,
   HelloContext,
   HelloIdentity,
+  HelloShown,
   HelloVerdict,
   Introduction,
 } from '../network/hello.ts';
@@ -102,6 +104,26 @@ export class Introductions implements HelloContext {
   /** Whether what the node shows is worth to be verified. */
   knows(nodeId: string): boolean {
     return !this.#deps.isBanned(nodeId) && this.#deps.roster.isMember(nodeId);
+  }
+
+  /** Cheap: whoever has the genesis makes this node ask it. */
+  leads({ nodeId, succession, networkKey, admission }: HelloShown): boolean {
+    const member = this.#deps.roster.get(nodeId);
+    if (member?.status !== 'member') {
+      return admission !== undefined && this.#isInvited(admission);
+    }
+    if (this.#numberOf(member, networkKey) !== undefined) return true;
+    const shown = this.#shown.get(nodeId) ?? [];
+    const states = [...member.history, ...shown.map(({ state }) => state)];
+    let state: KeyState | undefined;
+    for (const entry of succession) {
+      const { number } = entry.succession;
+      const known = states[number];
+      const before = state ?? states[number - 1];
+      state = known?.digest === entry.digest ? known : before && tryFollow(before, entry);
+      if (state !== undefined && same(state.keys.networkKey, networkKey)) return true;
+    }
+    return false;
   }
 
   /** By what is final: a member may show the key of another, S6 refuses it later. */
@@ -382,8 +404,30 @@ export class Introductions implements HelloContext {
     return isSound ? signed : 'a signature in it does not hold';
   }
 
+  /** M1: whether a custodian has signed the invitation in an admission. */
+  #isInvited(admission: Uint8Array): boolean {
+    try {
+      const { checks } = readAdmission(admission, this.clusterId);
+      // The last is that of the inviter.
+      const { author, keyEpoch, message, signature } = checks.at(-1)!;
+      const key = this.#deps.roster.identityKey(author, keyEpoch);
+      return key !== undefined && verifyEd25519(key, message, signature);
+    } catch (error) {
+      if (isAegisError(error)) return false;
+      throw error;
+    }
+  }
+
   #isOver({ until }: Joiner): boolean {
     return until <= this.#deps.now();
+  }
+}
+
+function tryFollow(before: KeyState, entry: SignedSuccession): KeyState | undefined {
+  try {
+    return followUnproved(before, entry);
+  } catch {
+    return undefined;
   }
 }
 

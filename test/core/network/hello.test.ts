@@ -76,6 +76,30 @@ describe('hello', () => {
     expect(before).toMatchObject({ type: 'admitted', identity: { keyNumber: 0 } });
   });
 
+  it('verifies no entry that leads nowhere', () => {
+    const { alice, context, hello, reading } = setUp();
+    alice.rotate();
+    const frame = hello();
+    const { succession } = decode(frame, { maxBytes: MAX }) as { succession: Uint8Array[] };
+    const spoilt = succession[0]!.slice();
+    spoilt[spoilt.length - 1]! ^= 1;
+    const bad = forged(frame, { succession: [spoilt] });
+    const asked: number[] = [];
+    const leading = (does: boolean): HelloContext => ({
+      ...context,
+      leads: ({ succession: shown }) => asked.push(shown.length) > 0 && does,
+    });
+    const networkKey = alice.networkKey;
+    for (const [does, why] of [
+      [false, /was never that of/],
+      [true, /signature of the succession/],
+    ] as const) {
+      const given = reading({ context: leading(does), networkKey });
+      expect(() => judgeDialer(bad, given)).toThrow(why);
+    }
+    expect(asked).toEqual([1, 1]);
+  });
+
   it('ranks a key by the word of the judge, not by what is shown', () => {
     const { alice, context, hello, reading } = setUp();
     const { judge } = context;

@@ -144,6 +144,32 @@ describe('a member', () => {
   });
 });
 
+describe('before anything is verified', () => {
+  const leads = (...[owner, more]: Parameters<typeof claimOf>): boolean => {
+    const { inception, succession, networkKey, admission } = claimOf(owner, more);
+    const { nodeId } = inception;
+    return world.introductions.leads({ nodeId, succession, networkKey, admission });
+  };
+
+  test('entries lead to a network key only by what follows what is known', () => {
+    const { bea } = world;
+    const old = bea.state.keys.networkKey;
+    for (const role of ['network', 'consensus', 'network'] as const) bea.rotate([role]);
+    expect(leads(bea)).toBe(true);
+    expect(leads(bea, { entries: bea.entries.slice(1) })).toBe(false);
+    expect(leads(bea, { entries: bea.entries.slice(1), networkKey: old })).toBe(true);
+    expect(world.judge(bea)).toBe('member');
+    expect(leads(bea, { entries: bea.entries.slice(1) })).toBe(true);
+    // What another successor has signed, and what contradicts: that must be seen (S8).
+    const [thief, other] = [new Owner(9), new Owner(2, { salt: 'other' })];
+    thief.rotate(['network']);
+    other.rotate(['network']);
+    const { networkKey } = thief.state.keys;
+    expect(leads(bea, { entries: thief.entries, networkKey })).toBe(false);
+    expect(leads(other)).toBe(true);
+  });
+});
+
 describe('who has left', () => {
   test('stays for a moment, to hear that it has, and is a stranger to hello at once', () => {
     const { bea, introductions } = world;
@@ -329,6 +355,18 @@ describe('one that joins', () => {
     return { joiner, admission, nodeId };
   };
   const networkKeyOf = (owner: Owner) => owner.state.keys.networkKey;
+
+  test('shows the signature of a custodian before anything else of it is verified', () => {
+    const { joiner, nodeId, admission } = invited();
+    const { introductions } = world;
+    const shown = { nodeId, succession: [], networkKey: networkKeyOf(joiner) };
+    expect(introductions.leads({ ...shown, admission })).toBe(true);
+    expect(introductions.leads({ ...shown, admission: undefined })).toBe(false);
+    expect(introductions.leads({ ...shown, admission: new Uint8Array(9) })).toBe(false);
+    // Ana's identity key is another one by now: nobody here has the key of that epoch.
+    const { admission: strange } = invited({ keyEpoch: 1 });
+    expect(introductions.leads({ ...shown, admission: strange })).toBe(false);
+  });
 
   test('is let in to hand its admission in, and not for longer', () => {
     const { joiner, admission, nodeId } = invited();
