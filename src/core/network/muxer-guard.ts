@@ -1,9 +1,9 @@
 /**
  * Watches the frames of the muxer as they arrive. @libp2p/yamux collects a data frame whole before
  * it looks at its window, so a member could announce 4 GiB and be believed; here such a connection
- * ends at the header. Frames that open streams are counted: whoever opens too many is not read for a
- * while, and a connection that opens hundreds at once ends before the muxer answers each of them. It
- * changes nothing and keeps nothing but the header.
+ * ends at the header. Frames that open streams are counted: whoever opens too many is not read for
+ * a while, and a connection that opens hundreds at once ends before the muxer answers each of
+ * them. It changes nothing and keeps nothing but the header.
  *
  * Frames as in the yamux specification: version u8, type u8, flags u16, stream u32, length u32.
  */
