@@ -15,7 +15,9 @@ import {
   encodeRequest,
   FOLLOW_ENTRIES_MAX,
   frameOf,
+  SIGNER_FRAME_BYTES_MAX,
   type SignerDescription,
+  type SignerReply,
   type SignerRequest,
 } from './signer-frames.ts';
 import {
@@ -36,7 +38,16 @@ const ID_MAX = 0xffff_fff0;
 /** Of what nobody waits for. */
 const TOLD_ID = 0xffff_fff1;
 
-export type RingKeys = Pick<SignerDescription, 'identity' | 'consensus' | 'vrf'>;
+/** A frame has a head, and a list around what is signed. */
+const PAYLOAD_BYTES_MAX = SIGNER_FRAME_BYTES_MAX - 256;
+/** Of what each operation answers, in bytes. */
+const LENGTHS: Readonly<Partial<Record<SignerRequest['op'], number>>> = {
+  vote: 96,
+  sign: 64,
+  prove: 80,
+};
+
+type RingKeys = Pick<SignerDescription, 'identity' | 'consensus' | 'vrf'>;
 
 export interface RemoteRingOptions {
   readonly socket: string;
@@ -159,6 +170,8 @@ export class RemoteRing implements KeyRing {
   #ask(request: SignerRequest): Uint8Array | AegisError {
     const { words, body } = this.#memory;
     if (!this.isReached) return unreachable('the signer is out of reach');
+    // The signer would hang up on a longer frame, and with it on the votes.
+    if (request.payload.length > PAYLOAD_BYTES_MAX) return this.#refused(tooLong());
     this.#lastId = (this.#lastId % ID_MAX) + 1;
     Atomics.store(words, WORD.state, STATE.waiting);
     this.#post({
@@ -175,12 +188,21 @@ export class RemoteRing implements KeyRing {
     if (Atomics.load(words, WORD.state) !== STATE.answered) {
       return this.#refused(unreachable('the signer has gone'));
     }
-    return this.#read(body.slice(0, words[WORD.length]));
+    return this.#read(request.op, body.slice(0, words[WORD.length]));
   }
 
-  #read(body: Uint8Array): Uint8Array | AegisError {
-    const reply = decodeReply(body);
-    if (reply.type === 'done') return reply.bytes;
+  /** What makes no sense is no signature; it must not end the step that asked. */
+  #read(op: SignerRequest['op'], body: Uint8Array): Uint8Array | AegisError {
+    let reply: SignerReply;
+    try {
+      reply = decodeReply(body);
+    } catch (error) {
+      return this.#refused(unreachable(`the signer talks nonsense: ${(error as Error).message}`));
+    }
+    if (reply.type === 'done') {
+      if (reply.bytes.length === LENGTHS[op]) return reply.bytes;
+      return this.#refused(unreachable('the signer talks nonsense: that is no signature'));
+    }
     const { refusal, why } = reply;
     const text = `the signer refuses: ${refusal}: ${why}`;
     return this.#refused(new AegisError('SIGNER_REFUSED', text, { details: { refusal } }));
@@ -212,6 +234,9 @@ export class RemoteRing implements KeyRing {
     this.#log.write('info', 'the signer answers', { consensusKeys: this.heldConsensusKeys() });
   }
 }
+
+const tooLong = (): AegisError =>
+  new AegisError('SIGNER_REFUSED', `more than ${PAYLOAD_BYTES_MAX} bytes are not signed`);
 
 const unreachable = (text: string): AegisError => new AegisError('SIGNER_UNREACHABLE', text);
 

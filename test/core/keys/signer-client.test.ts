@@ -6,7 +6,9 @@ import { seedAlpha } from '../../../src/core/chain/seeds.ts';
 import { signBls } from '../../../src/core/crypto/bls.ts';
 import { verifyEd25519 } from '../../../src/core/crypto/sign.ts';
 import { verifyVrf } from '../../../src/core/crypto/vrf.ts';
+import { hasCode } from '../../../src/core/errors.ts';
 import { RemoteRing } from '../../../src/core/keys/signer-client.ts';
+import { SIGNER_FRAME_BYTES_MAX } from '../../../src/core/keys/signer-frames.ts';
 import { encode } from '../../../src/core/model/cbor.ts';
 import { signedMessage } from '../../../src/core/model/signed.ts';
 import { withDirectory } from '../../helpers/keystores.ts';
@@ -131,6 +133,28 @@ describe('without a signer nothing waits', () => {
       expect(votes.sign(vote(1000))).toBeDefined();
     }));
 });
+
+test('a signer that talks nonsense costs the vote, and nothing else', () =>
+  withDirectory(async (dir) => {
+    await startSigner(dir, 'babbles');
+    const ring = await openRing(dir);
+    const votes = ring.votes(consensusKey)!;
+    // What is no reply, and a signature that is too short.
+    for (let height = 1; height <= 4; height += 1) {
+      expect(votes.sign(vote(height))).toBeUndefined();
+    }
+    const identity = ring.identity(node.signer.publicKey)!;
+    const code = (message: Uint8Array): unknown => {
+      try {
+        return identity.sign(message);
+      } catch (error) {
+        return hasCode(error, 'SIGNER_REFUSED', 'SIGNER_UNREACHABLE') ? error.code : error;
+      }
+    };
+    expect(code(proposal(1))).toBe('SIGNER_UNREACHABLE');
+    expect(code(new Uint8Array(SIGNER_FRAME_BYTES_MAX))).toBe('SIGNER_REFUSED');
+    expect(ring.isReached).toBe(true);
+  }));
 
 describe('kill -9', () => {
   test('between the durable guard and the answer: the same bytes, or none', () =>

@@ -1,13 +1,13 @@
 /**
  * A signer of the keys of a test node as a process of its own. Says READY.
  *
- *     node signer-process.ts DIR NUMBER [dies | hangs]
+ *     node signer-process.ts DIR NUMBER [dies | hangs | babbles]
  *
- * Before it signs a vote, when its guard is durable, it `dies` or `hangs`.
+ * Before it signs a vote, when its guard is durable, it `dies` or `hangs`; or it `babbles`.
  */
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { signerServer } from './signer-parts.ts';
+import { babblingServer, signerServer } from './signer-parts.ts';
 
 const [dir = '', number = '1', mode = ''] = process.argv.slice(2);
 
@@ -20,6 +20,10 @@ mkdirSync(dir, { recursive: true, mode: 0o700 });
 const socket = join(dir, 's.sock');
 // Left by one that was killed.
 rmSync(socket, { force: true });
-signerServer(dir, Number(number), { before }).net.listen(socket, () => {
+const server =
+  mode === 'babbles'
+    ? babblingServer(Number(number))
+    : signerServer(dir, Number(number), { before }).net;
+server.listen(socket, () => {
   process.stdout.write('READY\n');
 });
