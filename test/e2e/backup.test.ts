@@ -111,7 +111,9 @@ test('blocks become final while a large copy is made', { timeout: TIMEOUT_MS }, 
   expect(count).toBeGreaterThan(3);
 });
 
-test('the copy is a home, private and whole, and nothing is written over', async () => {
+test('the copy is a home, private and whole, and nothing is written over', {
+  timeout: TIMEOUT_MS,
+}, async () => {
   await putFinal(cluster, COPIED, 'own', 'own');
   await backup();
   expect(readdirSync(copy).toSorted()).toEqual(
