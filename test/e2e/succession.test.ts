@@ -2,9 +2,11 @@
  * Goal: whoever was away finds everybody again, whatever their keys were; and a thief with all of a
  * home but its successor gets nothing that lasts.
  * Setup: four daemons. Node 4 is down while each of the others changes its network key three times,
- * without grace. Then the keys of node 2 are stolen while it runs, but for its successor.
+ * without grace. Then the keys of node 2 are stolen while it runs, but for its successor; and those
+ * of node 3 with it, and both owners change its keys.
  * Check: node 4 is connected to all and catches up; the thief can prepare no entry, and what it
- * signs with what it has is believed by nobody; when the owner rotates, the thief is cut off.
+ * signs with what it has is believed by nobody; when the owner rotates, the thief is cut off. Two
+ * successions freeze node 3 everywhere, by evidence that everybody has; the others go on.
  */
 import { cpSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -30,7 +32,32 @@ let cluster: Cluster;
 beforeAll(async () => {
   cluster = await Cluster.start({ size: 4 });
 }, TIMEOUT_MS);
-afterAll(() => cluster.stop());
+const hosts: Host[] = [];
+afterAll(async () => {
+  await Promise.all(hosts.map((host) => host.stop()));
+  await cluster.stop();
+});
+
+/** A host that says to be the node of a keystore, with whatever key and entries. */
+async function hostWith(
+  keystore: Keystore,
+  networkSeed: Uint8Array,
+  succession: readonly Uint8Array[],
+): Promise<Host> {
+  const { clusterId } = openGenesis(new Uint8Array(readFileSync(cluster.home(1).genesis)));
+  const { inceptionBytes: inception } = keystore;
+  const hello = { ...trustful(clusterId, inception), own: () => ({ inception, succession }) };
+  const host = await Host.create(
+    { networkSeed, listen: [], profile: 'loopback', hello },
+    { log: silent, metrics: uncounted, clock: systemClock(), random: systemRandom },
+  );
+  hosts.push(host);
+  await host.start();
+  return host;
+}
+
+const dial = (host: Host, node: number) =>
+  host.dial(cluster.node(node).address, { timeoutMs: 10_000 });
 
 const peerIdOf = async (node: number): Promise<string> =>
   (await clientOf(cluster, node).call('node.info')).peerId;
@@ -64,7 +91,6 @@ describe('a thief with a running home, its passphrase, and not its successor', (
   let loot: string;
   let keystore: Keystore;
   let passphrase: string;
-  const hosts: Host[] = [];
 
   beforeAll(async () => {
     const { keys } = cluster.home(VICTIM);
@@ -75,27 +101,7 @@ describe('a thief with a running home, its passphrase, and not its successor', (
     passphrase = readFileSync(cluster.passphraseFile, 'utf8');
     keystore = await Keystore.open({ dir: loot, passphrase });
   });
-  afterAll(async () => {
-    await Promise.all(hosts.map((host) => host.stop()));
-    keystore.close();
-  });
-
-  async function hostWith(networkSeed: Uint8Array, succession: readonly Uint8Array[]) {
-    const bytes = new Uint8Array(readFileSync(cluster.home(VICTIM).genesis));
-    const { clusterId } = openGenesis(bytes);
-    const { inceptionBytes: inception } = keystore;
-    const hello = { ...trustful(clusterId, inception), own: () => ({ inception, succession }) };
-    const host = await Host.create(
-      { networkSeed, listen: [], profile: 'loopback', hello },
-      { log: silent, metrics: uncounted, clock: systemClock(), random: systemRandom },
-    );
-    hosts.push(host);
-    await host.start();
-    return host;
-  }
-
-  const dial = (host: Host, node: number) =>
-    host.dial(cluster.node(node).address, { timeoutMs: 10_000 });
+  afterAll(() => keystore.close());
 
   test('can prepare no entry', async () => {
     const wish = { dir: loot, passphrase, next: { passphrase }, now: Date.now() };
@@ -119,7 +125,7 @@ describe('a thief with a running home, its passphrase, and not its successor', (
       },
       signer,
     );
-    const host = await hostWith(seed, [...succession, forged]);
+    const host = await hostWith(keystore, seed, [...succession, forged]);
     for (const node of WITNESSES) {
       await expect(dial(host, node)).rejects.toMatchObject({ code: 'HELLO_REFUSED' });
       const { keys: known } = await clientOf(cluster, node).call('node.status');
@@ -133,7 +139,7 @@ describe('a thief with a running home, its passphrase, and not its successor', (
   test('passes for the node until its owner rotates, and is cut off then', {
     timeout: TIMEOUT_MS,
   }, async () => {
-    const host = await hostWith(keystore.networkSeed(), keystore.succession);
+    const host = await hostWith(keystore, keystore.networkSeed(), keystore.succession);
     for (const node of WITNESSES) await dial(host, node);
     expect(host.peers().length).toBe(WITNESSES.length);
     // Though the thief stands between it and the others: they take its connection for the node's.
@@ -156,4 +162,39 @@ describe('a thief with a running home, its passphrase, and not its successor', (
     await expectOneChain(cluster, await expectLiveness(cluster));
     await expectPeace(cluster);
   });
+});
+
+test('two successions of one node freeze it everywhere, and the others go on', {
+  timeout: TIMEOUT_MS,
+}, async () => {
+  const copy = join(cluster.dir, 'copy');
+  cpSync(cluster.home(3).keys, copy, { recursive: true });
+  const passphrase = readFileSync(cluster.passphraseFile, 'utf8');
+  const wish = { dir: copy, passphrase, next: { passphrase }, now: Date.now() };
+  const rival = await prepareRotation({ ...wish, roles: ['network'] }, { random: systemRandom });
+  await rotate(cluster, 3, ['network']);
+  using keystore = await Keystore.open({ dir: copy, passphrase });
+  await keystore.adoptPending();
+  const seed = keystore.networkSeed(rival.after.keys.networkKey);
+  const host = await hostWith(keystore, seed, [...keystore.succession, rival.entry.bytes]);
+  await expect(dial(host, 1)).rejects.toMatchObject({ code: 'HELLO_REFUSED' });
+  const { nodeId } = cluster.node(3);
+  for (const node of [1, 2, 4]) {
+    const { evidence } = await cluster.until(
+      () => clientOf(cluster, node).call('consensus.evidence'),
+      ({ total }) => total === 1,
+      `node ${node} has evidence`,
+    );
+    expect(evidence).toMatchObject([{ kind: 'duplicity', custodian: { nodeId } }]);
+    await cluster.until(
+      () => clientOf(cluster, node).call('peers.why', { params: { id: 'node3' } }),
+      ({ peer }) => peer.frozen && peer.state !== 'connected',
+      `node ${node} keeps away from it`,
+    );
+  }
+  const { members } = await clientOf(cluster, 2).call('cluster.members', {});
+  expect(members.filter(({ frozen }) => frozen).map(({ name }) => name)).toEqual(['node3']);
+  const { height } = await putFinal(cluster, 1, 'without', 'the frozen one');
+  expect(height).toBeGreaterThan(0);
+  expect((await readLinearizable(cluster, 4, 'without')).text).toBe('the frozen one');
 });
