@@ -192,11 +192,8 @@ export class Introductions implements HelloContext {
   /** The roster has changed: what is final now is shown by it. */
   settle(nodeIds: readonly string[]): void {
     // S6: another member may have got a key that this one has shown.
-    const outdated = [...this.#shown].filter(([nodeId, shown]) => {
-      const member = this.#deps.roster.get(nodeId);
-      return member && !shown.every(({ entry }) => this.#mayCount(member, entry));
-    });
-    for (const nodeId of new Set([...nodeIds, ...outdated.map(([nodeId]) => nodeId)])) {
+    const outdated = [...this.#shown.keys()].filter((shownId) => this.#isOutdated(shownId));
+    for (const nodeId of new Set([...nodeIds, ...outdated])) {
       const member = this.#deps.roster.get(nodeId);
       if (member === undefined) continue;
       // S8: what seemed to be evidence when this node was behind.
@@ -265,13 +262,19 @@ export class Introductions implements HelloContext {
   }
 
   /**
-   * Whether an entry could be final one day, or evidence, by what is final here: not if it names the
-   * key of another member (S6), nor if whoever has the running home could have signed it (S8).
+   * Whether an entry could be final one day, or evidence, by what is final here: not if it names
+   * the key of another member (S6), nor if whoever has the running home could have signed it (S8).
    */
   #mayCount(member: RosterMember, { succession, digest }: SignedSuccession): boolean {
     if (member.history[succession.number]?.digest === digest) return true;
     const { owners } = this.#deps.roster;
     return !hasRun(member, succession.revealed) && !owners.isOfOther(succession);
+  }
+
+  #isOutdated(nodeId: string): boolean {
+    const member = this.#deps.roster.get(nodeId);
+    const shown = this.#shown.get(nodeId) ?? [];
+    return member !== undefined && !shown.every(({ entry }) => this.#mayCount(member, entry));
   }
 
   #freeze(nodeId: string, [a, b]: Rivals): void {
