@@ -5,7 +5,7 @@
  * entry is final. It knows no chain and hands nothing in.
  */
 import { mkdtemp } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { sha256 } from '../crypto/hash.ts';
 import type { KdfCost } from '../crypto/kdf.ts';
 import { signerOf } from '../crypto/sign.ts';
@@ -29,7 +29,7 @@ import type { Verified } from '../units.ts';
 import { readKeyDocument } from './document.ts';
 import { type Inspection, type PendingRotation, readHome } from './home.ts';
 import { type KeyFile, renderKeyFile, sealKey, unsealKey } from './key-file.ts';
-import { entryPath, type KeyRole, keyPath, pendingDir, rolesOf } from './layout.ts';
+import { entryPath, handedInPath, type KeyRole, keyPath, pendingDir, rolesOf } from './layout.ts';
 import { fromHex, generateKey, hex, type KeyMaterial } from './material.ts';
 import { openKey } from './open-key.ts';
 import { settleHome } from './settle.ts';
@@ -361,12 +361,19 @@ export async function discardRotation(
   if (pending === undefined) {
     throw new AegisError('NOT_FOUND', 'no rotation is prepared in this home');
   }
-  if (pending.isHandedIn) {
-    const why = 'it was handed in, and another one in its place would freeze this node';
-    throw new AegisError('ROTATION_PENDING', `the rotation cannot be given up: ${why}`);
+  if (pending.isHandedIn) throw handedIn();
+  // Aside first: a daemon that takes it up meanwhile cannot mark it any more, and hands nothing in.
+  const aside = await mkdtemp(join(dir, `${ATTEMPT}${process.pid}-`));
+  await disk.rename(pendingDir(dir), aside);
+  if ((await statIfPresent(join(aside, basename(handedInPath(dir))))) !== undefined) {
+    await disk.rename(aside, pendingDir(dir));
+    throw handedIn();
   }
-  // The entry first: without it the rest is nothing, and the next preparation clears it away.
-  await erase(entryPath(dir), disk);
-  await eraseDirectory(pendingDir(dir), undefined, disk);
+  await eraseDirectory(aside, undefined, disk);
   return pending;
+}
+
+function handedIn(): AegisError {
+  const why = 'it was handed in, and another one in its place would freeze this node';
+  return new AegisError('ROTATION_PENDING', `the rotation cannot be given up: ${why}`);
 }

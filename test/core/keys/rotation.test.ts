@@ -7,6 +7,7 @@ import { exportKeys } from '../../../src/core/keys/export.ts';
 import { Keystore } from '../../../src/core/keys/keystore.ts';
 import { keyPath } from '../../../src/core/keys/layout.ts';
 import { discardRotation, findSuccessor, planRotation } from '../../../src/core/keys/rotation.ts';
+import { realDisk } from '../../../src/core/keys/steps.ts';
 import { GRACE_MAX_MS, openSuccession } from '../../../src/core/model/succession.ts';
 import {
   BEGIN,
@@ -333,6 +334,43 @@ test('a prepared rotation is given up, unless others may know of it', async () =
     await keystore.markRefused();
     await discardRotation(dir);
     expect(await filesIn(dir)).toEqual(before);
+  });
+});
+
+test('one that a daemon hands in at the same moment is not given up', async () => {
+  await withHome(async (dir) => {
+    using keystore = await openHome(dir);
+    for (const isFaster of [true, false]) {
+      await prepare(dir, ['network']);
+      await keystore.adoptPending();
+      let isMarked = false;
+      const mark = async (): Promise<void> => {
+        isMarked = await keystore.markHandedIn().then(
+          () => true,
+          () => false,
+        );
+      };
+      // The daemon marks it right before, or right after, the first step of giving it up.
+      const disk = {
+        ...realDisk,
+        rename: async (from: string, to: string): Promise<void> => {
+          const isFirst = from.endsWith('pending');
+          if (isFirst && isFaster) await mark();
+          await realDisk.rename(from, to);
+          if (isFirst && !isFaster) await mark();
+        },
+      };
+      const given = discardRotation(dir, disk);
+      if (isFaster) await expect(given).rejects.toMatchObject({ code: 'ROTATION_PENDING' });
+      else await given;
+      expect(isMarked).toBe(isFaster);
+      const { pending } = await Keystore.inspect(dir);
+      expect(pending?.isHandedIn).toBe(isFaster ? true : undefined);
+      if (isFaster) {
+        await keystore.markRefused();
+        await discardRotation(dir);
+      }
+    }
   });
 });
 
