@@ -70,7 +70,7 @@ export type ReplicaInput =
   | { readonly type: 'alarm'; readonly key: string }
   | { readonly type: 'peer-up' | 'peer-down'; readonly nodeId: string }
   | { readonly type: 'message'; readonly from: string; readonly message: ConsensusMessage }
-  /** The scheme knows the keys of the height that has begun (C2): the owner's answer to `finalised`. */
+  /** The scheme knows the keys of the height that began (C2): the owner's answer to `finalised`. */
   | { readonly type: 'keys-known' }
   /** Whether the chain has intents to decide. */
   | { readonly type: 'work'; readonly isWaiting: boolean }

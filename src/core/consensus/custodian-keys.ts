@@ -54,7 +54,7 @@ export class CustodianKeys {
     return height >= this.#knownFrom && height <= this.#knownTo;
   }
 
-  /** A1: from height `from`, which follows the block that decided it, the custodian has this key. */
+  /** A1: from height `from`, right after the block that decided it, the custodian has this key. */
   change(custodian: number, from: number, key: CustodianKey): void {
     const periods = this.#periods[custodian];
     assert(periods !== undefined, 'only the key of a custodian changes');

@@ -209,8 +209,9 @@ export function takeCertificate(
 }
 
 /**
- * A certificate of a height shows that the height before is final; of `commit`, it itself. C3: where
- * the keys may have changed since, it may hold and show nothing; then the chain hears of it first.
+ * A certificate of a height shows that the height before is final; of `commit`, it itself. C3:
+ * where the keys may have changed since, it may hold and show nothing; then the chain hears of it
+ * first.
  */
 function takeHigher(state: State, from: number | undefined, certificate: Certificate): boolean {
   const { phase, height, digest, signers } = certificate;

@@ -144,7 +144,7 @@ export class State implements Findings {
     return this.leader === this.setting.self;
   }
 
-  /** D4: a replica in doubt signs nothing; K3: nor does one without its key; an agent never does. */
+  /** D4: a replica in doubt signs nothing; K3: nor does one without its key; nor ever an agent. */
   get isVoting(): boolean {
     return this.ownKey !== undefined && this.doubt === undefined;
   }

@@ -224,7 +224,7 @@ export class ConsensusScenario implements Scenario {
     }
   }
 
-  /** A home without its key in force, or one from a backup, gets a new key; an open entry goes on. */
+  /** A home without its key in force, or from a backup, gets a new key; an open entry goes on. */
   #renew(node: SimNode): void {
     const { home, index } = this.toolsOf(node);
     if (this.#byzantine.has(node.nodeId)) return;

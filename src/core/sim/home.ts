@@ -22,13 +22,9 @@ interface Secrets {
 
 const BACKUPS_MAX = 4;
 
-const names = new WeakMap<Uint8Array, string>();
-
-/** Hex; a key is looked up often. */
+/** Hex; a key is looked up often, so without a copy. */
 export function nameOfKey(key: Uint8Array): string {
-  const name = names.get(key) ?? Buffer.from(key).toString('hex');
-  names.set(key, name);
-  return name;
+  return Buffer.from(key.buffer, key.byteOffset, key.byteLength).toString('hex');
 }
 
 export class SimHome implements KeyRing {
@@ -37,7 +33,7 @@ export class SimHome implements KeyRing {
   #backups: Secrets[] = [];
   /** Consensus keys that a backup has brought, until another one is in force (K2). */
   #marker: readonly string[] | undefined;
-  /** What the signer has signed without anybody hearing of it: what it says there is settled (G2). */
+  /** What the signer signed without anybody hearing of it: what it says there is settled (G2). */
   readonly #unheard = new Map<string, string>();
   /** The signer is out of reach, or says no; or it signs, and its answers are lost. */
   isRefusing: 'no' | 'lost' | undefined;

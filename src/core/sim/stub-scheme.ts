@@ -189,13 +189,10 @@ export class StubKeyring {
   }
 }
 
-const names = new WeakMap<CustodianKey, string>();
-
 function nameOf(key: CustodianKey | undefined): string | undefined {
   if (key === undefined) return undefined;
-  const name = names.get(key) ?? Buffer.from(key.consensusKey).toString('hex');
-  names.set(key, name);
-  return name;
+  const { buffer, byteOffset, byteLength } = key.consensusKey;
+  return Buffer.from(buffer, byteOffset, byteLength).toString('hex');
 }
 
 function pad(tag: Uint8Array, length: number): Uint8Array {

@@ -44,7 +44,7 @@ it('a signer whose answer was lost signs the same again, and nothing else in its
   expect([sign(3), sign(undefined)?.length]).toEqual([undefined, 96]);
 });
 
-it('a home from a backup is marked with the keys that it brought, until another is in force', () => {
+it('a home from a backup is marked with the keys it brought, until another is in force', () => {
   const home = new SimHome();
   home.add(identity, first);
   home.add(undefined, second);

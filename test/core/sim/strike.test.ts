@@ -158,7 +158,7 @@ describe('a fault', () => {
     expect(kept()).toEqual([]);
   });
 
-  it('changes keys, lets a signer refuse for a while, and restores a home with an older disk', () => {
+  it('changes keys, lets a signer refuse a while, and restores a home with an older disk', () => {
     say(2);
     fault('key-change');
     fault('signer-refusal');
