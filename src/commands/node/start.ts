@@ -5,6 +5,7 @@ import { startDetached } from '../../cli/detach.ts';
 import { facts, safeText } from '../../cli/format.ts';
 import { VERSION } from '../../cli/version.ts';
 import type { NodeStartResult } from '../../core/api/contract/daemons.ts';
+import { AegisError } from '../../core/errors.ts';
 
 export default class NodeStart extends BaseCommand<typeof NodeStart, NodeStartResult | undefined> {
   static override readonly summary = 'Start the node of this home.';
@@ -64,6 +65,7 @@ export default class NodeStart extends BaseCommand<typeof NodeStart, NodeStartRe
     const interrupted = this.interruption();
     const node = await startNode(options);
     interrupted.addEventListener('abort', () => void node.stop());
+    void node.stopping.then(endInTime);
     const result: NodeStartResult = { schema, detached: false, dryRun: false, ...node.ready };
     process.stdout.write(`${this.json ? JSON.stringify(result) : readyLine(result)}\n`);
     await node.stopped.catch(endAtOnce);
@@ -96,6 +98,18 @@ function endAtOnce(error: unknown): Promise<never> {
     throw error;
   });
   return new Promise(() => {});
+}
+
+/** Shorter than `node stop` waits. What is durable stays so, whenever a process ends. */
+const STOP_MS_MAX = 20_000;
+
+/** Whatever hangs, the process ends; the timer itself keeps nothing from ending sooner. */
+function endInTime(): void {
+  setTimeout(() => {
+    const left = [...new Set(process.getActiveResourcesInfo())].join(', ');
+    const message = `the node did not stop within ${STOP_MS_MAX} ms (${left})`;
+    void endAtOnce(new AegisError('TIMEOUT', message));
+  }, STOP_MS_MAX).unref();
 }
 
 /** One line, so that a script can wait for it. */

@@ -31,6 +31,8 @@ export interface RunningNode {
   readonly ready: NodeReady;
   /** Begins the graceful stop; again is harmless. */
   stop(): Promise<void>;
+  /** Resolves when the stop begins, whoever has asked for it. */
+  readonly stopping: Promise<void>;
   /** Resolves when the node has stopped. @throws what made it stop by itself. */
   readonly stopped: Promise<void>;
 }
@@ -86,6 +88,7 @@ class Starting {
   readonly #log: NodeLog;
   readonly #hub = new EventHub();
   readonly #stopped = Promise.withResolvers<void>();
+  readonly #stopBegun = Promise.withResolvers<void>();
   readonly #undo: (() => Promise<void> | void)[] = [];
   #state: NodeState = 'starting';
   #security: SecurityLog | undefined;
@@ -171,7 +174,8 @@ class Starting {
     const ready = readyOf(this.#options, this.#opened, engine.host.addresses());
     this.#log.write('info', 'the node is ready', { startMs: Date.now() - startedAt });
     notifySystemd(env, 'READY=1', `STATUS=${ready.addresses.join(' ')}`);
-    return { ready, stop: () => this.stop(), stopped: this.#stopped.promise };
+    const { promise: stopping } = this.#stopBegun;
+    return { ready, stop: () => this.stop(), stopping, stopped: this.#stopped.promise };
   }
 
   stop(): Promise<void> {
@@ -181,6 +185,7 @@ class Starting {
 
   async #stop(): Promise<void> {
     this.#state = 'stopping';
+    this.#stopBegun.resolve();
     notifySystemd(this.#options.env, 'STOPPING=1');
     this.#log.write('info', 'the node stops');
     await this.#takeApart();

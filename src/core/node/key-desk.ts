@@ -78,6 +78,8 @@ export class KeyDesk {
   #hold: { readonly hold: VersionsHold; cancel: () => void } | undefined;
   #holding: Promise<VersionsHold> | undefined;
   #cancelLook: (() => void) | undefined;
+  /** Of what is to be done later: a timer that is left keeps the process from ending. */
+  readonly #cancels = new Set<() => void>();
   /** Settling is done one at a time. */
   #last: Promise<unknown> = Promise.resolve();
   /** The network key with which the host listens. */
@@ -102,6 +104,8 @@ export class KeyDesk {
   stop(): void {
     this.#isStopped = true;
     this.#cancelLook?.();
+    for (const cancel of this.#cancels) cancel();
+    this.#cancels.clear();
     this.#release();
   }
 
@@ -206,8 +210,7 @@ export class KeyDesk {
     } catch (error) {
       this.#complain('a rotation waits in the home', error);
       if (this.#isStopped || !hasCode(error, 'TRY_AGAIN')) return;
-      const at = (this.#deps.clock.now() + RETRY_MS) as Instant;
-      this.#deps.clock.wakeAt(at, () => void this.#resume());
+      this.#later(RETRY_MS, () => void this.#resume());
     }
   }
 
@@ -247,7 +250,7 @@ export class KeyDesk {
     if (!succession.replaced.includes('network')) return;
     const waitMs = succession.reason === 'compromised' ? 0 : HURRY_MS;
     this.#leaveAt = this.#deps.clock.now() + waitMs;
-    this.#deps.clock.wakeAt(this.#leaveAt as Instant, () => {
+    this.#later(waitMs, () => {
       if (this.#adopted?.entry.digest === digest) this.#settleSoon();
     });
   }
@@ -305,8 +308,7 @@ export class KeyDesk {
       .catch((error: unknown) => {
         this.#complain('the keys in this home could not be brought to what is final', error);
         if (this.#isStopped) return;
-        const at = (this.#deps.clock.now() + RETRY_MS) as Instant;
-        this.#deps.clock.wakeAt(at, () => this.#settleSoon());
+        this.#later(RETRY_MS, () => this.#settleSoon());
       });
   }
 
@@ -391,6 +393,16 @@ export class KeyDesk {
     const now = this.#deps.clock.now();
     const next = Math.min(now + LOOK_MS, this.#deps.introductions.nextEnd() ?? Infinity);
     this.#cancelLook = this.#deps.clock.wakeAt(next as Instant, () => this.#look());
+  }
+
+  #later(waitMs: number, work: () => void): void {
+    if (this.#isStopped) return;
+    const { clock } = this.#deps;
+    const cancel = clock.wakeAt((clock.now() + waitMs) as Instant, () => {
+      this.#cancels.delete(cancel);
+      work();
+    });
+    this.#cancels.add(cancel);
   }
 
   #complain(message: string, error: unknown): void {

@@ -15,18 +15,40 @@ import {
 } from '../../../src/core/node/key-desk.ts';
 import type { Log } from '../../../src/core/ports.ts';
 import { SimClock } from '../../../src/core/sim/clock.ts';
-import { instant } from '../../../src/core/units.ts';
+import { type Instant, instant } from '../../../src/core/units.ts';
 import { BEGIN, HOUR, openHome, prepare, withHome } from '../keys/support/rotations.ts';
 
 const DAY = 24 * HOUR;
 const never = new AbortController().signal;
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
 
+/** Knows how many timers would keep a process from ending. */
+class CountingClock extends SimClock {
+  armed = 0;
+
+  override wakeAt(at: Instant, wake: () => void): () => void {
+    let isArmed = true;
+    const end = () => {
+      if (isArmed) this.armed -= 1;
+      isArmed = false;
+    };
+    this.armed += 1;
+    const cancel = super.wakeAt(at, () => {
+      end();
+      wake();
+    });
+    return () => {
+      end();
+      cancel();
+    };
+  }
+}
+
 /** One home, and a chain that decides when the test says so. */
 class World {
   readonly keystore: Keystore;
   readonly roster: Roster;
-  readonly clock = new SimClock(instant(BEGIN + HOUR));
+  readonly clock = new CountingClock(instant(BEGIN + HOUR));
   readonly submitted: Uint8Array[] = [];
   /** Public keys that the host was given. */
   readonly rotated: string[] = [];
@@ -270,6 +292,19 @@ test('any other is left when nothing is decided for a while, and once only', () 
     world.finalise(prepared);
     await done;
     expect(world.rotated).toEqual(keys);
+  }));
+
+test('what is to be done later is not done once the node stops', () =>
+  inWorld(async (world, dir) => {
+    await prepare(dir, ['network']);
+    const done = world.desk.rotate(never);
+    done.catch(() => {});
+    await expect.poll(() => world.submitted.length).toBe(1);
+    world.desk.stop();
+    world.clock.runUntil(instant(world.clock.now() + 2 * HURRY_MS));
+    await Promise.resolve();
+    expect(world.rotated).toEqual([]);
+    expect(world.clock.armed).toBe(0);
   }));
 
 test('a home that lacks entries follows the chain, and says what it lacks (K3)', () =>
