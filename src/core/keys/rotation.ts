@@ -29,11 +29,11 @@ import type { Verified } from '../units.ts';
 import { readKeyDocument } from './document.ts';
 import { type Inspection, type PendingRotation, readHome } from './home.ts';
 import { type KeyFile, renderKeyFile, sealKey, unsealKey } from './key-file.ts';
-import { entryPath, handedInPath, type KeyRole, keyPath, pendingDir, rolesOf } from './layout.ts';
+import { handedInPath, type KeyRole, keyPath, pendingDir, rolesOf } from './layout.ts';
 import { fromHex, generateKey, hex, type KeyMaterial } from './material.ts';
 import { openKey } from './open-key.ts';
 import { settleHome } from './settle.ts';
-import { type Disk, erase, eraseDirectory, namesIn, realDisk } from './steps.ts';
+import { type Disk, eraseDirectory, namesIn, realDisk } from './steps.ts';
 import { kdfOf, newKdf, Unlocker } from './unlocker.ts';
 
 /** What is to change. */
@@ -58,7 +58,6 @@ export interface RotationOptions extends RotationWish {
   readonly next: { readonly path?: string | undefined; readonly passphrase: string };
   /** The next one, made when the identity changes. @default in the home, passphrase of `next` */
   readonly newNext?: { readonly path?: string | undefined; readonly passphrase: string };
-  readonly behindSigner?: readonly KeyRole[];
   /** Only tests choose less. @default KDF_COST_DEFAULT */
   readonly kdfCost?: KdfCost;
   /** Only tests choose another. */
@@ -159,7 +158,7 @@ export async function prepareRotation(
   { random }: { readonly random: Random },
 ): Promise<PreparedRotation> {
   const { dir, disk = realDisk } = options;
-  const home = await readHome(dir);
+  const home = await readForRotation(dir, options);
   const plan = planRotation(home, options);
   const successor = await findSuccessor(home, options.next.path);
   using preparation = new Preparation(options, { home, plan, random });
@@ -171,12 +170,27 @@ export async function prepareRotation(
   return { entry, before: plan.before, after: follow(plan.before, entry), newNextPath };
 }
 
+/**
+ * The home, which may lack keys that are to be replaced: the successor alone can replace them (S2).
+ * @throws {AegisError} as `readHome`.
+ */
+export async function readForRotation(
+  dir: string,
+  wish: Pick<RotationWish, 'roles' | 'extend'>,
+): Promise<Inspection> {
+  return await readHome(dir, { behindSigner: dispensable(wish) });
+}
+
+const dispensable = ({ roles, extend = false }: Pick<RotationWish, 'roles' | 'extend'>) =>
+  extend ? [] : roles.flatMap(rolesOf);
+
 /** What lies in `pending` is final and perhaps not in its place yet, or nothing that counts. */
 async function clearPending(home: Inspection, options: RotationOptions, disk: Disk): Promise<void> {
   const { dir, now } = options;
   const { current: state, succession } = home;
   const graceUntil = state.changedAt + (state.last?.graceMs ?? 0);
-  await settleHome({ dir, state, succession, graceUntil, now, disk });
+  const behindSigner = dispensable(options);
+  await settleHome({ dir, state, succession, graceUntil, now, disk, behindSigner });
   await sweepAttempts(dir, disk);
 }
 

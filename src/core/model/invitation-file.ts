@@ -28,6 +28,8 @@ export const INVITATION_FILE_BYTES_MAX = GENESIS_BYTES_MAX + 8 * 1024 * 1024;
 export const INVITATION_MEMBERS_MAX = 512;
 /** Most entries of all members' successions. */
 export const INVITATION_ENTRIES_MAX = 8192;
+/** Bytes of entries that fit in any case, beside a genesis and the addresses of all. */
+export const INVITATION_ENTRY_BYTES_MAX = 5 * 1024 * 1024;
 
 interface MemberAddresses {
   readonly nodeId: string;

@@ -6,11 +6,16 @@
 import { randomBytes } from 'node:crypto';
 import type { Body, Result } from '../api/contract/endpoints.ts';
 import type { ChainOutcome } from '../chain/chain.ts';
-import type { Roster } from '../chain/roster.ts';
+import type { Roster, RosterMember } from '../chain/roster.ts';
 import { AegisError } from '../errors.ts';
 import type { Keystore } from '../keys/keystore.ts';
 import { createBundle } from '../model/bundle.ts';
-import { invitationToText } from '../model/invitation-file.ts';
+import {
+  INVITATION_ENTRIES_MAX,
+  INVITATION_ENTRY_BYTES_MAX,
+  INVITATION_MEMBERS_MAX,
+  invitationToText,
+} from '../model/invitation-file.ts';
 import {
   createAdmission,
   createDeparture,
@@ -124,15 +129,15 @@ export class MemberDesk {
     const { keyEpoch } = author;
     const fields = { clusterId, id, inviter: self, keyEpoch, nodeId, createdAt, expiresAt };
     const { bytes } = createInvitation(fields, author.signer());
-    const members = roster.members();
+    const members = this.#mostUseful();
     const invitation = invitationToText({
       genesis,
       invitation: bytes,
-      addresses: members.map((member) => ({
+      addresses: members.slice(0, INVITATION_MEMBERS_MAX).map((member) => ({
         nodeId: member.nodeId,
         addresses: this.#addressesOf(member.nodeId).slice(0, ADDRESSES_MAX),
       })),
-      successions: members.flatMap(({ succession }) => succession.map((entry) => entry.bytes)),
+      successions: fittingOf(members),
     });
     return {
       ...{ id, nodeId, inviter: self, invitation, isMember: roster.isMember(nodeId) },
@@ -170,6 +175,14 @@ export class MemberDesk {
     });
     if (reason === undefined) return { nodeId, final: true, height };
     throw new AegisError('CHECK_FAILED', `the departure is refused: ${reason}`);
+  }
+
+  /** By whose keys a joiner checks the invitation, and whom it dials first. */
+  #mostUseful(): readonly RosterMember[] {
+    const { self } = this.#options;
+    const rank = ({ nodeId, role }: RosterMember): number =>
+      nodeId === self ? 0 : role === 'custodian' ? 1 : 2;
+    return this.#deps.roster.members().toSorted((a, b) => rank(a) - rank(b));
   }
 
   /** The book has no entry of this very node. */
@@ -210,4 +223,20 @@ export class MemberDesk {
     const bundle = createBundle(fields, signer);
     return createAdmission({ clusterId, nodeId, bundle, invitation, time }, signer);
   }
+}
+
+/**
+ * As many whole successions as an invitation holds: members that change their keys often must not
+ * make it one that nobody can read. What is left out, the joiner is shown in hello.
+ */
+function fittingOf(members: readonly RosterMember[]): readonly Uint8Array[] {
+  const entries: Uint8Array[] = [];
+  let left = INVITATION_ENTRY_BYTES_MAX;
+  for (const { succession } of members) {
+    const size = succession.reduce((sum, { bytes }) => sum + bytes.length, 0);
+    if (size > left || entries.length + succession.length > INVITATION_ENTRIES_MAX) continue;
+    left -= size;
+    entries.push(...succession.map(({ bytes }) => bytes));
+  }
+  return entries;
 }
