@@ -356,6 +356,8 @@ export class Introductions implements HelloContext {
   #judgeJoiner(claim: HelloClaim, member: RosterMember | undefined): HelloVerdict {
     const { nodeId, inception } = claim.inception;
     const { name } = inception;
+    // S8: also of who has left, and would return.
+    if (this.isFrozen(nodeId)) return stranger(`node ${nodeId} has two successions`);
     if (claim.admission === undefined) {
       return stranger(`node ${nodeId} ${member === undefined ? 'is no member' : 'has left'}`);
     }

@@ -408,6 +408,16 @@ describe('one that joins', () => {
     expect(world.handedIn).toEqual([]);
   });
 
+  test('is a stranger when it has left with two successions (S8)', () => {
+    const { joiner, admission } = invited();
+    const known = world.members.roster.get(world.bea.nodeId)!;
+    const left = { ...known, nodeId: joiner.nodeId, status: 'left' as const };
+    world.members.roster.apply([left]);
+    expect(world.judge(joiner, { admission })).toBe('member');
+    world.members.roster.apply([{ ...left, isFrozen: true }]);
+    expect(world.judge(joiner, { admission })).toBe('stranger');
+  });
+
   test('is a stranger once its inviter has another identity key (M1)', () => {
     const { joiner, admission } = invited();
     world.ana.rotate(['identity']);
