@@ -13,7 +13,7 @@ import type { CertifiedRole, KeyState, Succession } from '../core/model/successi
 import { BaseCommand, confirmFlags, passphraseFlags } from './base.ts';
 import { facts, safeText } from './format.ts';
 import { rolesText } from './keys.ts';
-import { inspectOwnKeys, requireOwnHome } from './own-home.ts';
+import { requireOwnHome } from './own-home.ts';
 import { timesOf } from './times.ts';
 
 export type Rotation = Omit<KeysRotateResult, 'schema'>;
@@ -82,7 +82,8 @@ export abstract class RotationCommand<
     await requireOwnHome(this.home());
     // In this order: what the daemon settles in between, the home knows then.
     const status = await this.#daemonStatus();
-    const home = await inspectOwnKeys(this.home());
+    const { readForRotation } = await import('../core/keys/rotation.ts');
+    const home = await readForRotation(this.home().keys, asked);
     checkKnown(home, status);
     const { pending } = home;
     const isBare = asked.roles.length === 0 && !asked.session;

@@ -230,8 +230,9 @@ async function find(
   if (pending !== undefined && pending.public.key === wanted) return entryOf(role, aside, pending);
   if (inPlace === undefined) {
     if (wanted === undefined || absent.has(role)) return undefined;
+    const flag = role === 'vrf' ? 'consensus' : role;
     throw new AegisError('NOT_FOUND', `there is no file ${path}`, {
-      hint: 'Put it back from your own backup: aegis keys import FILE',
+      hint: `Put it back: aegis keys import FILE. Or replace it: aegis keys revoke --${flag}`,
     });
   }
   // The key of an earlier entry: a cut of `settle`, or a home that the chain has left behind.

@@ -92,6 +92,28 @@ test('the key files of a rotated home are those in force, and it opens again', a
   });
 });
 
+test('the successor replaces keys whose files are lost, and no others', async () => {
+  await withHome(async (dir) => {
+    for (const role of ['identity', 'network'] as const) await rm(keyPath(dir, role));
+    await expect(prepare(dir, ['network'])).rejects.toMatchObject({
+      code: 'NOT_FOUND',
+      hint: expect.stringContaining('aegis keys revoke --identity'),
+    });
+    await expect(prepare(dir, ['identity', 'network'], { extend: true })).rejects.toMatchObject({
+      code: 'NOT_FOUND',
+    });
+    const prepared = await prepare(dir, ['identity', 'network'], { sealed: 0 });
+    {
+      using keystore = await openHome(dir);
+      expect(keystore.missing()).toEqual(['identity', 'network']);
+    }
+    expect(await settle(dir, prepared)).toMatchObject({ lost: [] });
+    using keystore = await openHome(dir);
+    expect(keystore.current).toEqual(prepared.after);
+    expect(keystore.missing()).toEqual([]);
+  });
+});
+
 test('a compromised network key has no grace', async () => {
   await withHome(async (dir) => {
     const prepared = await prepare(dir, ['network'], { reason: 'compromised' });
