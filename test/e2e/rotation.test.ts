@@ -1,7 +1,7 @@
 /**
  * Goal: keys change hands while everybody works, and nobody but their owner notices.
  * Setup: four daemons; clients that swap and read through all of them; each node in turn changes
- * its network, consensus, identity and onion key, each by itself, and then all at once.
+ * its network key, its consensus key, identity and onion key, and then all at once.
  * Check: one chain, the history linearizable, no evidence, no view that failed for want of a key,
  * the same node ids, everybody connected; what was written before is read and proved after, and
  * each node starts again with what is in its home.
@@ -21,8 +21,7 @@ const NODES = [1, 2, 3, 4];
 const STEPS = [
   ['network'],
   ['consensus'],
-  ['identity'],
-  ['onion'],
+  ['identity', 'onion'],
   ['identity', 'network', 'consensus', 'onion'],
 ] as const;
 
