@@ -29,6 +29,6 @@ export async function withDirectory<T>(use: (dir: string) => Promise<T>): Promis
   try {
     return await use(dir);
   } finally {
-    await rm(dir, { recursive: true, force: true });
+    await rm(dir, { recursive: true, force: true, maxRetries: 5 });
   }
 }

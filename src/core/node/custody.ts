@@ -114,6 +114,7 @@ export class Custody {
       networkKey: deps.networkKey,
       sessions: this.sessions,
       hold: () => deps.hold(),
+      barrier: (signal) => room.reads.barrier(signal),
       heightOf: async (digest) =>
         (room.chain.receipt(digest) ?? (await room.archive.receipts([digest]))[0])?.height,
       changed: (nodeIds) => this.#changed(nodeIds),

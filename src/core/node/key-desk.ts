@@ -41,6 +41,8 @@ export interface KeyDeskDeps {
   /** At which height a statement was decided, however long ago. */
   heightOf(digest: string): Promise<number | undefined>;
   addressesOf(nodeId: string): readonly string[];
+  /** Resolves when all that was final when it began is final here. */
+  barrier(signal: AbortSignal): Promise<void>;
   /** The keys of members have changed. */
   changed(nodeIds: readonly string[]): void;
 }
@@ -80,6 +82,7 @@ export class KeyDesk {
   #cancelLook: (() => void) | undefined;
   /** Of what is to be done later: a timer that is left keeps the process from ending. */
   readonly #cancels = new Set<() => void>();
+  readonly #stopping = new AbortController();
   /** Settling is done one at a time. */
   #last: Promise<unknown> = Promise.resolve();
   /** The network key with which the host listens. */
@@ -103,6 +106,7 @@ export class KeyDesk {
 
   stop(): void {
     this.#isStopped = true;
+    this.#stopping.abort();
     this.#cancelLook?.();
     for (const cancel of this.#cancels) cancel();
     this.#cancels.clear();
@@ -154,7 +158,7 @@ export class KeyDesk {
    * @throws {AegisError} `NOT_FOUND`, `NOT_FINAL`, `CHECK_FAILED`, `KEYSTORE_DAMAGED`.
    */
   async rotate(signal: AbortSignal): Promise<Rotated> {
-    const entry = await this.#adopt();
+    const entry = await this.#adopt(signal);
     const { digest } = entry;
     const done = this.#rotated.wait(digest, () => true, signal);
     // It may have been decided before anybody came to wait for it.
@@ -206,7 +210,7 @@ export class KeyDesk {
   /** Peers may have to answer before anything can be said of the own versions. */
   async #resume(): Promise<void> {
     try {
-      await this.#adopt();
+      await this.#adopt(this.#stopping.signal);
     } catch (error) {
       this.#complain('a rotation waits in the home', error);
       if (this.#isStopped || !hasCode(error, 'TRY_AGAIN')) return;
@@ -214,7 +218,7 @@ export class KeyDesk {
     }
   }
 
-  async #adopt(): Promise<Verified<SignedSuccession>> {
+  async #adopt(signal: AbortSignal): Promise<Verified<SignedSuccession>> {
     const { keystore, roster, self } = this.#deps;
     const pending = await keystore.adoptPending();
     if (pending === undefined) {
@@ -225,6 +229,7 @@ export class KeyDesk {
     const { entry } = pending;
     const { succession, digest } = entry;
     this.#isRefused = false;
+    if (keystore.restored !== undefined) await this.#catchUp(signal);
     const isFinal = roster.get(self)?.history.some((state) => state.digest === digest) === true;
     if (!isFinal) {
       const before = roster.get(self)?.keys ?? keystore.current;
@@ -239,6 +244,34 @@ export class KeyDesk {
       this.#hurry(entry);
     } else this.#adopted = { entry };
     return entry;
+  }
+
+  /**
+   * S8: keys may have changed since the backup was made. Another entry in the place of one that is
+   * final, signed with the very successor, would freeze this node for ever; so nothing is handed in
+   * before this node has heard of all that was final.
+   */
+  async #catchUp(signal: AbortSignal): Promise<void> {
+    const ended = AbortSignal.any([signal, this.#stopping.signal]);
+    for (;;) {
+      try {
+        return await this.#deps.barrier(ended);
+      } catch (cause) {
+        if (!ended.aborted) await this.#pause(ended);
+        if (!ended.aborted) continue;
+        throw new AegisError('TRY_AGAIN', 'this restored home does not know yet what is final', {
+          hint: 'It asks the custodians. What is prepared stays, and nobody has seen it.',
+          cause,
+        });
+      }
+    }
+  }
+
+  #pause(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      signal.addEventListener('abort', () => resolve(), { once: true });
+      this.#later(SECOND, resolve);
+    });
   }
 
   /**
@@ -422,7 +455,9 @@ const refusal = (why: string): AegisError =>
  */
 export async function usableNetworkKey(keystore: Keystore): Promise<Uint8Array> {
   const { networkKey } = keystore.current.keys;
-  const isLeft = keystore.pending()?.entry.succession.reason === 'compromised';
+  // What a backup has brought may be the rival of what is final (S8): it is not shown to anybody.
+  const isOwn = keystore.restored === undefined;
+  const isLeft = isOwn && keystore.pending()?.entry.succession.reason === 'compromised';
   if (!isLeft && !keystore.missing().includes('network')) return networkKey;
   const pending = await keystore.adoptPending();
   await keystore.markHandedIn();

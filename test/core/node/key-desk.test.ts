@@ -1,10 +1,12 @@
-import { rm } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import type { ChainOutcome } from '../../../src/core/chain/chain.ts';
 import { firstMembers, Roster } from '../../../src/core/chain/roster.ts';
 import { publicKeyOf } from '../../../src/core/crypto/sign.ts';
 import type { Keystore } from '../../../src/core/keys/keystore.ts';
+import { restoredPath } from '../../../src/core/keys/layout.ts';
+import { renderRestored } from '../../../src/core/keys/restored.ts';
 import { discardRotation, type PreparedRotation } from '../../../src/core/keys/rotation.ts';
 import {
   followChain,
@@ -15,7 +17,7 @@ import {
 } from '../../../src/core/node/key-desk.ts';
 import type { Log } from '../../../src/core/ports.ts';
 import { SimClock } from '../../../src/core/sim/clock.ts';
-import { type Instant, instant } from '../../../src/core/units.ts';
+import { type Instant, instant, SECOND } from '../../../src/core/units.ts';
 import { BEGIN, HOUR, openHome, prepare, withHome } from '../keys/support/rotations.ts';
 
 const DAY = 24 * HOUR;
@@ -58,6 +60,7 @@ class World {
     child: () => this.log,
   };
   readonly desk: KeyDesk;
+  barrier: () => Promise<void> = () => Promise.reject(new Error('nobody asks'));
   versions = 5;
   holds = 0;
   sessions = 0;
@@ -84,6 +87,7 @@ class World {
       },
       heightOf: async () => 7,
       addressesOf: () => [],
+      barrier: () => this.barrier(),
       changed: () => {},
     });
     onTestFinished(() => {
@@ -243,6 +247,45 @@ test('a rotation that waits in the home is taken up at the start', () =>
     await expect.poll(() => world.submitted).toEqual([prepared.entry.bytes]);
     world.finalise(prepared);
     await expect.poll(() => world.keystore.current.number).toBe(1);
+  }));
+
+test('a restored home hands nothing in before it knows what is final (S8)', () =>
+  inWorld(async ({ keystore }, dir) => {
+    const brought = hex(keystore.current.keys.consensusKey);
+    await writeFile(restoredPath(dir), renderRestored([brought]));
+    const world = new World(await openHome(dir));
+    // The owner has changed keys after the backup; this home has not heard of it.
+    const elsewhere = await prepare(dir, ['network']);
+    await rm(join(dir, 'pending'), { recursive: true });
+    await prepare(dir, ['consensus']);
+    let answers = 0;
+    world.barrier = () => {
+      answers += 1;
+      if (answers < 3) return Promise.reject(new Error('no quorum answers'));
+      world.finalise(elsewhere);
+      return Promise.resolve();
+    };
+    const done = world.desk.rotate(never);
+    done.catch(() => {});
+    for (const expected of [1, 2, 3]) {
+      await expect.poll(() => answers).toBe(expected);
+      world.clock.runUntil(instant(world.clock.now() + SECOND));
+    }
+    await expect(done).rejects.toThrow(/does not follow the chain/);
+    expect(world.submitted).toEqual([]);
+  }));
+
+test('a restored home that nobody answers hands nothing in', () =>
+  inWorld(async ({ keystore }, dir) => {
+    const brought = hex(keystore.current.keys.consensusKey);
+    await writeFile(restoredPath(dir), renderRestored([brought]));
+    const world = new World(await openHome(dir));
+    await prepare(dir, ['consensus']);
+    const ended = new AbortController();
+    const done = world.desk.rotate(ended.signal);
+    ended.abort();
+    await expect(done).rejects.toMatchObject({ code: 'TRY_AGAIN' });
+    expect(world.submitted).toEqual([]);
   }));
 
 test('a compromised network key is left at once, and kept if its change is refused', () =>
