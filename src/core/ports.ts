@@ -103,7 +103,8 @@ export type SecurityEventType =
   | 'unbanned'
   | 'duplicity'
   | 'double-sign'
-  | 'keys-changed';
+  | 'keys-changed'
+  | 'runs-twice';
 
 export interface SecurityEvent {
   readonly type: SecurityEventType;

@@ -67,6 +67,7 @@ const anyConsensus = fc
     doubt: fc.option(name),
     keyMissing: fc.option(name),
     keyElsewhere: fc.option(name),
+    runTwice: fc.array(who, { maxLength: 3 }),
     votes: fc.record({ prepare: ids, commit: ids }),
     timeouts: ids,
     missing: fc.array(

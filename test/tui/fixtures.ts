@@ -51,6 +51,7 @@ export const peer = (change: Partial<Peer> = {}): Peer => ({
   keyEpoch: 0,
   frozen: false,
   banned: false,
+  runsTwice: false,
   state: 'connected',
   address: '/ip4/127.0.0.1/tcp/4002',
   direction: 'outbound',

@@ -36,6 +36,8 @@ export interface HelloEncrypterOptions {
   /** Public key of the network seed with which Noise runs here, 32 bytes. */
   readonly networkKey: Uint8Array;
   readonly agent: string;
+  /** Of this process. */
+  readonly instance?: Uint8Array;
   readonly limits: HostLimits;
 }
 
@@ -200,8 +202,8 @@ export class HelloEncrypter implements ConnectionEncrypter {
   }
 
   #ownHello(): Uint8Array {
-    const { hello, agent, limits } = this.#options;
-    return encodeHello(hello, agent, limits.helloMaxBytes);
+    const { hello, agent, limits, instance } = this.#options;
+    return encodeHello(hello, agent, limits.helloMaxBytes, instance);
   }
 
   #mayKnow(identity: HelloIdentity | undefined): void {

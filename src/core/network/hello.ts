@@ -110,6 +110,8 @@ export interface HelloIdentity {
    */
   readonly keyNumber: number;
   readonly agent: string;
+  /** Drawn at random by each process (hex): two at one time are two daemons with one identity. */
+  readonly instance: string | undefined;
 }
 
 /** Why a member may still be turned away. Written literally on the wire. */
@@ -137,18 +139,25 @@ export interface HelloReading {
 
 const MAX_TEXT = 128;
 const MAX_VERSIONS = 16;
+export const INSTANCE_BYTES = 16;
 
 /**
  * This node's hello in at most `maxBytes`. Where not all of the succession fits, its last entries
  * are shown (H1); an admission that fits no more is left out.
  */
-export function encodeHello(context: HelloContext, agent: string, maxBytes: number): Uint8Array {
+export function encodeHello(
+  context: HelloContext,
+  agent: string,
+  maxBytes: number,
+  instance?: Uint8Array,
+): Uint8Array {
   const { inception, succession, admission } = context.own();
   const { clusterId } = context;
   const versions = { rpc: [RPC_VERSION], car: [CAR_VERSION] };
   const frame = (entries: readonly Uint8Array[], extra: { admission?: Uint8Array }): Uint8Array => {
     const shown = { clusterId, inception, succession: [...entries], ...extra };
-    return encode({ v: HELLO_VERSION, type: 'hello', ...shown, versions, agent });
+    const process = instance === undefined ? {} : { instance };
+    return encode({ v: HELLO_VERSION, type: 'hello', ...shown, versions, agent, ...process });
   };
   for (const extra of admission === undefined ? [{}] : [{ admission }, {}]) {
     for (let from = Math.max(0, succession.length - HELLO_ENTRIES_MAX); ; from += 1) {
@@ -269,6 +278,13 @@ function keyNumberOf({ inception, succession, networkKey }: HelloClaim): number 
   return first?.succession.number ?? 0;
 }
 
+function instanceOf(fields: Record<string, unknown>): string | undefined {
+  if (fields['instance'] === undefined) return undefined;
+  const instance = bytes(fields, 'instance');
+  if (instance.length === INSTANCE_BYTES) return Buffer.from(instance).toString('hex');
+  throw new AegisError('BAD_ENCODING', 'a hello frame has no proper instance');
+}
+
 function openHello(fields: Record<string, unknown>, reading: HelloReading): Judged {
   const { context, networkKey } = reading;
   if (text(fields, 'type') !== 'hello') throw refused('the other node did not say hello');
@@ -287,7 +303,8 @@ function openHello(fields: Record<string, unknown>, reading: HelloReading): Judg
   if (verdict.type === 'stranger') throw refused(verdict.why);
   const { nodeId, name } = verdict;
   const judged = verdict.type === 'member' ? verdict.keyNumber : undefined;
-  const identity = { nodeId, name, networkKey, keyNumber: judged ?? keyNumberOf(claim), agent };
+  const keyNumber = judged ?? keyNumberOf(claim);
+  const identity = { nodeId, name, networkKey, keyNumber, agent, instance: instanceOf(fields) };
   const heard: Heard = { identity, networkKeys: keysOf(claim) };
   if (verdict.type === 'refused') return { type: 'refused', refusal: verdict.refusal, ...heard };
   const compatible = speaks(versions, 'rpc', RPC_VERSION) && speaks(versions, 'car', CAR_VERSION);

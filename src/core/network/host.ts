@@ -23,7 +23,7 @@ import { Bulk, type BulkHandler, type BulkOptions } from './bulk.ts';
 import { Conduct } from './conduct.ts';
 import { Dialing } from './dialing.ts';
 import { Gate } from './gate.ts';
-import type { HelloContext, HelloIdentity } from './hello.ts';
+import { type HelloContext, type HelloIdentity, INSTANCE_BYTES } from './hello.ts';
 import { HelloEncrypter } from './hello-encrypter.ts';
 import { Identities } from './identities.ts';
 import { type HostLimits, type Knob, limitsOf, type Profile } from './limits.ts';
@@ -116,6 +116,7 @@ export class Host implements Dialer {
   readonly #onPeer = new Set<(event: PeerEvent) => void>();
   readonly #onEnvelope = new Set<(envelope: IncomingEnvelope) => void>();
   readonly #onAddresses = new Set<(learned: LearnedAddresses) => void>();
+  readonly #instance: Uint8Array;
   #peerId: string;
   #addressesOf: RotateOptions['addressesOf'];
 
@@ -123,6 +124,7 @@ export class Host implements Dialer {
     this.#peerId = peerIdOf(publicKeyOf(options.networkSeed));
     this.#options = options;
     this.#deps = deps;
+    this.#instance = deps.random.bytes(INSTANCE_BYTES);
     this.#limits = limitsOf(options.profile, options.limits);
     const limits = this.#limits;
     const { log, clock, random, security = NO_SECURITY } = deps;
@@ -132,7 +134,7 @@ export class Host implements Dialer {
     this.#identities = new Identities(options.hello);
     this.#table = new PeerTable(
       { nodeId, limits },
-      { log, clock, random, onEvent: (event) => this.#tell(event) },
+      { log, clock, random, security, onEvent: (event) => this.#tell(event) },
     );
     const connections = (id?: string): number => this.#table.connections(id);
     const wantsDial = (address: Multiaddr): boolean => this.#dialing.wants(address);
@@ -420,7 +422,7 @@ export class Host implements Dialer {
   #encrypter(noise: ConnectionEncrypter, networkKey: Uint8Array, agent: string): HelloEncrypter {
     const { hello } = this.#options;
     return new HelloEncrypter(
-      { hello, networkKey, agent, limits: this.#limits },
+      { hello, networkKey, agent, limits: this.#limits, instance: this.#instance },
       {
         noise,
         lastKnown: (peerId) => this.#identities.get(peerId.toString()),

@@ -10,7 +10,7 @@
  */
 import type { Connection, Stream } from '@libp2p/interface';
 import { AegisError, isAegisError, toAegisError } from '../errors.ts';
-import type { Clock, Log, Random } from '../ports.ts';
+import type { Clock, Log, Random, Security } from '../ports.ts';
 import { instant, SECOND } from '../units.ts';
 import { withoutPeer } from './addresses.ts';
 import type { HelloIdentity } from './hello.ts';
@@ -41,6 +41,8 @@ export interface PeerConnection {
   readonly bytesIn: number;
   readonly bytesOut: number;
   readonly connections: number;
+  /** Two daemons with its identity have been there at one time since it came up. */
+  readonly runsTwice: boolean;
 }
 
 export interface PeerEvent {
@@ -60,6 +62,7 @@ interface Peer {
   rttMs: number | undefined;
   bytesIn: number;
   bytesOut: number;
+  runsTwice: boolean;
   cancelHeartbeat: () => void;
 }
 
@@ -73,6 +76,7 @@ export interface PeerTableDeps {
   readonly clock: Clock;
   readonly random: Random;
   onEvent(event: PeerEvent): void;
+  readonly security: Security;
 }
 
 /** A connection that loses to its twin may finish what it carries for so long. */
@@ -119,6 +123,7 @@ export class PeerTable {
       void this.#beat(peer);
       this.#tell('up', peer, connection);
     } else {
+      void this.#lookForOther(peer, link);
       this.#sortOut(peer, link);
     }
   }
@@ -257,6 +262,7 @@ export class PeerTable {
       rttMs: undefined,
       bytesIn: 0,
       bytesOut: 0,
+      runsTwice: false,
       cancelHeartbeat: () => undefined,
       rpc: new RpcClient(
         { limits: this.#options.limits },
@@ -330,6 +336,31 @@ export class PeerTable {
     });
   }
 
+  /**
+   * A copied home that runs beside its original has the same keys, and another instance. A process
+   * that was killed may leave a connection, so the older one has to answer.
+   */
+  async #lookForOther(peer: Peer, added: Link): Promise<void> {
+    const { instance } = added.identity;
+    const other = peer.links.find(
+      (link) => isOpen(link) && (link.identity.instance ?? instance) !== instance,
+    );
+    if (other === undefined || peer.runsTwice) return;
+    try {
+      const signal = AbortSignal.timeout(this.#options.limits.helloTimeoutMs);
+      const stream = await other.connection.newStream(RPC_PROTOCOL, { signal });
+      stream.abort(cutOff());
+    } catch {
+      // It is gone, as after any restart.
+      return;
+    }
+    if (peer.runsTwice || !isOpen(added)) return;
+    peer.runsTwice = true;
+    const { nodeId } = peer;
+    this.#deps.log.write('error', 'a peer runs twice: its home was copied', { nodeId });
+    this.#deps.security.tell({ type: 'runs-twice', nodeId });
+  }
+
   /** Ends an outdated connection when it carries nothing any more, or after a while. */
   #drain(peer: Peer, link: Link): void {
     if (this.#draining.has(link)) return;
@@ -396,6 +427,7 @@ function describe(peer: Peer): PeerConnection {
     bytesIn: peer.bytesIn,
     bytesOut: peer.bytesOut,
     connections: peer.links.length,
+    runsTwice: peer.runsTwice,
   };
 }
 

@@ -33,6 +33,8 @@ export interface ConsensusViewsDeps {
   readonly room: ChainRoom;
   readonly store: ChainStore;
   isConnected(nodeId: string): boolean;
+  /** Whether two daemons with its identity have been there at one time. */
+  runsTwice(nodeId: string): boolean;
   readonly duplicities: Pick<Duplicities, 'all' | 'count'>;
   /** S8: by the chain, or by what hello has shown. */
   isFrozen(nodeId: string): boolean;
@@ -120,6 +122,7 @@ export class ConsensusViews {
       refused: this.#refused(height + 1),
       keyMissing: isCustodian && status.keyMissing ? KEY_MISSING : null,
       keyElsewhere: status.keyElsewhere ?? null,
+      runTwice: this.custodians().filter(({ nodeId }) => this.#deps.runsTwice(nodeId)),
       behind: Math.max(0, status.lag),
       mempool: {
         intents: status.mempool.intents,

@@ -215,10 +215,11 @@ export class Engine {
     const { chain, desk, finals, reads } = this.chain;
     const { roster } = chain;
     const isConnected = (nodeId: string) => host.peer(nodeId) !== undefined;
+    const runsTwice = (nodeId: string) => host.peer(nodeId)?.runsTwice === true;
     const isFrozen = (nodeId: string) => parts.introductions.isFrozen(nodeId);
     const { duplicities } = parts;
     this.consensus = new ConsensusViews({
-      ...{ genesis, self, room: this.chain, store: this.#store, isConnected, isFrozen },
+      ...{ genesis, self, room: this.chain, store: this.#store, isConnected, isFrozen, runsTwice },
       duplicities,
     });
     const nameOf = (nodeId: string) => roster.get(nodeId)?.name ?? null;

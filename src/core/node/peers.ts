@@ -211,7 +211,8 @@ export class Peers {
     const kept = this.#keptAway(peer);
     if (kept.length > 0) return kept;
     if (peer.state === 'connected') {
-      return [`connected since ${peer.connectedAt}, ${peer.direction}, at ${peer.address}`];
+      const since = `connected since ${peer.connectedAt}, ${peer.direction}, at ${peer.address}`;
+      return peer.runsTwice ? [since, RUNS_TWICE] : [since];
     }
     const reasons: string[] = [];
     if (peer.lastError !== null) reasons.push(`the last dial failed: ${peer.lastError}`);
@@ -286,6 +287,7 @@ export class Peers {
       keyEpoch: member?.keys.keyEpoch ?? null,
       frozen: nodeId !== undefined && custody.introductions.isFrozen(nodeId),
       banned: nodeId !== undefined && custody.bans.has(nodeId),
+      runsTwice: open?.runsTwice ?? false,
       state: open !== undefined ? 'connected' : stateOf(status),
       // What failed before this connection is no news any more.
       attempts: open === undefined ? status.attempts : 0,
@@ -295,6 +297,9 @@ export class Peers {
     };
   }
 }
+
+const RUNS_TWICE =
+  'two daemons with its keys run at one time: its home was copied, so its keys must be revoked';
 
 function connectionView(status: PeerStatus, open: PeerConnection | undefined) {
   return {

@@ -35,6 +35,7 @@ export function peer(overrides: Partial<Result<'peers.show'>['peer']> = {}) {
     keyEpoch: 0,
     frozen: false,
     banned: false,
+    runsTwice: false,
     state: 'connected' as const,
     address: '/ip4/127.0.0.1/tcp/4002',
     direction: 'outbound' as const,

@@ -43,6 +43,7 @@ export function consensusStatus(overrides: Partial<ConsensusStatus> = {}): Conse
     mempool: { intents: 0, sizeBytes: 0, own: 0 },
     finalMsP50: null,
     finalMsP95: null,
+    runTwice: [],
     evidence: 0,
     ...overrides,
   };

@@ -8,7 +8,8 @@ import { Identities } from '../../../src/core/network/identities.ts';
 const key = (): Uint8Array => publicKeyOf(randomBytes(32));
 
 function heard(nodeId: string, networkKey: Uint8Array, shown: readonly Uint8Array[] = []): Heard {
-  const identity = { nodeId, name: nodeId, networkKey, keyNumber: 0, agent: 'a' };
+  const shape = { keyNumber: 0, agent: 'a', instance: undefined };
+  const identity = { nodeId, name: nodeId, networkKey, ...shape };
   return { identity, networkKeys: [networkKey, ...shown] };
 }
 

@@ -16,7 +16,7 @@ function link(generation: number, keyNumber: number, status = 'open'): Link {
   return {
     connection,
     generation,
-    identity: { nodeId: 'n', name: 'n', networkKey, keyNumber, agent: 'a' },
+    identity: { nodeId: 'n', name: 'n', networkKey, keyNumber, agent: 'a', instance: 'i' },
   };
 }
 

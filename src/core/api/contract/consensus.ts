@@ -71,6 +71,8 @@ const status = {
   keyMissing: v.nullable(v.string()),
   /** Signs that this node's consensus key is in use elsewhere (rule D6). */
   keyElsewhere: v.nullable(v.string()),
+  /** Custodians of whom this node has met two daemons at one time: their homes were copied. */
+  runTwice: v.array(who),
   /** Heights that others hold final and this node does not yet. */
   behind: count,
   mempool: v.object({ intents: count, sizeBytes: bytes, own: count }),
@@ -94,7 +96,7 @@ const CAUSES = [
     'idle',
     'proposal',
   ],
-  ...['votes', 'view-change', 'refused', 'evidence'],
+  ...['votes', 'view-change', 'refused', 'evidence', 'runs-twice'],
 ] as const;
 const why = v.object({
   cause: v.picklist(CAUSES),

@@ -17,6 +17,8 @@ const peer = {
   frozen: v.boolean(),
   /** By the operator of this node (rule M4). */
   banned: v.boolean(),
+  /** Two daemons with its keys have been there at one time: its home was copied. */
+  runsTwice: v.boolean(),
   state: v.picklist(['connected', 'dialing', 'waiting', 'unknown']),
   address: v.nullable(address),
   direction: v.nullable(v.picklist(['inbound', 'outbound'])),

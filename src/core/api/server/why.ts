@@ -115,9 +115,13 @@ function progress(status: ConsensusStatus, nowMs: number): Why[] {
   return [{ cause: phase === 'timeout' ? 'view-change' : 'votes', text }];
 }
 
-function accused({ evidence }: ConsensusStatus): Why[] {
-  if (evidence === 0) return [];
+function accused({ evidence, runTwice }: ConsensusStatus): Why[] {
+  const twice = runTwice.map(({ name }): Why => {
+    const text = `${name} runs twice: two daemons with its keys are there, so its home was copied`;
+    return { cause: 'runs-twice', text };
+  });
+  if (evidence === 0) return twice;
   const proofs = evidence === 1 ? 'there is a proof' : `there are ${evidence} proofs`;
   const text = `${proofs} that a custodian broke the rules: aegis consensus evidence`;
-  return [{ cause: 'evidence', text }];
+  return [...twice, { cause: 'evidence', text }];
 }
