@@ -21,8 +21,8 @@ export default class KeysServe extends BaseCommand<typeof KeysServe, undefined> 
       command: '<%= config.bin %> keys serve --home ./signer --passphrase-file ./passphrase',
     },
     {
-      description: 'Tell the node where its keys are',
-      command: '<%= config.bin %> config set keys.signer /srv/signer/run/signer.sock',
+      description: 'At a socket of its own (the node: aegis config set keys.signer PATH)',
+      command: '<%= config.bin %> keys serve --home ./signer --socket /run/signer/signer.sock',
     },
   ];
   static override readonly flags = {

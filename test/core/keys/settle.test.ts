@@ -111,16 +111,14 @@ test('a second call has nothing to do', async () => {
 
 test('a home is read as one state or the other while another process settles it', async () => {
   await withBusyHome(async (dir, prepared) => {
-    let isDone = false;
-    const settling = settle(dir, prepared, times).finally(() => {
-      isDone = true;
-    });
+    const settled = new AbortController();
+    const settling = settle(dir, prepared, times).finally(() => settled.abort());
     const seen = new Set<number>();
     do {
       const home = await Keystore.inspect(dir);
       seen.add(home.current.number);
       expect(home.keys.filter(({ role }) => role !== 'next')).toHaveLength(5);
-    } while (!isDone);
+    } while (!settled.signal.aborted);
     await settling;
     expect([...seen].every((number) => number === 1 || number === 2)).toBe(true);
     expect((await Keystore.inspect(dir)).current).toEqual(prepared.after);
