@@ -337,7 +337,7 @@ _aegis() {
       'keys restore') words='--backup-passphrase-file --help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
       'keys revoke') words='--consensus --dry-run --help --home --identity --json --network --new-next --new-next-passphrase-file --next --next-passphrase-file --no-color --no-input --onion --passphrase-fd --passphrase-file --quiet --timeout --verbose --yes' ;;
       'keys rotate') words='--all --consensus --discard --dry-run --extend --grace --help --home --identity --json --network --new-next --new-next-passphrase-file --next --next-passphrase-file --no-color --no-input --onion --passphrase-fd --passphrase-file --quiet --session --timeout --verbose --yes' ;;
-      'keys serve') words='--accept-lost-guard --help --home --json --no-color --no-input --passphrase-fd --passphrase-file --quiet --socket --timeout --verbose --yes' ;;
+      'keys serve') words='--accept-lost-guard --erase-retired --help --home --json --no-color --no-input --passphrase-fd --passphrase-file --quiet --socket --timeout --verbose --yes' ;;
       'keys show') words='--help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
       'monitor') words='--ascii --help --home --interval --json --no-color --no-input --once --quiet --readonly --timeout --verbose' ;;
       'node backup') words='--help --home --json --no-color --no-input --quiet --timeout --verbose' ;;

@@ -745,6 +745,7 @@ complete -c aegis -n '__aegis_at keys rotate' -l timeout -x -d 'Give up after th
 complete -c aegis -n '__aegis_at keys rotate' -l verbose -s v -d 'Tell more on standard error'
 complete -c aegis -n '__aegis_at keys rotate' -l yes -s y -d 'Do it without asking'
 complete -c aegis -n '__aegis_at keys serve' -l accept-lost-guard -d 'Say that nothing was signed that the guards do not know, and sign again'
+complete -c aegis -n '__aegis_at keys serve' -l erase-retired -d 'Say that the rotation a node has shown is final, and erase what it retires'
 complete -c aegis -n '__aegis_at keys serve' -l help -s h -d 'Show help'
 complete -c aegis -n '__aegis_at keys serve' -l home -s H -r -F -d 'Directory with this node\'s configuration, keys and data'
 complete -c aegis -n '__aegis_at keys serve' -l json -d 'Print the result as JSON on standard output'

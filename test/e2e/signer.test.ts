@@ -134,18 +134,18 @@ test('a rotation that was prepared with the signer comes into force on both side
   const done = await clientOf(cluster, SIGNED, 70_000).call('keys.adopt', { query });
   expect(done).toMatchObject({ number: 1, replaced: ['consensus'] });
 
-  await cluster.until(
-    () => publicKey(theirs),
-    (key) => key !== undefined && key !== before,
-    'the signer follows (A4)',
-  );
+  const shown = () => existsSync(join(theirs, 'pending', 'shown'));
+  await cluster.until(shown, (isThere) => isThere, 'the signer is told (G3)');
   const { consensusKey, missing } = await clientOf(cluster, SIGNED).call('keys.status');
-  expect([consensusKey, missing]).toEqual([publicKey(theirs), []]);
+  expect([consensusKey, missing]).toEqual([publicKey(join(theirs, 'pending')), []]);
   expect(existsSync(join(keys, 'consensus.key.json'))).toBe(false);
   await expectVoteCounts('with the new key');
-  // Both start again with what they have.
+  // That it is final is the word of the node; the operator's erases the key of before.
+  expect(publicKey(theirs)).toBe(before);
   await signer.kill();
-  await signer.start();
+  await signer.start('--erase-retired', '--yes');
+  expect(publicKey(theirs)).toBe(consensusKey);
+  expect(existsSync(join(theirs, 'pending'))).toBe(false);
   expect((await cluster.run(SIGNED, 'node', 'stop')).exit).toBe(0);
   expect((await cluster.start(SIGNED)).exit).toBe(0);
   await cluster.connected();

@@ -36,6 +36,9 @@ export default class KeysServe extends BaseCommand<typeof KeysServe, undefined> 
     'accept-lost-guard': Flags.boolean({
       description: 'Say that nothing was signed that the guards do not know, and sign again.',
     }),
+    'erase-retired': Flags.boolean({
+      description: 'Say that the rotation a node has shown is final, and erase what it retires.',
+    }),
   };
 
   protected override async work(): Promise<undefined> {
@@ -43,7 +46,9 @@ export default class KeysServe extends BaseCommand<typeof KeysServe, undefined> 
     const paths = this.home();
     await requireOwnHome(paths);
     const acceptLostGuard = flags['accept-lost-guard'];
+    const eraseRetired = flags['erase-retired'];
     if (acceptLostGuard) await this.confirm(ACCEPT_QUESTION);
+    if (eraseRetired) await this.confirm(ERASE_QUESTION);
     const passphrase = await this.passphrase(`the keystore in ${paths.keys}`);
     const { startSigner } = await import('../../core/node/signing.ts');
     const { socket } = flags;
@@ -53,6 +58,7 @@ export default class KeysServe extends BaseCommand<typeof KeysServe, undefined> 
       passphrase,
       socket,
       acceptLostGuard,
+      eraseRetired,
       env: process.env,
     });
     const onHangup = (): void => void signer.adopt();
@@ -69,6 +75,10 @@ export default class KeysServe extends BaseCommand<typeof KeysServe, undefined> 
 const ACCEPT_QUESTION =
   'If something was signed with these keys that the guards do not know, this node may vote twice ' +
   'in one place and be proved faulty. Sign all the same?';
+
+const ERASE_QUESTION =
+  'If the rotation that a node has shown is not final, the keys that are in force are gone. Erase ' +
+  'them all the same?';
 
 /** One line, so that a script can wait for it. */
 const readyLine = ({ name, socket, pid }: KeysServeResult): string =>

@@ -21,7 +21,7 @@ export interface SignerDeskDeps {
   readonly guards: Guards;
   readonly log: Log;
   describe(): SignerDescription;
-  /** Takes up entries that are final (A4). @throws {AegisError} when they do not follow. */
+  /** Takes up entries that a node shows as final (G3). @throws {AegisError} when they do not follow. */
   follow(entries: readonly Uint8Array[]): Promise<void>;
 }
 
@@ -58,7 +58,7 @@ export class SignerDesk {
     return reply;
   }
 
-  /** Entries carry the authority of the successor (S2), so a node can tell nothing false. */
+  /** Entries carry the authority of the successor (S2); that they are final is the node's word. */
   async #follow(payload: Uint8Array): Promise<SignerReply> {
     try {
       await this.#deps.follow(decodeEntries(payload));
@@ -117,7 +117,7 @@ export class SignerDesk {
       case 'double':
         return refused('DOUBLE_SIGN', `signed already at or after height ${place.height}`);
       case 'too-many':
-        return refused('LOCKED', 'this signer has signed for too many clusters');
+        return refused('LOCKED', 'this key has signed for too many clusters');
       default:
         return refused('LOCKED', 'what this key has signed is not known; see --accept-lost-guard');
     }

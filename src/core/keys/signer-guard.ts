@@ -27,6 +27,8 @@ import { sha256 } from '../crypto/hash.ts';
 
 const MAGIC = Buffer.from('aegisGd1', 'ascii');
 const DIGEST_BYTES = 32;
+/** How much of the id of a guard is the same for all guards of a key. */
+export const ID_KEY_BYTES = 8;
 /** Disks write sectors of 4 KiB at most in one piece. */
 const SECTOR_BYTES = 4096;
 const FILE_BYTES = 2 * SECTOR_BYTES;
@@ -95,9 +97,11 @@ export class Guard {
     this.#slot = found.slot;
   }
 
-  /** Of which key and cluster a guard is: 32 bytes. */
+  /** Of which key and cluster a guard is: 32 bytes, of which the first 8 say the key. */
   static idOf(key: Uint8Array, clusterId: string): Buffer {
-    return Buffer.from(sha256(Buffer.concat([key, Buffer.from(clusterId)])));
+    const both = sha256(Buffer.concat([key, Buffer.from(clusterId)]));
+    const [ofKey, ofBoth] = [sha256(key).subarray(0, ID_KEY_BYTES), both.subarray(ID_KEY_BYTES)];
+    return Buffer.concat([ofKey, ofBoth]);
   }
 
   /**

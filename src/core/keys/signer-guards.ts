@@ -17,11 +17,15 @@ import { dirname, join } from 'node:path';
 import type { SignedPlace } from '../consensus/signed-bytes.ts';
 import { AegisError } from '../errors.ts';
 import { hex } from './material.ts';
-import { Guard, type GuardVerdict } from './signer-guard.ts';
+import { Guard, type GuardVerdict, ID_KEY_BYTES } from './signer-guard.ts';
 
-/** Keys times clusters; a node that asks for ever new clusters must not fill the disk. */
-export const GUARDS_MAX = 64;
-const MARK_BYTES_MAX = 16 * 1024;
+/**
+ * Clusters in which one key signs: a node that asks for ever new ones must not fill the disk. By
+ * key, so that one that was broken into cannot lock the key that replaces it.
+ */
+export const GUARDS_MAX = 16;
+/** Enough for all keys of the longest succession. */
+const MARK_BYTES_MAX = 4 * 1024 * 1024;
 const MARK_SCHEMA = 'aegis.guarded/1';
 
 export interface GuardsOptions {
@@ -80,10 +84,16 @@ export class Guards {
       found?.close();
       return 'locked';
     }
-    if (!hasSigned && this.#marked.size >= GUARDS_MAX) return 'too-many';
+    if (!hasSigned && this.#countOf(name) >= GUARDS_MAX) return 'too-many';
     const guard = found ?? Guard.create(path, id);
     this.#open.set(name, guard);
     return guard;
+  }
+
+  /** Guards of the same key. */
+  #countOf(name: string): number {
+    const ofKey = name.slice(0, 2 * ID_KEY_BYTES);
+    return [...this.#marked].filter((other) => other.startsWith(ofKey)).length;
   }
 
   #demand(name: string): void {

@@ -144,8 +144,11 @@ const foreign = (nodeId: string): AegisError =>
     hint: 'Set keys.signer to the socket of the signer of this node.',
   });
 
-/** What a node hears of an open keystore: keys in force, and those of a rotation under way. */
-export function describeKeystore(keystore: Keystore): SignerDescription {
+/**
+ * What a node hears of an open keystore: keys in force, and those of a rotation under way.
+ * @param number how many entries are known, with one that was shown and is pending (G3)
+ */
+export function describeKeystore(keystore: Keystore, number: number): SignerDescription {
   const states = [keystore.current, keystore.pending()?.after].filter((one) => one !== undefined);
   const keys = states.map((state) => state.keys);
   const unique = (list: readonly Uint8Array[]): Uint8Array[] => [
@@ -155,7 +158,7 @@ export function describeKeystore(keystore: Keystore): SignerDescription {
     nodeId: keystore.nodeId,
     inception: keystore.inceptionBytes,
     origin: keystore.origin,
-    number: keystore.current.number,
+    number,
     pending: keystore.pending()?.entry.bytes ?? new Uint8Array(),
     identity: unique(keys.map(({ identityKey }) => identityKey)),
     consensus: unique(keys.map(({ consensusKey }) => consensusKey)),

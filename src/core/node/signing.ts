@@ -13,10 +13,10 @@ import { Keystore } from '../keys/keystore.ts';
 import { restoredPath } from '../keys/layout.ts';
 import { hex } from '../keys/material.ts';
 import { SignerDesk } from '../keys/signer-desk.ts';
+import { SignerFollow } from '../keys/signer-follow.ts';
 import { Guards } from '../keys/signer-guards.ts';
 import { describeKeystore, NODE_ROLES } from '../keys/signer-open.ts';
 import { SignerServer } from '../keys/signer-server.ts';
-import { followAll, openSuccession } from '../model/succession.ts';
 import { HomeLock } from '../storage/home-lock.ts';
 import { createLog, type NodeLog } from '../telemetry/log.ts';
 import { notifySystemd } from './sd-notify.ts';
@@ -28,6 +28,8 @@ export interface SigningOptions {
   readonly socket?: string | undefined;
   /** An operator says that nothing was signed that the guards do not know. */
   readonly acceptLostGuard: boolean;
+  /** G3: an operator says that the rotation which a node has shown is final. */
+  readonly eraseRetired: boolean;
   readonly env: NodeJS.ProcessEnv;
 }
 
@@ -38,6 +40,9 @@ export interface RunningSigner {
   /** Answers what was asked, and ends. */
   stop(): Promise<void>;
 }
+
+/** How often it looks whether retired keys are to be erased (G3). */
+const ERASE_INTERVAL_MS = 3600 * 1000;
 
 /**
  * Resolves when it answers.
@@ -74,15 +79,21 @@ async function assemble(
   await keystore.adoptPending();
   const guards = await openGuards(options, keystore, log);
   undo.push(() => guards.close());
-  const describe = () => describeKeystore(keystore);
-  /** Changes of the home, one at a time. */
+  const following = await SignerFollow.open({ dir: paths.keys, keystore, log, now: Date.now });
+  await following.eraseRetired({ isOrdered: options.eraseRetired });
+  const describe = () => describeKeystore(keystore, following.number);
+  /** Changes of the home, one at a time. `false`: nothing has changed. */
   let last: Promise<unknown> = Promise.resolve();
   const inTurn = (change: () => Promise<unknown>): Promise<void> => {
-    const done = last.then(change).then(() => server.announce(describe()));
+    const before = last;
+    const done = (async () => {
+      await before;
+      if ((await change()) !== false) server.announce(describe());
+    })();
     last = done.catch(() => undefined);
     return done;
   };
-  const follow = (entries: readonly Uint8Array[]) => inTurn(() => settle(keystore, entries, log));
+  const follow = (entries: readonly Uint8Array[]) => inTurn(() => following.follow(entries));
   const server: SignerServer = new SignerServer({
     desk: new SignerDesk({ ring: keystore, guards, log, describe, follow }),
     log,
@@ -91,6 +102,9 @@ async function assemble(
   await mkdir(dirname(socket), { recursive: true, mode: 0o700 });
   await listenOnSocket(server.net, socket);
   undo.push(() => server.close());
+  const erase = () => inTurn(() => following.eraseRetired({ isOrdered: false }));
+  const timer = setInterval(() => void attempt(erase, log), ERASE_INTERVAL_MS);
+  undo.push(() => clearInterval(timer));
   const { nodeId, inception, current } = keystore;
   const { identityKey, consensusKey, vrfKey } = current.keys;
   const keys = { identity: hex(identityKey), consensus: hex(consensusKey), vrf: hex(vrfKey) };
@@ -102,13 +116,10 @@ async function assemble(
       ...{ pid: process.pid, keys },
     },
     adopt: async () => {
-      try {
+      await attempt(async () => {
         await inTurn(() => keystore.adoptPending());
         log.write('info', 'the keys were read again', { consensus: keystore.heldConsensusKeys() });
-      } catch (error) {
-        const { code, message: reason } = toAegisError(error);
-        log.write('error', 'the keys could not be read again', { code, reason });
-      }
+      }, log);
     },
     stop: async () => {
       notifySystemd(env, 'STOPPING=1');
@@ -118,19 +129,13 @@ async function assemble(
   };
 }
 
-/** A4: what was prepared here is final, or another entry has outrun it. */
-async function settle(
-  keystore: Keystore,
-  entries: readonly Uint8Array[],
-  log: NodeLog,
-): Promise<void> {
-  const opened = entries.map((bytes) => openSuccession(bytes));
-  const next = opened.filter(({ succession }) => succession.number > keystore.current.number);
-  if (next.length === 0) return;
-  const state = followAll(keystore.current, next);
-  const succession = [...keystore.succession, ...next.map(({ bytes }) => bytes)];
-  const { promoted, retired } = await keystore.settle(state, { succession, now: Date.now() });
-  log.write('info', 'the keys follow the succession', { number: state.number, promoted, retired });
+async function attempt(change: () => Promise<void>, log: NodeLog): Promise<void> {
+  try {
+    await change();
+  } catch (error) {
+    const { code, message: reason } = toAegisError(error);
+    log.write('error', 'the keys could not be brought up to date', { code, reason });
+  }
 }
 
 async function openGuards(

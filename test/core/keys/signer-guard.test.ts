@@ -190,7 +190,7 @@ describe('a guard that cannot be trusted locks its key', () => {
     }));
 });
 
-test('there is a limit to clusters', () =>
+test('there is a limit to the clusters of a key, and each key has its own', () =>
   inDirectory((_, at) => {
     const guards = new Guards(at);
     const place = (n: number) => ({ ...readPlace(vote(1))!, clusterId: `c${n}` });
@@ -199,5 +199,11 @@ test('there is a limit to clusters', () =>
     }
     expect(guards.claim(KEY, place(GUARDS_MAX), vote(1))).toBe('too-many');
     expect(guards.claim(KEY, place(0), vote(1))).toBe('same');
+    const next = new Uint8Array(48).fill(8);
+    expect(guards.claim(next, place(GUARDS_MAX), vote(1))).toBe('new');
     guards.close();
+    const again = new Guards(at);
+    expect(again.claim(next, place(1), vote(1))).toBe('new');
+    expect(again.claim(KEY, place(GUARDS_MAX), vote(1))).toBe('too-many');
+    again.close();
   }));
