@@ -77,8 +77,8 @@ const ACCEPT_QUESTION =
   'in one place and be proved faulty. Sign all the same?';
 
 const ERASE_QUESTION =
-  'If the rotation that a node has shown is not final, the keys that are in force are gone. Erase ' +
-  'them all the same?';
+  'If the rotation that a node has shown is not final, the keys in force are erased with it, and ' +
+  'this node can vote no more. Erase what it retires?';
 
 /** One line, so that a script can wait for it. */
 const readyLine = ({ name, socket, pid }: KeysServeResult): string =>

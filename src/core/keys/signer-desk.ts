@@ -21,7 +21,7 @@ export interface SignerDeskDeps {
   readonly guards: Guards;
   readonly log: Log;
   describe(): SignerDescription;
-  /** Takes up entries that a node shows as final (G3). @throws {AegisError} when they do not follow. */
+  /** Takes up what a node shows as final (G3). @throws {AegisError} when it does not follow. */
   follow(entries: readonly Uint8Array[]): Promise<void>;
 }
 
