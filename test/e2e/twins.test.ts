@@ -2,6 +2,7 @@
  * Goal: a consensus key that two daemons use is found out soon, and its node is named.
  * Setup: four daemons; the home of one is copied while it runs. The copy is started as it is, and
  * again by an operator who vouches for it, so that both vote with one key.
+ * Then an owner takes the node back from a thief that has its running home.
  * Check: a copy that nobody vouches for does not vote; of two that vote, evidence or the memory of
  * the others names the node within ten views; there is one chain all the while.
  */
@@ -12,7 +13,7 @@ import { Client } from '../../src/core/api/client/client.ts';
 import { resolveHome } from '../../src/core/config/home.ts';
 import { expectOneChain } from './support/agreement.ts';
 import { clientOf, putFinal, statusOf } from './support/api.ts';
-import { aegis, Cluster } from './support/cluster.ts';
+import { aegis, BIN, Cluster } from './support/cluster.ts';
 
 /** Whose home is copied. */
 const TWIN = 4;
@@ -95,6 +96,54 @@ test('two that vote with one key are named within ten views', { timeout: TIMEOUT
   await startCopy('--vouch', '--yes');
   expect(await copied().call('consensus.status')).toMatchObject({ isVoting: true });
   await expectNamed();
-  const why = await cluster.run(1, 'consensus', 'status', '--why');
-  expect(why.stdout.toString()).toMatch(/node4 runs twice|a custodian broke the rules/);
+  const why = OTHERS.map(async (node) => {
+    const { stdout } = await cluster.run(node, 'consensus', 'status', '--why');
+    return stdout.toString();
+  });
+  expect((await Promise.all(why)).join()).toMatch(/node4 runs twice|a custodian broke the rules/);
+});
+
+test('an owner with a backup and the successor is rid of a thief that runs on', {
+  timeout: TIMEOUT_MS,
+}, async () => {
+  const at = (name: string): string => join(cluster.dir, name);
+  const passphrase = ['--passphrase-file', cluster.passphraseFile];
+  const secret = ['--backup-passphrase-file', cluster.passphraseFile];
+  const thief = ['--home', cluster.node(TWIN).home];
+  const owner = ['--home', copy];
+  const does = async (...args: string[]): Promise<void> => {
+    const run = await aegis(args);
+    expect(run.exit, `${args.join(' ')}: ${run.stderr}`).toBe(0);
+  };
+  rmSync(copy, { recursive: true });
+  await does('keys', 'export', '--next', '--remove', '--yes', '--out', at('next.json'), ...thief);
+  await does('keys', 'backup', '--out', at('backup'), ...secret, ...thief);
+  await does('keys', 'restore', at('backup'), ...secret, ...owner);
+  // Nothing of the keys has changed since, and the thief stands in the way of asking.
+  await startCopy('--vouch', '--yes');
+  const next = ['--next', at('next.json'), '--next-passphrase-file', cluster.passphraseFile];
+  const fresh = ['--new-next', at('new.json')];
+  const revoke = ['keys', 'revoke', '--yes', ...next, ...passphrase, ...owner];
+  await does(...revoke, '--network', '--consensus');
+
+  await cluster.until(
+    () => clientOf(cluster, TWIN).call('peers.list'),
+    ({ connected }) => connected === 0,
+    'the thief is cut off',
+  );
+  const theirs = await cluster.run(TWIN, 'kb', 'put', BIN, '--path', 'theirs', '--timeout', '1s');
+  expect(theirs.exit, theirs.stderr).toBe(75);
+  // What the node once wrote comes back to it now, and is sealed with the identity key.
+  for (const args of [
+    ['kb', 'put', BIN, '--path', 'ours', ...owner],
+    [...revoke, '--identity', ...fresh],
+  ]) {
+    const last = await cluster.until(
+      () => aegis(args),
+      ({ exit }) => exit !== 75,
+      'the node has back what it wrote',
+    );
+    expect(last.exit, last.stderr).toBe(0);
+  }
+  expect(await copied().call('consensus.status')).toMatchObject({ isVoting: true });
 });

@@ -232,7 +232,10 @@ export class KeyDesk {
     if (keystore.restored !== undefined) await this.#catchUp(signal);
     const isFinal = roster.get(self)?.history.some((state) => state.digest === digest) === true;
     if (!isFinal) {
-      const before = roster.get(self)?.keys ?? keystore.current;
+      const known = roster.get(self)?.keys;
+      // A home may know entries that its chain has not come to yet.
+      const isAhead = known === undefined || known.number < keystore.current.number;
+      const before = isAhead ? keystore.current : known;
       const fault = successionFault(before, succession);
       if (fault !== undefined) throw refusal(`it does not follow the chain: ${fault}`);
       if (succession.replaced.includes('identity')) await this.#checkSealed(succession.sealed ?? 0);
