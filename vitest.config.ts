@@ -3,8 +3,6 @@ import { defineConfig } from 'vitest/config';
 /** Tests that run the built bin need it fresh; it is built once, if the sources have changed. */
 const built = { globalSetup: ['test/setup/build.ts'] };
 const report = process.env['AEGIS_TEST_REPORT'];
-/** Tests that start daemons and measure nothing, but should not fight over two cores. */
-const oneAtATime = { fileParallelism: false, maxWorkers: 1 };
 
 export default defineConfig({
   oxc: { jsx: { runtime: 'automatic' } },
@@ -65,7 +63,6 @@ export default defineConfig({
         extends: true,
         test: {
           ...built,
-          ...oneAtATime,
           name: 'transcripts',
           include: ['test/transcripts/**/*.test.ts'],
           testTimeout: 120_000,
@@ -77,12 +74,11 @@ export default defineConfig({
         extends: true,
         test: {
           ...built,
-          ...oneAtATime,
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],
           testTimeout: 300_000,
           hookTimeout: 120_000,
-          sequence: { groupOrder: 3 },
+          sequence: { groupOrder: 2 },
         },
       },
     ],
