@@ -1,5 +1,7 @@
 /** What the commands of `cluster` share: how a genesis is read, described and shown. */
+
 import type { ClusterMember } from '../core/api/contract/cluster.ts';
+import { hex } from '../core/bytes.ts';
 import type { HomePaths } from '../core/config/home.ts';
 import { AegisError } from '../core/errors.ts';
 import { statIfPresent } from '../core/files.ts';
@@ -40,8 +42,6 @@ export function describeCluster(genesis: Genesis, ownNodeId: string | undefined)
   };
 }
 
-const hexOf = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
-
 const describeMember = (member: Member, ownNodeId: string | undefined): ClusterMember => ({
   nodeId: member.nodeId,
   name: member.name,
@@ -50,8 +50,8 @@ const describeMember = (member: Member, ownNodeId: string | undefined): ClusterM
   region: member.region,
   fingerprint: fingerprint(member.nodeId),
   peerId: peerIdOf(member.networkKey),
-  consensusKey: hexOf(member.consensusKey),
-  vrfKey: hexOf(member.vrfKey),
+  consensusKey: hex(member.consensusKey),
+  vrfKey: hex(member.vrfKey),
   addresses: [...member.addresses],
   storageWeight: member.storageWeight,
   self: member.nodeId === ownNodeId,

@@ -1,4 +1,5 @@
 /** `aegis keys history`: the succession of a node, verified from its inception on. */
+
 import { Args } from '@oclif/core';
 import { BaseCommand } from '../../cli/base.ts';
 import { facts, table } from '../../cli/format.ts';
@@ -7,6 +8,7 @@ import { inspectOwnKeys } from '../../cli/own-home.ts';
 import { safeText } from '../../cli/text.ts';
 import { timesOf } from '../../cli/times.ts';
 import type { KeysSuccessionResult } from '../../core/api/contract/keys.ts';
+import { hex } from '../../core/bytes.ts';
 import type { KeyState } from '../../core/model/succession.ts';
 
 type Entry = KeysSuccessionResult['entries'][0];
@@ -102,8 +104,6 @@ export default class KeysHistory extends BaseCommand<typeof KeysHistory, KeysSuc
 }
 
 const fromBase64 = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, 'base64'));
-const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
-
 function replacedText({ number, replaced }: Entry): string {
   if (number === 0) return 'inception';
   return replaced.length === 0 ? 'none: expiries extended' : rolesText(replaced);

@@ -3,9 +3,8 @@
  * and a successor have signed something, so they are their owner's; any other key an entry may just
  * name. The answer is that of a set, and so the same in whatever order members were recorded.
  */
+import { hex } from '../bytes.ts';
 import type { KeySet, KeyState, Succession } from '../model/succession.ts';
-
-const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
 
 /** Nothing proves these to be of whoever names them: a proof of possession can be copied. */
 const namedIn = ({ networkKey, consensusKey, vrfKey, onionKey }: KeySet): Uint8Array[] => [

@@ -3,6 +3,7 @@
  * they signed still counts, and nobody else may have a key of theirs. It executes nothing: whoever
  * does says which records have changed.
  */
+import { sameBytes } from '../bytes.ts';
 import type { Role } from '../model/bundle.ts';
 import { followUnproved, type KeyState, type SignedSuccession } from '../model/succession.ts';
 import type { Verified } from '../units.ts';
@@ -56,15 +57,13 @@ export type FirstMember = Pick<
   readonly origin?: KeyState;
 };
 
-const same = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0;
-
 /**
  * Whether a key is, or has been, an identity key of the node by what is final. It has been in use
  * then, so that whoever has a copy of the running home may sign with it, too: what it signs as a
  * successor says nothing of the owner any more (S8).
  */
 export const hasRun = ({ history }: Pick<RosterMember, 'history'>, key: Uint8Array): boolean =>
-  history.some(({ keys }) => same(keys.identityKey, key));
+  history.some(({ keys }) => sameBytes(keys.identityKey, key));
 
 /** As the genesis begins with them. */
 export const firstMembers = (members: readonly FirstMember[]): RosterMember[] =>
@@ -157,9 +156,9 @@ export class Roster {
     for (const owner of this.owners.named(key)) {
       const member = this.#members.get(owner);
       if (member === undefined) continue;
-      if (same(member.keys.keys.networkKey, key)) return member;
+      if (sameBytes(member.keys.keys.networkKey, key)) return member;
       const { retiredNetworkKey } = member;
-      if (retiredNetworkKey !== undefined && same(retiredNetworkKey.key, key)) return member;
+      if (retiredNetworkKey !== undefined && sameBytes(retiredNetworkKey.key, key)) return member;
     }
     return undefined;
   }

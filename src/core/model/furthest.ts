@@ -3,6 +3,7 @@
  * order (H1), and whether it contradicts itself (S8). Entries that do not follow are no evidence of
  * anything: anyone can make them. It keeps nothing and tells nobody.
  */
+import { hex } from '../bytes.ts';
 import type { Verified } from '../units.ts';
 import {
   follow,
@@ -66,8 +67,6 @@ export function furthest(
   const fresh = entries.slice(held.length);
   return { state, entries, fresh, ...(duplicity === undefined ? {} : { duplicity }) };
 }
-
-const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
 
 const keysAfter = ({ succession }: Entry): KeySet => succession.keys;
 

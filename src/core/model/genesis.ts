@@ -3,6 +3,7 @@
  * the cluster id. Nobody signs it: whoever joins by it has chosen it, and compares the cluster id.
  * A recovery genesis goes on from the state of an older cluster (R1); it does not hold that state.
  */
+import { hex } from '../bytes.ts';
 import { base32 } from '../crypto/base32.ts';
 import { sha256 } from '../crypto/hash.ts';
 import { AegisError } from '../errors.ts';
@@ -108,8 +109,6 @@ const memberOf = (opened: Verified<OpenBundle>): Member => {
 const byNodeId = (a: { nodeId: string }, b: { nodeId: string }): number =>
   a.nodeId < b.nodeId ? -1 : Number(a.nodeId > b.nodeId);
 
-const hexOf = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
-
 type Mark = readonly [what: string, value: string];
 
 /** What no two members share: S6 for the keys that they have, and those that they have had. */
@@ -125,11 +124,11 @@ const marksOf = (opened: OpenBundle): readonly Mark[] => {
 };
 
 const keyMarks = (keys: Omit<KeySet, 'nextIdentityDigest'>): readonly Mark[] => [
-  ['identity key', hexOf(keys.identityKey)],
-  ['network key', hexOf(keys.networkKey)],
-  ['consensus key', hexOf(keys.consensusKey)],
-  ['VRF key', hexOf(keys.vrfKey)],
-  ...(keys.onionKey === undefined ? [] : [['onion key', hexOf(keys.onionKey)] as const]),
+  ['identity key', hex(keys.identityKey)],
+  ['network key', hex(keys.networkKey)],
+  ['consensus key', hex(keys.consensusKey)],
+  ['VRF key', hex(keys.vrfKey)],
+  ...(keys.onionKey === undefined ? [] : [['onion key', hex(keys.onionKey)] as const]),
 ];
 
 /** @throws {AegisError} `BAD_REQUEST` when two members share an id, a key or a name. */

@@ -4,6 +4,7 @@
  * only whether the bytes are one; whether the inviter may invite, whether an invitation has been
  * used or has ended, is for `chain/` to say.
  */
+import { hex } from '../bytes.ts';
 import { sha256Hex } from '../crypto/hash.ts';
 import { AegisError } from '../errors.ts';
 import type { Signer } from '../ports.ts';
@@ -103,9 +104,7 @@ const INVITATION_NAMES = [
 const ADMISSION_NAMES = ['clusterId', 'nodeId', 'bundle', 'invitation', 'time'];
 const DEPARTURE_NAMES = ['clusterId', 'nodeId', 'keyEpoch', 'admission', 'time'];
 
-const bytesOfHex = (hex: string): Uint8Array => new Uint8Array(Buffer.from(hex, 'hex'));
-const hexOf = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
-
+const bytesOfHex = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, 'hex'));
 function readNodeId(record: RecordReader, what: string, name = 'nodeId'): string {
   const nodeId = record.text(name, { maxBytes: 64 });
   if (isNodeId(nodeId)) return nodeId;
@@ -142,7 +141,7 @@ export function readInvitation(
   const record = new RecordReader(value, 'invitation', INVITATION_NAMES);
   const invitation: Invitation = {
     clusterId: checkCluster(record, 'invitation', clusterId),
-    id: hexOf(record.bytes('id', { length: INVITATION_ID_BYTES })),
+    id: hex(record.bytes('id', { length: INVITATION_ID_BYTES })),
     inviter: readNodeId(record, 'invitation', 'inviter'),
     keyEpoch: record.integer('keyEpoch', 0),
     nodeId: readNodeId(record, 'invitation'),
@@ -246,7 +245,7 @@ export function readDeparture(
     clusterId: checkCluster(record, 'departure', clusterId),
     nodeId: readNodeId(record, 'departure'),
     keyEpoch: record.integer('keyEpoch', 0),
-    admission: hexOf(record.bytes('admission', { length: 32 })),
+    admission: hex(record.bytes('admission', { length: 32 })),
     time: record.time('time'),
   };
   const { nodeId: author, keyEpoch } = departure;

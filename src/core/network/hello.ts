@@ -8,7 +8,9 @@
  * welcome after a knock, with a refusal to who has proved to be a member, and else not at all: a
  * stranger learns nothing.
  */
+
 import { timingSafeEqual } from 'node:crypto';
+import { sameBytes } from '../bytes.ts';
 import { sha256, sha256Hex } from '../crypto/hash.ts';
 import { AegisError, isAegisError } from '../errors.ts';
 import { decode, encode } from '../model/cbor.ts';
@@ -216,8 +218,6 @@ function speaks(versions: Record<string, unknown>, protocol: string, version: nu
   const list = versions[protocol];
   return Array.isArray(list) && list.length <= MAX_VERSIONS && list.includes(version);
 }
-
-const sameBytes = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0;
 
 /** Compares texts in a time that does not tell where they differ. */
 const sameText = (a: string, b: string): boolean =>

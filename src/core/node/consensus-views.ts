@@ -1,4 +1,5 @@
 /** How agreement looks to an operator: the answers of the topic `consensus`. */
+
 import type {
   BlockSummary,
   ConsensusStatus,
@@ -9,6 +10,7 @@ import type {
 import { SIGNED_OF_LAST } from '../api/contract/consensus.ts';
 import type { Query, Result } from '../api/contract/endpoints.ts';
 import { BLOCKS_RECENT_MAX } from '../api/contract/events.ts';
+import { hex } from '../bytes.ts';
 import type { ChainStatus, Finalised } from '../chain/chain.ts';
 import { decodeEvidence, encodeEvidence } from '../consensus/evidence.ts';
 import { EVIDENCE_TABLE } from '../consensus/journal.ts';
@@ -380,6 +382,5 @@ function outcomeOf(view: number, final: number | undefined, last: number | undef
 const claimText = ({ digest, highView }: Evidence['claims'][number]): string =>
   digest ?? (highView === undefined ? 'none' : String(highView));
 
-const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
 const timeText = (ms: number): string => new Date(ms).toISOString();
 const timeOf = (ms: number | undefined): string | null => (ms === undefined ? null : timeText(ms));

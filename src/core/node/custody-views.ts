@@ -1,5 +1,7 @@
 /** How keys and members look to an operator: the answers of the topics `keys` and `cluster`. */
+
 import type { Query, Result } from '../api/contract/endpoints.ts';
+import { hex } from '../bytes.ts';
 import type { RosterMember } from '../chain/roster.ts';
 import { AegisError } from '../errors.ts';
 import { expiriesOf, expiryText } from '../keys/expiry.ts';
@@ -184,6 +186,5 @@ export class CustodyViews {
 
 const order = ({ role, name }: { role: string; name: string }): string =>
   `${role === 'custodian' ? 0 : 1} ${name}`;
-const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
 const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64');
 const timeText = (ms: number): string => new Date(ms).toISOString();

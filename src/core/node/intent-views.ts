@@ -1,8 +1,10 @@
 /** The intents of this node as an operator sees them: the answers of the topic `intent`. */
+
 import { CID } from 'multiformats/cid';
 import type { CallContext } from '../api/backend.ts';
 import type { Body, Query, Result } from '../api/contract/endpoints.ts';
 import type { IntentChange, IntentEntry, IntentFate } from '../api/contract/intents.ts';
+import { hex } from '../bytes.ts';
 import type { Receipt } from '../chain/execution.ts';
 import { AegisError, hasCode } from '../errors.ts';
 import { type Change, readIntent, type SignedIntent } from '../model/intent.ts';
@@ -198,5 +200,3 @@ const unknown = (id: string): AegisError =>
   new AegisError('NOT_FOUND', `this node knows no intent ${JSON.stringify(id.slice(0, 80))}`, {
     hint: 'See what it knows: aegis intent list',
   });
-
-const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');

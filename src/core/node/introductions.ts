@@ -4,6 +4,7 @@
  * by the bans of this node's operator. It opens and cuts no connections, and keeps nothing on disk:
  * what it was shown it is shown again.
  */
+import { sameBytes } from '../bytes.ts';
 import { hasRun, type Roster, type RosterMember } from '../chain/roster.ts';
 import { verifyEd25519 } from '../crypto/sign.ts';
 import { isAegisError, toAegisError } from '../errors.ts';
@@ -121,7 +122,7 @@ export class Introductions implements HelloContext {
       const known = states[number];
       const before = state ?? states[number - 1];
       state = known?.digest === entry.digest ? known : before && tryFollow(before, entry);
-      if (state !== undefined && same(state.keys.networkKey, networkKey)) return true;
+      if (state !== undefined && sameBytes(state.keys.networkKey, networkKey)) return true;
     }
     return false;
   }
@@ -129,7 +130,7 @@ export class Introductions implements HelloContext {
   /** By what is final: a member may show the key of another, S6 refuses it later. */
   ownerOf(networkKey: Uint8Array): string | undefined {
     const has = ({ history }: RosterMember): boolean =>
-      history.some(({ keys }) => same(keys.networkKey, networkKey));
+      history.some(({ keys }) => sameBytes(keys.networkKey, networkKey));
     return this.#deps.roster.members().find(has)?.nodeId;
   }
 
@@ -159,7 +160,9 @@ export class Introductions implements HelloContext {
     if (member?.status === 'member') return this.#isLetIn(member, networkKey);
     if (member !== undefined && this.#farewellOf(nodeId) > this.#deps.now()) return true;
     const joiner = this.#joiners.get(nodeId);
-    return joiner !== undefined && same(joiner.networkKey, networkKey) && !this.#isOver(joiner);
+    return (
+      joiner !== undefined && sameBytes(joiner.networkKey, networkKey) && !this.#isOver(joiner)
+    );
   }
 
   /** S8: by the chain, or by what was seen here. */
@@ -313,10 +316,10 @@ export class Introductions implements HelloContext {
 
   /** H2 */
   #standingOf(member: RosterMember, networkKey: Uint8Array): KeyStanding {
-    if (same(this.#latestOf(member).keys.networkKey, networkKey)) return 'latest';
+    if (sameBytes(this.#latestOf(member).keys.networkKey, networkKey)) return 'latest';
     const retired = this.#graceOf(member);
     const isWithin = retired !== undefined && this.#deps.now() < retired.until;
-    if (isWithin && same(retired.key, networkKey)) return 'grace';
+    if (isWithin && sameBytes(retired.key, networkKey)) return 'grace';
     return this.#numberOf(member, networkKey) === undefined ? 'none' : 'retired';
   }
 
@@ -324,7 +327,7 @@ export class Introductions implements HelloContext {
   #numberOf(member: RosterMember, networkKey: Uint8Array): number | undefined {
     const shown = this.#shown.get(member.nodeId) ?? [];
     const states = [...member.history, ...shown.map(({ state }) => state)];
-    return states.find(({ keys }) => same(keys.networkKey, networkKey))?.number;
+    return states.find(({ keys }) => sameBytes(keys.networkKey, networkKey))?.number;
   }
 
   /** The network key before the latest one, and until when it is accepted. */
@@ -346,7 +349,7 @@ export class Introductions implements HelloContext {
 
   #shownBy(networkKey: Uint8Array): RosterMember | undefined {
     for (const [nodeId, shown] of this.#shown) {
-      if (!shown.some(({ state }) => same(state.keys.networkKey, networkKey))) continue;
+      if (!shown.some(({ state }) => sameBytes(state.keys.networkKey, networkKey))) continue;
       return this.#deps.roster.get(nodeId);
     }
     return undefined;
@@ -400,7 +403,7 @@ export class Introductions implements HelloContext {
     if (invitation.expiresAt <= this.#deps.now()) return 'its invitation has ended';
     if (this.#deps.isUsed(invitation.id)) return 'its invitation has been used';
     if (signed.admission.nodeId !== inception.nodeId) return 'it is of another node';
-    if (!same(signed.bundle.keys.keys.networkKey, networkKey))
+    if (!sameBytes(signed.bundle.keys.keys.networkKey, networkKey))
       return 'it names another network key';
     const isSound = checks.toReversed().every(({ key, author, keyEpoch, message, signature }) => {
       const signer = key ?? this.#deps.roster.identityKey(author, keyEpoch);
@@ -437,5 +440,3 @@ function tryFollow(before: KeyState, entry: SignedSuccession): KeyState | undefi
 }
 
 const stranger = (why: string): HelloVerdict => ({ type: 'stranger', why });
-
-const same = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0;
