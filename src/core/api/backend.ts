@@ -84,6 +84,13 @@ export interface Backend {
   ): Promise<Result<'peers.find'>>;
   whyPeer(id: string): Promise<Result<'peers.why'>>;
 
+  /** Rule Y8. @throws {AegisError} `NOT_FOUND`, `NOT_REACHABLE`, `BAD_SIGNATURE`, `TIMEOUT`. */
+  auditPeer(
+    id: string,
+    body: Body<'peers.audit'>,
+    context: CallContext,
+  ): Promise<Result<'peers.audit'>>;
+
   /** Replaces the set of nodes that this one keeps no connection with; volatile. */
   isolatePeers(body: Body<'peers.isolate'>, context: CallContext): Promise<Result<'peers.isolate'>>;
 
@@ -108,6 +115,22 @@ export interface Backend {
   invite(body: Body<'cluster.invite'>, context: CallContext): Promise<Result<'cluster.invite'>>;
   /** Rule M3. @throws {AegisError} `DENIED` to a custodian. */
   leave(body: Body<'cluster.leave'>, context: CallContext): Promise<Result<'cluster.leave'>>;
+
+  /**
+   * Rule E2: who proposes, approves. @throws {AegisError} `DENIED` to an agent, `NOT_FOUND` for a
+   * member that there is not, `CHECK_FAILED` with the reason when the statement is refused,
+   * `NOT_FINAL` when the time is over (it stays handed in).
+   */
+  propose(body: Body<'cluster.propose'>, context: CallContext): Promise<Result<'cluster.propose'>>;
+  /** `id` may be the start of one. @throws {AegisError} as `propose`. Again is harmless. */
+  approve(
+    id: string,
+    body: Body<'cluster.approve'>,
+    context: CallContext,
+  ): Promise<Result<'cluster.approve'>>;
+  proposals(query: Query<'cluster.proposals'>): Promise<Result<'cluster.proposals'>>;
+  clusterState(): Promise<Result<'cluster.state'>>;
+  quotas(query: Query<'cluster.quotas'>): Promise<Result<'cluster.quotas'>>;
 
   /** The server adds `why`. @throws {AegisError} `NOT_FOUND` without a cluster; so do all below. */
   consensus(): Promise<ConsensusStatus>;
@@ -139,6 +162,23 @@ export interface Backend {
     query: Query<'intents.cancel'>,
     context: CallContext,
   ): Promise<Result<'intents.cancel'>>;
+
+  /**
+   * Rule R4. @throws {AegisError} `CHECK_FAILED` when `previous` is not the last one, `NOT_FINAL`.
+   */
+  anchor(body: Body<'intents.anchor'>, context: CallContext): Promise<Result<'intents.anchor'>>;
+  anchors(query: Query<'intents.anchors'>): Promise<Result<'intents.anchors'>>;
+  /**
+   * Rule Q3. @throws {AegisError} `OTHER_CLUSTER`, `REPLAYED`, `OUT_OF_ORDER`, `BAD_SIGNATURE`,
+   * `BAD_ENCODING`: nothing of the request has been taken then.
+   */
+  relayIntents(body: Body<'intents.relay'>, context: CallContext): Promise<Result<'intents.relay'>>;
+
+  /** Rules N1 to N4. @throws {AegisError} `NOT_ALLOWED`, `NOT_FOUND`, `NOT_FINAL`. */
+  grant(body: Body<'kb.grant'>, context: CallContext): Promise<Result<'kb.grant'>>;
+  revoke(body: Body<'kb.revoke'>, context: CallContext): Promise<Result<'kb.revoke'>>;
+  erase(body: Body<'kb.erase'>, context: CallContext): Promise<Result<'kb.erase'>>;
+  rights(query: Query<'kb.rights'>): Promise<Result<'kb.rights'>>;
 
   /**
    * @throws {AegisError} `EXISTS` when `ifVersion` does not hold, `UNDER_REPLICATED` and

@@ -1,13 +1,16 @@
 /** All endpoints by name. Only the server, the generators and the tests import this at run time. */
 import type * as v from 'valibot';
+import * as anchors from './anchors.ts';
 import * as consensus from './consensus.ts';
 import * as errors from './errors.ts';
 import * as events from './events.ts';
+import * as governance from './governance.ts';
 import * as intents from './intents.ts';
 import * as kb from './kb.ts';
 import * as membership from './membership.ts';
 import * as node from './node.ts';
 import * as peers from './peers.ts';
+import * as rights from './rights.ts';
 import type { RouteName } from './routes.ts';
 import * as succession from './succession.ts';
 
@@ -25,6 +28,7 @@ export const ENDPOINTS = {
   'peers.ping': peers.peersPing,
   'peers.find': peers.peersFind,
   'peers.why': peers.peersWhy,
+  'peers.audit': peers.peersAudit,
   'peers.isolate': peers.peersIsolate,
   'peers.ban': peers.peersBan,
   'peers.unban': peers.peersUnban,
@@ -36,6 +40,11 @@ export const ENDPOINTS = {
   'cluster.members': membership.clusterMembers,
   'cluster.invite': membership.clusterInvite,
   'cluster.leave': membership.clusterLeave,
+  'cluster.propose': governance.clusterPropose,
+  'cluster.approve': governance.clusterApprove,
+  'cluster.proposals': governance.clusterProposals,
+  'cluster.state': governance.clusterState,
+  'cluster.quotas': governance.clusterQuotas,
   'consensus.status': consensus.consensusStatus,
   'consensus.blocks': consensus.consensusBlocks,
   'consensus.block': consensus.consensusBlock,
@@ -46,12 +55,19 @@ export const ENDPOINTS = {
   'intents.list': intents.intentsList,
   'intents.show': intents.intentsShow,
   'intents.cancel': intents.intentsCancel,
+  'intents.anchor': anchors.intentsAnchor,
+  'intents.anchors': anchors.intentsAnchors,
+  'intents.relay': anchors.intentsRelay,
   'kb.put': kb.kbPut,
   'kb.get': kb.kbGet,
   'kb.ls': kb.kbLs,
   'kb.log': kb.kbLog,
   'kb.stat': kb.kbStat,
   'kb.where': kb.kbWhere,
+  'kb.rights': rights.kbRights,
+  'kb.grant': rights.kbGrant,
+  'kb.revoke': rights.kbRevoke,
+  'kb.erase': rights.kbErase,
   events: events.events,
   'failures.show': errors.failuresShow,
 } as const;

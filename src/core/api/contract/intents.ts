@@ -44,7 +44,7 @@ const fate = {
   /** Why it was refused: `conflict`, `bad-generation`, `too-many-heads`. */
   reason: v.nullable(v.string()),
 };
-const fateSchema = v.object(fate);
+export const fateSchema = v.object(fate);
 export type IntentFate = v.InferOutput<typeof fateSchema>;
 
 /** Intents in one request. */

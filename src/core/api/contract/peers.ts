@@ -2,7 +2,7 @@
 import * as v from 'valibot';
 import { endpoint } from './endpoint.ts';
 import { WAIT_MS } from './routes.ts';
-import { address, bytes, count, ms, nodeId, time, timeoutMs, word } from './values.ts';
+import { address, bytes, count, digest, ms, nodeId, time, timeoutMs, word } from './values.ts';
 
 const peer = {
   /** `null` for an added address at which nobody has answered yet. */
@@ -72,6 +72,29 @@ export const peersPing = endpoint('peers.ping', {
 export const peersFind = endpoint('peers.find', {
   query: { timeoutMs: v.optional(timeoutMs, WAIT_MS.find) },
   reply: { nodeId: v.nullable(v.string()), peerId: v.string(), addresses: v.array(address) },
+});
+
+/** Y8. */
+export const peersAudit = endpoint('peers.audit', {
+  body: { timeoutMs: v.optional(timeoutMs, WAIT_MS.audit) },
+  reply: {
+    nodeId,
+    name: v.nullable(v.string()),
+    /** What it found in its own chain. */
+    verdict: v.picklist(['sound', 'damaged']),
+    fault: v.nullable(v.object({ height: count, what: v.string() })),
+    /** It has verified the blocks above this height, and the state at it. */
+    base: count,
+    /** Its tip. */
+    height: count,
+    digest,
+    stateRoot: digest,
+    /** Whether that is the history that is final here; `null`: it is ahead of this node. */
+    agrees: v.nullable(v.boolean()),
+    /** Its answer as it has signed it, in base64. */
+    report: v.string(),
+    tookMs: ms,
+  },
 });
 
 const ISOLATED_MAX = 256;

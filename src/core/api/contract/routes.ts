@@ -62,6 +62,13 @@ export const ROUTES = {
   }),
   'peers.find': route('GET', '/v1/peers/find/:id', 'read', 'Looks up the addresses of a peer.'),
   'peers.why': route('GET', '/v1/peers/:id/why', 'read', 'Why a peer is or is not connected.'),
+  'peers.audit': route(
+    'POST',
+    '/v1/peers/:id/audit',
+    'read',
+    'Has a peer verify its chain, and checks what it signs.',
+    { body: 'json' },
+  ),
   'peers.isolate': route(
     'PUT',
     '/v1/peers/isolated',
@@ -93,6 +100,33 @@ export const ROUTES = {
   'cluster.leave': route('POST', '/v1/cluster/leave', 'admin', 'This agent leaves the cluster.', {
     body: 'json',
   }),
+  'cluster.propose': route(
+    'POST',
+    '/v1/cluster/proposals',
+    'admin',
+    'This custodian proposes changes of the cluster.',
+    { body: 'json' },
+  ),
+  'cluster.approve': route(
+    'POST',
+    '/v1/cluster/proposals/:id/approval',
+    'admin',
+    'This custodian approves a proposal.',
+    { body: 'json' },
+  ),
+  'cluster.proposals': route(
+    'GET',
+    '/v1/cluster/proposals',
+    'read',
+    'Proposals, and who has approved them.',
+  ),
+  'cluster.state': route(
+    'GET',
+    '/v1/cluster/state',
+    'read',
+    'By which rules the cluster goes now.',
+  ),
+  'cluster.quotas': route('GET', '/v1/cluster/quotas', 'read', 'What members have used of theirs.'),
   'consensus.status': route(
     'GET',
     '/v1/consensus',
@@ -124,6 +158,19 @@ export const ROUTES = {
   }),
   'intents.list': route('GET', '/v1/intents', 'read', 'Pending and recent intents of this node.'),
   'intents.show': route('GET', '/v1/intents/:id', 'read', 'One intent and what became of it.'),
+  'intents.anchor': route('POST', '/v1/anchors', 'admin', 'Anchors a hash under a label.', {
+    body: 'json',
+  }),
+  'intents.anchors': route('GET', '/v1/anchors', 'read', 'The anchors of a member.'),
+  'intents.relay': route(
+    'POST',
+    '/v1/intents/signed',
+    'admin',
+    'Hands in what is signed already.',
+    {
+      body: 'json',
+    },
+  ),
   'intents.cancel': route('DELETE', '/v1/intents/:id', 'admin', 'Tries to take an intent back.'),
   'kb.put': route('PUT', '/v1/kb/versions', 'admin', 'Stores a file or a directory.', {
     body: 'stream',
@@ -141,6 +188,16 @@ export const ROUTES = {
   'kb.log': route('GET', '/v1/kb/log', 'read', 'Versions of a path, every head among them.'),
   'kb.stat': route('GET', '/v1/kb/stat', 'read', 'Facts of the shown version of a path.'),
   'kb.where': route('GET', '/v1/kb/where', 'read', 'Which nodes hold a root.'),
+  'kb.rights': route('GET', '/v1/kb/rights', 'read', 'Who may write under a path.'),
+  'kb.grant': route('POST', '/v1/kb/rights/grants', 'admin', 'Lets a node write under a path.', {
+    body: 'json',
+  }),
+  'kb.revoke': route('POST', '/v1/kb/rights/revocations', 'admin', 'Takes a right back.', {
+    body: 'json',
+  }),
+  'kb.erase': route('POST', '/v1/kb/erasures', 'admin', 'Takes the name of a deleted path away.', {
+    body: 'json',
+  }),
   events: route('GET', '/v1/events', 'read', 'A snapshot, then every change, one JSON a line.', {
     reply: 'ndjson',
   }),
@@ -156,6 +213,7 @@ export const WAIT_MS = {
   intents: 60_000,
   ping: 5000,
   find: 10_000,
+  audit: 600_000,
 } as const;
 
 /** `ready`; a number of connected peers as in `peers=3`; a final height as in `height=12`. */

@@ -257,7 +257,9 @@ function isWaiting(
   body: Readonly<Record<string, unknown>>,
 ): boolean {
   const wait = query['wait'] ?? body['wait'];
-  return name === 'node.wait' || wait === 'final' || wait === 'replicated';
+  return (
+    name === 'node.wait' || name === 'peers.audit' || wait === 'final' || wait === 'replicated'
+  );
 }
 
 function refuseBody(request: IncomingMessage): void {
