@@ -48,6 +48,8 @@ export const LIMITS = {
   /** Versions that wait for a parent: in all, and of one author. */
   orphans: 4096,
   orphansPerAuthor: 512,
+  /** Placements before the present one by which a root is looked for. */
+  pastPlacements: 4,
   /** Versions kept: in all, and of one author, which may also not have more than so many bytes. */
   versions: 1_000_000,
   versionsPerAuthor: 250_000,

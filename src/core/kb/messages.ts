@@ -172,3 +172,12 @@ function readRange(value: unknown): DigestRange {
     digest: digest(bytes),
   };
 }
+
+/** CIDs by what a message holds; at least one page. */
+export function pagesOf(versions: readonly CID[]): (readonly CID[])[] {
+  const pages = [versions.slice(0, LIMITS.messageItems)];
+  for (let i = LIMITS.messageItems; i < versions.length; i += LIMITS.messageItems) {
+    pages.push(versions.slice(i, i + LIMITS.messageItems));
+  }
+  return pages;
+}

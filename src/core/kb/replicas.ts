@@ -7,6 +7,7 @@ import type { CID } from 'multiformats/cid';
 import type { SignedVersion } from '../model/version.ts';
 import { memberOf, SetDigest } from './author-log.ts';
 import { keyOf } from './block.ts';
+import { LIMITS } from './limits.ts';
 import { type PlacementMember, placeHolders } from './placement.ts';
 
 export interface ReplicaOptions {
@@ -33,6 +34,9 @@ export interface Account {
 
 export class Replicas {
   readonly #options: ReplicaOptions;
+  #members: readonly PlacementMember[];
+  /** The members before these, the last ones last: what they were given they may still have. */
+  readonly #past: (readonly PlacementMember[])[] = [];
   readonly #accounts = new Map<string, Account>();
   readonly #byRoot = new Map<string, Set<Account>>();
   /** Roots that are complete and durable here. */
@@ -48,6 +52,14 @@ export class Replicas {
 
   constructor(options: ReplicaOptions) {
     this.#options = options;
+    this.#members = options.members;
+  }
+
+  /** For what is placed from now on; what is known already is to be moved. */
+  setMembers(members: readonly PlacementMember[]): void {
+    this.#past.push(this.#members);
+    if (this.#past.length > LIMITS.pastPlacements) this.#past.shift();
+    this.#members = members;
   }
 
   /** Versions with fewer copies than the placement asks for. */
@@ -63,7 +75,48 @@ export class Replicas {
   }
 
   placed(root: CID): string[] {
-    return placeHolders(root, this.#options.members, this.#options.replicas);
+    return placeHolders(root, this.#members, this.#options.replicas);
+  }
+
+  /** Other nodes that may have a root, best first: those that said so, authors, the placed. */
+  likely(root: CID): string[] {
+    const { nodeId, replicas } = this.#options;
+    const accounts = [...this.ofRoot(root)];
+    const likely = new Set<string>();
+    for (const { confirmed } of accounts) for (const one of confirmed) likely.add(one);
+    for (const { version } of accounts) likely.add(version.version.author);
+    for (const one of accounts[0]?.placed ?? this.placed(root)) likely.add(one);
+    for (const members of this.#past.toReversed()) {
+      for (const one of placeHolders(root, members, replicas)) likely.add(one);
+    }
+    likely.delete(nodeId);
+    return [...likely];
+  }
+
+  /**
+   * Opens the account of a version anew, if the present members are to keep it otherwise. What is
+   * known of copies stays known where it still concerns this node.
+   */
+  move(version: SignedVersion): Account | undefined {
+    const before = this.#accounts.get(version.cidText);
+    const placed = this.placed(version.version.root);
+    if (before !== undefined && before.placed.join() === placed.join()) return undefined;
+    const confirmed = [...(before?.confirmed ?? [])];
+    if (before !== undefined) this.#close(before);
+    const account = this.add(version, (before?.wants.size ?? 0) > 0);
+    if (account === undefined) return undefined;
+    for (const nodeId of confirmed) this.setConfirmed(account, nodeId, true);
+    for (const copies of before?.wants ?? []) account.wants.add(copies);
+    return account;
+  }
+
+  #close(account: Account): void {
+    for (const nodeId of [...account.confirmed]) this.setConfirmed(account, nodeId, false);
+    if (this.isStored(account.version)) this.#toggleHere(account, false);
+    this.#accounts.delete(account.version.cidText);
+    const group = this.#byRoot.get(account.rootKey);
+    group?.delete(account);
+    if (group?.size === 0) this.#byRoot.delete(account.rootKey);
   }
 
   /** Opens the account of a version; undefined when it does not concern this node, unless asked. */

@@ -45,6 +45,8 @@ export type ReplicationInput =
   | { readonly type: 'stored'; readonly root: CID }
   /** Objects of a root are gone or damaged. */
   | { readonly type: 'lost'; readonly root: CID }
+  /** Who keeps the cluster has changed, or their zones and weights. */
+  | { readonly type: 'members'; readonly members: readonly PlacementMember[] }
   /** A version is known by name only: asks all peers for what they have more. */
   | { readonly type: 'missing' }
   /** A fetch that was asked for came to nothing. */

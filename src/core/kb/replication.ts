@@ -4,7 +4,8 @@
  * tells the placed holders until each has said that it is durable there.
  *
  * It opens no connection, moves no object and signs nothing: `node/` fetches what `fetchWanted`
- * names and reports `stored`. It does not choose new holders for dead ones, and frees nothing.
+ * names and reports `stored`. It does not choose new holders for dead ones, and frees nothing: what
+ * a node has kept it keeps when the placement gives it to others.
  */
 import type { CID } from 'multiformats/cid';
 import { assert, unreachable } from '../assert.ts';
@@ -16,7 +17,9 @@ import { answerRanges, answerVector, vectorMessage } from './anti-entropy.ts';
 import { backoff } from './backoff.ts';
 import { chosenPeers } from './gossip.ts';
 import { LIMITS } from './limits.ts';
-import { decodeMessage, encodeMessage, type KbMessage } from './messages.ts';
+import { decodeMessage, encodeMessage, type KbMessage, pagesOf } from './messages.ts';
+import { Outbox } from './outbox.ts';
+import { Placing } from './placing.ts';
 import { type Account, Replicas } from './replicas.ts';
 import {
   encodeReplicas,
@@ -48,25 +51,14 @@ const PUSH_VERSIONS = 4;
 const VECTOR_ALARM = 'vector';
 const FETCH_ALARM = 'fetch';
 const OFFER_ALARM = 'offer/';
-
-/** What one step has gathered and sends at its end. */
-class Outbox {
-  readonly offers = new Map<string, Map<string, Account>>();
-  readonly acks = new Map<string, Map<string, Account>>();
-  /** Accounts whose copies changed. */
-  readonly changed = new Set<Account>();
-
-  add(kind: 'offers' | 'acks', nodeId: string, account: Account): void {
-    const map = this[kind].get(nodeId) ?? new Map<string, Account>();
-    this[kind].set(nodeId, map.set(account.version.cidText, account));
-  }
-}
+const PLACE_ALARM = 'place';
 
 export class Replication implements Machine<ReplicationInput> {
   readonly graph: VersionGraph;
   readonly #options: Required<ReplicationOptions>;
   readonly #deps: ReplicationDeps;
   readonly #replicas: Replicas;
+  readonly #placing: Placing;
   readonly #wants: Wants;
   readonly #up = new Set<string>();
   /** Offers in a row that a peer has not answered in full. */
@@ -84,6 +76,7 @@ export class Replication implements Machine<ReplicationInput> {
     const { nodeId: seed } = options;
     this.#wants = new Wants({ ...FETCH_BACKOFF, maxFetches: this.#options.maxFetches, seed });
     this.graph = recovered?.graph ?? new VersionGraph();
+    this.#placing = new Placing(this.#replicas, this.graph);
     if (recovered !== undefined) this.#restore(recovered);
   }
 
@@ -134,15 +127,9 @@ export class Replication implements Machine<ReplicationInput> {
 
   /** Nodes to ask for a root, best first: connected before others, confirmed before likely. */
   sources(root: CID): string[] {
-    const likely = new Set<string>();
-    const accounts = [...this.#replicas.ofRoot(root)];
-    for (const account of accounts) for (const nodeId of account.confirmed) likely.add(nodeId);
-    for (const { version } of accounts) likely.add(version.version.author);
-    const placed = accounts[0]?.placed ?? this.#replicas.placed(root);
-    for (const nodeId of placed) likely.add(nodeId);
-    likely.delete(this.#options.nodeId);
+    const likely = this.#replicas.likely(root);
     const isUp = (nodeId: string): boolean => this.#up.has(nodeId);
-    return [...[...likely].filter(isUp), ...[...likely].filter((nodeId) => !isUp(nodeId))];
+    return [...likely.filter(isUp), ...likely.filter((nodeId) => !isUp(nodeId))];
   }
 
   #restore({ roots, confirmed }: Recovered): void {
@@ -178,6 +165,9 @@ export class Replication implements Machine<ReplicationInput> {
         return this.#stored(input.root);
       case 'lost':
         return this.#lost(input.root);
+      case 'members':
+        this.#placing.begin(input.members);
+        return this.#placeMore(now);
       case 'missing':
         for (const nodeId of this.#up) this.#sendVector(nodeId, false);
         return;
@@ -189,6 +179,16 @@ export class Replication implements Machine<ReplicationInput> {
         return this.#alarm(input.key, now);
       default:
         return unreachable(input);
+    }
+  }
+
+  /** Others keep the cluster now, or take another share of it. */
+  #placeMore(now: Instant): void {
+    for (const account of this.#placing.next()) this.#opened(account);
+    if (this.#placing.isOpen) this.#ready.alarm(PLACE_ALARM, now);
+    for (const nodeId of this.#up) {
+      const isQuiet = !this.#attempts.has(nodeId);
+      if (isQuiet && this.#replicas.unconfirmed(nodeId).size > 0) this.#offer(nodeId, now);
     }
   }
 
@@ -220,9 +220,12 @@ export class Replication implements Machine<ReplicationInput> {
     this.#ready.persist(TABLES.versions, signed.cidText, signed.bytes);
     this.#ready.tell({ type: 'version-added', version: signed });
     const account = this.#replicas.add(signed);
-    if (account === undefined) return;
-    if (this.#replicas.isStored(signed)) this.#copied(account);
-    else this.#want(account);
+    if (account !== undefined) this.#opened(account);
+  }
+
+  #opened(account: Account): void {
+    if (this.#replicas.isStored(account.version)) this.#copied(account);
+    else if (!account.isGuest) this.#want(account);
   }
 
   /** This node has become a copy of a version. */
@@ -286,7 +289,8 @@ export class Replication implements Machine<ReplicationInput> {
     } else if (key === FETCH_ALARM) {
       this.#fetchAlarmAt = undefined;
       this.#wants.stir();
-    } else if (key.startsWith(OFFER_ALARM)) this.#offer(key.slice(OFFER_ALARM.length), now);
+    } else if (key === PLACE_ALARM) this.#placeMore(now);
+    else if (key.startsWith(OFFER_ALARM)) this.#offer(key.slice(OFFER_ALARM.length), now);
   }
 
   /** Offers again what a peer has not confirmed. */
@@ -361,9 +365,8 @@ export class Replication implements Machine<ReplicationInput> {
     this.#disagreed.delete(from);
     if (isSame) return;
     const versions = [...this.#replicas.hereFor(from)].map(({ version }) => version.cid);
-    for (let i = 0; i === 0 || i < versions.length; i += LIMITS.messageItems) {
-      const page = versions.slice(i, i + LIMITS.messageItems);
-      this.#send(from, { type: 'stored', versions: page, isReset: i === 0 });
+    for (const [n, page] of pagesOf(versions).entries()) {
+      this.#send(from, { type: 'stored', versions: page, isReset: n === 0 });
     }
   }
 
@@ -464,8 +467,7 @@ export class Replication implements Machine<ReplicationInput> {
 
   #sendPages(nodeId: string, accounts: Map<string, Account>, type: 'offer' | 'stored'): void {
     const versions = [...accounts.values()].map(({ version }) => version.cid);
-    for (let i = 0; i < versions.length; i += LIMITS.messageItems) {
-      const page = versions.slice(i, i + LIMITS.messageItems);
+    for (const page of pagesOf(versions)) {
       if (type === 'offer') this.#send(nodeId, { type, versions: page });
       else this.#send(nodeId, { type, versions: page, isReset: false });
     }
