@@ -67,6 +67,15 @@ export const ERRORS = {
     false,
     'Only the successor that the last identity entry committed to can sign: aegis keys history',
   ),
+  OTHER_CLUSTER: kind(EXIT.badData, 422, false, 'Every cluster has its own; see the cluster id.'),
+  OUT_OF_ORDER: kind(EXIT.badData, 409, false, 'Hand in the intents before it first.'),
+  BAD_PROOF: kind(EXIT.badData, 422, false),
+  DIVERGED: kind(
+    EXIT.badData,
+    500,
+    false,
+    'This node has stopped voting. Take the state anew from the other nodes.',
+  ),
   // Not found (66)
   NOT_FOUND: kind(EXIT.notFound, 404, false),
   UNREADABLE: kind(EXIT.notFound, 404, false),
@@ -91,6 +100,7 @@ export const ERRORS = {
   // Exists (73)
   EXISTS: kind(EXIT.exists, 409, false),
   ROTATION_PENDING: kind(EXIT.exists, 409, false, 'Finish it first: aegis keys rotate'),
+  REPLAYED: kind(EXIT.exists, 409, false),
   ALREADY_RUNNING: kind(EXIT.exists, 409, false, 'See it: aegis node status'),
   // Try again (75)
   TRY_AGAIN: kind(EXIT.tryAgain, 503, true),
@@ -113,14 +123,27 @@ export const ERRORS = {
   DISK_FULL: kind(EXIT.tryAgain, 507, true, 'Free some space and repeat the command.'),
   BUSY: kind(EXIT.tryAgain, 429, true),
   STOPPING: kind(EXIT.tryAgain, 503, true),
+  OVER_QUOTA: kind(
+    EXIT.tryAgain,
+    429,
+    true,
+    'Wait for the next hour, or ask the custodians for a higher quota.',
+  ),
   // Denied (77)
   DENIED: kind(EXIT.denied, 403, false),
+  NOT_ALLOWED: kind(EXIT.denied, 403, false, 'An owner of the namespace can grant the right.'),
   WRONG_PASSPHRASE: kind(EXIT.denied, 403, false),
   HELLO_REFUSED: kind(EXIT.denied, 403, false),
   SIGNER_REFUSED: kind(EXIT.denied, 403, false, 'The log of `aegis keys serve` says why.'),
   // Configuration (78)
   BAD_CONFIG: kind(EXIT.badConfig, 500, false),
   HOME_TOO_NEW: kind(EXIT.badConfig, 500, false, 'Use the aegis that wrote it, or a newer one.'),
+  PROTOCOL_TOO_NEW: kind(
+    EXIT.badConfig,
+    500,
+    false,
+    'Install a newer aegis on this node; what it has stays as it is.',
+  ),
   KEYS_RETIRED: kind(
     EXIT.badConfig,
     409,

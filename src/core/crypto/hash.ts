@@ -4,7 +4,7 @@
  *
  * `blake3` here is for small inputs only (about 40 MB/s); bulk content is hashed by `storage/`.
  */
-import { hash as digest, hkdfSync } from 'node:crypto';
+import { createHmac, hash as digest, hkdfSync } from 'node:crypto';
 import { blake3 as nobleBlake3 } from '@noble/hashes/blake3.js';
 import { assert } from '../assert.ts';
 
@@ -50,6 +50,10 @@ export function hmacSha256(key: Uint8Array): (text: string) => string {
     return sha256Hex(result);
   };
 }
+
+/** HMAC-SHA-256 (RFC 2104) of bytes, once: 32 bytes. */
+export const hmacSha256Of = (key: Uint8Array, bytes: Uint8Array): Uint8Array =>
+  plain(createHmac('sha256', key).update(bytes).digest());
 
 /** HKDF-SHA-256 (RFC 5869): `lengthBytes` bytes of key from key material. At most 8160 bytes. */
 export const hkdfSha256 = (

@@ -16,7 +16,9 @@ import { ENVELOPE_BYTES_MAX } from './signed.ts';
 export const BLOCK_BYTES_MAX = 512 * 1024;
 /** Most intents of a block. */
 export const INTENTS_MAX = 4096;
-const HEADER_BYTES_MAX = 1024;
+/** 1 named neither protocol, custodians nor leaders. */
+const HEADER_VERSION = 2;
+export const HEADER_BYTES_MAX = 1024;
 
 export interface BlockHeader {
   readonly clusterId: string;
@@ -30,6 +32,8 @@ export interface BlockHeader {
   readonly proposer: string;
   /** The view in which it was first proposed. */
   readonly view: number;
+  /** The version by which it is executed (V1). */
+  readonly protocol: number;
   /** At the end of a seed epoch: the proposer's ECVRF proof, 80 bytes (L1). */
   readonly seedProof?: Uint8Array;
   /** How many. */
@@ -38,6 +42,10 @@ export interface BlockHeader {
   readonly intentsRoot: Uint8Array;
   /** Root of the state after the block. */
   readonly stateRoot: Uint8Array;
+  /** Digest of the custodians of the height after it (E1), 32 bytes. */
+  readonly custodians: Uint8Array;
+  /** Digest of the schedule of leaders after it (L1), 32 bytes. */
+  readonly leaders: Uint8Array;
 }
 
 export interface Block {
@@ -58,10 +66,13 @@ const NAMES = [
   'time',
   'proposer',
   'view',
+  'protocol',
   'seedProof',
   'intents',
   'intentsRoot',
   'stateRoot',
+  'custodians',
+  'leaders',
 ];
 
 const badBlock = (why: string): AegisError => new AegisError('BAD_ENCODING', `the block ${why}`);
@@ -74,9 +85,10 @@ export function createBlock(
   header: Omit<BlockHeader, 'intents' | 'intentsRoot'>,
   intents: readonly Uint8Array[],
 ): Block {
-  const { clusterId, height, previous, time, proposer, view, seedProof, stateRoot } = header;
+  const { clusterId, height, previous, time, proposer, view, protocol, seedProof } = header;
+  const { stateRoot, custodians, leaders } = header;
   const headerBytes = encode({
-    v: 1,
+    v: HEADER_VERSION,
     type: 'block',
     clusterId,
     height,
@@ -84,10 +96,13 @@ export function createBlock(
     time,
     proposer,
     view,
+    protocol,
     ...(seedProof === undefined ? {} : { seedProof }),
     intents: intents.length,
     intentsRoot: merkleRoot(intents),
     stateRoot,
+    custodians,
+    leaders,
   });
   return openBlock(encode([headerBytes, [...intents]]));
 }
@@ -125,7 +140,7 @@ function readIntents(list: unknown): Uint8Array[] {
 /** @throws {AegisError} `BAD_ENCODING`, `TOO_LARGE`. */
 export function readHeader(bytes: Uint8Array): BlockHeader {
   const value = decode(bytes, { maxBytes: HEADER_BYTES_MAX });
-  const record = new RecordReader(value, 'block', NAMES);
+  const record = new RecordReader(value, 'block', NAMES, HEADER_VERSION);
   const proposer = record.text('proposer', { maxBytes: 64 });
   if (!isNodeId(proposer)) throw badBlock('has a proposer that is not a node id');
   const seedProof = record.has('seedProof') ? record.bytes('seedProof', { length: 80 }) : undefined;
@@ -136,9 +151,12 @@ export function readHeader(bytes: Uint8Array): BlockHeader {
     time: record.time('time'),
     proposer,
     view: record.integer('view', 0),
+    protocol: record.integer('protocol', 1),
     ...(seedProof === undefined ? {} : { seedProof }),
     intents: record.integer('intents', 0, INTENTS_MAX),
     intentsRoot: record.bytes('intentsRoot', { length: 32 }),
     stateRoot: record.bytes('stateRoot', { length: 32 }),
+    custodians: record.bytes('custodians', { length: 32 }),
+    leaders: record.bytes('leaders', { length: 32 }),
   };
 }

@@ -33,7 +33,7 @@ import {
 
 export const ADDRESSES_MAX = 16;
 export const ADDRESS_BYTES_MAX = 256;
-const STORAGE_WEIGHT_MAX = 1000;
+export const STORAGE_WEIGHT_MAX = 1000;
 /** Longest signed bundle. */
 export const BUNDLE_BYTES_MAX = 56 * 1024;
 /** Most entries of the succession: all since the inception. */

@@ -3,7 +3,7 @@
  * the cluster id. Nobody signs it: whoever joins by it has chosen it, and compares the cluster id.
  * A recovery genesis goes on from the state of an older cluster (R1); it does not hold that state.
  */
-import { hex } from '../bytes.ts';
+import { hex, sameBytes } from '../bytes.ts';
 import { base32 } from '../crypto/base32.ts';
 import { sha256 } from '../crypto/hash.ts';
 import { AegisError } from '../errors.ts';
@@ -17,15 +17,22 @@ import {
   type Role,
 } from './bundle.ts';
 import { decode, encode } from './cbor.ts';
+import {
+  CUSTODIANS_MAX,
+  type CustodianEntry,
+  custodianPairs,
+  readCustodians,
+} from './custodians.ts';
 import { checkLabel, LABEL_BYTES_MAX } from './identity.ts';
+import { NAME_KEY_BYTES, Names, nameKeyOf } from './names.ts';
+import { PROTOCOL } from './protocol.ts';
 import { RecordReader } from './record.ts';
 import { ENVELOPE_BYTES_MAX } from './signed.ts';
 import type { KeySet, KeyState, SignedSuccession } from './succession.ts';
 
-const CUSTODIANS_MAX = 256;
 const AGENTS_MAX = 256;
-/** 1 had no agents and no keys of consensus; 2 no successions. */
-const GENESIS_VERSION = 3;
+/** 1 had no agents and no keys of consensus; 2 no successions; 3 no protocol and no names. */
+const GENESIS_VERSION = 4;
 export const GENESIS_BYTES_MAX = 4 * 1024 * 1024;
 
 /** A member as the cluster knows it. */
@@ -55,8 +62,8 @@ export interface Member {
 
 /** From where a recovered cluster goes on (R1). */
 export interface Origin extends Recovery {
-  /** Id of the oldest cluster of the line: the keyed hashes of the state are by its text. */
-  readonly namespace: string;
+  /** The key of names of the oldest cluster of the line: the state goes on under them. */
+  readonly names: Uint8Array;
 }
 
 export interface Genesis {
@@ -72,11 +79,25 @@ export interface Genesis {
   readonly agents: readonly Member[];
   /** The custodians, then the agents. */
   readonly members: readonly Member[];
+  /** The version by which the first block is executed (V1). */
+  readonly protocol: number;
+  /** By which the state and the blocks call paths. */
+  readonly names: Names;
   /** A recovery genesis names it. */
   readonly origin?: Origin;
 }
 
 const DEFAULT_REPLICAS = 3;
+
+const GENESIS_NAMES = [
+  'name',
+  'createdAt',
+  'replicas',
+  'protocol',
+  'custodians',
+  'bundles',
+  'origin',
+];
 
 const clusterIdOf = (bytes: Uint8Array): string => `aegisc1${base32(sha256(bytes))}`;
 
@@ -160,26 +181,31 @@ export function createGenesis(fields: {
   readonly name: string;
   readonly createdAt: number;
   readonly bundles: readonly Uint8Array[];
-  /** Of a recovery: what that cluster hashes the keys of its state by. @default its id */
-  readonly namespace?: string;
+  /** Of a recovery: the key of names of that cluster. */
+  readonly names?: Uint8Array;
+  /** Of the first block (V1). @default the latest that this program knows */
+  readonly protocol?: number;
 }): Uint8Array {
-  const { name, createdAt, bundles } = fields;
+  const { name, createdAt, bundles, names, protocol = PROTOCOL.max } = fields;
   const opened = bundles.map(openBundle).toSorted(byNodeId);
   const of = (role: Role) => opened.filter(({ bundle }) => bundle.role === role);
   const [custodians, agents] = [of('custodian'), of('agent')];
   checkCounts(custodians.length, agents.length);
   checkDistinct(opened);
   const recovery = recoveryOf(opened);
-  const namespace = fields.namespace ?? recovery?.clusterId;
+  if ((recovery === undefined) !== (names === undefined)) {
+    throw new AegisError('BAD_REQUEST', 'a recovery, and nothing else, has names from before');
+  }
   return encode({
     v: GENESIS_VERSION,
     type: 'genesis',
     name: checkLabel('cluster name', name),
     createdAt,
     replicas: DEFAULT_REPLICAS,
-    custodians: custodians.map(({ bytes }) => bytes),
-    agents: agents.map(({ bytes }) => bytes),
-    ...(recovery === undefined ? {} : { origin: { ...recovery, namespace } }),
+    protocol,
+    custodians: custodianPairs(custodians.map(entryOf)),
+    bundles: opened.map(({ bytes }) => bytes),
+    ...(recovery === undefined ? {} : { origin: { ...recovery, names } }),
   });
 }
 
@@ -228,60 +254,67 @@ function checkCounts(custodians: number, agents: number): void {
  */
 export function openGenesis(bytes: Uint8Array): Genesis {
   const value = decode(bytes, { maxBytes: GENESIS_BYTES_MAX });
-  const names = ['name', 'createdAt', 'replicas', 'custodians', 'agents', 'origin'];
-  const record = new RecordReader(value, 'genesis', names, GENESIS_VERSION);
+  const record = new RecordReader(value, 'genesis', GENESIS_NAMES, GENESIS_VERSION);
+  const entries = readCustodians(record.item('custodians'));
   const bundleBytesMax = BUNDLE_BYTES_MAX + ENVELOPE_BYTES_MAX;
-  const lists = {
-    custodian: record.byteStrings('custodians', CUSTODIANS_MAX, bundleBytesMax),
-    agent: record.byteStrings('agents', AGENTS_MAX, bundleBytesMax),
-  };
-  checkCounts(lists.custodian.length, lists.agent.length);
-  const bundles = {
-    custodian: readBundles(lists.custodian, 'custodian'),
-    agent: readBundles(lists.agent, 'agent'),
-  };
-  const all = [...bundles.custodian, ...bundles.agent];
-  checkDistinct(all);
+  const bundles = record.byteStrings('bundles', CUSTODIANS_MAX + AGENTS_MAX, bundleBytesMax);
+  const opened = readBundles(bundles);
+  const of = (role: Role) => opened.filter(({ bundle }) => bundle.role === role);
+  const [custodians, agents] = [of('custodian'), of('agent')];
+  checkCounts(custodians.length, agents.length);
+  checkDistinct(opened);
+  checkEntries(entries, custodians);
   const origin = record.has('origin') ? readOrigin(record.item('origin')) : undefined;
-  if (!isSame(recoveryOf(all), origin)) {
+  if (!isSame(recoveryOf(opened), origin)) {
     throw new AegisError('BAD_ENCODING', 'the genesis has another origin than its bundles');
   }
-  const [custodians, agents] = [bundles.custodian.map(memberOf), bundles.agent.map(memberOf)];
+  const members = { custodians: custodians.map(memberOf), agents: agents.map(memberOf) };
   return {
     clusterId: clusterIdOf(bytes),
     name: checkLabel('cluster name', record.text('name', { maxBytes: LABEL_BYTES_MAX })),
     createdAt: record.time('createdAt'),
     replicas: record.integer('replicas', 1, 16),
-    custodians,
-    agents,
-    members: [...custodians, ...agents],
+    protocol: record.integer('protocol', 1),
+    names: new Names(origin?.names ?? nameKeyOf(bytes)),
+    ...members,
+    members: [...members.custodians, ...members.agents],
     ...(origin === undefined ? {} : { origin }),
   };
 }
 
+const entryOf = ({ nodeId, keys }: OpenBundle): CustodianEntry => ({
+  nodeId,
+  consensusKey: keys.keys.consensusKey,
+});
+
+/** A verifier of proofs reads the list alone, so it is that of the signed bundles. */
+function checkEntries(entries: readonly CustodianEntry[], custodians: readonly OpenBundle[]): void {
+  const isSameEntry = ({ nodeId, consensusKey }: CustodianEntry, at: number): boolean =>
+    nodeId === entries[at]?.nodeId && sameBytes(consensusKey, entries[at].consensusKey);
+  if (entries.length === custodians.length && custodians.map(entryOf).every(isSameEntry)) return;
+  throw new AegisError('BAD_ENCODING', 'the genesis has other custodians than its bundles');
+}
+
 function readOrigin(value: unknown): Origin {
-  const names = ['clusterId', 'height', 'stateRoot', 'namespace'];
+  const names = ['clusterId', 'height', 'stateRoot', 'names'];
   const record = new RecordReader(value, 'origin', names, null);
   const origin: Origin = {
     clusterId: record.text('clusterId', { maxBytes: 64 }),
     height: record.integer('height', 0),
     stateRoot: record.bytes('stateRoot', { length: 32 }),
-    namespace: record.text('namespace', { maxBytes: 64 }),
+    names: record.bytes('names', { length: NAME_KEY_BYTES }),
   };
-  if (isClusterId(origin.clusterId) && isClusterId(origin.namespace)) return origin;
+  if (isClusterId(origin.clusterId)) return origin;
   throw new AegisError('BAD_ENCODING', 'the origin of the genesis names what is not a cluster id');
 }
 
-/** One genesis has one encoding: each list in order, each member in the list of its role. */
-function readBundles(bundles: readonly Uint8Array[], role: Role): Verified<OpenBundle>[] {
+/** One genesis has one encoding: the bundles are in the order of node ids. */
+function readBundles(bundles: readonly Uint8Array[]): Verified<OpenBundle>[] {
   const opened = bundles.map(openBundle);
-  for (const [index, { nodeId, bundle }] of opened.entries()) {
+  for (const [index, { nodeId }] of opened.entries()) {
     const before = opened[index - 1];
     if (before !== undefined && before.nodeId > nodeId) {
-      throw new AegisError('BAD_ENCODING', `the ${role}s of the genesis are not in order`);
-    }
-    if (bundle.role !== role) {
-      throw new AegisError('BAD_ENCODING', `the genesis has another role among its ${role}s`);
+      throw new AegisError('BAD_ENCODING', 'the bundles of the genesis are not in order');
     }
   }
   return opened;

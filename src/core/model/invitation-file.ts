@@ -4,13 +4,20 @@
  * custodian's word; all else proves itself, or is a hint. The signature of the invitation is
  * judged with the keys that the rest of the file leads to.
  */
+import { hex } from '../bytes.ts';
 import { AegisError } from '../errors.ts';
 import { type Verified, verified } from '../units.ts';
 import { fromArmour, toArmour } from './armour.ts';
-import { ADDRESS_BYTES_MAX, ADDRESSES_MAX, isAddress } from './bundle.ts';
+import {
+  ADDRESS_BYTES_MAX,
+  ADDRESSES_MAX,
+  BUNDLE_BYTES_MAX,
+  isAddress,
+  openBundle,
+} from './bundle.ts';
 import { decode, encode } from './cbor.ts';
 import { furthest } from './furthest.ts';
-import { GENESIS_BYTES_MAX, type Genesis, openGenesis } from './genesis.ts';
+import { GENESIS_BYTES_MAX, type Genesis, type Member, openGenesis } from './genesis.ts';
 import { isNodeId } from './identity.ts';
 import { INVITATION_BYTES_MAX, readInvitation, type SignedInvitation } from './membership.ts';
 import { RecordReader } from './record.ts';
@@ -43,6 +50,17 @@ export interface InvitationFile {
   readonly addresses: readonly MemberAddresses[];
   /** Signed entries, of any members of the genesis. */
   readonly successions: readonly Uint8Array[];
+  /** The signed bundle of an inviter who is not in the genesis: it proves whose keys those are. */
+  readonly inviter?: Uint8Array;
+  /** Y5: a header that must be in the history. */
+  readonly checkpoint?: Checkpoint;
+}
+
+/** Y5. */
+export interface Checkpoint {
+  readonly height: number;
+  /** Of the header (hex). */
+  readonly digest: string;
 }
 
 /** A file whose every part has been checked. */
@@ -54,15 +72,21 @@ export interface OpenInvitationFile {
   readonly keys: readonly KeyState[];
 }
 
-const NAMES = ['genesis', 'invitation', 'addresses', 'successions'];
+const NAMES = ['genesis', 'invitation', 'addresses', 'successions', 'inviter', 'checkpoint'];
+
+const BUNDLE_LIMITS = { maxBytes: BUNDLE_BYTES_MAX + ENVELOPE_BYTES_MAX };
 
 const bad = (why: string): AegisError =>
   new AegisError('BAD_ENCODING', `the invitation file ${why}`);
 
 /** The text form, for files and mails. */
 export function invitationToText(file: InvitationFile): string {
-  const { genesis, invitation, addresses, successions } = file;
-  const record = { genesis, invitation, addresses, successions };
+  const { genesis, invitation, addresses, successions, inviter, checkpoint } = file;
+  const record = {
+    ...{ genesis, invitation, addresses, successions },
+    ...(inviter && { inviter }),
+    ...(checkpoint && { checkpoint: encodeCheckpoint(checkpoint) }),
+  };
   return toArmour('INVITATION', encode({ v: 1, type: 'invitation-file', ...record }));
 }
 
@@ -80,7 +104,20 @@ export function invitationFromText(text: string): InvitationFile {
     invitation: record.bytes('invitation', { maxBytes: INVITATION_BYTES_MAX + ENVELOPE_BYTES_MAX }),
     addresses: record.list('addresses', INVITATION_MEMBERS_MAX).map(readAddresses),
     successions: record.byteStrings('successions', INVITATION_ENTRIES_MAX, entryBytesMax),
+    ...(record.has('inviter') ? { inviter: record.bytes('inviter', BUNDLE_LIMITS) } : {}),
+    ...(record.has('checkpoint') ? { checkpoint: readCheckpoint(record.item('checkpoint')) } : {}),
   };
+}
+
+const encodeCheckpoint = ({ height, digest }: Checkpoint) => ({
+  height,
+  digest: new Uint8Array(Buffer.from(digest, 'hex')),
+});
+
+function readCheckpoint(value: unknown): Checkpoint {
+  const record = new RecordReader(value, 'checkpoint', ['height', 'digest'], null);
+  const height = record.integer('height', 1);
+  return { height, digest: hex(record.bytes('digest', { length: 32 })) };
 }
 
 function readAddresses(value: unknown): MemberAddresses {
@@ -93,20 +130,20 @@ function readAddresses(value: unknown): MemberAddresses {
 }
 
 /**
- * Checks that the invitation is for this cluster, and by a custodian with the keys to which the
- * successions in the file lead.
- * @throws {AegisError} `BAD_ENCODING`, `TOO_LARGE`, `BAD_SIGNATURE`, `BAD_DATA` when somebody else
- * made the invitation, what `openGenesis` throws.
+ * Checks that the invitation is for this cluster, and by a member with the keys to which the
+ * successions in the file lead. That the inviter is a custodian now (E3) the file cannot show: the
+ * chain judges it when it admits.
+ * @throws {AegisError} `OTHER_CLUSTER`, `BAD_ENCODING`, `TOO_LARGE`, `BAD_SIGNATURE`, `BAD_DATA`
+ * when somebody else made the invitation, what `openGenesis` throws.
  */
 export function openInvitationFile(file: InvitationFile): Verified<OpenInvitationFile> {
   const genesis = openGenesis(file.genesis);
   const { signed: invitation, check } = readInvitation(file.invitation, genesis.clusterId);
-  const keys = keysOf(genesis, file.successions.map(openSuccession));
+  const keys = keysOf(genesis, file.inviter, file.successions.map(openSuccession));
   const { inviter, keyEpoch } = invitation.invitation;
-  const isCustodian = genesis.custodians.some(({ nodeId }) => nodeId === inviter);
   const state = keys.find(({ nodeId }) => nodeId === inviter);
-  if (!isCustodian || state === undefined) {
-    throw new AegisError('BAD_DATA', 'the invitation is not by a custodian of the cluster');
+  if (state === undefined) {
+    throw new AegisError('BAD_DATA', 'the invitation is not by a member of the cluster');
   }
   if (state.keyEpoch !== keyEpoch) {
     throw new AegisError('BAD_DATA', 'the invitation is by keys that its maker has replaced', {
@@ -119,8 +156,17 @@ export function openInvitationFile(file: InvitationFile): Verified<OpenInvitatio
 
 function keysOf(
   { members }: Genesis,
+  inviter: Uint8Array | undefined,
   entries: readonly Verified<SignedSuccession>[],
 ): readonly KeyState[] {
   const entriesOf = Map.groupBy(entries, ({ succession }) => succession.nodeId);
-  return members.map(({ nodeId, keys }) => furthest(keys, [], entriesOf.get(nodeId) ?? []).state);
+  const first = members.map(({ keys }) => keys);
+  if (inviter !== undefined) first.push(newcomer(members, inviter));
+  return first.map((keys) => furthest(keys, [], entriesOf.get(keys.nodeId) ?? []).state);
+}
+
+function newcomer(members: readonly Member[], bundle: Uint8Array): KeyState {
+  const { nodeId, keys } = openBundle(bundle);
+  if (members.every((member) => member.nodeId !== nodeId)) return keys;
+  throw bad('has a bundle of a member of the genesis');
 }

@@ -105,16 +105,22 @@ const ADMISSION_NAMES = ['clusterId', 'nodeId', 'bundle', 'invitation', 'time'];
 const DEPARTURE_NAMES = ['clusterId', 'nodeId', 'keyEpoch', 'admission', 'time'];
 
 const bytesOfHex = (text: string): Uint8Array => new Uint8Array(Buffer.from(text, 'hex'));
-function readNodeId(record: RecordReader, what: string, name = 'nodeId'): string {
+
+export function readNodeId(record: RecordReader, what: string, name = 'nodeId'): string {
   const nodeId = record.text(name, { maxBytes: 64 });
   if (isNodeId(nodeId)) return nodeId;
   throw new AegisError('BAD_ENCODING', `the ${what} names what is not a node id`);
 }
 
-function checkCluster(record: RecordReader, what: string, clusterId: string | undefined): string {
+/** Q3. */
+export function checkCluster(
+  record: RecordReader,
+  what: string,
+  clusterId: string | undefined,
+): string {
   const found = record.text('clusterId', { maxBytes: 64 });
   if (clusterId === undefined || found === clusterId) return found;
-  throw new AegisError('BAD_ENCODING', `the ${what} is for another cluster`);
+  throw new AegisError('OTHER_CLUSTER', `the ${what} is for another cluster`);
 }
 
 /** Makes a signed invitation. `signer` holds the identity key of the inviter. */
@@ -130,7 +136,7 @@ export function createInvitation(invitation: Invitation, signer: Signer): Signed
 /**
  * Reads signed invitation bytes. The signature is NOT verified.
  * @param clusterId the cluster that it must be for; any, when left out.
- * @throws {AegisError} `BAD_ENCODING`, `TOO_LARGE`.
+ * @throws {AegisError} `OTHER_CLUSTER`, `BAD_ENCODING`, `TOO_LARGE`.
  */
 export function readInvitation(
   bytes: Uint8Array,
@@ -173,7 +179,8 @@ export function createAdmission(admission: Admission, signer: Signer): SignedAdm
 /**
  * Reads signed admission bytes. Signatures are NOT verified, and neither are the proofs of
  * possession: `admissionFault` does that once the signatures hold.
- * @throws {AegisError} `BAD_ENCODING`, `TOO_LARGE`, `BAD_DATA` for entries that do not follow.
+ * @throws {AegisError} `OTHER_CLUSTER`, `BAD_ENCODING`, `TOO_LARGE`, `BAD_DATA` for entries that
+ * do not follow.
  */
 export function readAdmission(
   bytes: Uint8Array,
@@ -232,7 +239,7 @@ export function createDeparture(departure: Departure, signer: Signer): SignedDep
 
 /**
  * Reads signed departure bytes. The signature is NOT verified.
- * @throws {AegisError} `BAD_ENCODING`, `TOO_LARGE`.
+ * @throws {AegisError} `OTHER_CLUSTER`, `BAD_ENCODING`, `TOO_LARGE`.
  */
 export function readDeparture(
   bytes: Uint8Array,

@@ -1,6 +1,7 @@
 /**
  * What stands in a block beside intents and carries its own authority, so that anyone may hand it
- * in: a succession, evidence of two that contradict each other (S8), an admission, a departure.
+ * in: a succession, evidence of two that contradict each other (S8), an admission, a departure, a
+ * proposal, an approval, a readiness.
  * Here stands only whether the bytes are one, and what must be verified before it counts.
  */
 import { sha256Hex } from '../crypto/hash.ts';
@@ -12,6 +13,15 @@ import {
   type SignedAdmission,
   type SignedDeparture,
 } from './membership.ts';
+import type { Names } from './names.ts';
+import {
+  readApproval,
+  readProposal,
+  readReadiness,
+  type SignedApproval,
+  type SignedProposal,
+  type SignedReadiness,
+} from './proposals.ts';
 import { RecordReader } from './record.ts';
 import { ENVELOPE_BYTES_MAX, type SignatureCheck } from './signed.ts';
 import { readSuccession, type SignedSuccession, SUCCESSION_BYTES_MAX } from './succession.ts';
@@ -29,7 +39,10 @@ export type Statement =
       readonly b: SignedSuccession;
     }
   | { readonly type: 'admission'; readonly signed: SignedAdmission }
-  | { readonly type: 'departure'; readonly signed: SignedDeparture };
+  | { readonly type: 'departure'; readonly signed: SignedDeparture }
+  | { readonly type: 'proposal'; readonly signed: SignedProposal }
+  | { readonly type: 'approval'; readonly signed: SignedApproval }
+  | { readonly type: 'readiness'; readonly signed: SignedReadiness };
 
 export interface ReadStatement {
   readonly statement: Statement;
@@ -56,7 +69,14 @@ export function createDuplicity(one: SignedSuccession, other: SignedSuccession):
 }
 
 /** The types of what is signed as a whole. */
-const SIGNED_TYPES = ['succession', 'admission', 'departure'] as const;
+const SIGNED_TYPES = [
+  'succession',
+  'admission',
+  'departure',
+  'proposal',
+  'approval',
+  'readiness',
+] as const;
 type SignedType = (typeof SIGNED_TYPES)[number];
 
 const typeOf = (value: unknown): unknown =>
@@ -69,25 +89,49 @@ export const isDuplicity = (value: unknown): boolean => typeOf(value) === 'dupli
 export const statementTypeOf = (payload: unknown): SignedType | undefined =>
   SIGNED_TYPES.find((type) => type === typeOf(payload));
 
-/** @throws {AegisError} `BAD_ENCODING`, `TOO_LARGE`, `BAD_DATA`. */
+/** @throws {AegisError} `OTHER_CLUSTER`, `BAD_ENCODING`, `TOO_LARGE`, `BAD_DATA`. */
 export function readStatement(
   type: SignedType,
   bytes: Uint8Array,
-  clusterId: string,
+  context: { readonly clusterId: string; readonly names: Names },
 ): ReadStatement {
-  if (type === 'succession') {
-    const { signed, check } = readSuccession(bytes);
-    const { nodeId, createdAt: time } = signed.succession;
-    return { statement: { type, signed }, nodeId, time, digest: signed.digest, checks: [check] };
+  const { clusterId } = context;
+  switch (type) {
+    case 'succession': {
+      const { signed, check } = readSuccession(bytes);
+      return asRead({ type, signed }, signed.succession.createdAt, [check]);
+    }
+    case 'admission': {
+      const { signed, checks } = readAdmission(bytes, clusterId);
+      return asRead({ type, signed }, signed.admission.time, checks, signed.admission.nodeId);
+    }
+    case 'departure': {
+      const { signed, check } = readDeparture(bytes, clusterId);
+      return asRead({ type, signed }, signed.departure.time, [check]);
+    }
+    case 'proposal': {
+      const { signed, check } = readProposal(bytes, context);
+      return asRead({ type, signed }, signed.proposal.createdAt, [check]);
+    }
+    case 'approval': {
+      const { signed, check } = readApproval(bytes, clusterId);
+      return asRead({ type, signed }, signed.approval.time, [check]);
+    }
+    case 'readiness': {
+      const { signed, check } = readReadiness(bytes, clusterId);
+      return asRead({ type, signed }, signed.readiness.time, [check]);
+    }
   }
-  if (type === 'admission') {
-    const { signed, checks } = readAdmission(bytes, clusterId);
-    const { nodeId, time } = signed.admission;
-    return { statement: { type, signed }, nodeId, time, digest: signed.digest, checks };
-  }
-  const { signed, check } = readDeparture(bytes, clusterId);
-  const { nodeId, time } = signed.departure;
-  return { statement: { type, signed }, nodeId, time, digest: signed.digest, checks: [check] };
+}
+
+/** @param nodeId whose it is. @default whoever signs */
+function asRead(
+  statement: Extract<Statement, { signed: unknown }>,
+  time: number,
+  checks: readonly SignatureCheck[],
+  nodeId = checks[0]!.author,
+): ReadStatement {
+  return { statement, nodeId, time, digest: statement.signed.digest, checks };
 }
 
 /**

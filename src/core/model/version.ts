@@ -108,6 +108,19 @@ export function openVersion(
   return verified({ cid, cidText: cid.toString(), bytes, version });
 }
 
+/**
+ * What signed bytes say, for who knows them by their CID. Nobody looks at the signature.
+ * @throws {AegisError} `BAD_ENCODING`, `TOO_LARGE`, `BAD_REQUEST` (path).
+ */
+export function readUnverifiedVersion(bytes: Uint8Array): {
+  readonly cid: CID;
+  readonly version: Version;
+} {
+  const { payload } = openSigned(bytes, { maxBytes: VERSION_BYTES_MAX });
+  const version = readVersion(decode(payload, { maxBytes: VERSION_BYTES_MAX }));
+  return { cid: versionCidOf(bytes), version };
+}
+
 function readVersion(value: unknown): Version {
   const record = new RecordReader(value, 'version', NAMES);
   const author = record.text('author', { maxBytes: 64 });
