@@ -4,6 +4,7 @@
  * asked compares it with the own chain.
  */
 import { hex } from '../bytes.ts';
+import { AegisError } from '../errors.ts';
 import type { Signer } from '../ports.ts';
 import { decode, encode } from './cbor.ts';
 import { checkCluster, readNodeId } from './membership.ts';
@@ -15,7 +16,6 @@ import {
   signedMessage,
   signRecord,
 } from './signed.ts';
-import { AegisError } from '../errors.ts';
 
 export const AUDIT_REQUEST_BYTES_MAX = 256;
 /** Longest signed report. */
