@@ -3,7 +3,7 @@
  * block carries and does not choose leaders, which is for `consensus/`.
  */
 
-import type { CustodianKeys } from '../consensus/custodian-keys.ts';
+import type { CustodianKey, CustodianSets } from '../consensus/custodian-sets.ts';
 import { sha256 } from '../crypto/hash.ts';
 import { verifyVrf } from '../crypto/vrf.ts';
 import type { KeyRing } from '../ports.ts';
@@ -14,7 +14,10 @@ export interface SeedScheme {
    * hand, or its signer refuses; then this node makes no block that needs one.
    */
   prove(height: number, alpha: Uint8Array): Uint8Array | undefined;
-  /** The output of a custodian's proof (beta, 64 bytes), or undefined when it does not hold. */
+  /**
+   * The output of a custodian's proof (beta, 64 bytes), or undefined when it does not hold.
+   * @param custodian its index at that height.
+   */
   verify(
     custodian: number,
     height: number,
@@ -26,19 +29,24 @@ export interface SeedScheme {
 /** The scheme over `crypto/vrf.ts`. */
 export const vrfScheme = (options: {
   /** Undefined for a node that does not propose. */
-  readonly self?: { readonly index: number; readonly ring: Pick<KeyRing, 'seeds'> } | undefined;
-  readonly keys: Pick<CustodianKeys, 'at'>;
-}): SeedScheme => ({
-  prove(height, alpha) {
-    const { self, keys } = options;
-    const own = self === undefined ? undefined : keys.at(self.index, height);
-    return own === undefined ? undefined : self?.ring.seeds(own.vrfKey)?.prove(alpha);
-  },
-  verify(custodian, height, alpha, proof) {
-    const key = options.keys.at(custodian, height)?.vrfKey;
-    return key === undefined ? undefined : verifyVrf(key, alpha, proof);
-  },
-});
+  readonly self?: { readonly nodeId: string; readonly ring: Pick<KeyRing, 'seeds'> } | undefined;
+  readonly sets: Pick<CustodianSets, 'at'>;
+}): SeedScheme => {
+  const { self, sets } = options;
+  const keyAt = (custodian: number, height: number): CustodianKey | undefined =>
+    sets.at(height)?.custodians[custodian];
+  return {
+    prove(height, alpha) {
+      const index = self === undefined ? -1 : (sets.at(height)?.indexOf(self.nodeId) ?? -1);
+      const own = keyAt(index, height);
+      return own && self?.ring.seeds(own.vrfKey)?.prove(alpha);
+    },
+    verify(custodian, height, alpha, proof) {
+      const key = keyAt(custodian, height)?.vrfKey;
+      return key === undefined ? undefined : verifyVrf(key, alpha, proof);
+    },
+  };
+};
 
 /** What a proposer proves at the last height of seed epoch `epoch`. */
 export const seedAlpha = (seed: Uint8Array, epoch: number): Uint8Array =>

@@ -14,14 +14,14 @@ import {
 import { verifyEd25519 } from '../crypto/sign.ts';
 import { hasCode } from '../errors.ts';
 import type { KeyRing } from '../ports.ts';
-import type { CustodianKey, CustodianKeys } from './custodian-keys.ts';
+import type { CustodianKey, CustodianSets } from './custodian-sets.ts';
 import { type SignerGroup, signOrNot, type VoteScheme } from './scheme.ts';
 
 export interface BlsSchemeOptions {
-  /** What this node signs with; undefined: an agent, which verifies only. */
-  readonly self?: { readonly index: number; readonly ring: KeyRing } | undefined;
+  /** What this node signs with; undefined: it verifies only. */
+  readonly self?: { readonly nodeId: string; readonly ring: KeyRing } | undefined;
   /** Every consensus key has proved its possession. */
-  readonly keys: Pick<CustodianKeys, 'at' | 'knows'>;
+  readonly sets: Pick<CustodianSets, 'at' | 'knows'>;
 }
 
 export function blsScheme(options: BlsSchemeOptions): VoteScheme {
@@ -29,20 +29,20 @@ export function blsScheme(options: BlsSchemeOptions): VoteScheme {
 }
 
 class BlsScheme implements VoteScheme {
-  readonly #keys: BlsSchemeOptions['keys'];
+  readonly #sets: BlsSchemeOptions['sets'];
   readonly #self: BlsSchemeOptions['self'];
   /** Decoded and group-checked when first needed, since that costs as much as a verification. */
   readonly #opened = new WeakMap<CustodianKey, { readonly key: BlsPublicKey | undefined }>();
   readonly #names = new WeakMap<CustodianKey, string>();
 
-  constructor({ self, keys }: BlsSchemeOptions) {
+  constructor({ self, sets }: BlsSchemeOptions) {
     this.#self = self;
-    this.#keys = keys;
+    this.#sets = sets;
   }
 
   sign(height: number, message: Uint8Array): Uint8Array | undefined {
-    const { key, ring } = this.#ownAt(height);
-    return ring.votes(key.consensusKey)?.sign(message);
+    const own = this.#ownAt(height);
+    return own?.ring.votes(own.key.consensusKey)?.sign(message);
   }
 
   verify(signer: number, height: number, message: Uint8Array, signature: Uint8Array): boolean {
@@ -71,8 +71,8 @@ class BlsScheme implements VoteScheme {
   }
 
   signProposal(height: number, message: Uint8Array): Uint8Array | undefined {
-    const { key, ring } = this.#ownAt(height);
-    return signOrNot(ring.identity(key.identityKey), message);
+    const own = this.#ownAt(height);
+    return own && signOrNot(own.ring.identity(own.key.identityKey), message);
   }
 
   verifyProposal(
@@ -81,16 +81,29 @@ class BlsScheme implements VoteScheme {
     message: Uint8Array,
     signature: Uint8Array,
   ): boolean {
-    const key = this.#keys.at(signer, height);
+    const key = this.#keyAt(signer, height);
     return key !== undefined && verifyEd25519(key.identityKey, message, signature);
   }
 
   knows(height: number): boolean {
-    return this.#keys.knows(height);
+    return this.#sets.knows(height);
+  }
+
+  custodiansAt(height: number): number | undefined {
+    return this.#sets.at(height)?.size;
+  }
+
+  nodeIdOf(custodian: number, height: number): string | undefined {
+    return this.#keyAt(custodian, height)?.nodeId;
+  }
+
+  ownIndex(height: number): number | undefined {
+    const index = this.#self === undefined ? -1 : this.#sets.at(height)?.indexOf(this.#self.nodeId);
+    return index === -1 ? undefined : index;
   }
 
   ownKey(height: number): string | undefined {
-    const key = this.#self && this.#keys.at(this.#self.index, height);
+    const key = this.#ownKeyAt(height);
     if (key === undefined || this.#self?.ring.votes(key.consensusKey) === undefined) {
       return undefined;
     }
@@ -98,7 +111,7 @@ class BlsScheme implements VoteScheme {
   }
 
   keyInForce(height: number): string | undefined {
-    const key = this.#self && this.#keys.at(this.#self.index, height);
+    const key = this.#ownKeyAt(height);
     return key && this.#nameOf(key);
   }
 
@@ -106,15 +119,25 @@ class BlsScheme implements VoteScheme {
     return this.#self?.ring.heldConsensusKeys() ?? [];
   }
 
-  #ownAt(height: number): { readonly key: CustodianKey; readonly ring: KeyRing } {
-    assert(this.#self !== undefined, 'an agent signs nothing');
-    // C2: another key may be in force there.
-    assert(this.#keys.knows(height), 'nothing is signed for a height whose keys may still change');
-    return { key: this.#keys.at(this.#self.index, height)!, ring: this.#self.ring };
+  #ownAt(height: number): { readonly key: CustodianKey; readonly ring: KeyRing } | undefined {
+    assert(this.#self !== undefined, 'who has no keys signs nothing');
+    // C2: another key may be in force there, or others be the custodians.
+    assert(this.#sets.knows(height), 'nothing is signed for a height whose keys may still change');
+    const key = this.#ownKeyAt(height);
+    return key && { key, ring: this.#self.ring };
+  }
+
+  #ownKeyAt(height: number): CustodianKey | undefined {
+    const index = this.ownIndex(height);
+    return index === undefined ? undefined : this.#keyAt(index, height);
+  }
+
+  #keyAt(custodian: number, height: number): CustodianKey | undefined {
+    return this.#sets.at(height)?.custodians[custodian];
   }
 
   #keyOf(signer: number, height: number): BlsPublicKey | undefined {
-    const key = this.#keys.at(signer, height);
+    const key = this.#keyAt(signer, height);
     if (key === undefined) return undefined;
     const known = this.#opened.get(key) ?? { key: openBlsKey(key.consensusKey) };
     this.#opened.set(key, known);

@@ -41,25 +41,25 @@ export const decodeCertificate = (bytes: Uint8Array): Certificate =>
   readCertificate(decode(bytes, { maxBytes: CERTIFICATE_BYTES_MAX }));
 
 /** Whether the signers are ascending indices of custodians, each once, and a quorum of them. */
-function isQuorum(signers: readonly number[], custodians: number): boolean {
+function isQuorum(signers: readonly number[], custodians: number | undefined): boolean {
   return (
+    custodians !== undefined &&
     signers.length >= quorumOf(custodians) &&
     signers.every((signer, i) => signer < custodians && (i === 0 || signer > signers[i - 1]!))
   );
 }
 
 /**
- * Whether a quorum of `custodians` has signed what the certificate says, with the keys in force at
- * its height (C1). About a millisecond.
+ * Whether a quorum of the custodians of its height has signed what the certificate says, with the
+ * keys in force there (C1). About a millisecond.
  */
 export function verifyCertificate(
   certificate: Certificate,
   scheme: VoteScheme,
-  custodians: number,
   clusterId: string,
 ): boolean {
   const { phase, height, view, digest, signers, signature } = certificate;
-  if (!isQuorum(signers, custodians)) return false;
+  if (!isQuorum(signers, scheme.custodiansAt(height))) return false;
   const message = digestMessage(clusterId, phase, height, view, digest);
   return scheme.verifyAggregate(height, [{ signers, message }], signature);
 }
@@ -97,18 +97,18 @@ function readGroup(value: unknown): TimeoutGroup {
 export function verifyTimeoutCertificate(
   certificate: TimeoutCertificate,
   scheme: VoteScheme,
-  custodians: number,
   clusterId: string,
   isKnown: (high: Certificate) => boolean = () => false,
 ): boolean {
   const { height, view, groups, signature, high } = certificate;
   const signers = groups.flatMap((group) => group.signers).toSorted((a, b) => a - b);
+  const custodians = scheme.custodiansAt(height);
   if (view >= VIEW_MAX || !isQuorum(signers, custodians) || !areAscending(groups)) return false;
   const highView = groups.at(-1)?.highView;
   if (highView !== high?.view) return false;
   if (high !== undefined) {
     if (high.phase !== 'prepare' || high.height !== height || high.view > view) return false;
-    if (!isKnown(high) && !verifyCertificate(high, scheme, custodians, clusterId)) return false;
+    if (!isKnown(high) && !verifyCertificate(high, scheme, clusterId)) return false;
   }
   return scheme.verifyAggregate(height, timeoutGroups(certificate, clusterId), signature);
 }

@@ -27,8 +27,12 @@ export const LIMITS = {
   evidence: 16,
   /** Signatures of one custodian, over heights whose keys are not known, that do not verify. */
   strange: 8,
-  /** Keys of one custodian, the latest, that are remembered with the heights of each. */
-  keyPeriods: 64,
+  /** Sets of custodians, the latest, that are remembered with the heights of each. */
+  custodianSets: 256,
+  /** Nodes that are no custodians here, to which anything of consensus is kept or answered. */
+  strangers: 64,
+  /** Proposals of such nodes for the next height that are kept. */
+  strangeProposals: 4,
   /** Own consensus keys that one doubt is about. */
   heldKeys: 64,
   /** Shortest time between two answers to one peer. */

@@ -1,6 +1,7 @@
 /**
  * Who leads which view. Everything here follows from final blocks alone, so all agree on it; the
- * leaders of a height are fixed when the height begins.
+ * leaders of a height are fixed when the height begins. A schedule never changes: each block has the
+ * next one, and names it by its digest.
  */
 import { assert } from '../assert.ts';
 import { sha256 } from '../crypto/hash.ts';
@@ -27,13 +28,12 @@ export interface LeaderFact {
 }
 
 export interface Leaders {
-  /** Index of the leader. Holds for the height after the last that was advanced over. */
+  /** Index of the leader. Holds for the height after the last block that it knows of. */
   leaderOf(height: number, view: number): number;
   /** Indices, ascending. */
   passedOver(height: number): readonly number[];
-  advance(fact: LeaderFact): void;
-  /** All that `restore` needs. */
-  snapshot(): Uint8Array;
+  /** After one block more, with the same custodians. */
+  next(fact: LeaderFact): Leaders;
 }
 
 export interface LeaderOptions {
@@ -50,38 +50,60 @@ interface Failure {
   readonly height: number;
 }
 
-export class LeaderSchedule implements Leaders {
-  readonly #custodians: number;
-  readonly #epochHeights: number;
-  /** The last height that was advanced over. */
-  #height = 0;
-  #seed: Uint8Array;
-  #order: readonly number[];
+/** What a schedule is made of. */
+interface Parts {
+  /** The last height that it knows of. */
+  readonly height: number;
+  readonly seed: Uint8Array;
+  readonly order: readonly number[];
   /** Latest last; each custodian at most once; at most f. */
-  #failures: readonly Failure[] = [];
+  readonly failures: readonly Failure[];
+}
 
-  constructor(options: LeaderOptions) {
-    assert(options.custodians >= 1 && options.custodians <= CUSTODIANS_MAX, 'too many custodians');
-    this.#custodians = options.custodians;
-    this.#epochHeights = options.epochHeights ?? EPOCH_HEIGHTS;
-    // L1: the seed of the first epoch is the hash of the cluster id.
-    this.#seed = sha256(Buffer.from(options.clusterId));
-    this.#order = permutation(this.#seed, this.#custodians);
+export class LeaderSchedule implements Leaders {
+  readonly #options: LeaderOptions;
+  readonly #epochHeights: number;
+  readonly #height: number;
+  readonly #seed: Uint8Array;
+  readonly #order: readonly number[];
+  readonly #failures: readonly Failure[];
+  #digest: Uint8Array | undefined;
+
+  /** @param parts left out: those of height 1. */
+  constructor(options: LeaderOptions, parts: Parts = firstParts(options)) {
+    const { custodians, epochHeights } = options;
+    assert(custodians >= 1 && custodians <= CUSTODIANS_MAX, 'a cluster has 1 to 256 custodians');
+    this.#options = options;
+    this.#epochHeights = epochHeights ?? EPOCH_HEIGHTS;
+    this.#height = parts.height;
+    this.#seed = parts.seed;
+    this.#order = parts.order;
+    this.#failures = parts.failures;
   }
 
   /** @throws {AegisError} `BAD_ENCODING` for what is no snapshot. */
   static restore(options: LeaderOptions, snapshot: Uint8Array): LeaderSchedule {
-    const schedule = new LeaderSchedule(options);
+    const { custodians } = options;
     const fields = new Fields(decode(snapshot, { maxBytes: SNAPSHOT_BYTES_MAX }), 4, 'schedule');
     fields.integer(1, 1);
-    schedule.#height = fields.height(0);
-    schedule.#seed = fields.bytes(SEED_BYTES);
-    schedule.#failures = fields.list(options.custodians, (value) => {
+    const height = fields.height(0);
+    const seed = fields.bytes(SEED_BYTES);
+    const failures = fields.list(custodians, (value) => {
       const failure = new Fields(value, 2, 'schedule');
-      return { custodian: failure.integer(0, options.custodians - 1), height: failure.height() };
+      return { custodian: failure.integer(0, custodians - 1), height: failure.height() };
     });
-    schedule.#order = permutation(schedule.#seed, options.custodians);
-    return schedule;
+    return new LeaderSchedule(options, {
+      height,
+      seed,
+      failures,
+      order: permutation(seed, custodians),
+    });
+  }
+
+  /** Of `snapshot()`: 32 bytes. The header of a block names the schedule after it by this. */
+  get digest(): Uint8Array {
+    this.#digest ??= sha256(this.snapshot());
+    return this.#digest;
   }
 
   /** The seed epoch of a height, from 0. */
@@ -110,25 +132,38 @@ export class LeaderSchedule implements Leaders {
       .toSorted((a, b) => a - b);
   }
 
-  advance(fact: LeaderFact): void {
+  /**
+   * After one block more.
+   * @param custodians how many the next height has, when other nodes are custodians there; left
+   *   out: they are the same. Then the seed goes on, and nobody is passed over (E5).
+   */
+  next(fact: LeaderFact, custodians?: number): LeaderSchedule {
     assert(fact.height === this.#height + 1, 'heights are advanced over one after the other');
-    // L3: a block that was first proposed in view w shows that views 0 to w - 1 failed. More of
-    // them than there are leaders tell nothing new.
-    const first = Math.max(0, fact.view - this.#custodians);
-    const failed: Failure[] = [];
-    for (let view = first; view < fact.view; view += 1) {
-      failed.push({ custodian: this.leaderOf(fact.height, view), height: fact.height });
-    }
-    const proposer = this.leaderOf(fact.height, fact.view);
-    if (failed.length > 0) this.#failures = this.#latest([...this.#failures, ...failed], proposer);
-    this.#height = fact.height;
     const isLast = fact.height % this.#epochHeights === 0;
     assert(isLast === (fact.seed !== undefined), 'the last height of an epoch gives a seed');
-    if (fact.seed === undefined) return;
-    this.#seed = fact.seed;
-    this.#order = permutation(fact.seed, this.#custodians);
+    const seed = fact.seed ?? this.#seed;
+    const before = this.#options.custodians;
+    const count = custodians ?? before;
+    const isSameOrder = fact.seed === undefined && count === before;
+    const order = isSameOrder ? this.#order : permutation(seed, count);
+    const failures = custodians === undefined ? this.#failuresAfter(fact) : [];
+    const options = count === before ? this.#options : { ...this.#options, custodians: count };
+    return new LeaderSchedule(options, { height: fact.height, seed, order, failures });
   }
 
+  /** L3 */
+  #failuresAfter({ height, view }: LeaderFact): readonly Failure[] {
+    if (view === 0) return this.#failures;
+    // L3: a block that was first proposed in view w shows that views 0 to w - 1 failed. More of
+    // them than there are leaders tell nothing new.
+    const failed: Failure[] = [];
+    for (let at = Math.max(0, view - this.#options.custodians); at < view; at += 1) {
+      failed.push({ custodian: this.leaderOf(height, at), height });
+    }
+    return this.#latest([...this.#failures, ...failed], this.leaderOf(height, view));
+  }
+
+  /** All that `restore` needs. */
   snapshot(): Uint8Array {
     const failures = this.#failures.map(({ custodian, height }) => [custodian, height]);
     return encode([1, this.#height, this.#seed, failures]);
@@ -136,7 +171,7 @@ export class LeaderSchedule implements Leaders {
 
   /** L3: the last f distinct ones, without one that has just led well. */
   #latest(failures: readonly Failure[], proposer: number): Failure[] {
-    const max = faultyMax(this.#custodians);
+    const max = faultyMax(this.#options.custodians);
     const latest: Failure[] = [];
     for (const failure of failures.toReversed()) {
       if (latest.length === max) break;
@@ -149,6 +184,12 @@ export class LeaderSchedule implements Leaders {
   #checkHeight(height: number): void {
     assert(height === this.#height + 1, 'leaders are known of the next height only');
   }
+}
+
+/** L1: the seed of the first epoch is the hash of the cluster id. */
+function firstParts({ clusterId, custodians }: LeaderOptions): Parts {
+  const seed = sha256(Buffer.from(clusterId));
+  return { height: 0, seed, order: permutation(seed, custodians), failures: [] };
 }
 
 /** L2: Fisher and Yates's shuffle by the seed, in hash-counter mode with rejection. */

@@ -1,6 +1,7 @@
 /**
- * The signatures that consensus rests on, as a port: real ones, or those of the simulator. Keys
- * change by height (C1), so every question names the height that the signature is for.
+ * The signatures that consensus rests on, as a port: real ones, or those of the simulator. The
+ * custodians and their keys change by height (C1), so every question names the height that the
+ * signature is for, and an index is that of the height's set.
  */
 import { hasCode } from '../errors.ts';
 import type { Signer } from '../ports.ts';
@@ -11,11 +12,11 @@ export interface SignerGroup {
   readonly message: Uint8Array;
 }
 
-/** Functions over the keys of the custodians, who are named by their indices. */
+/** Functions over the keys of the custodians, who are named by their indices at a height. */
 export interface VoteScheme {
   /**
    * Own share (BLS, 96 bytes) with the key in force. The same message gives the same bytes.
-   * Undefined: refused, or out of reach, and no vote is cast (G2, C4).
+   * Undefined: refused, out of reach, or no custodian, and no vote is cast (G2, C4).
    */
   sign(height: number, message: Uint8Array): Uint8Array | undefined;
   /** False for anything malformed. */
@@ -33,10 +34,17 @@ export interface VoteScheme {
     signature: Uint8Array,
   ): boolean;
   /**
-   * Whether the keys of this height are known for good. Of other heights a signature that verifies
-   * does so by the keys known here, and one that does not is nobody's lie (C3).
+   * Whether the custodians of this height and their keys are known for good. Of other heights a
+   * signature that verifies does so by the keys known here, and one that does not is nobody's lie
+   * (C3).
    */
   knows(height: number): boolean;
+  /** How many custodians the height has: of those to come, the latest known ones (C3). */
+  custodiansAt(height: number): number | undefined;
+  /** Who has this index at the height. */
+  nodeIdOf(custodian: number, height: number): string | undefined;
+  /** The own index at the height; undefined: no custodian there. */
+  ownIndex(height: number): number | undefined;
   /** The own consensus key in force, in hex, if its secret is at hand (K3). */
   ownKey(height: number): string | undefined;
   /** The own consensus key in force, in hex, whether or not its secret is at hand. */
