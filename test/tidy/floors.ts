@@ -8,7 +8,7 @@ const FLOORS: readonly (readonly string[])[] = [
   ['crypto'],
   ['model'],
   ['consensus'],
-  ['chain', 'kb', 'peers', 'tasks'],
+  ['chain', 'kb', 'peers', 'proof', 'tasks'],
   ['network', 'tor', 'storage', 'keys', 'telemetry', 'config'],
   ['api'],
   ['node', 'sim', 'tui'],
