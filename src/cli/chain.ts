@@ -51,7 +51,22 @@ export function changesText({ changes }: { readonly changes: readonly IntentChan
   const [first] = changes;
   if (first === undefined) return 'none (cancels)';
   const more = changes.length === 1 ? '' : ` and ${changes.length - 1} more`;
-  return `${first.deleted ? 'deletes ' : ''}${first.path}${more}`;
+  return `${changeText(first)}${more}`;
+}
+
+function changeText(change: IntentChange): string {
+  if (!('op' in change)) return `${change.deleted ? 'deletes ' : ''}${change.path}`;
+  const { op } = change;
+  switch (op) {
+    case 'grant':
+      return `grants ${change.path}`;
+    case 'revoke':
+      return `revokes ${change.path}`;
+    case 'anchor':
+      return `anchors ${change.label}`;
+    case 'erase':
+      return `erases ${change.path}`;
+  }
 }
 
 /** @throws {AegisError} `USAGE` */

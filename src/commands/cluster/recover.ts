@@ -132,9 +132,8 @@ export default class ClusterRecover extends BaseCommand<
         });
       }
     }
-    const namespace = before.origin?.namespace ?? before.clusterId;
-    const { name } = before;
-    const bytes = createGenesis({ name, createdAt: Date.now(), bundles, namespace });
+    const { name, names } = before;
+    const bytes = createGenesis({ name, createdAt: Date.now(), bundles, names: names.key });
     const genesis = openGenesis(bytes);
     if (genesis.origin !== undefined) {
       await checkGoesOn(genesis, origin);

@@ -4,7 +4,7 @@ import { BaseCommand } from '../../cli/base.ts';
 import { fateText } from '../../cli/chain.ts';
 import { ago, facts, safeText, table } from '../../cli/format.ts';
 import type { Reply } from '../../core/api/contract/endpoints.ts';
-import type { IntentChange } from '../../core/api/contract/intents.ts';
+import type { IntentChange, IntentMove } from '../../core/api/contract/intents.ts';
 
 type Shown = Reply<'intents.show'>;
 
@@ -39,7 +39,10 @@ export default class IntentShow extends BaseCommand<typeof IntentShow, Shown> {
       ['proven by', proof === null ? undefined : `intents root ${proof.intentsRoot}`],
     ]);
     if (shown.changes.length === 0) return `${told}\n\nno changes: it cancels its sequence`;
-    return `${told}\n\n${this.#changes(shown.changes)}`;
+    const moves = shown.changes.filter((change) => !('op' in change));
+    const others = shown.changes.flatMap((change) => ('op' in change ? [lineOf(change)] : []));
+    const parts = [told, moves.length === 0 ? '' : this.#moves(moves), others.join('\n')];
+    return parts.filter((part) => part !== '').join('\n\n');
   }
 
   #status(shown: Shown): string {
@@ -48,9 +51,9 @@ export default class IntentShow extends BaseCommand<typeof IntentShow, Shown> {
     return shown.result === 'refused' ? this.paint.red(text) : this.paint.green(text);
   }
 
-  #changes(changes: readonly IntentChange[]): string {
+  #moves(moves: readonly IntentMove[]): string {
     return table(
-      changes,
+      moves,
       [
         { title: 'PATH', cell: ({ path }) => path },
         { title: 'GENERATION', cell: ({ generation }) => generation, align: 'right' },
@@ -63,5 +66,18 @@ export default class IntentShow extends BaseCommand<typeof IntentShow, Shown> {
       ],
       { heading: this.paint.bold },
     );
+  }
+}
+
+function lineOf(change: Extract<IntentChange, { op: string }>): string {
+  switch (change.op) {
+    case 'grant':
+      return `makes ${change.nodeId} ${change.right} of ${safeText(change.path)}`;
+    case 'revoke':
+      return `takes all rights in ${safeText(change.path)} from ${change.nodeId}`;
+    case 'anchor':
+      return `anchors ${change.digest} as ${safeText(change.label)}`;
+    case 'erase':
+      return `erases ${safeText(change.path)}`;
   }
 }

@@ -3,7 +3,7 @@
  * and again, and told of their end. Whose they are does not matter.
  */
 import { AegisError } from '../errors.ts';
-import { readIntent, type SignedIntent } from '../model/intent.ts';
+import { type IntentContext, readIntent, type SignedIntent } from '../model/intent.ts';
 import { createDuplicity } from '../model/statement.ts';
 import type { SignedSuccession } from '../model/succession.ts';
 import type { Ledger } from './ledger.ts';
@@ -13,7 +13,7 @@ import type { Turn } from './turn.ts';
 import type { PendingIntent } from './types.ts';
 
 export interface HandedInDeps {
-  readonly clusterId: string;
+  readonly context: IntentContext;
   readonly ledger: Pick<Ledger, 'roster'>;
   readonly lane: StatementLane;
 }
@@ -65,13 +65,13 @@ export class HandedIn {
    * @returns what is new and has to be sent to others.
    */
   witness(turn: Turn, signed: SignedIntent): SignedIntent[] {
-    const { clusterId, lane } = this.#deps;
+    const { context, lane } = this.#deps;
     const shown = signed.statement?.type === 'succession' ? signed.statement.signed : undefined;
     const other = shown === undefined ? undefined : this.#rivalOf(shown);
     if (shown === undefined || other === undefined) return [];
     const evidence = tryDuplicity(shown, other);
     if (evidence === undefined) return [];
-    const { signed: duplicity } = readIntent(evidence, clusterId);
+    const { signed: duplicity } = readIntent(evidence, context);
     if (lane.add(duplicity, turn.now) !== 'added') return [];
     this.#keep(turn, duplicity);
     return [duplicity];

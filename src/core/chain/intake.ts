@@ -48,7 +48,11 @@ export class Intake {
     this.#options = options;
     this.#ledger = ledger;
     this.#own = new OwnIntents({ ledger, mempool: this.mempool });
-    this.#handedIn = new HandedIn({ clusterId, ledger, lane });
+    this.#handedIn = new HandedIn({
+      context: { clusterId, names: genesis.names },
+      ledger,
+      lane,
+    });
     this.#spread = new Spread({ custodians, faultyMax: faultyMax(custodians.size) });
     this.#peers = peers;
     this.#isAgent = !custodians.has(self);
@@ -56,9 +60,10 @@ export class Intake {
 
   /** @throws {AegisError} `STORE_DAMAGED`. */
   restore(rows: readonly StoredRow[]): void {
+    const { clusterId, genesis } = this.#options;
     for (const { key, value } of rows) {
       try {
-        const { signed } = readIntent(value, this.#options.clusterId);
+        const { signed } = readIntent(value, { clusterId, names: genesis.names });
         if (signed.statement === undefined) this.#own.restore(signed);
         else this.#handedIn.restore(signed);
       } catch (cause) {

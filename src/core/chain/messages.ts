@@ -13,7 +13,7 @@ import {
 import { sha256Hex } from '../crypto/hash.ts';
 import { AegisError } from '../errors.ts';
 import { decode, encode } from '../model/cbor.ts';
-import { readIntent, type SignedIntent } from '../model/intent.ts';
+import { type IntentContext, readIntent, type SignedIntent } from '../model/intent.ts';
 import type { SignatureCheck } from '../model/signed.ts';
 import { LIMITS } from './limits.ts';
 import { type OpenedBlock, openBlockBytes } from './opened-block.ts';
@@ -96,8 +96,7 @@ function fieldsOf(message: OutgoingMessage): readonly unknown[] {
   }
 }
 
-export interface OpenOptions {
-  readonly clusterId: string;
+export interface OpenOptions extends IntentContext {
   /** The last final height here. */
   height(): number;
   /**
@@ -243,7 +242,7 @@ function readIntents(fields: Fields, options: OpenOptions, found: Found): ChainM
   const list = fields.list(LIMITS.messageIntents, intentBytes);
   const isNew = (bytes: Uint8Array): boolean => options.isWaiting?.(sha256Hex(bytes)) !== true;
   const intents = list.filter(isNew).flatMap((bytes) => {
-    const { signed, checks } = readIntent(bytes, options.clusterId);
+    const { signed, checks } = readIntent(bytes, options);
     return options.isKnown(signed.digest) || found.add(checks) ? [signed] : [];
   });
   return { type: 'intents', intents };

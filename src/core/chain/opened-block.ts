@@ -1,7 +1,7 @@
 /** A block whose intents have been looked at: each is decoded once, or known from before. */
 import { sha256Hex } from '../crypto/hash.ts';
 import { type Block, openBlock } from '../model/block.ts';
-import { readIntent, type SignedIntent } from '../model/intent.ts';
+import { type IntentContext, readIntent, type SignedIntent } from '../model/intent.ts';
 import type { SignatureCheck } from '../model/signed.ts';
 
 export interface OpenedBlock {
@@ -18,14 +18,14 @@ export interface OpenedBlock {
  */
 export function openBlockBytes(
   bytes: Uint8Array,
-  options: { readonly clusterId: string; isKnown(digest: string): boolean },
+  options: IntentContext & { isKnown(digest: string): boolean },
   checks: SignatureCheck[],
 ): OpenedBlock {
   const block = openBlock(bytes);
   const digests = block.intents.map(sha256Hex);
   const intents = block.intents.map((intent, at) => {
     if (options.isKnown(digests[at]!)) return undefined;
-    const { signed, checks: own } = readIntent(intent, options.clusterId);
+    const { signed, checks: own } = readIntent(intent, options);
     checks.push(...own);
     return signed;
   });

@@ -30,6 +30,8 @@ import {
   statementTypeOf,
 } from './statement.ts';
 
+export type { Anchor, Change, Erase, Grant, Move, Revoke } from './change.ts';
+
 /** Longest signed intent. */
 export const INTENT_BYTES_MAX = 64 * 1024;
 export const CHANGES_MAX = 256;

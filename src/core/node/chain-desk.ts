@@ -7,7 +7,7 @@ import { LIMITS } from '../chain/limits.ts';
 import type { Evidence } from '../consensus/types.ts';
 import { type AegisError, toAegisError } from '../errors.ts';
 import type { Outcome } from '../machine.ts';
-import { readIntent } from '../model/intent.ts';
+import { type IntentContext, readIntent } from '../model/intent.ts';
 import type { Log, Metrics } from '../ports.ts';
 import type { BlockArchive } from './block-archive.ts';
 import { Complaints } from './complaints.ts';
@@ -19,7 +19,7 @@ import type { RoundLog } from './round-log.ts';
 export const CHAIN_MACHINE = 'chain';
 
 export interface ChainDeskDeps {
-  readonly clusterId: string;
+  readonly context: IntentContext;
   readonly chain: Pick<Chain, 'height' | 'status'>;
   readonly desk: IntentDesk;
   readonly finals: Finals;
@@ -112,14 +112,14 @@ export class ChainDesk {
 
   /** The index of final versions may be behind the blocks. Call before anything is stepped. */
   async catchUp(): Promise<void> {
-    const { archive, finals, chain, clusterId } = this.#deps;
+    const { archive, finals, chain, context } = this.#deps;
     while (finals.height < chain.height) {
       const from = finals.height + 1;
       const upTo = Math.min(chain.height, from + CATCH_UP_BLOCKS - 1);
       const blocks = await archive.blocks(from, upTo);
       if (blocks.length === 0) return;
       for (const { block } of blocks) {
-        const all = block.intents.map((bytes) => readIntent(bytes, clusterId).signed);
+        const all = block.intents.map((bytes) => readIntent(bytes, context).signed);
         const found = await archive.receipts(all.map(({ id }) => id));
         const { height } = block.header;
         // Of an intent that was sent twice only the last receipt is kept.

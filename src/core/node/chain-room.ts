@@ -84,7 +84,7 @@ export class ChainRoom {
     parts: { chain: Chain; finals: Finals; isDoubtful: boolean },
   ) {
     const { store, log, metrics, submit } = deps;
-    const { clusterId } = genesis;
+    const { clusterId, names } = genesis;
     const { chain, finals } = parts;
     const { roster } = chain;
     this.chain = chain;
@@ -96,16 +96,17 @@ export class ChainRoom {
     const receipt = async (id: string) =>
       chain.receipt(id) ?? (await this.archive.receipts([id]))[0];
     this.desk = new IntentDesk(
-      { self: keystore.nodeId, clusterId, pendingMax: LIMITS.authorIntents },
+      { self: keystore.nodeId, clusterId, names, pendingMax: LIMITS.authorIntents },
       { chain, author: this.author, submit, receipt },
     );
     const settle = () => store.settle();
     this.#chainDesk = new ChainDesk(
-      { ...deps, ...this.#parts(), clusterId, settle },
+      { ...deps, ...this.#parts(), context: genesis, settle },
       parts.isDoubtful,
     );
     const opening = {
       clusterId,
+      names,
       height: () => chain.height,
       hasKey: (author: string, keyEpoch: number) =>
         roster.identityKey(author, keyEpoch) !== undefined,

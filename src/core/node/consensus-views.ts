@@ -150,7 +150,7 @@ export class ConsensusViews {
     const { room, genesis } = this.#deps;
     const archived = await room.archive.block(height);
     const { header, digest, bytes } = archived.block;
-    const signed = archived.block.intents.map((one) => readIntent(one, genesis.clusterId).signed);
+    const signed = archived.block.intents.map((one) => readIntent(one, genesis).signed);
     const receipts = await room.archive.receipts(signed.map(({ id }) => id));
     const { view, signers, signature } = archived.certificate;
     return {

@@ -175,8 +175,7 @@ export class Custody {
 
   /** Signed bytes of a statement that holds, to the chain. */
   handIn(bytes: Uint8Array): void {
-    const { clusterId } = this.#options.genesis;
-    this.#deps.submit(verified(readIntent(bytes, clusterId).signed));
+    this.#deps.submit(verified(readIntent(bytes, this.#options.genesis).signed));
   }
 
   /** M4. @returns whether that is news, and how many connections it has cut. */

@@ -211,7 +211,6 @@ export class Engine {
     });
     const mend = (root: CID, signal?: AbortSignal) => this.knowledge.mend(root, signal);
     const reader = new ObjectReader({ content, log: log.child('content'), metrics, mend });
-    const { clusterId } = genesis;
     const { chain, desk, finals, reads } = this.chain;
     const { roster } = chain;
     const isConnected = (nodeId: string) => host.peer(nodeId) !== undefined;
@@ -223,7 +222,7 @@ export class Engine {
       duplicities,
     });
     const nameOf = (nodeId: string) => roster.get(nodeId)?.name ?? null;
-    this.intents = new IntentViews({ clusterId, room: this.chain, nameOf });
+    this.intents = new IntentViews({ context: genesis, room: this.chain, nameOf });
     const finality = new Finality({
       ...{ chain, desk, finals, reads, graph: replication.graph },
       record: (version, signal) => this.knowledge.record(version, signal),

@@ -7,7 +7,7 @@ import type { CID } from 'multiformats/cid';
 import type { RefHead, RefState } from '../chain/ref.ts';
 import { AegisError, hasCode } from '../errors.ts';
 import type { VersionGraph } from '../kb/versions.ts';
-import type { Change } from '../model/intent.ts';
+import type { Move } from '../model/intent.ts';
 import { PARENTS_MAX, type SignedVersion } from '../model/version.ts';
 import { SECOND } from '../units.ts';
 import { type FinalHead, finalHead, isRecordOf } from './final-head.ts';
@@ -215,7 +215,7 @@ function changeOf(
   signed: SignedVersion,
   expected: CID | null | undefined,
   others: Base['others'],
-): Change {
+): Move {
   const { path, generation, deleted } = signed.version;
   const replaced = [...signed.version.parents, ...others.map(({ version }) => version)];
   const parents = [...new Map(replaced.map((cid) => [cid.toString(), cid])).values()];

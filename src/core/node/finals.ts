@@ -6,6 +6,7 @@
 import type { Receipt } from '../chain/execution.ts';
 import { AegisError, toAegisError } from '../errors.ts';
 import type { LogEntry } from '../machine.ts';
+import { isMove } from '../model/change.ts';
 import type { SignedIntent } from '../model/intent.ts';
 
 export interface Final {
@@ -83,7 +84,7 @@ export class Finals {
   /** Blocks come in the order of their heights. */
   learn({ height, receipts, signed }: Decided): void {
     for (const [n, { result }] of receipts.entries()) {
-      for (const { version } of signed[n]?.intent.changes ?? []) {
+      for (const { version } of signed[n]?.intent.changes.filter(isMove) ?? []) {
         const key = version.toString();
         // What was done stays so: only a later attempt of the same version can have failed.
         const isFinal = this.#inMemory(key)?.result === 'done';
@@ -97,7 +98,7 @@ export class Finals {
   /** Intents in the place of which others were decided: their versions are refused. */
   withdraw(cancelled: readonly SignedIntent[], height: number): void {
     for (const { intent } of cancelled) {
-      for (const { version } of intent.changes) {
+      for (const { version } of intent.changes.filter(isMove)) {
         // The same version may have been final by another intent.
         if (this.#inMemory(version.toString())?.result === 'done') continue;
         this.#unsaved.set(version.toString(), { height, result: 'refused' });

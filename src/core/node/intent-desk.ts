@@ -8,14 +8,21 @@ import type { CID } from 'multiformats/cid';
 import type { Receipt } from '../chain/execution.ts';
 import type { ChainInput, ChainOutcome, PendingIntent } from '../chain/types.ts';
 import { AegisError, isAegisError } from '../errors.ts';
-import { type Change, createIntent, intentIdOf, type SignedIntent } from '../model/intent.ts';
+import { isMove } from '../model/change.ts';
+import {
+  type Change,
+  createIntent,
+  type IntentContext,
+  intentIdOf,
+  type Move,
+  type SignedIntent,
+} from '../model/intent.ts';
 import type { Verified } from '../units.ts';
 import type { Author } from './author.ts';
 import { Waiting } from './waiting.ts';
 
-export interface IntentDeskOptions {
+export interface IntentDeskOptions extends IntentContext {
   readonly self: string;
-  readonly clusterId: string;
   /** Own intents that may wait to be decided. */
   readonly pendingMax: number;
 }
@@ -54,7 +61,7 @@ export class IntentDesk {
   readonly #deps: IntentDeskDeps;
   readonly #pending = new Map<number, Own>();
   readonly #byId = new Map<string, number>();
-  /** By path, the sequences of the pending intents that change it, ascending. */
+  /** By path, the sequences of the pending intents that move it, ascending. */
   readonly #byPath = new Map<string, number[]>();
   /** Versions that pending intents move paths to. */
   readonly #versions = new Set<string>();
@@ -82,10 +89,10 @@ export class IntentDesk {
     return this.#inTurn(() => this.#submit(wanted));
   }
 
-  /** The change of a path that waits to be decided last, if one does. */
-  lastPending(path: string): { readonly change: Change; readonly queued: Queued } | undefined {
+  /** The move of a path that waits to be decided last, if one does. */
+  lastPending(path: string): { readonly change: Move; readonly queued: Queued } | undefined {
     const signed = this.#pending.get(this.#byPath.get(path)?.at(-1) ?? 0)?.signed;
-    const change = signed?.intent.changes.findLast((one) => one.path === path);
+    const change = signed?.intent.changes.filter(isMove).findLast((one) => one.path === path);
     if (signed === undefined || change === undefined) return undefined;
     const queued = { id: signed.id, sequence: signed.intent.sequence, receipt: undefined };
     return { change, queued };
@@ -174,8 +181,8 @@ export class IntentDesk {
   }
 
   async #submit(wanted: readonly (readonly Change[])[]): Promise<Queued[]> {
-    const { self, clusterId } = this.#options;
-    const ids = wanted.map((changes) => intentIdOf(clusterId, self, changes));
+    const { self } = this.#options;
+    const ids = wanted.map((changes) => intentIdOf(this.#options, self, changes));
     const known = new Map<string, Queued>();
     await Promise.all(
       ids.map(async (id) => {
@@ -224,11 +231,11 @@ export class IntentDesk {
   }
 
   #sign(changes: readonly Change[], sequence: number): Verified<SignedIntent> {
-    const { self, clusterId } = this.#options;
+    const { self } = this.#options;
     const { author } = this.#deps;
     const { keyEpoch } = author;
     const intent = { author: self, sequence, time: Date.now(), changes, keyEpoch };
-    return createIntent(intent, clusterId, author.signer());
+    return createIntent(intent, this.#options, author.signer());
   }
 
   /** Undefined when the key is out of reach: a signer may be, for a while. */
@@ -277,8 +284,9 @@ export class IntentDesk {
     const { sequence, changes } = signed.intent;
     this.#pending.set(sequence, { signed, isAccepted, empty: undefined });
     this.#byId.set(signed.id, sequence);
-    for (const { version } of changes) this.#versions.add(version.toString());
-    for (const path of new Set(changes.map((change) => change.path))) {
+    const moves = changes.filter(isMove);
+    for (const { version } of moves) this.#versions.add(version.toString());
+    for (const path of new Set(moves.map((move) => move.path))) {
       const sequences = this.#byPath.get(path) ?? [];
       this.#byPath.set(path, sequences);
       sequences.push(sequence);
@@ -290,7 +298,7 @@ export class IntentDesk {
     if (own === undefined) return undefined;
     this.#pending.delete(sequence);
     this.#byId.delete(own.signed.id);
-    for (const { path, version } of own.signed.intent.changes) {
+    for (const { path, version } of own.signed.intent.changes.filter(isMove)) {
       this.#versions.delete(version.toString());
       const rest = this.#byPath.get(path)?.filter((one) => one !== sequence) ?? [];
       if (rest.length === 0) this.#byPath.delete(path);

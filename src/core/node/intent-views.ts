@@ -7,7 +7,14 @@ import type { IntentChange, IntentEntry, IntentFate } from '../api/contract/inte
 import { hex } from '../bytes.ts';
 import type { Receipt } from '../chain/execution.ts';
 import { AegisError, hasCode } from '../errors.ts';
-import { type Change, readIntent, type SignedIntent } from '../model/intent.ts';
+import { isMove } from '../model/change.ts';
+import {
+  type Change,
+  type IntentContext,
+  type Move,
+  readIntent,
+  type SignedIntent,
+} from '../model/intent.ts';
 import { merkleProof } from '../model/merkle.ts';
 import { parsePath } from '../model/path.ts';
 import { isVersionCid } from '../model/version.ts';
@@ -16,7 +23,7 @@ import type { Queued } from './intent-desk.ts';
 import { timeout } from './timeout.ts';
 
 export interface IntentViewsDeps {
-  readonly clusterId: string;
+  readonly context: IntentContext;
   readonly room: ChainRoom;
   nameOf(nodeId: string): string | null;
 }
@@ -60,7 +67,7 @@ export class IntentViews {
   }
 
   async show(text: string): Promise<Result<'intents.show'>> {
-    const { room, clusterId } = this.#deps;
+    const { room, context } = this.#deps;
     const id = this.#idOf(text);
     const pending = room.desk.pending(id);
     if (pending !== undefined) return { ...this.#entry(pending, undefined), proof: null };
@@ -75,7 +82,7 @@ export class IntentViews {
       siblings: merkleProof(block.intents, receipt.index).map(hex),
       intentsRoot: hex(block.header.intentsRoot),
     };
-    return { ...this.#entry(readIntent(bytes, clusterId).signed, receipt), proof };
+    return { ...this.#entry(readIntent(bytes, context).signed, receipt), proof };
   }
 
   async cancel(
@@ -162,7 +169,14 @@ const fateOf = ({ id, sequence }: Queued, receipt: Receipt | undefined): IntentF
   reason: receipt?.reason ?? null,
 });
 
-export const changeView = (change: Change): IntentChange => ({
+export function changeView(change: Change): IntentChange {
+  if (isMove(change)) return moveView(change);
+  if (change.op !== 'anchor') return change;
+  const { op, label, digest, previous } = change;
+  return { op, label, digest: hex(digest), ...(previous && { previous: hex(previous) }) };
+}
+
+const moveView = (change: Move): IntentChange => ({
   path: change.path,
   version: change.version.toString(),
   parents: change.parents.map(String),

@@ -149,13 +149,23 @@ export const consensusBlocks = endpoint('consensus.blocks', {
 
 export const RESULTS = ['done', 'unchanged', 'refused'] as const;
 
+const STATEMENTS = [
+  'succession',
+  'duplicity',
+  'admission',
+  'departure',
+  'proposal',
+  'approval',
+  'readiness',
+] as const;
+
 const blockIntent = v.object({
   id: digest,
   author: nodeId,
   authorName: v.nullable(v.string()),
   sequence: count,
   /** Of a statement that carries its own authority: `sequence` is 0, and there are no changes. */
-  statement: v.nullable(v.picklist(['succession', 'duplicity', 'admission', 'departure'])),
+  statement: v.nullable(v.picklist(STATEMENTS)),
   changes: v.array(changeSchema),
   result: v.picklist(RESULTS),
   /** Why it was refused. */

@@ -21,8 +21,28 @@ const change = {
   /** Compare-and-swap: the one head that must be there, or `null`. Absent: whatever is there. */
   expected: v.optional(v.nullable(cid)),
 };
-export const changeSchema = v.object(change);
+const moveSchema = v.object(change);
+/** `op` tells the kind; a move has none. */
+export const changeSchema = v.union([
+  v.object({
+    op: v.literal('grant'),
+    path: v.string(),
+    nodeId,
+    right: v.picklist(['owner', 'writer']),
+  }),
+  v.object({ op: v.literal('revoke'), path: v.string(), nodeId }),
+  v.object({
+    op: v.literal('anchor'),
+    label: v.string(),
+    digest,
+    /** What was anchored under the label before. */
+    previous: v.optional(digest),
+  }),
+  v.object({ op: v.literal('erase'), path: v.string() }),
+  moveSchema,
+]);
 export type IntentChange = v.InferOutput<typeof changeSchema>;
+export type IntentMove = v.InferOutput<typeof moveSchema>;
 
 const wanted = v.strictObject({
   path: word,
