@@ -42,6 +42,12 @@ export class KeyOwners {
     }
   }
 
+  /** Nothing is known any more. */
+  clear(): void {
+    this.#named.clear();
+    this.#proved.clear();
+  }
+
   /** Who has named the key as one of theirs. */
   named(key: Uint8Array): readonly string[] {
     return [...(this.#below?.named(key) ?? []), ...(this.#named.get(hex(key)) ?? [])];

@@ -54,6 +54,7 @@ export class Ledger {
   }
 
   /**
+   * @param built the tree of the leaves, where it has been made before.
    * @returns also the entries of successions that are final, in the order of their heights.
    * @throws {AegisError} `STORE_DAMAGED` when the leaves do not give the root of the tip, or the
    * members are not those of the state.
@@ -61,8 +62,9 @@ export class Ledger {
   static recover(
     { clusterId, genesis }: Pick<ChainOptions, 'clusterId' | 'genesis'>,
     rows: SortedRows,
+    built?: StateTree,
   ): { readonly ledger: Ledger; readonly entries: readonly StoredEntry[] } {
-    const found = readFound(rows);
+    const found = readFound(rows, built);
     const { tip, tree } = found;
     // R2
     const first = genesis.origin?.stateRoot ?? StateTree.empty.root;
@@ -77,7 +79,7 @@ export class Ledger {
     return this.#tip;
   }
 
-  /** Of the tip. */
+  /** Of the tip; undefined in the middle of a window. */
   get certificate(): Certificate | undefined {
     return this.#certificate;
   }
@@ -108,11 +110,14 @@ export class Ledger {
     return this.#receipts.get(id);
   }
 
-  /** One block further, whose bytes are durable. All of it belongs to one transaction. */
-  advance(turn: Turn, executed: ExecutedBlock, certificate: Certificate): void {
+  /**
+   * One block further, whose bytes are durable. All of it belongs to one transaction.
+   * @param certificate its own; undefined: a later block of its epoch has one (Y1).
+   */
+  advance(turn: Turn, executed: ExecutedBlock, certificate: Certificate | undefined): void {
     const { block, tree, changes, receipts, intents, members } = executed;
     const { height } = block.header;
-    const bytes = encodeCertificate(certificate);
+    const bytes = certificate === undefined ? undefined : encodeCertificate(certificate);
     for (const { key, value } of changes) turn.persist(TABLES.state, key, value);
     persistRoster(turn, this.roster, members, height);
     this.roster.apply(members);
@@ -134,6 +139,15 @@ export class Ledger {
     this.#certificate = certificate;
   }
 
+  /** Y4: a later state takes the place of this one. What was decided lately is not known any more. */
+  replaceBy(other: Ledger): void {
+    this.#tip = other.#tip;
+    this.#tree = other.#tree;
+    this.#certificate = other.#certificate;
+    this.roster.replaceBy(other.roster);
+    this.#receipts.clear();
+  }
+
   #remember(final: FinalReceipt): void {
     const { id } = final.receipt;
     this.#receipts.delete(id);
@@ -153,9 +167,9 @@ interface Found {
 }
 
 /** @throws {AegisError} `STORE_DAMAGED`. */
-function readFound(rows: SortedRows): Found {
+function readFound(rows: SortedRows, built: StateTree | undefined): Found {
   try {
-    const tree = StateTree.of(rows.state);
+    const tree = built ?? StateTree.of(rows.state);
     const row = rows.meta.get(META.tip);
     if (row === undefined) {
       return { tip: { height: 0, digest: NO_DIGEST }, tree, certificate: undefined };
@@ -163,7 +177,8 @@ function readFound(rows: SortedRows): Found {
     const { height, headerBytes, certificate } = readTip(row);
     const header = readHeader(headerBytes);
     const tip = { height, digest: sha256Hex(headerBytes), header };
-    return { tip, tree, certificate: decodeCertificate(certificate) };
+    const own = certificate === undefined ? undefined : decodeCertificate(certificate);
+    return { tip, tree, certificate: own };
   } catch (error) {
     throw damaged(`the last block cannot be read: ${(error as Error).message}`);
   }

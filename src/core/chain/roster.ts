@@ -163,6 +163,21 @@ export class Roster {
     return undefined;
   }
 
+  /** Whoever was a member of a cluster before and is none here (R2). */
+  formerMembers(): readonly RosterMember[] {
+    return [...this.#former.values()];
+  }
+
+  /** Y4: the members of a later state; this stays the one object that others hold. */
+  replaceBy(other: Roster): void {
+    this.#members.clear();
+    this.#former.clear();
+    this.#count = 0;
+    this.owners.clear();
+    this.apply(other.all());
+    for (const member of other.formerMembers()) this.#former.set(member.nodeId, member);
+  }
+
   /** These records are in the place of those before. */
   apply(changed: Iterable<RosterMember>): void {
     for (const member of changed) {

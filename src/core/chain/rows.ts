@@ -26,7 +26,7 @@ export const TABLES = {
   meta: 'chain/meta',
 } as const;
 
-export const META = { tip: 'tip', leaders: 'leaders', runs: 'runs' } as const;
+export const META = { tip: 'tip', leaders: 'leaders', runs: 'runs', base: 'base' } as const;
 
 /** Tables of which `Chain.recover` needs all rows. Of `chain/blocks` see `undecidedFrom`. */
 export const RECOVERY_TABLES: readonly string[] = [
@@ -60,11 +60,18 @@ export function undecidedFrom(
 export interface TipRow {
   readonly height: number;
   readonly headerBytes: Uint8Array;
-  readonly certificate: Uint8Array;
+  /** Undefined: it came in the middle of a window (Y1), and the node stopped there. */
+  readonly certificate?: Uint8Array | undefined;
 }
 
 export const tipRow = ({ height, headerBytes, certificate }: TipRow): Uint8Array =>
-  encode({ v: 1, type: 'tip', height, headerBytes, certificate });
+  encode({
+    v: 1,
+    type: 'tip',
+    height,
+    headerBytes,
+    ...(certificate === undefined ? {} : { certificate }),
+  });
 
 /** @throws {AegisError} `BAD_ENCODING`. */
 export function readTip(bytes: Uint8Array): TipRow {
@@ -73,7 +80,9 @@ export function readTip(bytes: Uint8Array): TipRow {
   return {
     height: record.integer('height', 1),
     headerBytes: record.bytes('headerBytes', { maxBytes: ROW_BYTES_MAX }),
-    certificate: record.bytes('certificate', { maxBytes: ROW_BYTES_MAX }),
+    certificate: record.has('certificate')
+      ? record.bytes('certificate', { maxBytes: ROW_BYTES_MAX })
+      : undefined,
   };
 }
 
@@ -81,19 +90,23 @@ export function readTip(bytes: Uint8Array): TipRow {
 export interface ChainRow {
   /** Hex. */
   readonly digest: string;
-  /** An encoded commit certificate. */
-  readonly certificate: Uint8Array;
+  /**
+   * An encoded commit certificate. Undefined: none was verified here; a later block of the epoch
+   * has the one that makes it final (Y1), and it is served only together with that.
+   */
+  readonly certificate?: Uint8Array | undefined;
 }
 
 export const chainRow = ({ digest, certificate }: ChainRow): Uint8Array =>
-  encode({ digest: fromHex(digest), certificate });
+  encode({ digest: fromHex(digest), ...(certificate === undefined ? {} : { certificate }) });
 
 /** @throws {AegisError} `BAD_ENCODING`. */
 export function readChainRow(bytes: Uint8Array): ChainRow {
   const value = decode(bytes, { maxBytes: ROW_BYTES_MAX }) as Partial<Record<string, unknown>>;
   const digest = value?.['digest'];
   const certificate = value?.['certificate'];
-  if (!(digest instanceof Uint8Array) || !(certificate instanceof Uint8Array)) {
+  const isOne = certificate === undefined || certificate instanceof Uint8Array;
+  if (!(digest instanceof Uint8Array) || !isOne) {
     throw new AegisError('BAD_ENCODING', 'the row of the chain is none');
   }
   return { digest: hex(digest), certificate };
@@ -149,6 +162,16 @@ export const runsRow = (runs: number): Uint8Array => encode({ v: 1, type: 'runs'
 export function readRuns(bytes: Uint8Array): number {
   const value = decode(bytes, { maxBytes: ROW_BYTES_MAX });
   return new RecordReader(value, 'runs', ['runs']).integer('runs', 1);
+}
+
+/** Z1: the lowest height whose block is kept; 1 where there is no such row. */
+export const baseRow = (height: number): Uint8Array => encode({ v: 1, type: 'base', height });
+
+/** @throws {AegisError} `BAD_ENCODING`. */
+export function readBase(bytes: Uint8Array | undefined): number {
+  if (bytes === undefined) return 1;
+  const value = decode(bytes, { maxBytes: ROW_BYTES_MAX });
+  return new RecordReader(value, 'base', ['height']).integer('height', 1);
 }
 
 export interface SortedRows {

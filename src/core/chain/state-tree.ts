@@ -24,9 +24,32 @@ interface Inner {
   readonly left: Node | undefined;
   readonly right: Node | undefined;
   readonly hash: Hash;
+  /** Bytes of all leaves below, keys and values: where a snapshot is cut. */
+  readonly weight: number;
 }
 
 type Node = Leaf | Inner;
+
+const weightOf = (node: Node | undefined): number => {
+  if (node === undefined) return 0;
+  return node.key === undefined ? node.weight : node.value.length + LEAF_OVERHEAD_BYTES;
+};
+/** Of a leaf in a message: its key, and what frames it. */
+const LEAF_OVERHEAD_BYTES = 40;
+
+/** One node of the tree as peers tell it to one another: the root of a subtree. */
+export type TreeNode =
+  | { readonly type: 'empty' }
+  | { readonly type: 'leaf'; readonly key: string; readonly value: Uint8Array }
+  /** Hashes of its halves; of an empty one, `EMPTY_HASH`. */
+  | { readonly type: 'inner'; readonly left: Uint8Array; readonly right: Uint8Array };
+
+/** A subtree, by the bits that lead to it, written as 0 and 1. */
+export interface Subtree {
+  readonly prefix: string;
+  /** 32 bytes; what the node above holds for it. */
+  readonly hash: Uint8Array;
+}
 
 export interface StateRow {
   /** Hex of 32 bytes. */
@@ -85,7 +108,7 @@ function join(left: Node | undefined, right: Node | undefined): Node | undefined
   if (left === undefined && (right === undefined || right.key !== undefined)) return right;
   if (right === undefined && left?.key !== undefined) return left;
   const hash = nodeHash(left?.hash ?? EMPTY_HASH, right?.hash ?? EMPTY_HASH);
-  return { key: undefined, left, right, hash };
+  return { key: undefined, left, right, hash, weight: weightOf(left) + weightOf(right) };
 }
 
 /** The first of the items `from` to `to` whose bit is set. */
@@ -142,6 +165,12 @@ const has = (items: readonly Item[], from: number, to: number, key: string): boo
 const byKey = (a: { readonly key: string }, b: { readonly key: string }): number =>
   a.key < b.key ? -1 : 1;
 
+/** A subtree that has been built alone, of which `StateTree.assemble` makes a tree. */
+export interface Part extends Subtree {
+  readonly size: number;
+  readonly top: unknown;
+}
+
 export class StateTree implements StateReader {
   static readonly empty = new StateTree(undefined, 0);
 
@@ -157,6 +186,26 @@ export class StateTree implements StateReader {
   /** The tree of these rows, in any order; each key stands there once. */
   static of(rows: Iterable<StateRow>): StateTree {
     return StateTree.empty.update(rows);
+  }
+
+  /** The subtree of leaves, sorted by key, each once, whose keys begin with the bits of `prefix`. */
+  static part(prefix: string, rows: readonly StateRow[]): Part {
+    const top = build(rows, 0, rows.length, prefix.length);
+    return { prefix, hash: bytesOf(top?.hash ?? EMPTY_HASH), size: rows.length, top };
+  }
+
+  /** The tree of parts as `cut` makes them, in the order of their keys. */
+  static assemble(parts: readonly Part[]): StateTree {
+    const put = (some: readonly Part[], depth: number): Node | undefined => {
+      const [only] = some;
+      if (only === undefined) return undefined;
+      if (some.length === 1 && only.prefix.length === depth) return only.top as Node | undefined;
+      const middle = some.findIndex(({ prefix }) => prefix[depth] === '1');
+      const at = middle === -1 ? some.length : middle;
+      return join(put(some.slice(0, at), depth + 1), put(some.slice(at), depth + 1));
+    };
+    const size = parts.reduce((sum, part) => sum + part.size, 0);
+    return new StateTree(put(parts, 0), size);
   }
 
   /** The tree after all of the changes, each key of which stands there once. */
@@ -185,6 +234,58 @@ export class StateTree implements StateReader {
     return bytesOf(this.#top?.hash ?? EMPTY_HASH);
   }
 
+  /** Bytes of all leaves, about as they travel. */
+  get weight(): number {
+    return weightOf(this.#top);
+  }
+
+  /** What stands where the bits of `prefix` lead; undefined: the way ends at a leaf before. */
+  node(prefix: string): TreeNode | undefined {
+    const found = this.#find(prefix);
+    if (found === 'above') return undefined;
+    if (found === undefined) return { type: 'empty' };
+    if (found.key !== undefined) return { type: 'leaf', key: found.key, value: found.value };
+    const [left, right] = [found.left?.hash ?? EMPTY_HASH, found.right?.hash ?? EMPTY_HASH];
+    return { type: 'inner', left: bytesOf(left), right: bytesOf(right) };
+  }
+
+  /** The leaves below the bits of `prefix`, in the order of their keys. */
+  leaves(prefix = ''): StateRow[] {
+    const found = this.#find(prefix);
+    const rows: StateRow[] = [];
+    if (found !== undefined && found !== 'above') gather(found, rows);
+    return rows;
+  }
+
+  /**
+   * Cuts the tree into subtrees of at most `bytesMax` (but for single leaves), none of them empty,
+   * in the order of their keys. The same tree gives the same cuts.
+   */
+  cut(bytesMax: number): Subtree[] {
+    const cuts: Subtree[] = [];
+    const walk = (node: Node | undefined, prefix: string): void => {
+      if (node === undefined) return;
+      if (node.key !== undefined || node.weight <= bytesMax) {
+        cuts.push({ prefix, hash: bytesOf(node.hash) });
+        return;
+      }
+      walk(node.left, `${prefix}0`);
+      walk(node.right, `${prefix}1`);
+    };
+    walk(this.#top, '');
+    return cuts;
+  }
+
+  #find(prefix: string): Node | 'above' | undefined {
+    let node = this.#top;
+    for (const bit of prefix) {
+      if (node === undefined) return undefined;
+      if (node.key !== undefined) return 'above';
+      node = bit === '0' ? node.left : node.right;
+    }
+    return node;
+  }
+
   /** What shows that a key has its value, or that it is not there. */
   prove(key: string): StateProof {
     const siblings: Uint8Array[] = [];
@@ -198,6 +299,15 @@ export class StateTree implements StateReader {
     if (node === undefined || node.key === key) return { siblings };
     return { siblings, other: { key: node.key, valueHash: bytesOf(sha256Latin1(node.value)) } };
   }
+}
+
+function gather(node: Node, rows: StateRow[]): void {
+  if (node.key !== undefined) {
+    rows.push({ key: node.key, value: node.value });
+    return;
+  }
+  if (node.left !== undefined) gather(node.left, rows);
+  if (node.right !== undefined) gather(node.right, rows);
 }
 
 const bytesOf = (hash: Hash): Uint8Array => new Uint8Array(Buffer.from(hash, 'latin1'));

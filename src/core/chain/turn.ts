@@ -1,5 +1,5 @@
 /** What the parts of the chain share within one step: the time, who is there, and what is asked. */
-import { type Alarm, type Ready, ReadyBuilder } from '../machine.ts';
+import { type Alarm, type LogEntry, type Ready, ReadyBuilder } from '../machine.ts';
 import { type Instant, instant } from '../units.ts';
 import { CHAIN_PROTOCOL, encodeMessage, type OutgoingMessage } from './messages.ts';
 import type { ChainOutcome } from './types.ts';
@@ -7,13 +7,15 @@ import type { ChainOutcome } from './types.ts';
 export class Turn {
   readonly now: Instant;
   readonly #ready = new ReadyBuilder<ChainOutcome>();
+  /** By table and key: of what changes several times in one transaction, the last is written. */
+  readonly #entries = new Map<string, LogEntry>();
 
   constructor(now: Instant) {
     this.now = now;
   }
 
   persist(table: string, key: string, value: Uint8Array | undefined): void {
-    this.#ready.persist(table, key, value);
+    this.#entries.set(`${table}\0${key}`, { table, key, value });
   }
 
   /** One message to many, encoded once. */
@@ -39,12 +41,15 @@ export class Turn {
 
   /** What the machine beneath has asked for, but for its outcomes. */
   merge(ready: Ready, alarmPrefix: string): void {
-    for (const { table, key, value } of ready.entries) this.#ready.persist(table, key, value);
+    for (const { table, key, value } of ready.entries) this.persist(table, key, value);
     for (const { to, protocol, body } of ready.messages) this.#ready.send(to, protocol, body);
     for (const { key, at } of ready.alarms) this.#ready.alarm(alarmPrefix + key, at);
   }
 
   build(): Ready {
+    for (const { table, key, value } of this.#entries.values()) {
+      this.#ready.persist(table, key, value);
+    }
     return this.#ready.build();
   }
 }

@@ -1,17 +1,20 @@
 /** What goes into the chain machine and what comes out of it. */
 import type { ReplicaOutcome } from '../consensus/contract.ts';
-import type { CustodianKeys } from '../consensus/custodian-keys.ts';
+import type { CustodianSets } from '../consensus/custodian-sets.ts';
 import type { VoteScheme } from '../consensus/scheme.ts';
 import type { Certificate, ReplicaStatus, Timing } from '../consensus/types.ts';
 import type { AegisError } from '../errors.ts';
 import type { BlockHeader } from '../model/block.ts';
+import type { CustodianEntry } from '../model/custodians.ts';
 import type { SignedIntent } from '../model/intent.ts';
+import type { Names } from '../model/names.ts';
 import type { Verified } from '../units.ts';
 import type { Receipt } from './execution.ts';
 import type { ChainMessage } from './messages.ts';
+import type { ProposalState } from './proposals.ts';
 import type { FirstMember } from './roster.ts';
 import type { SeedScheme } from './seeds.ts';
-import type { StateProof } from './state-proof.ts';
+import type { RangeProof, StateProof } from './state-proof.ts';
 
 export interface ChainOptions {
   readonly clusterId: string;
@@ -25,6 +28,8 @@ export interface ChainOptions {
   readonly timing?: Partial<Timing> | undefined;
   /** Heights of a seed epoch. @default 64 */
   readonly epochHeights?: number | undefined;
+  /** V3, V4: the highest version by which this node executes. @default all that it knows */
+  readonly protocolMax?: number | undefined;
 }
 
 /** What the chain needs of a genesis. */
@@ -32,6 +37,10 @@ export interface ChainGenesis {
   /** In the order of their consensus index: sorted by node id. Each is one of the members. */
   readonly custodians: readonly { readonly nodeId: string }[];
   readonly members: readonly FirstMember[];
+  /** By which the state and the blocks call paths. */
+  readonly names: Names;
+  /** V1: the version by which the first block is executed. */
+  readonly protocol: number;
   /** R2: the state from which this cluster goes on. */
   readonly origin?: ChainOrigin | undefined;
 }
@@ -40,15 +49,15 @@ export interface ChainOrigin {
   readonly clusterId: string;
   readonly height: number;
   readonly stateRoot: Uint8Array;
-  /** The id of the oldest cluster, by which the keys of refs and accounts are made. */
-  readonly namespace: string;
+  /** The key of names of the oldest cluster: what is not of one cluster alone lies under it. */
+  readonly names: Uint8Array;
 }
 
 export interface ChainDeps {
   readonly scheme: VoteScheme;
   readonly seeds: SeedScheme;
-  /** Those of the genesis, in the order of the custodians; the chain changes them. */
-  readonly keys: CustodianKeys;
+  /** Begins with those of the genesis; the chain changes them. */
+  readonly sets: CustodianSets;
 }
 
 /** One durable row, as the owner found it. */
@@ -58,9 +67,10 @@ export interface StoredRow {
   readonly value: Uint8Array;
 }
 
-/** A final block as it is kept and travels. */
-export interface FinalBlock {
-  readonly block: Uint8Array;
+/** Y1: final blocks as they travel: the certificate is that of the last of them. */
+export interface BlockWindow {
+  /** In the order of their heights, without a gap. */
+  readonly blocks: readonly Uint8Array[];
   readonly certificate: Uint8Array;
 }
 
@@ -82,8 +92,14 @@ export type ChainInput =
     }
   /** A linearizable read begins. */
   | { readonly type: 'read-index'; readonly id: string }
-  /** The answer to `serve`: final blocks from the store, in the order of their heights. */
-  | { readonly type: 'rows'; readonly to: string; readonly blocks: readonly FinalBlock[] };
+  /** The answer to `serve`: final blocks from the store; undefined: they are not there. */
+  | { readonly type: 'rows'; readonly to: string; readonly window: BlockWindow | undefined }
+  /** Z2: the blocks below this height are not kept any more. */
+  | { readonly type: 'pruned'; readonly base: number }
+  /** A peer has sent what cannot be read, or a signature that does not hold. */
+  | { readonly type: 'unreadable'; readonly from: string }
+  /** Y7: the operator takes the state anew from the others. */
+  | { readonly type: 'take-anew' };
 
 export interface Finalised {
   readonly type: 'finalised';
@@ -102,6 +118,10 @@ export interface Finalised {
   readonly certificate: Certificate;
   /** Paths whose refs it changed. */
   readonly paths: readonly string[];
+  /** Of namespaces that came, went, or have other owners or writers. */
+  readonly namespaces: readonly string[];
+  /** Made by it. */
+  readonly anchors: readonly { readonly nodeId: string; readonly label: string }[];
 }
 
 /** What the replica tells and the owner may want to know. */
@@ -127,6 +147,12 @@ export type ChainOutcome =
   | Finalised
   /** Members or their keys have changed with the block of this height, which was told before. */
   | { readonly type: 'roster'; readonly height: number; readonly nodeIds: readonly string[] }
+  /** E1: from this height on others are custodians, or one has another consensus key. */
+  | { readonly type: 'custodians'; readonly height: number; readonly nodeIds: readonly string[] }
+  /** E2: one was made or approved, or has come to its end, in the block of this height. */
+  | { readonly type: 'proposal'; readonly height: number; readonly proposal: ProposalState }
+  /** V3: the block of this height is executed by a version that this node does not take part in. */
+  | { readonly type: 'too-old'; readonly height: number; readonly protocol: number }
   /** A2: own intents that wait and must be signed anew, in the order of their sequence. */
   | { readonly type: 'retired-epoch'; readonly intents: readonly SignedIntent[] }
   /** Read the final blocks `from` to `upTo` and answer with `rows`. */
@@ -175,6 +201,10 @@ export interface ChainStatus extends ReplicaStatus {
   readonly lag: number;
   readonly undecided: number;
   readonly divergence: Divergence | undefined;
+  /** V1: the version by which the next block is executed. */
+  readonly protocol: number;
+  /** V3. */
+  readonly isTooOld: boolean;
 }
 
 export interface Tip {
@@ -190,4 +220,22 @@ export interface ProvenRef {
   readonly stateRoot: Uint8Array;
   readonly proof: StateProof;
   readonly value: Uint8Array | undefined;
+}
+
+/** Everything that lies in a directory (docs/proofs.md, claim `directory`). */
+export interface ProvenDirectory {
+  readonly height: number;
+  /** 32 bytes. */
+  readonly stateRoot: Uint8Array;
+  readonly proof: RangeProof;
+}
+
+/** E1: the last block of an epoch; whoever trusts its custodians can trust those after it. */
+export interface Handover {
+  readonly height: number;
+  readonly header: Uint8Array;
+  /** An encoded commit certificate. */
+  readonly certificate: Uint8Array;
+  /** Those of the height after. */
+  readonly custodians: readonly CustodianEntry[];
 }
