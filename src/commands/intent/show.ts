@@ -39,7 +39,7 @@ export default class IntentShow extends BaseCommand<typeof IntentShow, Shown> {
       ['proven by', proof === null ? undefined : `intents root ${proof.intentsRoot}`],
     ]);
     if (shown.changes.length === 0) return `${told}\n\nno changes: it cancels its sequence`;
-    const moves = shown.changes.filter((change) => !('op' in change));
+    const moves = shown.changes.flatMap((change) => ('op' in change ? [] : [change]));
     const others = shown.changes.flatMap((change) => ('op' in change ? [lineOf(change)] : []));
     const parts = [told, moves.length === 0 ? '' : this.#moves(moves), others.join('\n')];
     return parts.filter((part) => part !== '').join('\n\n');
