@@ -23,6 +23,10 @@ export const TABLES = {
   former: 'chain/former',
   /** Sequence -> own intent that is not final; digest -> statement that was handed in here. */
   pending: 'chain/pending',
+  /** E1: height -> header and certificate of the last block of an epoch, and who comes after. */
+  handovers: 'chain/handovers',
+  /** Height -> header of a block of a height at which snapshots are made; never pruned (Y5). */
+  headers: 'chain/headers',
   meta: 'chain/meta',
 } as const;
 

@@ -27,6 +27,9 @@ const addresses = v.pipe(
   ),
   v.maxLength(ADDRESSES_MAX, `expected at most ${ADDRESSES_MAX} multiaddrs`),
 );
+/** Z1: so many a node must be able to serve. */
+const KEEP_BLOCKS_MIN = 128;
+const KEEP_BLOCKS_EXPECTED = `expected 0 (all) or a number from ${KEEP_BLOCKS_MIN}`;
 const LEVELS = ['debug', 'info', 'warn', 'error'] as const;
 
 const limits = Object.fromEntries(
@@ -41,6 +44,11 @@ const SCHEMAS = {
   'log.maxSizeBytes': integer(64 * KIB, GIB),
   'log.files': integer(1, 100),
   'kb.minReplicas': integer(1, 16),
+  'chain.keepBlocks': v.pipe(
+    integer(0, Number.MAX_SAFE_INTEGER),
+    // Z1
+    v.check((n) => n === 0 || n >= KEEP_BLOCKS_MIN, KEEP_BLOCKS_EXPECTED),
+  ),
   'api.listen': v.pipe(
     v.string('expected host:port'),
     v.regex(/^(\[[0-9a-fA-F:]+\]|[\w.-]+):\d{1,5}$/, 'expected host:port'),

@@ -25,6 +25,8 @@ export interface Settings extends LimitSettings {
   readonly 'log.files': number;
   /** Copies that `kb put --wait replicated` waits for. @default 2 */
   readonly 'kb.minReplicas': number;
+  /** Blocks that are kept, at least 128; 0 keeps all. @default 0 */
+  readonly 'chain.keepBlocks': number;
   /** `host:port` for the API over TCP, besides the unix socket. Off by default. */
   readonly 'api.listen': string | undefined;
   /** Path of the socket of a signer that holds the keys this node signs with. Off by default. */
@@ -50,6 +52,7 @@ export const DEFAULT_SETTINGS: Settings = {
   'log.maxSizeBytes': 10 * MIB,
   'log.files': 5,
   'kb.minReplicas': 2,
+  'chain.keepBlocks': 0,
   'api.listen': undefined,
   'keys.signer': undefined,
   ...DEFAULT_LIMITS,

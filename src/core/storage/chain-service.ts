@@ -3,13 +3,21 @@
  * acknowledged. The tables are names within one SQLite table, so that a machine may own a new
  * one without a migration.
  */
+import { lstatSync } from 'node:fs';
 import type { DatabaseSync } from 'node:sqlite';
 import type { LogEntry } from '../machine.ts';
 import { KIB, MIB } from '../units.ts';
-import { closeDatabase, type DatabaseSpec, type OpenOptions, openDatabase } from './database.ts';
+import {
+  closeDatabase,
+  type DatabaseSpec,
+  giveBack,
+  integer,
+  type OpenOptions,
+  openDatabase,
+} from './database.ts';
 import { GroupCommit } from './group-commit.ts';
-import { unpackEntries } from './packed-entries.ts';
-import type { ChainOperations, TableRow } from './protocol.ts';
+import { type PackedEntries, unpackEntries } from './packed-entries.ts';
+import type { ChainOperations, StoreSpace, TableRow } from './protocol.ts';
 import type { Service } from './service.ts';
 import { type StandingOptions, StandingRecord } from './standing.ts';
 
@@ -27,7 +35,8 @@ export const CHAIN_SPEC: DatabaseSpec = {
   applicationId: 0x61656743,
   schemaVersion: 1,
   pageSizeBytes: 4 * KIB,
-  incrementalVacuum: false,
+  // Measured: no difference for a vote (0.25 ms); for a block of 500 intents 1.8 % more in the log.
+  incrementalVacuum: true,
   // A block of 500 intents touches a page for each: with 2 MiB they were written twice (7 ms).
   cacheSizeBytes: 16 * MIB,
   schema: `
@@ -66,17 +75,34 @@ export function chainService(
       standing.advance(sequence);
     },
   });
+  const write = (entries: readonly LogEntry[]) => () => {
+    for (const { table, key, value } of entries) {
+      if (value === undefined) remove.run(table, key);
+      else put.run(table, key, value);
+    }
+  };
   return {
     handlers: {
       commit: async (packed) => {
         const entries = unpackEntries(packed);
-        await group.stage(sizeOf(entries), () => {
-          for (const { table, key, value } of entries) {
-            if (value === undefined) remove.run(table, key);
-            else put.run(table, key, value);
-          }
-        });
+        await group.stage(sizeOf(entries), write(entries));
         return undefined;
+      },
+      commitApart: async (packed: PackedEntries) => {
+        const entries = unpackEntries(packed);
+        // Deletions touch a page or two each, all over the file.
+        const sizeBytes = sizeOf(entries) + entries.length * CHAIN_SPEC.pageSizeBytes;
+        await group.apart(sizeBytes, write(entries));
+        return undefined;
+      },
+      shrink: async (pages) => {
+        const sizeBytes = 2 * pages * CHAIN_SPEC.pageSizeBytes;
+        await group.apart(sizeBytes, () => giveBack(db, pages));
+        return integer(db, 'freelist_count');
+      },
+      space: () => {
+        group.truncateLog();
+        return spaceOf(db, path);
       },
       // What is read must be durable: nobody may act on a fact that a crash can take back.
       get: ({ table, key }) => {
@@ -111,6 +137,12 @@ export function chainService(
       standing.close();
     },
   };
+}
+
+function spaceOf(db: DatabaseSync, path: string): StoreSpace {
+  const sizes = [path, `${path}-wal`].map((one) => lstatSync(one, { throwIfNoEntry: false })?.size);
+  const freeBytes = integer(db, 'freelist_count') * integer(db, 'page_size');
+  return { bytes: sizes.reduce<number>((sum, size) => sum + (size ?? 0), 0), freeBytes };
 }
 
 /** About what they take in the log. */

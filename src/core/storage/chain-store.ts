@@ -7,7 +7,7 @@ import type { LogEntry } from '../machine.ts';
 import type { OpenOptions } from './database.ts';
 import { Link, type StoreDependencies } from './link.ts';
 import { memoryOf, packEntries } from './packed-entries.ts';
-import type { ChainOperations, RangeQuery, TableRow } from './protocol.ts';
+import type { ChainOperations, RangeQuery, StoreSpace, TableRow } from './protocol.ts';
 import type { StandingOptions, StandingReport } from './standing.ts';
 
 export class ChainStore {
@@ -34,6 +34,30 @@ export class ChainStore {
     if (entries.length === 0) return;
     const packed = packEntries(entries);
     await this.#link.call('commit', packed, memoryOf(packed));
+  }
+
+  /**
+   * As `commit`, for what can wait: never in one transaction with the entries of others, which
+   * would fail with it on a full disk. Others wait for it, so it must be small.
+   */
+  async commitApart(entries: readonly LogEntry[]): Promise<void> {
+    if (entries.length === 0) return;
+    const packed = packEntries(entries);
+    await this.#link.call('commitApart', packed, memoryOf(packed));
+  }
+
+  /**
+   * Gives some of the free pages back to the disk.
+   * @returns how many are still free.
+   * @throws {AegisError} `DISK_FULL`: the log takes no more; nothing has changed.
+   */
+  async shrink(pages: number): Promise<number> {
+    return await this.#link.call('shrink', pages);
+  }
+
+  /** Empties the log into the file, and says what both take. */
+  async space(): Promise<StoreSpace> {
+    return await this.#link.call('space', undefined);
   }
 
   /** All rows of a table in the order of their keys (by bytes). */

@@ -24,6 +24,7 @@ export interface DatabaseSpec {
   /** Version of the tables that this program writes. */
   readonly schemaVersion: number;
   readonly pageSizeBytes: number;
+  /** Free pages can be given back to the disk while the file is in use: see `giveBack`. */
   readonly incrementalVacuum: boolean;
   readonly cacheSizeBytes: number;
   /** Makes the tables of `schemaVersion` in an empty file. */
@@ -56,6 +57,7 @@ export function openDatabase(
     configure(db, spec, options);
     checkHealth(db, path, unclean, options);
     prepareSchema(db, path, spec);
+    prepareVacuum(db, spec);
     return db;
   } catch (error) {
     db?.close();
@@ -91,6 +93,15 @@ export function openReadOnly(path: string, spec: DatabaseSpec): DatabaseSync {
  */
 export function checkpoint(db: DatabaseSync, mode: 'PASSIVE' | 'TRUNCATE'): void {
   db.exec(`PRAGMA wal_checkpoint(${mode})`);
+}
+
+/**
+ * Gives up to `pages` free pages at the end of the file back; used ones there move into free places
+ * before. The file is shorter after the next checkpoint. Part of the caller's transaction.
+ */
+export function giveBack(db: DatabaseSync, pages: number): void {
+  // One row a page: only reading them all does all of the work.
+  db.prepare(`PRAGMA incremental_vacuum(${pages})`).all();
 }
 
 /** Closes for good. What a full disk keeps in the log is read from there at the next open. */
@@ -185,6 +196,21 @@ function prepareSchema(db: DatabaseSync, path: string, spec: DatabaseSpec): void
     const migration = spec.migrations[at];
     if (migration === undefined) throw new Damage(`its schema version ${at} was never released`);
     db.exec(`BEGIN IMMEDIATE; ${migration}; PRAGMA user_version = ${at + 1}; COMMIT;`);
+  }
+}
+
+/**
+ * A file that an older aegis made has not what giving space back needs, and is written anew, once.
+ * That takes as much room again: where there is none the file stays as it is, and keeps its size.
+ */
+function prepareVacuum(db: DatabaseSync, spec: DatabaseSpec): void {
+  const incremental = 2;
+  if (!spec.incrementalVacuum || integer(db, 'auto_vacuum') === incremental) return;
+  try {
+    db.exec('VACUUM');
+    checkpoint(db, 'TRUNCATE');
+  } catch (error) {
+    if (kindOf(error) !== 'full') throw error;
   }
 }
 

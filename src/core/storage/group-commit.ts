@@ -90,6 +90,24 @@ export class GroupCommit {
     return promise;
   }
 
+  /**
+   * A transaction of its own, for work that nobody waits for: should it meet a full disk, the
+   * writes of others are not lost with it. What it adds to the log moves on in small pieces.
+   */
+  async apart(sizeBytes: number, write: () => void): Promise<void> {
+    this.commit();
+    const staged = this.stage(sizeBytes, write);
+    this.commit();
+    await staged;
+    if (this.#logBytes >= this.#options.checkpointBytes) this.#checkpoint();
+  }
+
+  /** Makes what is open durable, and empties the log into the database as far as that goes now. */
+  truncateLog(): void {
+    this.commit();
+    this.#checkpoint('TRUNCATE');
+  }
+
   /** Makes the open group durable now. */
   commit(): void {
     if (this.#waiting.length === 0) return;
@@ -119,14 +137,14 @@ export class GroupCommit {
     this.#db.exec('BEGIN IMMEDIATE');
   }
 
-  #checkpoint(): void {
+  #checkpoint(mode: 'PASSIVE' | 'TRUNCATE' = 'PASSIVE'): void {
     clearTimeout(this.#pause);
     this.#pause = undefined;
     if (!this.#db.isOpen) return;
     if (this.#db.isTransaction) return this.touch();
     this.#logBytes = 0;
     try {
-      checkpoint(this.#db, 'PASSIVE');
+      checkpoint(this.#db, mode);
     } catch (error) {
       // On a full disk the log stays as it is, whole, and the next checkpoint tries again.
       if (kindOf(error) !== 'full' && kindOf(error) !== 'busy') this.#deps.fatal(error);

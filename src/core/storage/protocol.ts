@@ -23,6 +23,9 @@ export type Operations = Readonly<
 
 export interface ChainOperations {
   commit: { args: PackedEntries; result: undefined };
+  commitApart: { args: PackedEntries; result: undefined };
+  shrink: { args: number; result: number };
+  space: { args: undefined; result: StoreSpace };
   scan: { args: string; result: TableRow[] };
   get: { args: { table: string; key: string }; result: Uint8Array | undefined };
   getMany: { args: { table: string; keys: readonly string[] }; result: (Uint8Array | undefined)[] };
@@ -30,6 +33,13 @@ export interface ChainOperations {
   standing: { args: undefined; result: StandingReport };
   settle: { args: undefined; result: undefined };
   close: { args: undefined; result: undefined };
+}
+
+/** What the file takes on its disk, with its log. */
+export interface StoreSpace {
+  readonly bytes: number;
+  /** Of these, pages that hold nothing. */
+  readonly freeBytes: number;
 }
 
 export interface RangeQuery {

@@ -46,6 +46,15 @@ test('flag over environment over file over default, and each origin is known', a
   });
 });
 
+test('blocks are all kept, or at least 128', () => {
+  for (const keep of [0, 128, 129, 1_000_000]) {
+    expect(checkSetting('chain.keepBlocks', keep, 'here')).toBe(keep);
+  }
+  for (const keep of [-1, 1, 127, 128.5]) {
+    expect(() => checkSetting('chain.keepBlocks', keep, 'here')).toThrow('expected');
+  }
+});
+
 test('each key has a variable, and lists are separated by commas', async () => {
   expect(variableOf('node.storageWeight')).toBe('AEGIS_NODE_STORAGE_WEIGHT');
   expect(new Set(SETTING_KEYS.map(variableOf)).size).toBe(SETTING_KEYS.length);

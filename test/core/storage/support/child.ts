@@ -19,8 +19,16 @@ export interface WriterProcess {
 }
 
 /** @param shell what runs before the program, e.g. to limit it. */
-export function startWriter(dir: string, mode: string, shell: readonly string[] = []) {
-  const [command = '', ...args]: string[] = [...shell, process.execPath, WRITER, dir, mode];
+export const startWriter = (dir: string, mode: string, shell: readonly string[] = []) =>
+  startScript(WRITER, [dir, mode], shell);
+
+/** The same for another program that says what it does line by line. */
+export function startScript(
+  script: string,
+  words: readonly string[],
+  shell: readonly string[] = [],
+) {
+  const [command = '', ...args]: string[] = [...shell, process.execPath, script, ...words];
   const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'] });
   const lines: string[] = [];
   const errors: string[] = [];
