@@ -6,7 +6,8 @@ import type { CID } from 'multiformats/cid';
 import type { Chain } from '../chain/chain.ts';
 import type { ChainInput, ChainOutcome, Finalised } from '../chain/types.ts';
 import { INTENTS_MAX } from '../model/block.ts';
-import { type Change, createIntent, type SignedIntent } from '../model/intent.ts';
+import { isMove } from '../model/change.ts';
+import { type Change, createIntent, type Move, type SignedIntent } from '../model/intent.ts';
 import { versionCidOf } from '../model/version.ts';
 import type { Signer } from '../ports.ts';
 import type { Verified } from '../units.ts';
@@ -86,7 +87,9 @@ export class Clients {
     const signed = this.#sign(node, sequence, changes);
     if (signed === undefined) return;
     const call = node.world.clock.now();
-    const calls = signed.intent.changes.map((change) => ({ input: inputOf(change), call }));
+    const calls = signed.intent.changes
+      .filter(isMove)
+      .map((change) => ({ input: inputOf(change), call }));
     const { id, digest } = signed;
     const flags = { isAccepted: false, isExcused: false, isDone: false };
     const author = node.nodeId;
@@ -178,7 +181,7 @@ export class Clients {
     this.#deps.submit(node, { type: 'read-index', id });
   }
 
-  #changeOf(node: SimNode, path: string, isBlind: boolean, random: SimRandom): Change {
+  #changeOf(node: SimNode, path: string, isBlind: boolean, random: SimRandom): Move {
     const heads = this.#headsOf(node, path);
     const compares = !isBlind && random.chance(0.6);
     const expected = compares && heads.length <= 1 ? (heads[0] ?? null) : undefined;
@@ -201,7 +204,7 @@ export class Clients {
     if (identity === undefined) return undefined;
     const { signer, keyEpoch } = identity;
     const intent = { author: node.nodeId, sequence, time: node.now(), changes, keyEpoch };
-    const signed = createIntent(intent, this.#deps.toolsOf(node).cluster.clusterId, signer);
+    const signed = createIntent(intent, this.#deps.toolsOf(node).cluster, signer);
     this.submitted.add(signed.digest);
     return signed;
   }
@@ -291,7 +294,7 @@ export const placeAt = (height: number, index: number): number =>
 
 const pathOf = (random: SimRandom): string => `doc ${random.between(1, PATHS)}`;
 
-const inputOf = ({ path, version, parents, expected }: Change): RegisterInput => ({
+const inputOf = ({ path, version, parents, expected }: Move): RegisterInput => ({
   type: 'write',
   path,
   version: version.toString(),

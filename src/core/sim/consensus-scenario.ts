@@ -384,11 +384,12 @@ export class ConsensusScenario implements Scenario {
 
   /** One body goes to many: it is read and verified once, except where signatures are real. */
   #read(chain: Chain, protocol: string, body: Uint8Array): ReadMessage {
-    const { clusterId } = this.cluster;
+    const { clusterId, names } = this.cluster;
     const { roster } = chain;
     const isWaiting = (digest: string): boolean => chain.isWaiting(digest);
     const options = {
       clusterId,
+      names,
       height: () => chain.height,
       hasKey: (author: string, keyEpoch: number) =>
         roster.identityKey(author, keyEpoch) !== undefined,

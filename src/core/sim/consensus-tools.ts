@@ -1,4 +1,5 @@
 /** What the nodes of a consensus run know of their cluster, and what each signs with. */
+import { hex } from '../bytes.ts';
 import type { Chain } from '../chain/chain.ts';
 import { type SeedScheme, vrfScheme } from '../chain/seeds.ts';
 import type { ChainGenesis, StoredRow } from '../chain/types.ts';
@@ -9,6 +10,9 @@ import { blsPublicKeyOf, blsSecretOf, provePossession, signBls } from '../crypto
 import { sha256 } from '../crypto/hash.ts';
 import { signerOf, verifyEd25519 } from '../crypto/sign.ts';
 import { proveVrf, vrfPublicKeyOf } from '../crypto/vrf.ts';
+import type { IntentContext } from '../model/intent.ts';
+import { Names } from '../model/names.ts';
+import { PROTOCOL } from '../model/protocol.ts';
 import type { KeyState } from '../model/succession.ts';
 import type { KeyRing, Signer } from '../ports.ts';
 import type { SimHome, VotingKeys } from './home.ts';
@@ -18,8 +22,7 @@ import { StubKeyring } from './stub-scheme.ts';
 import type { World } from './world.ts';
 
 /** Genesis, as far as machines need it. */
-export interface SimCluster {
-  readonly clusterId: string;
+export interface SimCluster extends IntentContext {
   /** Node ids, sorted: the place of one is its index. */
   readonly custodians: readonly string[];
   readonly members: readonly string[];
@@ -87,13 +90,17 @@ export function clusterOf(
   });
   const keysOf = (nodeId: string): CustodianKey =>
     members.find((member) => member.nodeId === nodeId)!.keys.keys;
+  const clusterId = hex(sha256(Buffer.from(`${seed}/cluster`)));
+  const names = new Names(sha256(Buffer.from(`${seed}/names`)));
+  const genesis = { names, protocol: PROTOCOL.max };
   return {
-    clusterId: Buffer.from(sha256(Buffer.from(`${seed}/cluster`))).toString('hex'),
+    clusterId,
+    names,
     custodians: sorted,
     members: ids.toSorted(),
     // Not by the code under test, which may be wrong.
     faultyMax: Math.floor((custodians - 1) / 3),
-    genesis: { custodians: sorted.map((nodeId) => ({ nodeId })), members },
+    genesis: { ...genesis, custodians: sorted.map((nodeId) => ({ nodeId })), members },
     firstKeys: sorted.map(keysOf),
   };
 }

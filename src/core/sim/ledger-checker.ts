@@ -15,6 +15,7 @@ import {
 import type { VoteScheme } from '../consensus/scheme.ts';
 import type { Certificate } from '../consensus/types.ts';
 import { type Block, openBlock } from '../model/block.ts';
+import { isMove } from '../model/change.ts';
 import { type Intent, readIntent, type SignedIntent } from '../model/intent.ts';
 import { placeAt } from './clients.ts';
 import type { SimCluster } from './consensus-tools.ts';
@@ -179,7 +180,7 @@ export class LedgerChecker {
   #execute(node: SimNode, { header, intents }: Block): string {
     const { height } = header;
     const results = intents.map((bytes, index): Result => {
-      const { signed } = readIntent(bytes, this.#context.cluster.clusterId);
+      const { signed } = readIntent(bytes, this.#context.cluster);
       const { author, sequence } = signed.intent;
       if (signed.statement !== undefined) return this.#state(node, signed, height);
       if (!this.#context.isByzantine(author) && !this.#context.isSubmitted(signed.digest)) {
@@ -226,7 +227,7 @@ export class LedgerChecker {
   /** All changes of an intent, or none. */
   #apply({ changes }: Intent): boolean {
     const after = new Map<string, Heads>();
-    for (const { path, version, parents, expected } of changes) {
+    for (const { path, version, parents, expected } of changes.filter(isMove)) {
       const heads = write(after.get(path) ?? this.#refs.get(path) ?? [], {
         type: 'write',
         path,

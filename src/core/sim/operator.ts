@@ -120,7 +120,7 @@ export class Operators {
     desk.state = follow(state, signed);
     // The secrets are in the home before the entry leaves it.
     home.add(isNew ? crypto.identity(successor) : undefined, voting);
-    desk.open = verified(readIntent(signed.bytes, cluster.clusterId).signed);
+    desk.open = verified(readIntent(signed.bytes, cluster).signed);
     this.made.add(desk.open.digest);
   }
 }

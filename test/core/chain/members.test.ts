@@ -10,7 +10,7 @@ import { Owner } from '../../helpers/owner.ts';
 import { TestCluster, type TestNode } from './support/cluster.ts';
 import {
   admissionOf,
-  CLUSTER_ID,
+  CONTEXT,
   departureOf,
   intentOf,
   type Member,
@@ -308,7 +308,7 @@ function signAnew(cluster: TestCluster, node: TestNode): void {
   if (told === undefined) return;
   const { identity, state } = node.member;
   const intents = told.intents.map(({ intent }) =>
-    createIntent({ ...intent, keyEpoch: state.keyEpoch }, CLUSTER_ID, identity),
+    createIntent({ ...intent, keyEpoch: state.keyEpoch }, CONTEXT, identity),
   );
   node.outcomes.splice(0);
   cluster.give(node, { type: 'submit', intents, replaces: true });

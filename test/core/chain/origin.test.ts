@@ -78,7 +78,7 @@ describe('a cluster that goes on', () => {
     second.write('a', 'a3');
     second.handIn(custodian.rotate(['network']).bytes);
     const third = new Alone(custodian, goOn(second, [custodian]), second.origin.rows);
-    expect(third.genesis.origin?.namespace).toBe(old.genesis.clusterId);
+    expect(third.genesis.origin?.names).toEqual(old.genesis.names.key);
     expect(third.chain.ref('a')).toEqual(second.chain.ref('a'));
     third.write('a', 'a4');
     expect(third.chain.ref('a')?.heads.map(({ version }) => version)).toEqual([versionOf('a4')]);
@@ -118,8 +118,8 @@ describe('a cluster that goes on', () => {
       expect(() => new Alone(custodian, genesis, rest)).toThrow(/damaged/);
     }
     // The custodians have agreed to a state, and not to the name by which its keys are found.
-    const namespace = `aegisc1${'b'.repeat(52)}`;
-    const strange = goOn(old, [custodian], namespace);
+    const names = new Uint8Array(32).fill(7);
+    const strange = goOn(old, [custodian], names);
     expect(() => new Alone(custodian, strange, rows)).toThrow(/damaged/);
     // One that was final after the state, or another one altogether.
     old.write('c', 'c1');

@@ -4,9 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { encodeMessage } from '../../../src/core/kb/messages.ts';
-import { type Change, createIntent, type SignedIntent } from '../../../src/core/model/intent.ts';
+import { createIntent, type Move, type SignedIntent } from '../../../src/core/model/intent.ts';
 import type { SignedVersion } from '../../../src/core/model/version.ts';
 import { ContentStore } from '../../../src/core/storage/content-store.ts';
+import { contextOf } from '../../helpers/names.ts';
 import { versionOf } from '../kb/authors.ts';
 import { ana, bea, log, TestNode } from './support/node.ts';
 import { CLUSTER_ID } from './support/test-chain.ts';
@@ -27,13 +28,17 @@ const makeNode = (more: { recordMs?: number } = {}) => TestNode.make({ content, 
 const final = { wait: 'final' };
 const bytesOf = (text: string): Uint8Array => Buffer.from(text);
 
-const changeOf = ({ cid, version }: SignedVersion): Change => {
+const changeOf = ({ cid, version }: SignedVersion): Move => {
   const { path, parents, generation } = version;
   return { path, version: cid, parents, generation };
 };
 
-const intentWith = (sequence: number, changes: readonly Change[]): SignedIntent =>
-  createIntent({ author: bea.nodeId, sequence, time: 1, changes }, CLUSTER_ID, bea.signer);
+const intentWith = (sequence: number, changes: readonly Move[]): SignedIntent =>
+  createIntent(
+    { author: bea.nodeId, sequence, time: 1, changes },
+    contextOf(CLUSTER_ID),
+    bea.signer,
+  );
 
 /** What bea asked for. */
 const intentOf = (sequence: number, ...versions: SignedVersion[]): SignedIntent =>

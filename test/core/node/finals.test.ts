@@ -5,6 +5,7 @@ import { createIntent } from '../../../src/core/model/intent.ts';
 import type { ChainRoom } from '../../../src/core/node/chain-room.ts';
 import { Finals } from '../../../src/core/node/finals.ts';
 import { IntentViews } from '../../../src/core/node/intent-views.ts';
+import { contextOf } from '../../helpers/names.ts';
 import { versionOf } from '../kb/authors.ts';
 import { ana, Rows, TestNode } from './support/node.ts';
 
@@ -13,7 +14,11 @@ const versionAt = (sequence: number) => versionOf(ana, { path: 'a', sequence });
 const signedOf = (sequence: number) => {
   const { cid: version } = versionAt(sequence);
   const changes = [{ path: 'a', version, parents: [], generation: 1 }];
-  return createIntent({ author: ana.nodeId, sequence, time: 1, changes }, 'c', ana.signer);
+  return createIntent(
+    { author: ana.nodeId, sequence, time: 1, changes },
+    contextOf('c'),
+    ana.signer,
+  );
 };
 
 /** A block with one intent. */
@@ -89,7 +94,7 @@ test('an operator hears that an intent is cancelled when it stays so', async () 
   const finals = await Finals.open(rows);
   const { desk, chain } = node;
   const room = { desk, chain, finals } as unknown as ChainRoom;
-  const views = new IntentViews({ clusterId: 'c', room, nameOf: () => null });
+  const views = new IntentViews({ context: contextOf('c'), room, nameOf: () => null });
   const context = { signal: new AbortController().signal } as Parameters<IntentViews['cancel']>[2];
   // The desk finds out and the index is told in one turn, as `ChainDesk` does it.
   const tell = desk.tell.bind(desk);

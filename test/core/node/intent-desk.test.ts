@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { AegisError } from '../../../src/core/errors.ts';
-import type { Change } from '../../../src/core/model/intent.ts';
+import type { Move } from '../../../src/core/model/intent.ts';
 import { ContentStore } from '../../../src/core/storage/content-store.ts';
 import { versionOf } from '../kb/authors.ts';
 import { ana, log, TestNode } from './support/node.ts';
@@ -23,7 +23,7 @@ const makeNode = (pendingMax = 100) => TestNode.make({ content, pendingMax });
 
 const { signal } = new AbortController();
 
-const changeOf = (path: string, sequence = 1): Change => {
+const changeOf = (path: string, sequence = 1): Move => {
   const { cid: version } = versionOf(ana, { path, sequence });
   return { path, version, parents: [], generation: 1 };
 };

@@ -7,7 +7,7 @@ import type { CID } from 'multiformats/cid';
 import { describe, expect, it } from 'vitest';
 import { executeIntents, readRef } from '../../../src/core/chain/execution.ts';
 import { Roster } from '../../../src/core/chain/roster.ts';
-import type { Change, SignedIntent } from '../../../src/core/model/intent.ts';
+import type { Move, SignedIntent } from '../../../src/core/model/intent.ts';
 import { versionCidOf } from '../../../src/core/model/version.ts';
 import type { Op } from '../../../src/core/sim/linearizability.ts';
 import { linearizable } from '../../../src/core/sim/linearizability.ts';
@@ -34,7 +34,7 @@ const changes = fc.array(
   { maxLength: 80 },
 );
 
-const inputOf = (change: Change): Extract<RegisterInput, { type: 'write' }> => ({
+const inputOf = (change: Move): Extract<RegisterInput, { type: 'write' }> => ({
   type: 'write',
   path: change.path,
   version: change.version.toString(),
@@ -49,7 +49,7 @@ describe('the simulator', () => {
         const state = new Map<string, Uint8Array>();
         let heads: Heads = [];
         for (const [i, { expected, ...rest }] of list.entries()) {
-          const change: Change = {
+          const change: Move = {
             path: 'doc',
             generation: 1,
             ...rest,

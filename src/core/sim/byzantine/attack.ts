@@ -164,9 +164,9 @@ export class Attacker {
 
   /** What the honest machine says in an envelope of either protocol. */
   read({ protocol, body }: Envelope): ChainMessage {
-    const { clusterId } = this.tools.cluster;
+    const { clusterId, names } = this.tools.cluster;
     const known = { height: () => Number.MAX_SAFE_INTEGER, hasKey: () => true };
-    return openMessage(protocol, body, { clusterId, ...known, isKnown: () => true }).message;
+    return openMessage(protocol, body, { clusterId, names, ...known, isKnown: () => true }).message;
   }
 
   /** The same proposal with another block. */

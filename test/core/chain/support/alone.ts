@@ -1,6 +1,6 @@
 /** A chain of one custodian, who decides alone, and what follows from it after a recovery. */
 import { Chain } from '../../../../src/core/chain/chain.ts';
-import { namespaceOf, originRows } from '../../../../src/core/chain/origin.ts';
+import { originRows } from '../../../../src/core/chain/origin.ts';
 import type { OriginFile } from '../../../../src/core/chain/origin-file.ts';
 import { sortRows } from '../../../../src/core/chain/rows.ts';
 import type { ChainInput, StoredRow } from '../../../../src/core/chain/types.ts';
@@ -70,14 +70,14 @@ export class Alone {
         changes: [change],
         keyEpoch: owner.state.keyEpoch,
       },
-      this.genesis.clusterId,
+      this.genesis,
       owner.identity,
     );
     this.#give({ type: 'submit', intents: [signed] });
   }
 
   handIn(bytes: Uint8Array): void {
-    const { signed } = readIntent(bytes, this.genesis.clusterId);
+    const { signed } = readIntent(bytes, this.genesis);
     this.#give({ type: 'submit', intents: [verified(signed)] });
   }
 
@@ -115,8 +115,8 @@ export const bundleOf = (
 export function goOn(
   old: Alone,
   owners: readonly Owner[],
-  namespace = namespaceOf(old.genesis.clusterId, old.genesis),
+  names = old.genesis.names.key,
 ): Uint8Array {
   const bundles = owners.map((owner) => bundleOf(owner, 'custodian', old.recovery));
-  return createGenesis({ name: 'new', createdAt: 2, bundles, namespace });
+  return createGenesis({ name: 'new', createdAt: 2, bundles, names });
 }

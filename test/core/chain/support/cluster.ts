@@ -20,7 +20,7 @@ import type { SignatureCheck } from '../../../../src/core/model/signed.ts';
 import type { KeyRing } from '../../../../src/core/ports.ts';
 import { StubKeyring } from '../../../../src/core/sim/stub-scheme.ts';
 import { instant, type Verified, verified } from '../../../../src/core/units.ts';
-import { CLUSTER_ID, genesisOf, type Member, membersOf } from './fixtures.ts';
+import { CLUSTER_ID, CONTEXT, genesisOf, type Member, membersOf } from './fixtures.ts';
 
 export interface ClusterOptions {
   readonly custodians: number;
@@ -240,7 +240,7 @@ export class TestCluster {
   #open(node: TestNode, envelope: Envelope) {
     const { roster } = node.chain;
     const { message, checks } = openMessage(envelope.protocol, envelope.body, {
-      clusterId: CLUSTER_ID,
+      ...CONTEXT,
       height: () => node.chain.height,
       hasKey: (author, keyEpoch) => roster.identityKey(author, keyEpoch) !== undefined,
       isKnown: (digest) => node.chain.isKnown(digest),

@@ -12,8 +12,8 @@ import { sha256 } from '../../../../src/core/crypto/hash.ts';
 import { createBundle } from '../../../../src/core/model/bundle.ts';
 import { openInception } from '../../../../src/core/model/identity.ts';
 import {
-  type Change,
   createIntent,
+  type Move as ModelMove,
   readIntent,
   type SignedIntent,
 } from '../../../../src/core/model/intent.ts';
@@ -23,18 +23,22 @@ import {
   createInvitation,
   NO_ADMISSION,
 } from '../../../../src/core/model/membership.ts';
+import { PROTOCOL } from '../../../../src/core/model/protocol.ts';
 import { versionCidOf } from '../../../../src/core/model/version.ts';
 import { type Verified, verified } from '../../../../src/core/units.ts';
+import { contextOf as intentContextOf, NAMES } from '../../../helpers/names.ts';
 import { Owner } from '../../../helpers/owner.ts';
 
 export const CLUSTER_ID = base32(sha256(Buffer.from('the cluster of these tests')));
+/** What intents are read and made with. */
+export const CONTEXT = intentContextOf(CLUSTER_ID);
 
 /** The owner of a node, who may rotate its keys. */
 export type Member = Owner;
 
 /** How messages are opened where every key is known. */
 export const OPENING = {
-  clusterId: CLUSTER_ID,
+  ...CONTEXT,
   height: (): number => 0,
   hasKey: (): boolean => true,
   isKnown: (): boolean => true,
@@ -65,7 +69,8 @@ export function genesisOf(members: readonly Member[], custodians: number): Chain
       succession: [],
     };
   });
-  return { members: first, custodians: first.slice(0, custodians) };
+  const custodiansOf = first.slice(0, custodians);
+  return { members: first, custodians: custodiansOf, names: NAMES, protocol: PROTOCOL.max };
 }
 
 /** A chain before its first block. */
@@ -90,7 +95,7 @@ export function mempoolOf(ledger: Ledger, self: string): Mempool {
 /** What a block is executed upon. */
 export const contextOf = (roster: Roster, height = 7, time = 7000): ExecutionContext => ({
   clusterId: CLUSTER_ID,
-  namespace: CLUSTER_ID,
+  names: NAMES,
   height,
   time,
   roster,
@@ -99,7 +104,7 @@ export const contextOf = (roster: Roster, height = 7, time = 7000): ExecutionCon
 /** The CID of a version that is known by name. */
 export const versionOf = (name: string): CID => versionCidOf(Buffer.from(name));
 
-export interface Move extends Partial<Omit<Change, 'version' | 'parents' | 'expected'>> {
+export interface Move extends Partial<Omit<ModelMove, 'version' | 'parents' | 'expected'>> {
   readonly path?: string;
   /** Names of versions. */
   readonly version: string;
@@ -107,7 +112,7 @@ export interface Move extends Partial<Omit<Change, 'version' | 'parents' | 'expe
   readonly expected?: string | null;
 }
 
-function changeOf({ path = 'notes', version, parents, expected, ...rest }: Move): Change {
+function changeOf({ path = 'notes', version, parents, expected, ...rest }: Move): ModelMove {
   return {
     path,
     version: versionOf(version),
@@ -131,13 +136,13 @@ export const intentOf = (
       changes: moves.map(changeOf),
       keyEpoch: author.state.keyEpoch,
     },
-    CLUSTER_ID,
+    CONTEXT,
     author.identity,
   );
 
 /** The bytes of a statement as they stand in a block. Its signatures are not verified here. */
 export const statementOf = (bytes: Uint8Array): Verified<SignedIntent> =>
-  verified(readIntent(bytes, CLUSTER_ID).signed);
+  verified(readIntent(bytes, CONTEXT).signed);
 
 let invitations = 0;
 

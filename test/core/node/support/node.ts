@@ -19,6 +19,7 @@ import { OwnHistory } from '../../../../src/core/node/own-history.ts';
 import type { Log, Metrics } from '../../../../src/core/ports.ts';
 import type { ContentStore } from '../../../../src/core/storage/content-store.ts';
 import { createHasher } from '../../../../src/core/storage/hasher.ts';
+import { contextOf } from '../../../helpers/names.ts';
 import { type Author, authors, keyOfAuthor } from '../../kb/authors.ts';
 import { CLUSTER_ID, TestChain } from './test-chain.ts';
 
@@ -112,7 +113,7 @@ export class TestNode {
     const submit = (input: unknown) => void this.#loop.submit('chain', input);
     this.finals = finals;
     this.desk = new IntentDesk(
-      { self, clusterId: CLUSTER_ID, pendingMax },
+      { self, ...contextOf(CLUSTER_ID), pendingMax },
       { chain, author: this.author, submit, receipt: async (id) => chain.receipt(id) },
     );
     this.reads = new LinearReads({ height: () => chain.height, submit });
