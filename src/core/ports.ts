@@ -82,6 +82,14 @@ export interface DialedPeer {
 export interface StateReader {
   /** @param key hex of 32 bytes. */
   get(key: string): Uint8Array | undefined;
+  /**
+   * Leaves whose keys begin with `tag` (hex), in the order of their keys.
+   * @returns undefined when there are more than `max`.
+   */
+  under(
+    tag: string,
+    max: number,
+  ): readonly { readonly key: string; readonly value: Uint8Array }[] | undefined;
 }
 
 /** Opens connections. The route policy decides which transports exist behind it. */
@@ -103,6 +111,10 @@ export type SecurityEventType =
   | 'unbanned'
   | 'duplicity'
   | 'double-sign'
+  | 'liar'
+  | 'conflict'
+  | 'divergence'
+  | 'audit-failed'
   | 'keys-changed'
   | 'runs-twice';
 

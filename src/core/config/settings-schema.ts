@@ -30,6 +30,8 @@ const addresses = v.pipe(
 /** Z1: so many a node must be able to serve. */
 const KEEP_BLOCKS_MIN = 128;
 const KEEP_BLOCKS_EXPECTED = `expected 0 (all) or a number from ${KEEP_BLOCKS_MIN}`;
+/** Far above every version that there may ever be. */
+const PROTOCOL_MAX = 1_000_000;
 const LEVELS = ['debug', 'info', 'warn', 'error'] as const;
 
 const limits = Object.fromEntries(
@@ -49,6 +51,11 @@ const SCHEMAS = {
     // Z1
     v.check((n) => n === 0 || n >= KEEP_BLOCKS_MIN, KEEP_BLOCKS_EXPECTED),
   ),
+  'chain.checkpoint': v.pipe(
+    v.string('expected HEIGHT:HASH'),
+    v.regex(/^[1-9]\d{0,14}:[0-9a-f]{64}$/, 'expected HEIGHT:HASH'),
+  ),
+  'protocol.max': integer(1, PROTOCOL_MAX),
   'api.listen': v.pipe(
     v.string('expected host:port'),
     v.regex(/^(\[[0-9a-fA-F:]+\]|[\w.-]+):\d{1,5}$/, 'expected host:port'),

@@ -27,6 +27,13 @@ export interface Settings extends LimitSettings {
   readonly 'kb.minReplicas': number;
   /** Blocks that are kept, at least 128; 0 keeps all. @default 0 */
   readonly 'chain.keepBlocks': number;
+  /**
+   * `HEIGHT:HASH` of a header that must be in the history (Y5): trust begins there, and not at the
+   * genesis. Off by default.
+   */
+  readonly 'chain.checkpoint': string | undefined;
+  /** The highest protocol version that this node takes part in (V4); by default all it knows. */
+  readonly 'protocol.max': number | undefined;
   /** `host:port` for the API over TCP, besides the unix socket. Off by default. */
   readonly 'api.listen': string | undefined;
   /** Path of the socket of a signer that holds the keys this node signs with. Off by default. */
@@ -53,6 +60,8 @@ export const DEFAULT_SETTINGS: Settings = {
   'log.files': 5,
   'kb.minReplicas': 2,
   'chain.keepBlocks': 0,
+  'chain.checkpoint': undefined,
+  'protocol.max': undefined,
   'api.listen': undefined,
   'keys.signer': undefined,
   ...DEFAULT_LIMITS,

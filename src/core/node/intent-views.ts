@@ -160,7 +160,7 @@ export class IntentViews {
   }
 }
 
-const fateOf = ({ id, sequence }: Queued, receipt: Receipt | undefined): IntentFate => ({
+export const fateOf = ({ id, sequence }: Queued, receipt: Receipt | undefined): IntentFate => ({
   id,
   sequence,
   status: receipt === undefined ? 'pending' : 'final',
