@@ -142,6 +142,9 @@ export interface Backend {
   explainBlock(height: number): Promise<Explanation>;
   evidence(): Promise<Result<'consensus.evidence'>>;
 
+  /** Rule Z1. @throws {AegisError} `BUSY`, `DISK_FULL`: what was done until then stays done. */
+  pruneChain(body: Body<'chain.prune'>, context: CallContext): Promise<Result<'chain.prune'>>;
+
   /**
    * Signs and queues all of them or none. Repeating what is pending or final gives the same ids
    * and changes nothing. With `wait: 'final'` resolves when all are decided or the time is up:

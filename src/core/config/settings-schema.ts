@@ -6,7 +6,13 @@ import { AegisError } from '../errors.ts';
 import { GIB, KIB } from '../units.ts';
 import { type Environment, SOCKET_PATH_BYTES_MAX } from './home.ts';
 import { LIMIT_KEYS, LIMIT_RANGES, type LimitKey } from './limit-settings.ts';
-import { SETTING_KEYS, type SettingKey, type Settings, variableOf } from './settings.ts';
+import {
+  KEEP_BLOCKS_MIN,
+  SETTING_KEYS,
+  type SettingKey,
+  type Settings,
+  variableOf,
+} from './settings.ts';
 
 const ADDRESSES_MAX = 64;
 const integer = (min: number, max: number) =>
@@ -27,8 +33,6 @@ const addresses = v.pipe(
   ),
   v.maxLength(ADDRESSES_MAX, `expected at most ${ADDRESSES_MAX} multiaddrs`),
 );
-/** Z1: so many a node must be able to serve. */
-const KEEP_BLOCKS_MIN = 128;
 const KEEP_BLOCKS_EXPECTED = `expected 0 (all) or a number from ${KEEP_BLOCKS_MIN}`;
 /** Far above every version that there may ever be. */
 const PROTOCOL_MAX = 1_000_000;

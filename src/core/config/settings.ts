@@ -9,6 +9,9 @@ import { MIB } from '../units.ts';
 import type { Environment, HomePaths } from './home.ts';
 import { DEFAULT_LIMITS, type LimitSettings } from './limit-settings.ts';
 
+/** Z1: the fewest blocks that a node keeps. */
+export const KEEP_BLOCKS_MIN = 128;
+
 /** Every setting by its dotted key; those of `limits.*` are in limit-settings.ts. */
 export interface Settings extends LimitSettings {
   /** Multiaddrs to listen on. @default ['/ip4/127.0.0.1/tcp/0'] */

@@ -286,6 +286,15 @@ export class NodeBackend implements Backend {
     return this.#deps.consensus.evidence();
   }
 
+  async pruneChain(
+    { keep, dryRun }: Body<'chain.prune'>,
+    { signal }: CallContext,
+  ): Promise<Result<'chain.prune'>> {
+    const { pruner } = this.#deps.engine.chain;
+    const pruned = dryRun ? await pruner.plan(keep) : await pruner.prune(keep, signal);
+    return { ...pruned, dryRun };
+  }
+
   submitIntents(
     body: Body<'intents.submit'>,
     context: CallContext,

@@ -14,6 +14,7 @@ import { Complaints } from './complaints.ts';
 import type { Finals } from './finals.ts';
 import type { IntentDesk } from './intent-desk.ts';
 import type { LinearReads } from './linear-reads.ts';
+import type { Pruner } from './pruner.ts';
 import type { RoundLog } from './round-log.ts';
 
 export const CHAIN_MACHINE = 'chain';
@@ -26,6 +27,7 @@ export interface ChainDeskDeps {
   readonly reads: LinearReads;
   readonly archive: BlockArchive;
   readonly rounds: RoundLog;
+  readonly pruner: Pick<Pruner, 'moved'>;
   readonly log: Log;
   readonly metrics: Metrics;
   submit(input: ChainInput): void;
@@ -154,6 +156,7 @@ export class ChainDesk {
       metrics.observe('aegis_consensus_final_seconds', (seen.finalAt - seen.startedAt) / 1000);
     }
     this.#deps.finalised(block);
+    this.#deps.pruner.moved();
     this.#endDoubt();
   }
 

@@ -10,6 +10,7 @@ import {
 import { RECOVERY_TABLES, TABLES, undecidedFrom } from '../chain/rows.ts';
 import { vrfScheme } from '../chain/seeds.ts';
 import type { StoredRow } from '../chain/types.ts';
+import type { Settings } from '../config/settings.ts';
 import { blsScheme } from '../consensus/bls-scheme.ts';
 import { CustodianKeys } from '../consensus/custodian-keys.ts';
 import { EVIDENCE_TABLE, REPLICA_TABLE } from '../consensus/journal.ts';
@@ -30,9 +31,11 @@ import { Finals } from './finals.ts';
 import { IntentDesk } from './intent-desk.ts';
 import { LinearReads } from './linear-reads.ts';
 import { MessageGate } from './message-gate.ts';
+import { intentIds, Pruner } from './pruner.ts';
 import { RoundLog } from './round-log.ts';
 
 export interface ChainRoomOptions {
+  readonly settings: Pick<Settings, 'chain.keepBlocks'>;
   readonly genesis: Genesis;
   readonly keystore: Keystore;
   /** D7: an operator says that the home has voted nothing that it does not remember. */
@@ -63,6 +66,7 @@ export class ChainRoom {
   readonly reads: LinearReads;
   readonly archive: BlockArchive;
   readonly rounds: RoundLog;
+  readonly pruner: Pruner;
   readonly #gate: MessageGate<ChainMessage>;
   readonly #chainDesk: ChainDesk;
   /** When this node has heard last of each custodian, in consensus. */
@@ -75,13 +79,14 @@ export class ChainRoom {
     const chain = recoverChain(options, rows, standing);
     const finals = await Finals.open(deps.store);
     const isDoubtful = standing === 'doubtful' || chain.status().doubt !== undefined;
-    return new ChainRoom(options, deps, { chain, finals, isDoubtful });
+    const pruner = await prunerOf(options, deps, { chain, finals });
+    return new ChainRoom(options, deps, { chain, finals, pruner, isDoubtful });
   }
 
   private constructor(
     { genesis, keystore }: ChainRoomOptions,
     deps: ChainRoomDeps,
-    parts: { chain: Chain; finals: Finals; isDoubtful: boolean },
+    parts: { chain: Chain; finals: Finals; pruner: Pruner; isDoubtful: boolean },
   ) {
     const { store, log, metrics, submit } = deps;
     const { clusterId, names } = genesis;
@@ -90,6 +95,7 @@ export class ChainRoom {
     this.chain = chain;
     this.author = new Author(keystore.nodeId, { roster, ring: keystore });
     this.finals = finals;
+    this.pruner = parts.pruner;
     this.archive = new BlockArchive(store);
     this.rounds = new RoundLog(chain);
     this.reads = new LinearReads({ height: () => chain.height, submit });
@@ -165,14 +171,33 @@ export class ChainRoom {
   }
 
   /** Before the store is closed. */
-  close(): Promise<void> {
-    return this.#chainDesk.close();
+  async close(): Promise<void> {
+    await this.pruner.close();
+    await this.#chainDesk.close();
   }
 
   #parts() {
-    const { chain, desk, finals, reads, archive, rounds } = this;
-    return { chain, desk, finals, reads, archive, rounds };
+    const { chain, desk, finals, reads, archive, rounds, pruner } = this;
+    return { chain, desk, finals, reads, archive, rounds, pruner };
   }
+}
+
+/** Z1 */
+async function prunerOf(
+  { genesis, settings }: ChainRoomOptions,
+  { store, log, metrics, submit }: ChainRoomDeps,
+  { chain, finals }: { chain: Chain; finals: Finals },
+): Promise<Pruner> {
+  return await Pruner.open(
+    { keepBlocks: settings['chain.keepBlocks'] },
+    {
+      ...{ store, log, metrics },
+      idsOf: intentIds(genesis),
+      // The index of final versions is made up for from the blocks.
+      height: () => Math.min(chain.height, finals.height),
+      pruned: (base) => submit({ type: 'pruned', base }),
+    },
+  );
 }
 
 /** D3, D7, K2. */

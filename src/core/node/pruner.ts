@@ -8,14 +8,14 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { baseRow, heightKey, META, readBase, readReceipt, TABLES } from '../chain/rows.ts';
+import { KEEP_BLOCKS_MIN } from '../config/settings.ts';
 import { AegisError, hasCode, toAegisError } from '../errors.ts';
 import type { LogEntry } from '../machine.ts';
+import { openBlock } from '../model/block.ts';
+import { type IntentContext, readIntent } from '../model/intent.ts';
 import type { Log, Metrics } from '../ports.ts';
 import type { RangeQuery, StoreSpace, TableRow } from '../storage/protocol.ts';
 import { KIB, MIB, SECOND } from '../units.ts';
-
-/** Z1: so many are always kept. */
-export const KEEP_BLOCKS_MIN = 128;
 
 /** Rows that go in one transaction: about 3 ms of the store. */
 const STEP_ROWS = 256;
@@ -71,6 +71,12 @@ export interface Pruned {
   readonly bytesBefore: number;
   readonly bytesAfter: number;
 }
+
+/** Of the intents of a block. */
+export const intentIds =
+  (context: IntentContext) =>
+  (block: Uint8Array): readonly string[] =>
+    openBlock(block).intents.map((bytes) => readIntent(bytes, context).signed.id);
 
 /** The lowest height that is kept. */
 export function baseFor(height: number, keep: number, base: number): number {

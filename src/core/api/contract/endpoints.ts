@@ -1,6 +1,7 @@
 /** All endpoints by name. Only the server, the generators and the tests import this at run time. */
 import type * as v from 'valibot';
 import * as anchors from './anchors.ts';
+import * as chain from './chain.ts';
 import * as consensus from './consensus.ts';
 import * as errors from './errors.ts';
 import * as events from './events.ts';
@@ -51,6 +52,7 @@ export const ENDPOINTS = {
   'consensus.validators': consensus.consensusValidators,
   'consensus.explain': consensus.consensusExplain,
   'consensus.evidence': consensus.consensusEvidence,
+  'chain.prune': chain.chainPrune,
   'intents.submit': intents.intentsSubmit,
   'intents.list': intents.intentsList,
   'intents.show': intents.intentsShow,

@@ -153,6 +153,7 @@ export const ROUTES = {
     'read',
     'Proofs that a custodian broke the rules.',
   ),
+  'chain.prune': route('POST', '/v1/chain/prune', 'admin', 'Forgets old blocks.', { body: 'json' }),
   'intents.submit': route('POST', '/v1/intents', 'admin', 'Signs intents and has them decided.', {
     body: 'json',
   }),

@@ -56,6 +56,7 @@ export const HANDLERS: Handlers = {
   'consensus.validators': ({ backend }) => backend.validators(),
   'consensus.explain': explain,
   'consensus.evidence': ({ backend }) => backend.evidence(),
+  'chain.prune': ({ backend, body, context }) => backend.pruneChain(body, context),
   'intents.submit': ({ backend, body, context }) => backend.submitIntents(body, context),
   'intents.list': ({ backend, query }) => backend.intents(query),
   'intents.show': ({ backend, id }) => backend.intent(intentId(id)),
