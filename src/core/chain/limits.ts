@@ -12,14 +12,29 @@ export const LIMITS = {
   messageIntents: 4096,
   messageIntentBytes: 512 * KIB,
   /** Blocks in one message, and their bytes where this node chooses. */
-  windowBlocks: 32,
+  windowBlocks: 64,
   windowBytes: 900 * KIB,
   /** Windows asked for at a time. */
-  windowsAtOnce: 4,
+  windowsAtOnce: 8,
   /** Bytes of fetched blocks that wait for earlier ones; then only the next one is asked for. */
   fetchedBytes: 8 * MIB,
   /** Windows of one peer that are being read from the store. */
   servingPerPeer: 4,
+  /** Bytes a second that are served to those who catch up, all together. */
+  servedBytesPerSecond: 32 * MIB,
+  /** Snapshots that are offered. */
+  offers: 3,
+  /** Parts of the state in a manifest; bytes, where this node chooses, and leaves of a part. */
+  snapshotParts: 8192,
+  partBytes: 256 * KIB,
+  partLeaves: 16_384,
+  /** Pages of other rows; rows of one. */
+  snapshotPages: 4096,
+  pageRows: 4096,
+  /** Parts and pages asked for at a time. */
+  partsAtOnce: 8,
+  /** Last states that are kept, for those who look for where theirs differs (Y7). */
+  lastStates: 64,
   /** A block. */
   blockBytes: BLOCK_BYTES_MAX,
   blockIntents: INTENTS_MAX,
@@ -43,6 +58,15 @@ export const LIMITS = {
   /** Members that one custodian has invited, and all such nodes with those that have left since. */
   guests: 256,
   guestsEver: 4096,
+  /** N: namespaces of a cluster: all of them are in memory. */
+  namespaces: 16_384,
+  /** E2: proposals of one custodian that are open, and those that are over and still told. */
+  openProposals: 16,
+  endedProposals: 64,
+  /** Bytes of a leaf of the state that this node makes or reads. */
+  leafBytes: 128 * KIB,
+  /** N4: what lies in a directory and is looked at to see whether its name can go. */
+  erasedLeaves: 64,
   /** Digests of intents whose signatures have been verified lately. */
   verifiedDigests: 65_536,
   /** Receipts that are kept in memory. */

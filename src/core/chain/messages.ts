@@ -17,14 +17,12 @@ import { type IntentContext, readIntent, type SignedIntent } from '../model/inte
 import type { SignatureCheck } from '../model/signed.ts';
 import { LIMITS } from './limits.ts';
 import { type OpenedBlock, openBlockBytes } from './opened-block.ts';
-import type { FinalBlock } from './types.ts';
+import { isSyncType, readSyncMessage, type SyncMessage, syncFields } from './sync-messages.ts';
+import type { BlockWindow } from './types.ts';
+import { type FetchedWindow, readWindowCertificate } from './window.ts';
 
 export { CONSENSUS_PROTOCOL };
 export const CHAIN_PROTOCOL = 'chain';
-
-export interface FetchedBlock extends FinalBlock {
-  readonly opened: OpenedBlock;
-}
 
 export type ChainMessage =
   /** Of consensus. A proposal brings its block. */
@@ -34,8 +32,7 @@ export type ChainMessage =
       readonly block: OpenedBlock | undefined;
     }
   | { readonly type: 'intents'; readonly intents: readonly SignedIntent[] }
-  /** The sender's last final block. */
-  | { readonly type: 'announce'; readonly height: number; readonly digest: string }
+  | Announcement
   /** Final blocks, or the undecided one of a digest at `from`. */
   | {
       readonly type: 'want';
@@ -43,12 +40,12 @@ export type ChainMessage =
       readonly to: number;
       readonly digest: string | undefined;
     }
-  /** Final blocks, each with its certificate. */
+  /** The answer to a `want` from that height on. */
   | {
       readonly type: 'blocks';
-      readonly blocks: readonly FetchedBlock[];
-      /** Height of the block that was left out with all after it: it names keys not known yet. */
-      readonly early?: number;
+      readonly from: number;
+      /** Undefined: the sender does not have them. */
+      readonly window: FetchedWindow | undefined;
     }
   /** An undecided block that was wanted. */
   | { readonly type: 'candidate'; readonly block: OpenedBlock }
@@ -59,13 +56,31 @@ export type ChainMessage =
       readonly nonce: number;
       readonly height: number;
       readonly certificate: Uint8Array | undefined;
-    };
+    }
+  | SyncMessage;
+
+/** What the sender has. */
+export interface Announcement {
+  readonly type: 'announce';
+  /** Its last final block. */
+  readonly height: number;
+  readonly digest: string;
+  /** Z2: the lowest height whose block it keeps; undefined: it has not said. */
+  readonly base?: number | undefined;
+  /** Y4: the height of the latest snapshot that it offers; 0: of none. */
+  readonly snapshot?: number | undefined;
+}
 
 /** As it is sent: bytes in place of what they decode to. */
 export type OutgoingMessage =
   | { readonly type: 'intents'; readonly intents: readonly Uint8Array[] }
   | Extract<ChainMessage, { type: 'announce' | 'want' | 'index-request' | 'index-reply' }>
-  | { readonly type: 'blocks'; readonly blocks: readonly FinalBlock[] }
+  | {
+      readonly type: 'blocks';
+      readonly from: number;
+      readonly window: BlockWindow | undefined;
+    }
+  | SyncMessage
   | { readonly type: 'candidate'; readonly block: Uint8Array };
 
 const CERTIFICATE_BYTES_MAX = 512;
@@ -78,13 +93,13 @@ function fieldsOf(message: OutgoingMessage): readonly unknown[] {
     case 'intents':
       return [message.intents];
     case 'announce':
-      return [message.height, fromHex(message.digest)];
+      return [message.height, fromHex(message.digest), message.base ?? 1, message.snapshot ?? 0];
     case 'want': {
       const { from, to, digest } = message;
       return [from, to, digest === undefined ? null : fromHex(digest)];
     }
     case 'blocks':
-      return [message.blocks.map(({ block, certificate }) => [block, certificate])];
+      return [message.from, message.window?.blocks ?? [], message.window?.certificate ?? null];
     case 'candidate':
       return [message.block];
     case 'index-request':
@@ -92,7 +107,7 @@ function fieldsOf(message: OutgoingMessage): readonly unknown[] {
     case 'index-reply':
       return [message.nonce, message.height, message.certificate ?? null];
     default:
-      return unreachable(message);
+      return syncFields(message);
   }
 }
 
@@ -158,6 +173,17 @@ class Found {
     return isKnown;
   }
 
+  /** @returns those by keys that are not known here; only the others are added. */
+  addKnown(checks: readonly SignatureCheck[]): SignatureCheck[] {
+    const late: SignatureCheck[] = [];
+    for (const check of checks) {
+      const { key, author, keyEpoch } = check;
+      const isKnown = key !== undefined || this.#options.hasKey(author, keyEpoch);
+      (isKnown ? this.checks : late).push(check);
+    }
+    return late;
+  }
+
   /**
    * The same of a block. One that follows the last final one names no keys but those that are known
    * here (A2): if it does, it is no block, and whoever sent it hears so.
@@ -208,13 +234,14 @@ function openChain(body: Uint8Array, options: OpenOptions, found: Found): ChainM
     case 'intents':
       return readIntents(new Fields(rest, 1, 'message of intents'), options, found);
     case 'announce': {
-      const fields = new Fields(rest, 2, 'announcement');
-      return { type, height: fields.height(0), digest: fields.digest() };
+      const fields = new Fields(rest, 4, 'announcement');
+      const [height, digest, base] = [fields.height(0), fields.digest(), fields.height()];
+      return { type, height, digest, base, snapshot: fields.height(0) };
     }
     case 'want':
       return readWant(new Fields(rest, 3, 'request for blocks'));
     case 'blocks':
-      return readBlocks(new Fields(rest, 1, 'message of blocks'), options, found);
+      return readBlocks(new Fields(rest, 3, 'message of blocks'), options, found);
     case 'candidate': {
       const bytes = new Fields(rest, 1, 'candidate').blob(LIMITS.blockBytes);
       const { opened: block, isKnown } = openBlockOf(bytes, options, found);
@@ -231,6 +258,7 @@ function openChain(body: Uint8Array, options: OpenOptions, found: Found): ChainM
       return { type, nonce, height, certificate: fields.optional(certificateBytes) };
     }
     default:
+      if (isSyncType(type)) return readSyncMessage(type, rest);
       throw new AegisError('BAD_ENCODING', 'a message of the chain has an unknown type');
   }
 }
@@ -259,16 +287,26 @@ function readWant(fields: Fields): ChainMessage {
   return { type: 'want', from, to, digest };
 }
 
+/**
+ * What can be verified off the loop is: signatures by keys that are not known here yet, since an
+ * earlier block brings them, are verified when their block is executed.
+ */
 function readBlocks(fields: Fields, options: OpenOptions, found: Found): ChainMessage {
-  const pairs = fields.list(LIMITS.windowBlocks, (item) => {
-    const pair = new Fields(item, 2, 'final block');
-    return { block: pair.blob(LIMITS.blockBytes), certificate: pair.blob(CERTIFICATE_BYTES_MAX) };
-  });
-  const blocks: FetchedBlock[] = [];
-  for (const pair of pairs) {
-    const { opened, isKnown } = openBlockOf(pair.block, options, found);
-    if (!isKnown) return { type: 'blocks', blocks, early: opened.block.header.height };
-    blocks.push({ ...pair, opened });
+  const from = fields.height();
+  const all = fields.list(LIMITS.windowBlocks, (item) =>
+    new Fields([item], 1, 'final block').blob(LIMITS.blockBytes),
+  );
+  const certificate = fields.optional(certificateBytes);
+  if (all.length === 0 || certificate === undefined) {
+    return { type: 'blocks', from, window: undefined };
   }
-  return { type: 'blocks', blocks };
+  const late: SignatureCheck[][] = [];
+  const blocks = all.map((bytes) => {
+    const checks: SignatureCheck[] = [];
+    const opened = openBlockBytes(bytes, options, checks);
+    late.push(found.addKnown(checks));
+    return opened;
+  });
+  const read = readWindowCertificate(certificate);
+  return { type: 'blocks', from, window: { blocks, late, certificate: read } };
 }

@@ -3,7 +3,7 @@ import { fromHex, hex } from '../consensus/fields.ts';
 import { AegisError } from '../errors.ts';
 import { decode, encode } from '../model/cbor.ts';
 import { RecordReader } from '../model/record.ts';
-import type { Receipt } from './execution.ts';
+import type { Receipt, RefusalReason } from './execution.ts';
 import type { StoredRow } from './types.ts';
 
 export const TABLES = {
@@ -19,12 +19,12 @@ export const TABLES = {
   successions: 'chain/successions',
   /** Node id -> the bundle with which a node came that the genesis does not have. */
   members: 'chain/members',
+  /** Height -> hand-over: the last block of an epoch, and who comes after (E1). Kept for ever. */
+  handovers: 'chain/handovers',
   /** Node id -> a member of the cluster before that is none here (R2). */
   former: 'chain/former',
   /** Sequence -> own intent that is not final; digest -> statement that was handed in here. */
   pending: 'chain/pending',
-  /** E1: height -> header and certificate of the last block of an epoch, and who comes after. */
-  handovers: 'chain/handovers',
   /** Height -> header of a block of a height at which snapshots are made; never pruned (Y5). */
   headers: 'chain/headers',
   meta: 'chain/meta',
@@ -38,6 +38,8 @@ export const RECOVERY_TABLES: readonly string[] = [
   TABLES.state,
   TABLES.successions,
   TABLES.members,
+  TABLES.handovers,
+  TABLES.headers,
   TABLES.former,
   TABLES.pending,
 ];
@@ -132,8 +134,27 @@ const REASONS = [
   'not-a-member',
   'already-a-member',
   'bad-departure',
+  'not-allowed',
+  'over-quota',
+  'bad-anchor',
+  'bad-erasure',
+  'not-yet',
+  'not-a-custodian',
+  'bad-proposal',
+  'no-such-proposal',
+  'expired',
+  'too-many-proposals',
+  'bad-readiness',
+] as const satisfies readonly RefusalReason[];
+const STATEMENTS = [
+  'succession',
+  'duplicity',
+  'admission',
+  'departure',
+  'proposal',
+  'approval',
+  'readiness',
 ] as const;
-const STATEMENTS = ['succession', 'duplicity', 'admission', 'departure'] as const;
 
 /** @throws {AegisError} `BAD_ENCODING`. */
 export function readReceipt(id: string, bytes: Uint8Array): Receipt {
@@ -183,6 +204,8 @@ export interface SortedRows {
   readonly state: readonly StoredRow[];
   readonly successions: readonly StoredRow[];
   readonly members: readonly StoredRow[];
+  readonly handovers: readonly StoredRow[];
+  readonly headers: readonly StoredRow[];
   readonly former: readonly StoredRow[];
   readonly pending: readonly StoredRow[];
   readonly blocks: readonly StoredRow[];
@@ -209,6 +232,8 @@ export function sortRows(rows: Iterable<StoredRow>): SortedRows {
     state: of(TABLES.state),
     successions: of(TABLES.successions),
     members: of(TABLES.members),
+    handovers: of(TABLES.handovers),
+    headers: of(TABLES.headers),
     former: of(TABLES.former),
     pending: of(TABLES.pending),
     blocks: of(TABLES.blocks),
