@@ -3,6 +3,8 @@
  * block: all nodes come to the same verdict. What only a voter asks, its own clock and the view,
  * stands apart.
  */
+import { sameBytes } from '../bytes.ts';
+import type { CustodianSet } from '../consensus/custodian-sets.ts';
 import type { LeaderSchedule } from '../consensus/schedule.ts';
 import { isAegisError } from '../errors.ts';
 import type { Block, BlockHeader } from '../model/block.ts';
@@ -16,9 +18,8 @@ import type { StateTree } from './state-tree.ts';
 
 export interface RuleContext {
   readonly clusterId: string;
-  readonly namespace: string;
-  readonly custodians: readonly string[];
   readonly ledger: Ledger;
+  /** Of the next height: another one after each block. */
   readonly leaders: LeaderSchedule;
   readonly seeds: SeedScheme;
 }
@@ -31,6 +32,8 @@ export interface ExecutedBlock extends Executed {
   readonly tree: StateTree;
   /** The next seed, when its height ends a seed epoch. */
   readonly seed: Uint8Array | undefined;
+  /** After it. */
+  readonly leaders: LeaderSchedule;
 }
 
 export type Judgement =
@@ -63,7 +66,29 @@ export function judge(
     const ownStateRoot = Buffer.from(root).toString('hex');
     return { isValid: false, why: 'it comes to another state root', ownStateRoot };
   }
-  return { isValid: true, executed: { ...executed, block, intents, tree, seed } };
+  const leaders = leadersAfter(context, header, executed, seed);
+  if (!sameBytes(leaders.digest, header.leaders)) return no('it names other leaders to come');
+  if (!sameBytes(custodiansAfter(context, executed).digest, header.custodians)) {
+    return no('it names other custodians to come');
+  }
+  return { isValid: true, executed: { ...executed, block, intents, tree, seed, leaders } };
+}
+
+/** E1: the custodians of the height after a block. */
+export const custodiansAfter = (
+  { ledger }: Pick<RuleContext, 'ledger'>,
+  { custodians }: Pick<Executed, 'custodians'>,
+): CustodianSet => custodians ?? ledger.custodians;
+
+/** L1, E5: the leaders after a block: the seed goes on, nobody is passed over among new members. */
+export function leadersAfter(
+  { ledger, leaders }: Pick<RuleContext, 'ledger' | 'leaders'>,
+  { height, view }: Pick<BlockHeader, 'height' | 'view'>,
+  { custodians }: Pick<Executed, 'custodians'>,
+  seed: Uint8Array | undefined,
+): LeaderSchedule {
+  const isOther = custodians !== undefined && !custodians.hasSameMembers(ledger.custodians);
+  return leaders.next({ height, view, seed }, isOther ? custodians.size : undefined);
 }
 
 function headerFault(context: RuleContext, header: BlockHeader): string | undefined {
@@ -76,8 +101,10 @@ function headerFault(context: RuleContext, header: BlockHeader): string | undefi
   if (tip.header !== undefined && header.time <= tip.header.time) {
     return 'it is not later than the block before';
   }
+  // V1
+  if (header.protocol !== context.ledger.protocol) return 'it is of another protocol version';
   const leader = context.leaders.leaderOf(header.height, header.view);
-  if (context.custodians[leader] !== header.proposer) {
+  if (context.ledger.custodians.nodeIds[leader] !== header.proposer) {
     return 'its proposer did not lead the view in which it was first proposed';
   }
   return undefined;
@@ -104,15 +131,18 @@ function intentsFault(context: RuleContext, intents: readonly SignedIntent[]): s
 }
 
 /** L1: the next seed; undefined within an epoch; a text says what is wrong. */
-export function seedOf(context: RuleContext, header: BlockHeader): Uint8Array | undefined | string {
-  const { leaders, seeds, custodians } = context;
+export function seedOf(
+  context: RuleContext,
+  header: Pick<BlockHeader, 'height' | 'view' | 'seedProof' | 'proposer'>,
+): Uint8Array | undefined | string {
+  const { leaders, seeds, ledger } = context;
   const { height, view, seedProof } = header;
   if (!endsEpoch(leaders, height)) {
     return seedProof === undefined ? undefined : 'it carries a seed proof within an epoch';
   }
   if (seedProof === undefined) return 'it carries no seed proof at the end of an epoch';
   const [seed, epoch] = [leaders.seed(height), leaders.epochOf(height)];
-  const custodian = custodians.indexOf(header.proposer);
+  const custodian = ledger.custodians.indexOf(header.proposer);
   const beta = seeds.verify(custodian, height, seedAlpha(seed, epoch), seedProof);
   return beta === undefined ? 'its seed proof does not hold' : nextSeed(seed, epoch, view, beta);
 }
@@ -135,12 +165,12 @@ function tryExecute(
 
 /** Executes upon the last final state. @throws {AegisError} `BAD_DATA` for a wrong sequence. */
 export function executeUpon(
-  { clusterId, namespace, ledger }: RuleContext,
+  { clusterId, ledger }: RuleContext,
   { height, time }: Pick<BlockHeader, 'height' | 'time'>,
   intents: readonly SignedIntent[],
 ): Executed {
-  const { tree, roster } = ledger;
-  return executeIntents(tree, intents, { clusterId, namespace, height, time, roster });
+  const { tree, names, roster, registers } = ledger;
+  return executeIntents(tree, intents, { clusterId, names, height, time, roster, registers });
 }
 
 /**

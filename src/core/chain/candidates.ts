@@ -8,10 +8,12 @@ import { BLOCK_BYTES_MAX, type Block, createBlock } from '../model/block.ts';
 import { readIntent, type SignedIntent } from '../model/intent.ts';
 import type { Instant } from '../units.ts';
 import {
+  custodiansAfter,
   endsEpoch,
   executeUpon,
   type Judgement,
   judge,
+  leadersAfter,
   type RuleContext,
   seedOf,
 } from './block-rules.ts';
@@ -143,19 +145,22 @@ export class Candidates {
       time,
       proposer,
       view,
+      protocol: ledger.protocol,
       ...(seedProof === undefined ? {} : { seedProof }),
       stateRoot: tree.root,
+      custodians: custodiansAfter(this.#context, executed).digest,
     };
+    const seed = seedOf(this.#context, header);
+    assert(typeof seed !== 'string', 'an own seed proof holds');
+    const after = leadersAfter(this.#context, header, executed, seed);
     const block = createBlock(
-      header,
+      { ...header, leaders: after.digest },
       intents.map(({ bytes }) => bytes),
     );
     const digests = intents.map(({ digest }) => digest);
     this.add({ block, digests, intents }, keep);
-    const seed = seedOf(this.#context, block.header);
-    assert(typeof seed !== 'string', 'an own seed proof holds');
     const candidate = this.#all.get(block.digest)!;
-    const result = { ...executed, block, intents, tree, seed };
+    const result = { ...executed, block, intents, tree, seed, leaders: after };
     candidate.judgement = { isValid: true, executed: result };
     return { digest: block.digest };
   }
@@ -193,9 +198,8 @@ export class Candidates {
   }
 
   get #openOptions() {
-    const { clusterId } = this.#context;
     return {
-      clusterId,
+      ...this.#readContext,
       isKnown: (digest: string) => this.#mempool.get(digest) !== undefined,
     };
   }
@@ -203,8 +207,13 @@ export class Candidates {
   #intents({ block, digests, intents }: OpenedBlock): SignedIntent[] {
     return digests.map((digest, at) => {
       const known = intents[at] ?? this.#mempool.get(digest);
-      return known ?? readIntent(block.intents[at]!, this.#context.clusterId).signed;
+      return known ?? readIntent(block.intents[at]!, this.#readContext).signed;
     });
+  }
+
+  get #readContext() {
+    const { clusterId, ledger } = this.#context;
+    return { clusterId, names: ledger.names };
   }
 
   /** Only the latest, and the one that is asked about, keep the state after them. */

@@ -1,37 +1,31 @@
 /**
  * What intents and statements do to the state. A function of the state before and of the block, and
  * of nothing else, so that every node that executes a block comes to the same state root. The
- * roster is a part of that state; its leaves commit to it.
+ * roster and the registers are a part of that state; its leaves commit to them.
  */
-import type { CID } from 'multiformats/cid';
-import { assert } from '../assert.ts';
+import { sameBytes } from '../bytes.ts';
+import { CustodianSet } from '../consensus/custodian-sets.ts';
 import { AegisError } from '../errors.ts';
-import type { Change, SignedIntent } from '../model/intent.ts';
+import type { SignedIntent } from '../model/intent.ts';
+import type { Names } from '../model/names.ts';
 import type { Statement } from '../model/statement.ts';
 import type { StateReader } from '../ports.ts';
-import {
-  accountKey,
-  decodeAccount,
-  decodeRef,
-  encodeAccount,
-  encodeRef,
-  HEADS_MAX,
-  type RefHead,
-  type RefState,
-  refKey,
-  type StateKeys,
-  stateKeys,
-} from './ref.ts';
-import type { Roster, RosterMember } from './roster.ts';
+import { type ChangeRefusal, executeIntent, type IntentContext } from './changes.ts';
+import { makeDecided, raiseProtocol } from './decided.ts';
+import { Overlay } from './overlay.ts';
+import { expire, forgetEnded } from './proposals.ts';
+import { registerLeaves } from './register-leaves.ts';
+import { type ReadRegisters, type RegisterChanges, RegistersDraft } from './registers.ts';
+import { custodiansIn, type Roster, type RosterMember } from './roster.ts';
 import { RosterDraft } from './roster-draft.ts';
 import { RosterLeaves } from './roster-leaves.ts';
 import type { StateChange } from './state-tree.ts';
 import { executeStatement, type StatementContext, type StatementRefusal } from './statements.ts';
 
+export { readAccount, readRef } from './overlay.ts';
+
 export type RefusalReason =
-  | 'conflict'
-  | 'bad-generation'
-  | 'too-many-heads'
+  | ChangeRefusal
   // `frozen` of intents as well.
   | StatementRefusal;
 
@@ -59,120 +53,29 @@ export interface Executed {
   readonly paths: readonly string[];
   /** Members whose records changed, each once, as they are after the block. */
   readonly members: readonly RosterMember[];
+  readonly registers: RegisterChanges;
+  readonly anchors: readonly { readonly nodeId: string; readonly label: string }[];
+  /** E1: those of the height after, when they or keys of theirs change. */
+  readonly custodians: CustodianSet | undefined;
 }
 
 /** What a block is executed upon, beside the leaves of the state. */
 export interface ExecutionContext {
   readonly clusterId: string;
-  /** Of refs and accounts. */
-  readonly namespace: string;
+  readonly names: Names;
   readonly height: number;
   /** Of the block. */
   readonly time: number;
   /** As it was before the block. */
   readonly roster: Roster;
+  /** As they were before the block; they say by which version it is executed (V1). */
+  readonly registers: ReadRegisters;
 }
-
-interface RefEntry {
-  readonly key: string;
-  ref: RefState | undefined;
-  isChanged: boolean;
-}
-
-interface AccountEntry {
-  readonly key: string;
-  sequence: number;
-  isChanged: boolean;
-}
-
-/**
- * The state as it is within a block: what the intents so far have changed, above the state before.
- * Refs are encoded once, at the end, however often the block moves them.
- */
-class Overlay {
-  readonly #keys: StateKeys;
-  readonly #below: StateReader;
-  readonly #refs = new Map<string, RefEntry>();
-  readonly #accounts = new Map<string, AccountEntry>();
-
-  constructor(namespace: string, below: StateReader) {
-    this.#keys = stateKeys(namespace);
-    this.#below = below;
-  }
-
-  ref(path: string): RefState | undefined {
-    return this.#refEntry(path).ref;
-  }
-
-  setRef(path: string, ref: RefState): void {
-    const entry = this.#refEntry(path);
-    entry.ref = ref;
-    entry.isChanged = true;
-  }
-
-  /** @returns false when `sequence` is not the next of the author. */
-  advance(author: string, sequence: number): boolean {
-    const entry = this.#account(author);
-    if (sequence !== entry.sequence + 1) return false;
-    entry.sequence = sequence;
-    entry.isChanged = true;
-    return true;
-  }
-
-  get paths(): string[] {
-    return [...this.#refs].filter(([, { isChanged }]) => isChanged).map(([path]) => path);
-  }
-
-  changes(): StateChange[] {
-    const changes: StateChange[] = [];
-    for (const { key, ref, isChanged } of this.#refs.values()) {
-      if (isChanged && ref !== undefined) changes.push({ key, value: encodeRef(ref) });
-    }
-    for (const { key, sequence, isChanged } of this.#accounts.values()) {
-      if (isChanged) changes.push({ key, value: encodeAccount({ sequence }) });
-    }
-    return changes;
-  }
-
-  #refEntry(path: string): RefEntry {
-    const known = this.#refs.get(path);
-    if (known !== undefined) return known;
-    const key = this.#keys.ref(path);
-    const entry = { key, ref: refOf(this.#below.get(key)), isChanged: false };
-    this.#refs.set(path, entry);
-    return entry;
-  }
-
-  #account(author: string): AccountEntry {
-    const known = this.#accounts.get(author);
-    if (known !== undefined) return known;
-    const key = this.#keys.account(author);
-    const entry = { key, sequence: sequenceOf(this.#below.get(key)), isChanged: false };
-    this.#accounts.set(author, entry);
-    return entry;
-  }
-}
-
-const refOf = (bytes: Uint8Array | undefined): RefState | undefined =>
-  bytes === undefined ? undefined : decodeRef(bytes);
-
-const sequenceOf = (bytes: Uint8Array | undefined): number =>
-  bytes === undefined ? 0 : decodeAccount(bytes).sequence;
-
-/** Where a path points in a state. */
-export const readRef = (
-  state: StateReader,
-  namespace: string,
-  path: string,
-): RefState | undefined => refOf(state.get(refKey(namespace, path)));
-
-/** The sequence of an author's last intent that was decided; 0: none. */
-export const readSequence = (state: StateReader, namespace: string, author: string): number =>
-  sequenceOf(state.get(accountKey(namespace, author)));
 
 /**
  * Executes what stands in a block, in its order. Statements see what those before them have done;
- * intents are judged by the members and keys before the block (A1).
+ * intents are judged by the members and keys before the block (A1), and see the rights that intents
+ * before them have given (N3).
  * @throws {AegisError} `BAD_DATA` for a wrong sequence: such a block is invalid.
  */
 export function executeIntents(
@@ -180,19 +83,23 @@ export function executeIntents(
   intents: readonly SignedIntent[],
   context: ExecutionContext,
 ): Executed {
-  const { height, time, roster } = context;
-  const overlay = new Overlay(context.namespace, state);
+  const { clusterId, names, height, time, roster } = context;
+  const overlay = new Overlay(names, state);
   const draft = new RosterDraft(roster);
-  const leaves = new RosterLeaves(context.clusterId, state);
+  const leaves = new RosterLeaves(clusterId, state);
+  const registers = new RegistersDraft(context.registers);
   const statements: StatementContext = {
     draft,
+    registers,
     height,
     time,
     usedBy: (id) => leaves.usedBy(id),
     use: (id, admission) => leaves.use(id, admission),
   };
-  const receipts = intents.map(({ id, intent, statement }, index): Receipt => {
-    const { author, sequence, changes } = intent;
+  const within: IntentContext = { names, overlay, registers, height, time, roster };
+  const receipts = intents.map((signed, index): Receipt => {
+    const { id, intent, statement } = signed;
+    const { author, sequence } = intent;
     const base = { id, author, sequence, height, index };
     if (statement !== undefined) {
       const outcome = executeStatement(statements, statement);
@@ -203,12 +110,53 @@ export function executeIntents(
     }
     // S8: the sequence is used up, so that what waits behind it hears the same.
     const isFrozen = roster.get(author)?.isFrozen === true;
-    return receiptOf(base, isFrozen ? 'frozen' : applyChanges(overlay, changes));
+    return receiptOf(base, isFrozen ? 'frozen' : executeIntent(within, signed));
   });
+  endBlock(statements);
   const members = draft.changed;
-  const changes = [...overlay.changes(), ...leaves.changes(roster, members)];
-  return { receipts, changes, paths: overlay.paths, members };
+  const changes = [
+    ...overlay.changes(),
+    ...leaves.changes(roster, members),
+    ...registerLeaves(context, context.registers, registers.changes),
+  ];
+  const { paths, anchors } = overlay;
+  const custodians = nextCustodians(draft);
+  return { receipts, changes, paths, members, registers: registers.changes, anchors, custodians };
 }
+
+/** What the height and the time of a block bring about, whatever stands in it. */
+function endBlock(context: StatementContext): void {
+  expire(context);
+  makeDecided(context);
+  raiseProtocol(context);
+  forgetEnded(context.registers);
+}
+
+/** E1. Undefined: they stay as they are. */
+function nextCustodians(draft: RosterDraft): CustodianSet | undefined {
+  const isTouched = draft.changed.some((member) => {
+    const before = draft.before.get(member.nodeId);
+    const roles = [before?.role, member.role];
+    return roles.includes('custodian') && before !== undefined && differs(before, member);
+  });
+  return isTouched ? setOf(custodiansIn(draft.all())) : undefined;
+}
+
+const differs = (a: RosterMember, b: RosterMember): boolean =>
+  a.role !== b.role ||
+  a.status !== b.status ||
+  !sameBytes(a.keys.keys.consensusKey, b.keys.keys.consensusKey) ||
+  !sameBytes(a.keys.keys.identityKey, b.keys.keys.identityKey) ||
+  !sameBytes(a.keys.keys.vrfKey, b.keys.keys.vrfKey);
+
+/** The keys of custodians as they are in force. */
+export const setOf = (custodians: readonly RosterMember[]): CustodianSet =>
+  new CustodianSet(
+    custodians.map(({ nodeId, keys }) => {
+      const { consensusKey, identityKey, vrfKey } = keys.keys;
+      return { nodeId, consensusKey, identityKey, vrfKey };
+    }),
+  );
 
 const receiptOf = (
   base: Omit<Receipt, 'result' | 'reason'>,
@@ -217,58 +165,3 @@ const receiptOf = (
   outcome === 'done' || outcome === 'unchanged'
     ? { ...base, result: outcome }
     : { ...base, result: 'refused', reason: outcome };
-
-/** All of the changes or none. */
-function applyChanges(
-  overlay: Overlay,
-  changes: readonly Change[],
-): 'done' | 'unchanged' | RefusalReason {
-  const moved = new Map<string, RefState>();
-  for (const change of changes) {
-    const before = moved.get(change.path) ?? overlay.ref(change.path);
-    const after = applyChange(before, change);
-    if (typeof after === 'string') return after;
-    if (after !== before) {
-      assert(after !== undefined, 'a change leaves a ref');
-      moved.set(change.path, after);
-    }
-  }
-  for (const [path, ref] of moved) overlay.setRef(path, ref);
-  return moved.size === 0 ? 'unchanged' : 'done';
-}
-
-/** The ref after the change; the same object when nothing changes; or why it is refused. */
-function applyChange(
-  before: RefState | undefined,
-  change: Change,
-): RefState | undefined | RefusalReason {
-  const heads = before?.heads ?? [];
-  // Whoever repeats a request that has been carried out, gets the same answer.
-  if (heads.some(({ version }) => isSame(version, change.version))) return before;
-  if (!isExpected(heads, change)) return 'conflict';
-  const generation = before?.generation ?? 0;
-  if (change.generation > generation + 1) return 'bad-generation';
-  const kept = heads.filter(
-    ({ version }) => !change.parents.some((parent) => isSame(parent, version)),
-  );
-  if (kept.length >= HEADS_MAX) return 'too-many-heads';
-  const head: RefHead = {
-    version: change.version,
-    generation: change.generation,
-    ...(change.deleted === true ? { deleted: true } : {}),
-  };
-  const sorted = [...kept, head].toSorted((a, b) => byBytes(a.version, b.version));
-  return { heads: sorted, generation: Math.max(generation, change.generation) };
-}
-
-/** Compare-and-swap. */
-function isExpected(heads: readonly RefHead[], { expected }: Change): boolean {
-  if (expected === undefined) return true;
-  if (expected === null) return heads.every(({ deleted }) => deleted === true);
-  return heads.length === 1 && isSame(heads[0]!.version, expected);
-}
-
-/** By bytes: the text of a CID costs more than all else of an intent. */
-const byBytes = (a: CID, b: CID): number => Buffer.compare(a.bytes, b.bytes);
-
-const isSame = (a: CID, b: CID): boolean => byBytes(a, b) === 0;

@@ -1,8 +1,9 @@
 /**
- * R2: a chain that begins with the state of another cluster, key for key. Refs and accounts lie
- * under the names that the oldest cluster gave them. Who was a member there is none here for that;
+ * R2: a chain that begins with the state of another cluster, key for key. What has a
+ * name lies under the key of names of the oldest cluster, and so do rights, parameters and quotas. Who was a member there is none here for that;
  * but versions name no cluster, so who may have signed them stays known.
  */
+import { sameBytes } from '../bytes.ts';
 import { AegisError } from '../errors.ts';
 import { openGenesis } from '../model/genesis.ts';
 import type { StateReader } from '../ports.ts';
@@ -10,10 +11,6 @@ import { firstMembers, type RosterMember } from './roster.ts';
 import { restoreRoster } from './roster-rows.ts';
 import { type SortedRows, TABLES } from './rows.ts';
 import type { ChainGenesis, StoredRow } from './types.ts';
-
-/** By which the keys of refs and accounts are made. */
-export const namespaceOf = (clusterId: string, genesis: Pick<ChainGenesis, 'origin'>): string =>
-  genesis.origin?.namespace ?? clusterId;
 
 const genesisKey = (clusterId: string): string => `${clusterId}/genesis`;
 const membersPrefix = (clusterId: string): string => `${clusterId}/members/`;
@@ -68,7 +65,7 @@ export function readFormer(
       if (!members.has(member.nodeId)) members.set(member.nodeId, { ...member, status: 'left' });
     }
     // R2: who agrees to a state agrees to its paths, so nobody may name them by another name.
-    if (origin?.namespace !== namespaceOf(clusterId, genesis)) {
+    if (origin === undefined || !sameBytes(origin.names, genesis.names.key)) {
       throw new AegisError('BAD_DATA', 'the genesis finds the state by another name');
     }
     clusterId = genesis.origin?.clusterId;

@@ -1,11 +1,12 @@
 /**
- * What stands in the leaves of the state: refs and accounts, under keyed hashes of their names, so
- * that who holds a proof of one leaf learns no other name.
+ * What stands in the leaves of the state under the key of names (docs/proofs.md, "The state"): refs,
+ * marks of directories, accounts and anchors. Names in them are encrypted, and keys are keyed
+ * hashes, so that who holds a proof of one leaf learns no other name.
  */
 import type { CID } from 'multiformats/cid';
-import { hmacSha256 } from '../crypto/hash.ts';
 import { decode, encode } from '../model/cbor.ts';
-import { bytesOfText } from '../model/record.ts';
+import type { Names } from '../model/names.ts';
+import type { Usage } from './quotas.ts';
 
 export interface RefHead {
   readonly version: CID;
@@ -15,6 +16,8 @@ export interface RefHead {
 
 /** Where a path points. */
 export interface RefState {
+  /** The path, encrypted; undefined once it is erased (N4). */
+  readonly name?: Uint8Array | undefined;
   /** At most 32, in the order of their bytes; more than one is a conflict not merged yet. */
   readonly heads: readonly RefHead[];
   /** The greatest that the ref has ever had. */
@@ -22,52 +25,54 @@ export interface RefState {
 }
 
 /** What the chain knows of an author. */
-export interface Account {
+export interface Account extends Usage {
   /** Of its last intent that was decided; 0 before the first. */
   readonly sequence: number;
 }
 
+/** R4: the last one under its label. */
+export interface AnchorState {
+  readonly label: string;
+  /** 32 bytes. */
+  readonly digest: Uint8Array;
+  readonly previous?: Uint8Array | undefined;
+  /** At which it was made. */
+  readonly height: number;
+}
+
 export const HEADS_MAX = 32;
 const STATE_VALUE_BYTES_MAX = 8192;
-
-/**
- * Keys of the state (hex): HMAC-SHA-256 keyed by the namespace, which is the cluster id, and after
- * a recovery that of the oldest cluster (R2).
- */
-export interface StateKeys {
-  ref(path: string): string;
-  account(nodeId: string): string;
-}
-
-export function stateKeys(namespace: string): StateKeys {
-  const hmac = hmacSha256(bytesOfText(namespace));
-  return {
-    ref: (path) => hmac(`aegis/ref/1\0${path}`),
-    account: (nodeId) => hmac(`aegis/account/1\0${nodeId}`),
-  };
-}
-
-/** The key of a path in the state (hex). */
-export const refKey = (namespace: string, path: string): string => stateKeys(namespace).ref(path);
+const TAG_DIGITS = 16;
 
 /** The key of an author in the state (hex). */
-export const accountKey = (namespace: string, nodeId: string): string =>
-  stateKeys(namespace).account(nodeId);
+export const accountKey = (names: Names, nodeId: string): string =>
+  names.hmac(`aegis/account/1\0${nodeId}`);
 
-export function encodeRef({ heads, generation }: RefState): Uint8Array {
+/** With what the keys of all anchors of a node begin (hex). */
+export const anchorTag = (names: Names, nodeId: string): string =>
+  names.hmac(`aegis/anchors/1\0${nodeId}`).slice(0, TAG_DIGITS);
+
+/** Labels hold no control characters. */
+export const anchorKey = (names: Names, nodeId: string, label: string): string =>
+  anchorTag(names, nodeId) + names.hmac(`aegis/anchor/1\0${nodeId}\0${label}`).slice(TAG_DIGITS);
+
+export function encodeRef({ name, heads, generation }: RefState): Uint8Array {
   const list = heads.map((head) =>
     head.deleted === true ? [head.version, head.generation, true] : [head.version, head.generation],
   );
-  return encode({ v: 1, type: 'ref', heads: list, generation });
+  const named = name === undefined ? {} : { name };
+  return encode({ v: 2, type: 'ref', ...named, generation, heads: list });
 }
 
 /** Of bytes that stand in the state: this node has encoded them, or checked their hash. */
 export function decodeRef(bytes: Uint8Array): RefState {
-  const { heads, generation } = decode(bytes, { maxBytes: STATE_VALUE_BYTES_MAX }) as {
+  const { name, heads, generation } = decode(bytes, { maxBytes: STATE_VALUE_BYTES_MAX }) as {
+    name?: Uint8Array;
     heads: readonly (readonly [CID, number, true?])[];
     generation: number;
   };
   return {
+    ...(name === undefined ? {} : { name }),
     heads: heads.map(([version, of, deleted]) =>
       deleted === true ? { version, generation: of, deleted } : { version, generation: of },
     ),
@@ -75,11 +80,38 @@ export function decodeRef(bytes: Uint8Array): RefState {
   };
 }
 
-export const encodeAccount = ({ sequence }: Account): Uint8Array =>
-  encode({ v: 1, type: 'account', sequence });
+/** @param name encrypted. */
+export const encodeMark = (name: Uint8Array): Uint8Array => encode({ v: 1, type: 'mark', name });
+
+/** Usage stands in it once there is any. */
+export const encodeAccount = (account: Account): Uint8Array => {
+  const { sequence, hour, changes, bytes, paths } = account;
+  const used = hour === 0 ? {} : { hour, changes, bytes };
+  const made = paths === 0 ? {} : { paths };
+  return encode({ v: 2, type: 'account', sequence, ...used, ...made });
+};
 
 /** Of bytes that stand in the state. */
 export const decodeAccount = (bytes: Uint8Array): Account => {
-  const { sequence } = decode(bytes, { maxBytes: STATE_VALUE_BYTES_MAX }) as Account;
-  return { sequence };
+  const found = decode(bytes, { maxBytes: STATE_VALUE_BYTES_MAX }) as Partial<Account>;
+  const { sequence = 0, hour = 0, changes = 0, bytes: used = 0, paths = 0 } = found;
+  return { sequence, hour, changes, bytes: used, paths };
+};
+
+export const encodeAnchor = ({ label, digest, previous, height }: AnchorState): Uint8Array =>
+  encode({
+    v: 1,
+    type: 'anchor',
+    label,
+    digest,
+    ...(previous === undefined ? {} : { previous }),
+    height,
+  });
+
+/** Of bytes that stand in the state. */
+export const decodeAnchor = (bytes: Uint8Array): AnchorState => {
+  const { label, digest, previous, height } = decode(bytes, {
+    maxBytes: STATE_VALUE_BYTES_MAX,
+  }) as AnchorState;
+  return { label, digest, ...(previous === undefined ? {} : { previous }), height };
 };

@@ -8,6 +8,7 @@ import { fromHex, hex } from '../consensus/fields.ts';
 import { hmacSha256, sha256 } from '../crypto/hash.ts';
 import { ADDRESS_BYTES_MAX, ADDRESSES_MAX } from '../model/bundle.ts';
 import { decode, encode } from '../model/cbor.ts';
+import { LABEL_BYTES_MAX } from '../model/identity.ts';
 import { bytesOfText, RecordReader } from '../model/record.ts';
 import type { StateReader } from '../ports.ts';
 import type { RetiredKey, Roster, RosterMember } from './roster.ts';
@@ -35,8 +36,8 @@ export function rosterKeys(clusterId: string): RosterKeys {
 const hasOwnEntries = ({ history, firstEntries, bundle }: RosterMember): boolean =>
   bundle !== undefined || history.length - 1 > firstEntries;
 
-const hasOwnMembership = ({ isFrozen, status, admission }: RosterMember): boolean =>
-  isFrozen || status === 'left' || admission !== undefined;
+const hasOwnMembership = ({ isFrozen, status, admission, hasLeaf }: RosterMember): boolean =>
+  isFrozen || status === 'left' || admission !== undefined || hasLeaf === true;
 
 /** The digest is that of the last entry, which names the one before, and so on. */
 function keysLeaf({ keys, retiredNetworkKey }: RosterMember): Uint8Array {
@@ -49,16 +50,21 @@ function keysLeaf({ keys, retiredNetworkKey }: RosterMember): Uint8Array {
 }
 
 function memberLeaf(member: RosterMember): Uint8Array {
-  const { status, since, isFrozen, addresses, storageWeight } = member;
-  const { admission, inviter, bundle } = member;
+  const { status, since, isFrozen, role, zone, addresses, storageWeight } = member;
+  const { admission, inviter, bundle, readiness } = member;
   return encode({
-    v: 1,
+    v: 2,
     type: 'member',
     hasLeft: status === 'left',
     since,
     isFrozen,
+    isCustodian: role === 'custodian',
+    zone,
     addresses,
     storageWeight,
+    ...(readiness === undefined
+      ? {}
+      : { protocol: readiness.protocol, protocolTime: readiness.time }),
     ...(admission === undefined ? {} : { admission: fromHex(admission) }),
     ...(inviter === undefined ? {} : { inviter }),
     ...(bundle === undefined ? {} : { bundle: sha256(bundle) }),
@@ -76,19 +82,47 @@ export function readRetired(leaf: Uint8Array): RetiredKey | undefined {
 
 type Membership = Pick<
   RosterMember,
-  'status' | 'since' | 'isFrozen' | 'addresses' | 'storageWeight' | 'admission' | 'inviter'
+  | 'status'
+  | 'since'
+  | 'isFrozen'
+  | 'role'
+  | 'zone'
+  | 'addresses'
+  | 'storageWeight'
+  | 'readiness'
+  | 'admission'
+  | 'inviter'
 >;
+
+const MEMBER_NAMES = [
+  'hasLeft',
+  'since',
+  'isFrozen',
+  'isCustodian',
+  'zone',
+  'addresses',
+  'storageWeight',
+  'protocol',
+  'protocolTime',
+  'admission',
+  'inviter',
+  'bundle',
+];
 
 export function readMembership(leaf: Uint8Array): Membership {
   const value = decode(leaf, { maxBytes: LEAF_BYTES_MAX });
-  const names = ['hasLeft', 'since', 'isFrozen', 'addresses', 'storageWeight'];
-  const record = new RecordReader(value, 'member', [...names, 'admission', 'inviter', 'bundle']);
+  const record = new RecordReader(value, 'member', MEMBER_NAMES, 2);
   return {
     status: record.flag('hasLeft') ? 'left' : 'member',
     since: record.integer('since', 0),
     isFrozen: record.flag('isFrozen'),
+    role: record.flag('isCustodian') ? 'custodian' : 'agent',
+    zone: record.text('zone', { maxBytes: LABEL_BYTES_MAX }),
     addresses: record.texts('addresses', ADDRESSES_MAX, { maxBytes: ADDRESS_BYTES_MAX }),
     storageWeight: record.integer('storageWeight', 0),
+    readiness: record.has('protocol')
+      ? { protocol: record.integer('protocol', 1), time: record.time('protocolTime') }
+      : undefined,
     admission: record.has('admission') ? hex(record.bytes('admission', { length: 32 })) : undefined,
     inviter: record.has('inviter') ? record.text('inviter', { maxBytes: 64 }) : undefined,
   };

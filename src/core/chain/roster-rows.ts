@@ -129,7 +129,7 @@ export function restoreRoster(
     return {
       ...member,
       ...(own === undefined ? {} : { retiredNetworkKey: readRetired(own) }),
-      ...(membership === undefined ? {} : readMembership(membership)),
+      ...(membership === undefined ? {} : { ...readMembership(membership), hasLeaf: true }),
     };
   });
   checkLeaves(leavesOf(keys, restored), state, keys.count);

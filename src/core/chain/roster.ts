@@ -37,6 +37,10 @@ export interface RosterMember {
   readonly inviter?: string | undefined;
   /** Signed bundle bytes with which it came first; undefined: by the genesis. */
   readonly bundle?: Uint8Array | undefined;
+  /** V2: what it has stated last, by which of its clock's times. */
+  readonly readiness?: { readonly protocol: number; readonly time: number } | undefined;
+  /** Its membership has a leaf of its own in the state: it is not that of the genesis. */
+  readonly hasLeaf?: boolean;
   /** H2: the network key before, and until when it is accepted (ms since the Unix epoch). */
   readonly retiredNetworkKey?: RetiredKey | undefined;
 }
@@ -91,6 +95,12 @@ export function historyOf(origin: KeyState, entries: readonly SignedSuccession[]
   for (const entry of entries) history.push(followUnproved(history.at(-1)!, entry));
   return history;
 }
+
+/** E1: the custodians among these, in the order of their node ids. */
+export const custodiansIn = (members: Iterable<RosterMember>): RosterMember[] =>
+  [...members]
+    .filter(({ role, status }) => role === 'custodian' && status === 'member')
+    .toSorted((a, b) => (a.nodeId < b.nodeId ? -1 : 1));
 
 export class Roster {
   readonly #members = new Map<string, RosterMember>();
@@ -149,6 +159,11 @@ export class Roster {
     const sealed = history.find((one) => one.keyEpoch > keyEpoch)?.last?.sealed;
     const counts = sealed === undefined || versionSequence <= sealed;
     return counts ? state.keys.identityKey : undefined;
+  }
+
+  /** E1: who decides the next block, in the order of their node ids. */
+  custodians(): readonly RosterMember[] {
+    return custodiansIn(this.#members.values());
   }
 
   /** Whose network key it is, the present one or the one before; whether that counts is H2. */

@@ -9,6 +9,16 @@ export interface StateProof {
   readonly other?: { readonly key: string; readonly valueHash: Uint8Array };
 }
 
+/** What shows which leaves stand under a tag. */
+export interface RangeProof {
+  /** Beside the way down to the subtree of the tag, or to where it ends before. */
+  readonly siblings: readonly Uint8Array[];
+  /** The leaf of another tag at which the way ends. */
+  readonly other?: { readonly key: string; readonly valueHash: Uint8Array };
+  /** In the order of their keys. */
+  readonly leaves: readonly { readonly key: string; readonly value: Uint8Array }[];
+}
+
 const HEX_KEY = /^[0-9a-f]{64}$/;
 const DEPTH_MAX = 256;
 

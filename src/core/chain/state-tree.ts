@@ -7,7 +7,7 @@
 import { assert } from '../assert.ts';
 import { sha256Latin1 } from '../crypto/hash.ts';
 import type { StateReader } from '../ports.ts';
-import type { StateProof } from './state-proof.ts';
+import type { RangeProof, StateProof } from './state-proof.ts';
 
 /** Hashes are texts of 32 characters, one a byte: a third of the memory of arrays, and faster. */
 type Hash = string;
@@ -286,6 +286,38 @@ export class StateTree implements StateReader {
     return node;
   }
 
+  /** @returns undefined when more than `max` leaves begin with the tag (hex). */
+  under(tag: string, max: number): StateRow[] | undefined {
+    let node = this.#top;
+    for (let depth = 0; depth < 4 * tag.length; depth += 1) {
+      if (node === undefined) return [];
+      if (node.key !== undefined) break;
+      node = bitOf(tag, depth) === 0 ? node.left : node.right;
+    }
+    if (node?.key !== undefined && !node.key.startsWith(tag)) return [];
+    const rows: StateRow[] = [];
+    return node === undefined || gatherSome(node, rows, max) ? rows : undefined;
+  }
+
+  /** What shows which leaves begin with a tag of 8 bytes (docs/proofs.md, claim `directory`). */
+  proveUnder(tag: string): RangeProof {
+    const siblings: Uint8Array[] = [];
+    let node = this.#top;
+    for (let depth = 0; depth < 4 * tag.length; depth += 1) {
+      if (node === undefined || node.key !== undefined) break;
+      const isLeft = bitOf(tag, depth) === 0;
+      siblings.push(bytesOf((isLeft ? node.right : node.left)?.hash ?? EMPTY_HASH));
+      node = isLeft ? node.left : node.right;
+    }
+    if (node?.key !== undefined && !node.key.startsWith(tag)) {
+      const other = { key: node.key, valueHash: bytesOf(sha256Latin1(node.value)) };
+      return { siblings, other, leaves: [] };
+    }
+    const leaves: StateRow[] = [];
+    if (node !== undefined) gather(node, leaves);
+    return { siblings, leaves };
+  }
+
   /** What shows that a key has its value, or that it is not there. */
   prove(key: string): StateProof {
     const siblings: Uint8Array[] = [];
@@ -308,6 +340,15 @@ function gather(node: Node, rows: StateRow[]): void {
   }
   if (node.left !== undefined) gather(node.left, rows);
   if (node.right !== undefined) gather(node.right, rows);
+}
+
+/** @returns false when there are more. */
+function gatherSome(node: Node, rows: StateRow[], max: number): boolean {
+  if (node.key !== undefined) return rows.push({ key: node.key, value: node.value }) <= max;
+  return (
+    (node.left === undefined || gatherSome(node.left, rows, max)) &&
+    (node.right === undefined || gatherSome(node.right, rows, max))
+  );
 }
 
 const bytesOf = (hash: Hash): Uint8Array => new Uint8Array(Buffer.from(hash, 'latin1'));

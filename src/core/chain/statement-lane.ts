@@ -3,12 +3,16 @@
  * decided now, upon those before it. So nobody can fill the lane of a node but who holds its keys.
  */
 import type { SignedIntent } from '../model/intent.ts';
+import type { Statement } from '../model/statement.ts';
 import type { SignedSuccession } from '../model/succession.ts';
 import type { Ledger } from './ledger.ts';
 import { LIMITS } from './limits.ts';
+import { RegistersDraft } from './registers.ts';
 import { RosterDraft } from './roster-draft.ts';
 import { RosterLeaves } from './roster-leaves.ts';
 import { executeStatement, type StatementContext, type StatementResult } from './statements.ts';
+
+type LaneLedger = Pick<Ledger, 'roster' | 'registers' | 'tree' | 'tip'>;
 
 /** What became of a statement that was to wait; a result other than `done` is why it does not. */
 export type LaneAnswer = 'added' | 'known' | 'full' | Exclude<StatementResult, 'done'>;
@@ -21,12 +25,12 @@ export interface PutOut {
 
 export class StatementLane {
   readonly #clusterId: string;
-  readonly #ledger: Pick<Ledger, 'roster' | 'tree' | 'tip'>;
+  readonly #ledger: LaneLedger;
   /** By digest, in the order in which they came: each sees those before it. */
   readonly #all = new Map<string, SignedIntent>();
   #bytes = 0;
 
-  constructor(clusterId: string, ledger: Pick<Ledger, 'roster' | 'tree' | 'tip'>) {
+  constructor(clusterId: string, ledger: LaneLedger) {
     this.#clusterId = clusterId;
     this.#ledger = ledger;
   }
@@ -68,11 +72,10 @@ export class StatementLane {
     return 'added';
   }
 
-  /** Whether an invitation that one of them rests on has ended by now. */
+  /** Whether a proposal, or an invitation that one of them rests on, has ended by now. */
   endsBy(now: number): boolean {
     for (const { statement } of this.#all.values()) {
-      if (statement?.type !== 'admission') continue;
-      if (statement.signed.invitation.invitation.expiresAt <= now) return true;
+      if (statement !== undefined && endOf(statement) <= now) return true;
     }
     return false;
   }
@@ -110,16 +113,28 @@ export class StatementLane {
 
   /** No block is earlier than the next moment after the last one, whatever the clock says. */
   #context(now: number): StatementContext {
-    const { roster, tree, tip } = this.#ledger;
+    const { roster, registers, tree, tip } = this.#ledger;
     const time = Math.max(now, (tip.header?.time ?? 0) + 1);
     const leaves = new RosterLeaves(this.#clusterId, tree);
     return {
       draft: new RosterDraft(roster),
+      registers: new RegistersDraft(registers),
       height: tip.height + 1,
       time,
       usedBy: (id) => leaves.usedBy(id),
       use: (id, admission) => leaves.use(id, admission),
     };
+  }
+}
+
+function endOf(statement: Statement): number {
+  switch (statement.type) {
+    case 'admission':
+      return statement.signed.invitation.invitation.expiresAt;
+    case 'proposal':
+      return statement.signed.proposal.expiresAt;
+    default:
+      return Number.POSITIVE_INFINITY;
   }
 }
 

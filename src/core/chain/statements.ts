@@ -1,5 +1,5 @@
 /**
- * What statements do to the roster. A function of the roster before, of the statements and of the
+ * What statements do to the roster and to proposals. A function of the roster before, of the statements and of the
  * time of the block, and of nothing else. Their signatures have been verified; who may have handed
  * them in does not matter.
  */
@@ -22,14 +22,21 @@ import {
 } from '../model/succession.ts';
 import { type Verified, verified } from '../units.ts';
 import { LIMITS } from './limits.ts';
+import {
+  approve,
+  type ProposalContext,
+  type ProposalRefusal,
+  propose,
+  ready,
+} from './proposals.ts';
 import { hasRun, historyOf, type RosterMember } from './roster.ts';
 import type { RosterDraft } from './roster-draft.ts';
 
 export type StatementRefusal =
+  | ProposalRefusal
   | 'bad-succession'
   | 'key-taken'
   | 'name-taken'
-  | 'frozen'
   | 'bad-invitation'
   | 'not-a-member'
   | 'already-a-member'
@@ -38,11 +45,7 @@ export type StatementRefusal =
 export type StatementResult = 'done' | 'unchanged' | StatementRefusal;
 
 /** What a statement is executed upon. */
-export interface StatementContext {
-  readonly draft: RosterDraft;
-  readonly height: number;
-  /** Of the block. */
-  readonly time: number;
+export interface StatementContext extends ProposalContext {
   /** Digest (hex) of the admission that has used an invitation. */
   usedBy(invitationId: string): string | undefined;
   use(invitationId: string, admission: string): void;
@@ -58,6 +61,12 @@ export function executeStatement(context: StatementContext, statement: Statement
       return admit(context, statement.signed);
     case 'departure':
       return depart(context, statement.signed.departure);
+    case 'proposal':
+      return propose(context, statement.signed);
+    case 'approval':
+      return approve(context, statement.signed.approval);
+    case 'readiness':
+      return ready(context, statement.signed.readiness);
     default:
       return unreachable(statement);
   }
@@ -186,6 +195,7 @@ function admit(context: StatementContext, signed: SignedAdmission): StatementRes
     status: 'member',
     admission: signed.digest,
     inviter: invitation.inviter,
+    readiness: known?.readiness,
     bundle: known === undefined ? signed.bundle.bytes : known.bundle,
   });
   return 'done';

@@ -212,6 +212,8 @@ export interface Tip {
   readonly height: number;
   readonly digest: string;
   readonly header?: BlockHeader;
+  /** Of which the digest is. */
+  readonly headerBytes?: Uint8Array;
 }
 
 export interface ProvenRef {
@@ -228,6 +230,13 @@ export interface ProvenDirectory {
   /** 32 bytes. */
   readonly stateRoot: Uint8Array;
   readonly proof: RangeProof;
+}
+
+/** Y5: a header that must be in the history. */
+export interface Checkpoint {
+  readonly height: number;
+  /** Hex. */
+  readonly digest: string;
 }
 
 /** E1: the last block of an epoch; whoever trusts its custodians can trust those after it. */
