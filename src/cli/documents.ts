@@ -1,4 +1,6 @@
 /** Files that commands read and write for people: `-` is standard input or output. */
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
 import { AegisError } from '../core/errors.ts';
 import { statIfPresent, writeFileAtomic } from '../core/files.ts';
 import { readSmallFile } from '../core/keys/disk.ts';
@@ -16,6 +18,20 @@ export async function readDocument(path: string, maxBytes: number): Promise<Uint
     }
   }
   return Buffer.concat(chunks);
+}
+
+/** The SHA-256 of a file of any length, in hexadecimal. @throws {AegisError} `UNREADABLE`. */
+export async function hashFile(path: string): Promise<string> {
+  const hash = createHash('sha256');
+  try {
+    const source = path === '-' ? process.stdin : createReadStream(path);
+    for await (const chunk of source as AsyncIterable<Uint8Array>) hash.update(chunk);
+  } catch (error) {
+    throw new AegisError('UNREADABLE', `cannot read ${path}: ${(error as Error).message}`, {
+      cause: error,
+    });
+  }
+  return hash.digest('hex');
 }
 
 /**

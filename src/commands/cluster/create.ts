@@ -51,11 +51,6 @@ export default class ClusterCreate extends BaseCommand<typeof ClusterCreate, Clu
     const bundles = await this.#readBundles();
     const bytes = createGenesis({ name, createdAt: Date.now(), bundles });
     const genesis = openGenesis(bytes);
-    if (genesis.origin !== undefined) {
-      throw new AegisError('BAD_REQUEST', 'the bundles agree to a recovery, not to a new cluster', {
-        hint: 'Where the state is: aegis cluster recover BUNDLE...',
-      });
-    }
     checkMember(genesis, nodeId);
     const text = genesisToText(bytes);
     if (out !== undefined && out !== '-') await writeNewDocument(out, text, PUBLIC_MODE);

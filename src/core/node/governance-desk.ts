@@ -119,7 +119,9 @@ export class GovernanceDesk {
   find(idText: string): ProposalState {
     const hint = 'See them all: aegis cluster proposals --all';
     if (idText.length < ID_MIN) {
-      throw new AegisError('BAD_REQUEST', `${idText} is too short: give ${ID_MIN} digits`, { hint });
+      throw new AegisError('BAD_REQUEST', `${idText} is too short: give ${ID_MIN} digits`, {
+        hint,
+      });
     }
     const all = this.#deps.chain.proposals().filter(({ id }) => id.startsWith(idText));
     const open = all.filter(({ status }) => status === 'open');

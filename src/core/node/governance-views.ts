@@ -153,7 +153,8 @@ export class GovernanceViews {
         return `${name} may have ${amounts.join(', ') || 'what the parameters say'}`;
       }
       case 'namespace': {
-        const writers = change.writers.length === 0 ? '' : `; writers ${this.#names(change.writers)}`;
+        const writers =
+          change.writers.length === 0 ? '' : `; writers ${this.#names(change.writers)}`;
         return `${change.path} belongs to ${this.#names(change.owners)}${writers}`;
       }
       case 'protocol':

@@ -62,8 +62,7 @@ export class Governance {
     const checkpoint = checkpointOf(settings);
     this.views = new GovernanceViews({ genesis, self, chain, protocolMax, checkpoint, find });
     this.rights = new RightsDesk({ self, chain, desk, reads, find });
-    const receipt = async (id: string) =>
-      chain.receipt(id) ?? (await archive.receipts([id]))[0];
+    const receipt = async (id: string) => chain.receipt(id) ?? (await archive.receipts([id]))[0];
     this.relay = new RelayDesk(genesis, { chain, submit, receipt });
     this.audits = new AuditDesk({ clusterId, room, author, host, log, security, verify, now });
   }
