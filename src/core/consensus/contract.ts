@@ -4,9 +4,10 @@ import type { Leaders } from './schedule.ts';
 import type { VoteScheme } from './scheme.ts';
 import type { Certificate, Evidence, Timing } from './types.ts';
 
+/** Of one set of custodians: when other nodes become custodians, another replica begins (E5). */
 export interface ReplicaOptions {
   readonly clusterId: string;
-  /** Node ids; the place of each is its index everywhere else. */
+  /** Node ids, ascending; the place of each is its index everywhere else. */
   readonly custodians: readonly string[];
   /** Own index; undefined: an agent, which only follows. */
   readonly self: number | undefined;
@@ -27,8 +28,8 @@ export interface ReplicaDependencies {
    */
   readonly scheme: VoteScheme;
   /**
-   * As they were after the last final block: the replica advances them with each one, the owner
-   * keeps their snapshot in the same transaction.
+   * As they were after the last final block. The replica makes the next ones with each; the owner
+   * does the same, and keeps them in the same transaction.
    */
   readonly leaders: Leaders;
 }
@@ -87,7 +88,17 @@ export type ReplicaInput =
   /** The block of this digest was executed, and is not at hand any more: there were too many. */
   | { readonly type: 'forgotten'; readonly height: number; readonly digest: string }
   /** A commit certificate that came with a fetched block; the chain has verified it. */
-  | { readonly type: 'certified'; readonly certificate: Certificate };
+  | { readonly type: 'certified'; readonly certificate: Certificate }
+  /**
+   * Y1: the chain has executed all blocks up to the height of this commit certificate, which it has
+   * verified; the custodians of the height after it are the same nodes. No `finalised` is told.
+   */
+  | {
+      readonly type: 'caught-up';
+      readonly certificate: Certificate;
+      /** As they are after that block. */
+      readonly leaders: Leaders;
+    };
 
 /** Narrows the outcomes of `step`; the chain acts on them at once and in this order. */
 export type ReplicaOutcome =
@@ -127,10 +138,12 @@ export type ReplicaOutcome =
       /** Node ids of those who should have them. */
       readonly from: readonly string[];
     }
-  | { readonly type: 'evidence'; readonly evidence: Evidence }
+  /** E6: `nodeId` was custodian at the height of it, whether or not it is one now. */
+  | { readonly type: 'evidence'; readonly evidence: Evidence; readonly nodeId: string }
   | { readonly type: 'bad-share'; readonly from: string; readonly what: string }
   | { readonly type: 'doubt'; readonly reason: string }
   | { readonly type: 'key-elsewhere'; readonly what: string }
+  /** A view begins; that of a new height once its custodians are known. */
   | {
       readonly type: 'entered';
       readonly height: number;

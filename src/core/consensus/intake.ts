@@ -11,6 +11,7 @@ import type { ConsensusMessage, ProposalMessage, TimeoutMessage, VoteMessage } f
 import { comparePlaces } from './pen.ts';
 import { digestMessage } from './signed-bytes.ts';
 import type { State } from './state.ts';
+import type { Sender } from './trust.ts';
 import type { Certificate, Share, TimeoutCertificate } from './types.ts';
 
 /** What the sender of a message may need from us. */
@@ -42,19 +43,22 @@ export function take(
   }
 }
 
-function takeEvidence(
+/** E6: whoever tells it, and whether or not the accused is a custodian still. */
+export function takeEvidence(
   state: State,
-  from: number,
+  from: Sender,
   message: Extract<ConsensusMessage, { readonly type: 'evidence' }>,
 ): void {
   const { evidence } = message;
-  const { scheme, clusterId, custodians } = state.setting;
-  if (evidence.custodian >= custodians.length || !state.evidenceBook.isNews(evidence)) return;
+  const { scheme, clusterId } = state.setting;
+  if (!state.evidenceBook.isNews(evidence)) return;
   if (!scheme.knows(evidence.height)) {
     // C3: what a retired key signs later accuses nobody, so the keys must be known.
-    if (evidence.height === state.height + 1) state.ahead.keep(from, message);
+    const isNext = evidence.height === state.height + 1;
+    if (isNext && typeof from === 'number') state.ahead.keep(state.nameOf(from), message);
     return;
   }
+  if (evidence.custodian >= (scheme.custodiansAt(evidence.height) ?? 0)) return;
   const isSound = state.holds(from, 'evidence', evidence.height, () =>
     verifyEvidence(evidence, scheme, clusterId),
   );
@@ -64,7 +68,7 @@ function takeEvidence(
 /** Keeps what comes early; says what the sender needs if it is not in our height. */
 function otherHeight(state: State, from: number, message: ConsensusMessage, height: number): Need {
   if (height < state.height) return 'help';
-  if (height === state.height + 1) state.ahead.keep(from, message);
+  if (height === state.height + 1) state.ahead.keep(state.nameOf(from), message);
   return 'our-place';
 }
 
@@ -73,8 +77,7 @@ function takeProposal(state: State, from: number, message: ProposalMessage): Nee
   if (previous !== undefined) takeCertificate(state, from, previous);
   if (height !== state.height) return otherHeight(state, from, message, height);
   if (view < state.view) return 'help';
-  const { setting } = state;
-  if (from !== setting.leaders.leaderOf(height, view) || state.trust.isMuted(from)) {
+  if (from !== state.leaders.leaderOf(height, view) || state.trust.isMuted(from)) {
     return 'nothing';
   }
   if (view > 0 !== (message.timeout !== undefined)) return 'nothing';
@@ -194,7 +197,7 @@ function takeTimeout(state: State, from: number, message: TimeoutMessage): Need 
  */
 export function takeCertificate(
   state: State,
-  from: number | undefined,
+  from: Sender | undefined,
   certificate: Certificate,
 ): boolean {
   const { phase, height, view, digest } = certificate;
@@ -213,27 +216,27 @@ export function takeCertificate(
  * where the keys may have changed since, it may hold and show nothing; then the chain hears of it
  * first.
  */
-function takeHigher(state: State, from: number | undefined, certificate: Certificate): boolean {
+function takeHigher(state: State, from: Sender | undefined, certificate: Certificate): boolean {
   const { phase, height, digest, signers } = certificate;
   const isCommit = phase === 'commit';
   const proven = isCommit ? height : height - 1;
-  if (from !== undefined && height === state.height + 1) {
-    state.ahead.keep(from, { type: 'certificate', certificate });
+  if (typeof from === 'number' && height === state.height + 1) {
+    state.ahead.keep(state.nameOf(from), { type: 'certificate', certificate });
   }
-  if (proven <= (state.target?.height ?? 0)) return true;
+  if (proven <= Math.max(state.target?.height ?? 0, state.commit?.height ?? 0)) return true;
   if (!holds(state, from, certificate)) return false;
-  const others = signers.filter((signer) => signer !== from);
-  const sources = state.nodeIdsOf(from === undefined ? others : [from, ...others]);
+  const others = state.nodeIdsOf(signers.filter((signer) => signer !== from));
+  const sources = from === undefined ? others : [state.nameOf(from), ...others];
   state.learnTarget({ height: proven, digest: isCommit ? digest : undefined, from: sources });
   return true;
 }
 
-function holds(state: State, from: number | undefined, certificate: Certificate): boolean {
+function holds(state: State, from: Sender | undefined, certificate: Certificate): boolean {
   if (from === undefined) return true;
-  const { scheme, custodians, clusterId } = state.setting;
+  const { scheme, clusterId } = state.setting;
   const { phase, height } = certificate;
   return state.holds(from, `${phase} certificate`, height, () =>
-    verifyCertificate(certificate, scheme, custodians.length, clusterId),
+    verifyCertificate(certificate, scheme, clusterId),
   );
 }
 
@@ -262,9 +265,8 @@ function withKnownHigh(state: State, certificate: TimeoutCertificate): TimeoutCe
 
 function holdTimeouts(state: State, certificate: TimeoutCertificate): boolean {
   if (state.entry === certificate) return true;
-  const { scheme, custodians, clusterId } = state.setting;
+  const { scheme, clusterId } = state.setting;
   const isKnown = (high: Certificate): boolean =>
     state.prepared.get(high.view)?.digest === high.digest;
-  const { length } = custodians;
-  return verifyTimeoutCertificate(certificate, scheme, length, clusterId, isKnown);
+  return verifyTimeoutCertificate(certificate, scheme, clusterId, isKnown);
 }

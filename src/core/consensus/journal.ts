@@ -48,6 +48,8 @@ export interface KeptDoubt {
 export interface Kept {
   /** Of the last final block. */
   readonly final: Certificate | undefined;
+  /** E5: of the last height of the custodians before. */
+  readonly handover: Certificate | undefined;
   readonly slot: Slot | undefined;
   readonly last: Share | undefined;
   readonly entry: TimeoutCertificate | undefined;
@@ -67,6 +69,9 @@ const row = (key: string, value: unknown): LogEntry => ({
 
 export const finalRow = (certificate: Certificate): LogEntry =>
   row('final', [1, certificateValue(certificate)]);
+
+export const handoverRow = (certificate: Certificate): LogEntry =>
+  row('handover', [1, certificateValue(certificate)]);
 
 export const slotRow = (slot: Slot, last: Share | undefined): LogEntry => {
   const { height, view, proposal, shares } = slot;
@@ -121,6 +126,7 @@ export function readRows(rows: readonly Row[]): Kept {
     const slot = read('slot', 6, readSlot);
     return {
       final: read('final', 2, (fields) => fields.read(readCertificate)),
+      handover: read('handover', 2, (fields) => fields.read(readCertificate)),
       slot: slot?.slot,
       last: slot?.last,
       entry: read('entry', 2, (fields) => fields.read(readTimeoutCertificate)),

@@ -80,6 +80,19 @@ export type ConsensusMessage =
   | StatusMessage
   | { readonly type: 'evidence'; readonly evidence: Evidence };
 
+/** The height that its sender works at, as far as it shows one. */
+export function heightOf(message: ConsensusMessage): number | undefined {
+  switch (message.type) {
+    case 'evidence':
+      return undefined;
+    case 'certificate':
+    case 'timeout-certificate':
+      return message.certificate.height;
+    default:
+      return message.height;
+  }
+}
+
 export function encodeMessage(message: ConsensusMessage): Uint8Array {
   return encode([1, message.type, ...fieldsOf(message)]);
 }

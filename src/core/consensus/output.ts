@@ -29,6 +29,11 @@ export class Output {
     this.#sendBody([to], message);
   }
 
+  /** To a node that need not be a custodian here. */
+  sendTo(nodeId: string, message: ConsensusMessage): void {
+    this.#ready.send(nodeId, CONSENSUS_PROTOCOL, encodeMessage(message));
+  }
+
   /** To every other custodian; encoded once. */
   broadcast(message: ConsensusMessage): void {
     const { custodians, self } = this.#setting;

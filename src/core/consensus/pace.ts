@@ -30,9 +30,24 @@ export class Pace {
     this.#faultyMax = faultyMax;
   }
 
+  /** E5: the same measurements, of those who are custodians still. */
+  follow(timing: Timing, faultyMax: number, indexOf: (leader: number) => number | undefined): Pace {
+    const next = new Pace(timing, faultyMax);
+    for (const [leader, measured] of this.#leaders) {
+      const index = indexOf(leader);
+      if (index !== undefined) next.#leaders.set(index, measured);
+    }
+    next.#settle();
+    return next;
+  }
+
   /** @param elapsedMs from the start of a view to its final block. */
   observe(leader: number, elapsedMs: number): void {
     this.#leaders.set(leader, next(this.#leaders.get(leader), elapsedMs));
+    this.#settle();
+  }
+
+  #settle(): void {
     const slowest = [...this.#leaders.values()]
       .map(({ meanMs, deviationMs }) => meanMs + DEVIATIONS * deviationMs)
       .toSorted((a, b) => b - a);

@@ -16,8 +16,9 @@ function hasWork(state: State): boolean {
   if (state.isWaiting || state.high !== undefined || state.proposal !== undefined) return true;
   if (state.pen.shares.length > 0) return true;
   // What f + 1 others work on, one of them does that follows the rules.
-  const { faultyMax, self } = state.setting;
-  return state.tally.heardSince(state.view) > faultyMax || state.ahead.senders(self) > faultyMax;
+  const { faultyMax, self, custodians } = state.setting;
+  const own = self === undefined ? undefined : custodians[self];
+  return state.tally.heardSince(state.view) > faultyMax || state.ahead.senders(own) > faultyMax;
 }
 
 /** T1: how long the view may last, were its leader there. */

@@ -52,6 +52,11 @@ export class Pen {
     return this.#slot;
   }
 
+  /** Up to here it does not matter what this node has forgotten (D4). */
+  get absolved(): number {
+    return this.#absolved;
+  }
+
   /** The last share that was signed, of whatever height. */
   get last(): Share | undefined {
     return this.#last;

@@ -7,9 +7,10 @@
  * It does not see intents or state, checks no block and keeps none: that is the chain's part, which
  * acts upon the outcomes at once and answers with inputs.
  */
-import { unreachable } from '../assert.ts';
+import { assert, unreachable } from '../assert.ts';
 import type { Machine, Ready } from '../machine.ts';
 import type { Instant } from '../units.ts';
+import { takeAside } from './aside.ts';
 import type {
   ProposalInput,
   ReplicaDependencies,
@@ -19,13 +20,15 @@ import type {
   VerdictInput,
 } from './contract.ts';
 import { isBrought, isOfOtherKeys } from './doubt.ts';
+import { newcomers, stateAfter } from './follow.ts';
 import { take, takeCertificate } from './intake.ts';
-import { type KeptDoubt, type Row, readRows } from './journal.ts';
-import type { ConsensusMessage } from './messages.ts';
+import { finalRow, handoverRow, type KeptDoubt, type Row, readRows } from './journal.ts';
+import { type ConsensusMessage, heightOf } from './messages.ts';
 import { Output } from './output.ts';
 import { type AlarmKey, Pacemaker, timeoutMs } from './pacemaker.ts';
 import { Places } from './places.ts';
 import { giveUp, RULES, repeat, sendProposal } from './rules.ts';
+import type { Leaders } from './schedule.ts';
 import { settingOf } from './setting.ts';
 import { State } from './state.ts';
 import { type Certificate, HEIGHT_MAX, type ReplicaPhase, type ReplicaStatus } from './types.ts';
@@ -38,19 +41,26 @@ export type {
   Standing,
 } from './contract.ts';
 
+/** How the life of a replica begins. */
+interface Beginning {
+  /** It is kept once there is a step that keeps it. */
+  readonly doubt: KeptDoubt | undefined;
+  readonly isVouched: boolean;
+  /** E5: it goes on from that of the custodians before; these have not been told where it is. */
+  readonly newcomers?: readonly number[];
+}
+
 export class Replica implements Machine<ReplicaInput> {
   readonly #state: State;
-  readonly #pacemaker = new Pacemaker();
+  readonly #pacemaker: Pacemaker;
   readonly #places = new Places();
-  /** The doubt with which this life begins; it is kept once there is a step that keeps it. */
-  readonly #doubt: KeptDoubt | undefined;
-  readonly #isVouched: boolean;
+  readonly #beginning: Beginning;
   #isStarted = false;
 
-  private constructor(state: State, doubt: KeptDoubt | undefined, isVouched: boolean) {
+  private constructor(state: State, beginning: Beginning, pacemaker = new Pacemaker()) {
     this.#state = state;
-    this.#doubt = doubt;
-    this.#isVouched = isVouched;
+    this.#beginning = beginning;
+    this.#pacemaker = pacemaker;
   }
 
   /**
@@ -64,8 +74,28 @@ export class Replica implements Machine<ReplicaInput> {
     standing: Standing,
   ): Replica {
     const kept = readRows(rows);
-    const state = new State(settingOf(options, dependencies), kept);
-    return new Replica(state, doubtOf(state, kept.doubt, standing), standing === 'vouched');
+    const state = new State(settingOf(options, dependencies), dependencies.leaders, kept);
+    const doubt = doubtOf(state, kept.doubt, standing);
+    return new Replica(state, { doubt, isVouched: standing === 'vouched' });
+  }
+
+  /**
+   * E5: the replica of the next custodians, which begins at the height after `final`. The owner
+   * steps this one no more, and the other first with `keys-known`, in the same transaction.
+   * @param leaders as they are after `final`.
+   * @param final that of this replica, or a later one up to which the owner has executed the blocks.
+   */
+  follow(options: ReplicaOptions, leaders: Leaders, final = this.#state.final): Replica {
+    const before = this.#state;
+    assert((final?.height ?? 0) >= before.finalised, 'heights only grow');
+    const setting = settingOf(options, before.setting);
+    const state = stateAfter(before, setting, leaders, final);
+    const kept = this.#isStarted ? before.doubt?.kept : this.#beginning.doubt;
+    // D4, E5: what the custodians before have answered says nothing of votes among these.
+    const doubt = kept && { ...kept, until: undefined };
+    const isVouched = !this.#isStarted && this.#beginning.isVouched;
+    const beginning = { doubt, isVouched, newcomers: newcomers(before.setting, setting) };
+    return new Replica(state, beginning, this.#pacemaker);
   }
 
   /** The first height that is not final. */
@@ -111,16 +141,22 @@ export class Replica implements Machine<ReplicaInput> {
       quorum: setting.quorum,
       faultyMax: setting.faultyMax,
       isVoting: state.isVoting,
-      doubt: (state.doubt ?? (this.#isStarted ? undefined : this.#doubt))?.reason,
+      doubt: this.#doubt?.reason,
       keyElsewhere: state.keyElsewhere,
       keyMissing: setting.self !== undefined && setting.scheme.ownKey(height) === undefined,
       votes: { prepare: tally.signers('prepare', view), commit: tally.signers('commit', view) },
       timeouts: tally.signers('timeout', view),
       high: high && { view: high.view, digest: high.digest },
-      passedOver: setting.leaders.passedOver(height),
+      passedOver: state.leaders.passedOver(height),
       lastFinalised: final && { height: final.height, digest: final.digest },
       behindTo: state.target?.height,
     };
+  }
+
+  /** Of a node that votes: one that an agent has is about votes to come. */
+  get #doubt(): Pick<KeptDoubt, 'reason'> | undefined {
+    if (this.#state.setting.self === undefined) return undefined;
+    return this.#isStarted ? this.#state.doubt : this.#beginning.doubt;
   }
 
   #phase(): ReplicaPhase {
@@ -136,17 +172,34 @@ export class Replica implements Machine<ReplicaInput> {
   #start(): void {
     this.#isStarted = true;
     const state = this.#state;
-    if (this.#isVouched) {
+    const { doubt, isVouched } = this.#beginning;
+    if (isVouched) {
       // D7: until the next start nothing that turns up raises a doubt.
       state.endDoubt(HEIGHT_MAX);
-    } else if (this.#doubt !== undefined && isOfOtherKeys(this.#doubt, state.ownKey)) {
+    } else if (doubt !== undefined && isOfOtherKeys(doubt, state.ownKey)) {
       state.endDoubt();
-    } else if (this.#doubt !== undefined) {
-      state.startDoubt(this.#doubt);
-      if (state.doubt?.isAsking === true) this.#places.askAll(state);
+    } else if (doubt !== undefined) {
+      state.startDoubt(doubt);
+      this.#askInDoubt();
     }
-    const { height, view, leader } = state;
-    state.out.tell({ type: 'entered', height, view, leader });
+    if (this.#beginning.newcomers !== undefined) this.#goOn(this.#beginning.newcomers);
+  }
+
+  /** E5: the certificate of the height before shows those who begin here that they may. */
+  #goOn(others: readonly number[]): void {
+    const state = this.#state;
+    const { final, handover, setting } = state;
+    if (final !== undefined) state.out.persist(finalRow(final));
+    if (handover !== undefined) state.out.persist(handoverRow(handover));
+    if (setting.self === undefined) return;
+    for (const to of others) this.#places.tell(state, to);
+  }
+
+  /** D4: asks for statuses until there are enough. */
+  #askInDoubt(): void {
+    const state = this.#state;
+    const isAsking = state.setting.self !== undefined && state.doubt?.isAsking === true;
+    if (isAsking) this.#places.askAll(state);
   }
 
   #take(input: ReplicaInput): void {
@@ -193,6 +246,10 @@ export class Replica implements Machine<ReplicaInput> {
       case 'certified':
         takeCertificate(state, undefined, input.certificate);
         return;
+      case 'caught-up':
+        if (input.certificate.height < state.height) return;
+        state.goOn(input.certificate, input.leaders);
+        return;
       default:
         unreachable(input);
     }
@@ -210,7 +267,7 @@ export class Replica implements Machine<ReplicaInput> {
     }
     if (key !== 'catch-up') return;
     state.askForBlocks();
-    if (state.doubt?.isAsking === true) this.#places.askAll(state);
+    this.#askInDoubt();
   }
 
   #takePeer(nodeId: string, isUp: boolean): void {
@@ -229,13 +286,14 @@ export class Replica implements Machine<ReplicaInput> {
 
   #takeMessage(from: string, message: ConsensusMessage): void {
     const state = this.#state;
-    const index = state.setting.indices.get(from);
-    if (index === undefined || index === state.setting.self) return;
+    const { self, indices } = state.setting;
+    const index = indices.get(from);
+    if (index !== undefined && index === self) return;
     // C2: nothing is read by keys that may have changed with the last block.
     if (!state.hasBegun) return;
-    if (state.setting.self === undefined) {
-      // An agent follows: only what is proven matters to it.
-      if (message.type === 'certificate') takeCertificate(state, index, message.certificate);
+    if (self === undefined || index === undefined) {
+      const behind = takeAside(state, from, message);
+      if (behind !== undefined) this.#places.helpAside(state, from, behind);
       return;
     }
     if (message.type === 'status') {
@@ -243,7 +301,7 @@ export class Replica implements Machine<ReplicaInput> {
       return;
     }
     const need = take(state, index, message);
-    if (need !== 'nothing') this.#places.help(state, index);
+    if (need !== 'nothing') this.#places.help(state, index, heightOf(message));
   }
 
   #takeProposal({ height, view, digest, payload, seed }: ProposalInput): void {
@@ -291,12 +349,22 @@ export class Replica implements Machine<ReplicaInput> {
    */
   #begin(): void {
     const state = this.#state;
-    if (state.hasBegun || !state.setting.scheme.knows(state.height)) return;
+    const { scheme, custodians, self, indices } = state.setting;
+    if (state.hasBegun || !scheme.knows(state.height)) return;
+    const isOfHeight =
+      scheme.custodiansAt(state.height) === custodians.length &&
+      scheme.ownIndex(state.height) === self;
+    assert(isOfHeight, 'where others are custodians, another replica begins (E5)');
     state.hasBegun = true;
     state.lookForKey();
-    if (state.doubt?.isOver(state.finalised, state.ownKey) === true) state.endDoubt();
+    state.tellPlace();
+    const isOver = self !== undefined && state.doubt?.isOver(state.finalised, state.ownKey);
+    if (isOver === true) state.endDoubt();
     for (const { from, message } of state.ahead.take()) {
-      if (message.type !== 'status') take(state, from, message);
+      const index = indices.get(from);
+      // E5: it is known now who speaks here.
+      if (index === undefined || self === undefined) takeAside(state, from, message);
+      else if (message.type !== 'status') take(state, index, message);
     }
   }
 }
@@ -309,14 +377,17 @@ const RESTORED =
   'it votes again with a new consensus key (aegis keys rotate), or when an operator vouches ' +
   '(aegis node start --vouch)';
 
-/** D3: the doubt with which a life begins; that of the life before goes on. */
+/**
+ * D3: the doubt with which a life begins; that of the life before goes on. An agent has one as well,
+ * since its home may have been a custodian's, at heights that it does not remember (E5).
+ */
 function doubtOf(
   { setting, ownKey }: State,
   kept: KeptDoubt | undefined,
   standing: Standing,
 ): KeptDoubt | undefined {
-  const { self, held } = setting;
-  if (self === undefined || standing === 'vouched') return undefined;
+  const { held } = setting;
+  if (standing === 'vouched') return undefined;
   // K1: a doubt that was kept is about the keys of then; a form without them, about all of now.
   if (standing === 'sound') return kept?.held.length === 0 ? { ...kept, held } : kept;
   const isRestored = standing === 'restored';

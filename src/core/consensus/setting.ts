@@ -1,8 +1,7 @@
-/** What does not change while a replica lives. */
+/** What does not change while a replica lives: it is of one set of custodians (E5). */
 import { assert } from '../assert.ts';
 import type { ReplicaDependencies, ReplicaOptions } from './contract.ts';
 import { faultyMax, quorumOf } from './quorum.ts';
-import type { Leaders } from './schedule.ts';
 import type { VoteScheme } from './scheme.ts';
 import { CUSTODIANS_MAX, TIMING_DEFAULT, type Timing } from './types.ts';
 
@@ -20,12 +19,14 @@ export interface Setting {
   readonly fanout: 'all' | 'leader';
   readonly timing: Timing;
   readonly scheme: VoteScheme;
-  readonly leaders: Leaders;
   /** Own consensus keys, in hex, that the home held when it was started (K1). */
   readonly held: readonly string[];
 }
 
-export function settingOf(options: ReplicaOptions, dependencies: ReplicaDependencies): Setting {
+export function settingOf(
+  options: ReplicaOptions,
+  { scheme }: Pick<ReplicaDependencies, 'scheme'>,
+): Setting {
   const { clusterId, custodians, self } = options;
   const count = custodians.length;
   assert(count >= 1 && count <= CUSTODIANS_MAX, 'a cluster has 1 to 256 custodians');
@@ -39,8 +40,7 @@ export function settingOf(options: ReplicaOptions, dependencies: ReplicaDependen
     faultyMax: faultyMax(count),
     fanout: options.fanout ?? (count <= ALL_FANOUT_CUSTODIANS_MAX ? 'all' : 'leader'),
     timing: { ...TIMING_DEFAULT, ...options.timing },
-    scheme: dependencies.scheme,
-    leaders: dependencies.leaders,
+    scheme,
     held: options.held,
   };
 }

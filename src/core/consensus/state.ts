@@ -24,9 +24,10 @@ import { LIMITS } from './limits.ts';
 import { Output } from './output.ts';
 import { Pace } from './pace.ts';
 import { comparePlaces, Pen } from './pen.ts';
+import type { Leaders } from './schedule.ts';
 import type { Setting } from './setting.ts';
 import { type Findings, Tally } from './tally.ts';
-import { Trust } from './trust.ts';
+import { type Sender, Trust } from './trust.ts';
 import type { Certificate, Evidence, Share, SlotKind, TimeoutCertificate } from './types.ts';
 
 /** The first proposal of the current view that its leader has signed and P2 allows. */
@@ -49,18 +50,23 @@ export interface Target {
   readonly from: readonly string[];
 }
 
+/** E5: what the replica of the next custodians goes on with as it is. */
+export type Lasting = Pick<State, 'ahead' | 'evidenceBook' | 'pace'>;
+
 export class State implements Findings {
   readonly setting: Setting;
   readonly trust = new Trust();
   readonly pace: Pace;
   readonly pen: Pen;
-  readonly ahead = new Ahead();
+  readonly ahead: Ahead;
   readonly evidenceBook: EvidenceBook;
   /** The last share of each custodian that came from itself (D5). */
   readonly seen = new Map<number, Share>();
   /** Custodians whose connection was lost, and when. */
   readonly lost = new Map<number, Instant>();
 
+  /** Nodes that are no custodians here and were heard in this height. */
+  readonly strangers = new Set<string>();
   /** C4: what the holder of the key has refused to sign in this view, until the next repetition. */
   readonly refused = new Set<SlotKind | 'proposal'>();
 
@@ -70,6 +76,9 @@ export class State implements Findings {
 
   /** Commit certificate of the last final height. */
   final: Certificate | undefined;
+  /** Of the last height of the custodians before (E5): it brings on those who are there still. */
+  readonly handover: Certificate | undefined;
+  leaders: Leaders;
   view: number;
   /** By which the view was entered; undefined in view 0, and where another way led into it. */
   entry: TimeoutCertificate | undefined;
@@ -99,15 +108,25 @@ export class State implements Findings {
   /** When the own messages of this view were sent last. */
   saidAt: Instant | undefined;
   doubt: Doubt | undefined;
+  /** The number of the last question that a doubt has asked. */
+  question = 0;
   keyElsewhere: string | undefined;
   target: Target | undefined;
 
-  constructor(setting: Setting, kept: Kept) {
+  constructor(
+    setting: Setting,
+    leaders: Leaders,
+    kept: Kept,
+    lasting: Lasting = lastingOf(setting, kept),
+  ) {
     this.setting = setting;
+    this.leaders = leaders;
     this.out = new Output(setting);
-    this.pace = new Pace(setting.timing, setting.faultyMax);
-    this.evidenceBook = new EvidenceBook(kept.evidence);
+    this.ahead = lasting.ahead;
+    this.pace = lasting.pace;
+    this.evidenceBook = lasting.evidenceBook;
     this.final = kept.final;
+    this.handover = kept.handover;
     // D2: a replica goes on from what is durable.
     const { height } = this;
     const slot = kept.slot?.height === height ? kept.slot : undefined;
@@ -137,7 +156,7 @@ export class State implements Findings {
   }
 
   get leader(): number {
-    return this.setting.leaders.leaderOf(this.height, this.view);
+    return this.leaders.leaderOf(this.height, this.view);
   }
 
   get isLeader(): boolean {
@@ -147,6 +166,11 @@ export class State implements Findings {
   /** D4: a replica in doubt signs nothing; K3: nor does one without its key; nor ever an agent. */
   get isVoting(): boolean {
     return this.ownKey !== undefined && this.doubt === undefined;
+  }
+
+  /** The node id of whoever has sent something. */
+  nameOf(sender: Sender): string {
+    return typeof sender === 'string' ? sender : this.setting.custodians[sender]!;
   }
 
   /** C2: the key of a height whose keys may still change is nobody's yet. */
@@ -229,12 +253,20 @@ export class State implements Findings {
   /** P5: the block is final; the replica goes to the next height, view 0. */
   enterHeight(certificate: Certificate, { view, seed }: Approval): void {
     const { height, digest } = certificate;
+    const leaders = this.leaders.next({ height, view, seed });
+    this.out.tell({ type: 'finalised', height, digest, certificate, view });
+    this.goOn(certificate, leaders);
+  }
+
+  /** The height of the certificate is final, and the replica goes to the one after it. */
+  goOn(certificate: Certificate, leaders: Leaders): void {
+    const { height } = certificate;
     this.final = certificate;
     this.out.persist(finalRow(certificate));
-    this.setting.leaders.advance({ height, view, seed });
-    this.out.tell({ type: 'finalised', height, digest, certificate, view });
+    this.leaders = leaders;
     this.pen.turnTo(this.height, 0);
     this.trust.forgive();
+    this.strangers.clear();
     this.tally = new Tally(this.setting, this.height, this.trust, this);
     this.prepared.clear();
     this.approved.clear();
@@ -261,13 +293,14 @@ export class State implements Findings {
 
   /** D3, D5: from now on this node signs nothing until `until` is known and final. */
   startDoubt(kept: KeptDoubt): void {
-    const needed = this.setting.quorum - 1;
-    const question = Math.max(1, Math.trunc(this.now));
-    this.doubt = new Doubt(kept, { needed, question });
+    const { self, quorum } = this.setting;
+    this.question = Math.max(this.question + 1, Math.trunc(this.now));
+    this.doubt = new Doubt(kept, { needed: quorum - 1, question: this.question });
     assert(kept.held.length <= LIMITS.heldKeys, 'a home holds few consensus keys');
-    this.doubt.settle(this.height);
+    // An agent asks nobody: where it becomes custodian, the doubt is about votes there (E5).
+    if (self !== undefined) this.doubt.settle(this.height);
     this.keepDoubt();
-    this.out.tell({ type: 'doubt', reason: kept.reason });
+    if (self !== undefined) this.out.tell({ type: 'doubt', reason: kept.reason });
   }
 
   /** D4: what may have been forgotten lies below what is final. */
@@ -304,7 +337,7 @@ export class State implements Findings {
     const own = this.pen.share(share.kind);
     if (own === undefined || signature === undefined) return;
     const { kind, height, view } = share;
-    const slot = { kind, height, view, custodian: this.setting.self! };
+    const slot = { kind, height, view, custodian: this.setting.scheme.ownIndex(height)! };
     this.evidence(createEvidence(slot, own, { ...share, signature }));
   }
 
@@ -329,7 +362,7 @@ export class State implements Findings {
    * Whether a signature for something of `height` holds, and what it says of its sender if not.
    * C3: where the keys are not known, nothing; so it is bounded by itself.
    */
-  holds(from: number, what: string, height: number, verify: () => boolean): boolean {
+  holds(from: Sender, what: string, height: number, verify: () => boolean): boolean {
     const { trust, setting } = this;
     const isKnown = setting.scheme.knows(height);
     if (trust.isMuted(from) || (!isKnown && trust.isPuzzling(from))) return false;
@@ -340,13 +373,13 @@ export class State implements Findings {
   }
 
   /** A signature that does not hold, outside of the tally. */
-  lied(from: number, what: string): void {
+  lied(from: Sender, what: string): void {
     this.trust.lied(from);
     this.badShare(from, what);
   }
 
-  badShare(custodian: number, what: string): void {
-    this.out.tell({ type: 'bad-share', from: this.setting.custodians[custodian]!, what });
+  badShare(from: Sender, what: string): void {
+    this.out.tell({ type: 'bad-share', from: this.nameOf(from), what });
   }
 
   isNews(slot: Omit<Evidence, 'claims'>): boolean {
@@ -363,9 +396,11 @@ export class State implements Findings {
     if (!this.evidenceBook.isNews(evidence)) return false;
     this.evidenceBook.add(evidence);
     this.out.persist(evidenceRow(evidence));
-    this.out.tell({ type: 'evidence', evidence });
-    if (evidence.custodian === this.setting.self) {
-      this.#tellKeyElsewhere(`two ${evidence.kind} messages at height ${evidence.height}`);
+    const { custodian, height } = evidence;
+    const { scheme } = this.setting;
+    this.out.tell({ type: 'evidence', evidence, nodeId: scheme.nodeIdOf(custodian, height)! });
+    if (custodian === scheme.ownIndex(height)) {
+      this.#tellKeyElsewhere(`two ${evidence.kind} messages at height ${height}`);
     }
     return true;
   }
@@ -394,7 +429,12 @@ export class State implements Findings {
     this.viewSince = undefined;
     this.saidAt = undefined;
     this.refused.clear();
-    this.out.tell({ type: 'entered', height: this.height, view, leader: this.leader });
+    if (this.hasBegun) this.tellPlace();
+  }
+
+  tellPlace(): void {
+    const { height, view, leader } = this;
+    this.out.tell({ type: 'entered', height, view, leader });
   }
 
   #recogniseVotes({ phase, height, view, digest, signers }: Certificate): void {
@@ -410,3 +450,11 @@ export class State implements Findings {
     if (isNew) this.out.tell({ type: 'key-elsewhere', what });
   }
 }
+
+const lastingOf = ({ timing, faultyMax, scheme }: Setting, { evidence }: Kept): Lasting => ({
+  ahead: new Ahead(),
+  pace: new Pace(timing, faultyMax),
+  evidenceBook: new EvidenceBook(evidence, (custodian, height) =>
+    scheme.nodeIdOf(custodian, height),
+  ),
+});

@@ -6,39 +6,45 @@
  */
 import { LIMITS } from './limits.ts';
 
-export class Trust {
-  readonly #suspects = new Set<number>();
-  readonly #lies = new Map<number, number>();
-  readonly #riddles = new Map<number, number>();
+/** A custodian of the height by its index; any other node by its id. */
+export type Sender = number | string;
 
-  lied(custodian: number): void {
-    this.#suspects.add(custodian);
-    this.#lies.set(custodian, (this.#lies.get(custodian) ?? 0) + 1);
+export class Trust {
+  readonly #suspects = new Set<Sender>();
+  readonly #lies = new Map<Sender, number>();
+  readonly #riddles = new Map<Sender, number>();
+
+  lied(sender: Sender): void {
+    this.#suspects.add(sender);
+    this.#lies.set(sender, (this.#lies.get(sender) ?? 0) + 1);
   }
 
   /** Whether each of its shares is to be verified before it is counted. */
-  isSuspect(custodian: number): boolean {
-    return this.#suspects.has(custodian);
+  isSuspect(sender: Sender): boolean {
+    return this.#suspects.has(sender);
   }
 
   /** Whether nothing of it is worth verifying in this height. */
-  isMuted(custodian: number): boolean {
-    return (this.#lies.get(custodian) ?? 0) >= LIMITS.lies;
+  isMuted(sender: Sender): boolean {
+    return (this.#lies.get(sender) ?? 0) >= LIMITS.lies;
   }
 
   /** C3: what it sent does not verify, and its height's keys are not known. */
-  puzzled(custodian: number): void {
-    this.#riddles.set(custodian, (this.#riddles.get(custodian) ?? 0) + 1);
+  puzzled(sender: Sender): void {
+    this.#riddles.set(sender, (this.#riddles.get(sender) ?? 0) + 1);
   }
 
   /** Whether no more of it is looked at in this height where the keys are not known. */
-  isPuzzling(custodian: number): boolean {
-    return (this.#riddles.get(custodian) ?? 0) >= LIMITS.strange;
+  isPuzzling(sender: Sender): boolean {
+    return (this.#riddles.get(sender) ?? 0) >= LIMITS.strange;
   }
 
   /** A new height gives everybody a new chance, so that no mistake lasts for ever. */
   forgive(): void {
     this.#lies.clear();
     this.#riddles.clear();
+    for (const sender of this.#suspects) {
+      if (typeof sender === 'string') this.#suspects.delete(sender);
+    }
   }
 }

@@ -4,7 +4,7 @@
  * worth nothing. They stand for the cost of real cryptography in all but a share of the seeds.
  */
 import type { SeedScheme } from '../chain/seeds.ts';
-import type { CustodianKey, CustodianKeys } from '../consensus/custodian-keys.ts';
+import type { CustodianKey, CustodianSets } from '../consensus/custodian-sets.ts';
 import { signOrNot, type VoteScheme } from '../consensus/scheme.ts';
 import { sha256, sha512 } from '../crypto/hash.ts';
 import type { KeyRing, SeedProver, Signer, VoteSigner } from '../ports.ts';
@@ -18,8 +18,8 @@ type Purpose = 'share' | 'seed' | 'identity';
 
 /** What a scheme over stub keys needs: whose key is in force where, and the own secrets. */
 export interface StubSchemeOptions {
-  readonly keys: Pick<CustodianKeys, 'at' | 'knows'>;
-  readonly self?: { readonly index: number; readonly ring: KeyRing } | undefined;
+  readonly sets: Pick<CustodianSets, 'at' | 'knows'>;
+  readonly self?: { readonly nodeId: string; readonly ring: KeyRing } | undefined;
 }
 
 /**
@@ -35,17 +35,20 @@ export class StubKeyring {
     this.#seed = seed;
   }
 
-  /** Votes of custodians whose keys never change, known at all heights. */
-  votes(self: number): VoteScheme {
-    return this.#votes({ at: (index) => this.#fixedKey(index), knows: () => true, self });
+  /** Votes of so many custodians who never change, known at all heights. */
+  votes(self: number, custodians: number): VoteScheme {
+    const at = (index: number) => (index < custodians ? this.#fixedKey(index) : undefined);
+    return this.#votes({ at, count: () => custodians, knows: () => true, ownAt: () => self });
   }
 
   /** Votes over keys that change, with what is in the ring. */
-  votesOver({ keys, self }: StubSchemeOptions): VoteScheme {
+  votesOver(options: StubSchemeOptions): VoteScheme {
+    const { sets, self } = options;
     return this.#votes({
-      at: (index, height) => keys.at(index, height),
-      knows: (height) => keys.knows(height),
-      self: self?.index,
+      at: (index, height) => sets.at(height)?.custodians[index],
+      count: (height) => sets.at(height)?.size,
+      knows: (height) => sets.knows(height),
+      ownAt: (height) => ownIndexOf(options, height),
       ring: self?.ring,
     });
   }
@@ -56,11 +59,12 @@ export class StubKeyring {
     return this.#seeds((index) => this.#fixedKey(index), prover);
   }
 
-  seedsOver({ keys, self }: StubSchemeOptions): SeedScheme {
+  seedsOver(options: StubSchemeOptions): SeedScheme {
+    const { sets, self } = options;
     return this.#seeds(
-      (index, height) => keys.at(index, height),
+      (index, height) => sets.at(height)?.custodians[index],
       (height) => {
-        const own = self && keys.at(self.index, height);
+        const own = sets.at(height)?.custodians[ownIndexOf(options, height) ?? -1];
         return own && self?.ring.seeds(own.vrfKey);
       },
     );
@@ -94,13 +98,14 @@ export class StubKeyring {
 
   #votes(parts: {
     readonly at: (index: number, height: number) => CustodianKey | undefined;
+    readonly count: (height: number) => number | undefined;
     readonly knows: (height: number) => boolean;
-    readonly self?: number | undefined;
+    readonly ownAt: (height: number) => number | undefined;
     /** Left out: the secrets of all own keys are at hand. */
     readonly ring?: KeyRing | undefined;
   }): VoteScheme {
-    const { at, knows, self, ring } = parts;
-    const ownAt = (height: number) => (self === undefined ? undefined : at(self, height));
+    const { at, count, knows, ring } = parts;
+    const ownAt = (height: number) => at(parts.ownAt(height) ?? -1, height);
     const share = (signer: number, height: number, message: Uint8Array) => {
       const key = at(signer, height)?.consensusKey;
       return key && pad(this.#tag('share', key, message), SHARE_BYTES);
@@ -137,6 +142,9 @@ export class StubKeyring {
         return key !== undefined && this.verifyIdentity(key, message, signature);
       },
       knows,
+      custodiansAt: count,
+      nodeIdOf: (custodian, height) => at(custodian, height)?.nodeId,
+      ownIndex: parts.ownAt,
       ownKey: (height) => (voterAt(height) === undefined ? undefined : nameOf(ownAt(height))),
       keyInForce: (height) => nameOf(ownAt(height)),
       heldKeys: () => ring?.heldConsensusKeys() ?? [],
@@ -162,6 +170,7 @@ export class StubKeyring {
     const keyOf = (role: string, bytes: number) =>
       pad(sha256(Buffer.from(`${this.#seed}/${role} ${index}`)), bytes);
     this.#fixed[index] ??= {
+      nodeId: `node-${index}`,
       consensusKey: keyOf('consensus', 48),
       identityKey: keyOf('identity', 32),
       vrfKey: keyOf('vrf', 32),
@@ -187,6 +196,11 @@ export class StubKeyring {
     bytes.set(message, TAG_BYTES);
     return sha256(bytes);
   }
+}
+
+function ownIndexOf({ sets, self }: StubSchemeOptions, height: number): number | undefined {
+  const index = self === undefined ? -1 : sets.at(height)?.indexOf(self.nodeId);
+  return index === -1 ? undefined : index;
 }
 
 function nameOf(key: CustodianKey | undefined): string | undefined {

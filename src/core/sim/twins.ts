@@ -95,8 +95,7 @@ export function runTwins(rounds: readonly TwinsRound[]): TwinsReport {
 const leadersOf = (rounds: readonly TwinsRound[]): Leaders => ({
   leaderOf: (_height, view) => rounds[view]?.leader ?? view % CUSTODIANS,
   passedOver: () => [],
-  advance: () => {},
-  snapshot: () => new Uint8Array(),
+  next: () => leadersOf(rounds),
 });
 
 interface Proposed {
@@ -141,7 +140,7 @@ class Twins {
     const keyring = new StubKeyring(CLUSTER_ID);
     this.#instances = INSTANCES.map((custodian, place) => {
       const options = { clusterId: CLUSTER_ID, custodians: NODE_IDS, self: custodian, held: [] };
-      const dependencies = { scheme: keyring.votes(custodian), leaders: leadersOf(rounds) };
+      const dependencies = { scheme: keyring.votes(custodian, 4), leaders: leadersOf(rounds) };
       const replica = Replica.recover(options, dependencies, [], 'sound');
       const isCorrect = custodian !== TWIN;
       const [alarms, signed] = [new Map<string, () => void>(), new Map<string, string>()];

@@ -1,6 +1,10 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { blsScheme } from '../../../src/core/consensus/bls-scheme.ts';
-import { type CustodianKey, CustodianKeys } from '../../../src/core/consensus/custodian-keys.ts';
+import {
+  type CustodianKey,
+  CustodianSet,
+  CustodianSets,
+} from '../../../src/core/consensus/custodian-sets.ts';
 import type { VoteScheme } from '../../../src/core/consensus/scheme.ts';
 import { blsPublicKeyOf, blsSecretOf, signBls } from '../../../src/core/crypto/bls.ts';
 import { sha256 } from '../../../src/core/crypto/hash.ts';
@@ -17,6 +21,7 @@ function keysOf(name: string) {
   const secret = blsSecretOf(seed(`bls ${name}`));
   const identity = signerOf(seed(`identity ${name}`));
   const key: CustodianKey = {
+    nodeId: name,
     consensusKey: blsPublicKeyOf(secret),
     identityKey: identity.publicKey,
     vrfKey: seed(`vrf ${name}`),
@@ -27,7 +32,7 @@ function keysOf(name: string) {
 type Own = ReturnType<typeof keysOf>;
 
 function ringOf(...own: Own[]): KeyRing {
-  const find = (role: keyof CustodianKey, publicKey: Uint8Array): Own | undefined =>
+  const find = (role: 'identityKey' | 'consensusKey', publicKey: Uint8Array): Own | undefined =>
     own.find(({ key }) => hex(key[role]) === hex(publicKey));
   return {
     identity: (publicKey) => find('identityKey', publicKey)?.identity,
@@ -42,14 +47,16 @@ function ringOf(...own: Own[]): KeyRing {
 
 describe('the real signatures', () => {
   let own: Own[];
-  let keys: CustodianKeys;
+  let sets: CustodianSets;
   let schemes: VoteScheme[];
   let agent: VoteScheme;
   beforeAll(() => {
     own = [0, 1, 2, 3].map((index) => keysOf(`${index}`));
-    keys = new CustodianKeys(own.map(({ key }) => key));
-    schemes = own.map((one, index) => blsScheme({ self: { index, ring: ringOf(one) }, keys }));
-    agent = blsScheme({ keys });
+    sets = new CustodianSets(new CustodianSet(own.map(({ key }) => key)));
+    schemes = own.map((one, index) =>
+      blsScheme({ self: { nodeId: `${index}`, ring: ringOf(one) }, sets }),
+    );
+    agent = blsScheme({ sets });
   });
 
   it('are verified one by one and aggregated', () => {
@@ -104,9 +111,9 @@ describe('the real signatures', () => {
     expect(agent.verifyProposal(9, 1, message, signature)).toBe(false);
   });
 
-  it('are never made by an agent', () => {
-    expect(() => agent.sign(1, bytes('vote'))).toThrow(/agent/);
-    expect(() => agent.signProposal(1, bytes('vote'))).toThrow(/agent/);
+  it('are never made without keys', () => {
+    expect(() => agent.sign(1, bytes('vote'))).toThrow(/no keys/);
+    expect(() => agent.signProposal(1, bytes('vote'))).toThrow(/no keys/);
     expect([agent.ownKey(1), agent.keyInForce(1), agent.heldKeys()]).toEqual([
       undefined,
       undefined,
@@ -116,10 +123,11 @@ describe('the real signatures', () => {
 
   it('are those of the key in force at their height', () => {
     const fresh = keysOf('fresh');
-    const changing = new CustodianKeys(own.map(({ key }) => key));
-    changing.change(1, 3, fresh.key);
-    const self = { index: 1, ring: ringOf(own[1]!, fresh) };
-    const scheme = blsScheme({ self, keys: changing });
+    const all = own.map(({ key }) => key);
+    const changing = new CustodianSets(new CustodianSet(all));
+    changing.change(3, new CustodianSet(all.with(1, { ...fresh.key, nodeId: '1' })));
+    const self = { nodeId: '1', ring: ringOf(own[1]!, fresh) };
+    const scheme = blsScheme({ self, sets: changing });
     const message = bytes('vote');
     expect(() => scheme.sign(3, message)).toThrow(/may still change/);
     changing.advance(2);
@@ -136,9 +144,34 @@ describe('the real signatures', () => {
     expect(scheme.knows(4)).toBe(false);
   });
 
+  it('count by the indices of their height', () => {
+    const changing = new CustodianSets(new CustodianSet(own.slice(1).map(({ key }) => key)));
+    changing.change(2, new CustodianSet(own.map(({ key }) => key)));
+    changing.change(3, new CustodianSet(own.slice(0, 2).map(({ key }) => key)));
+    changing.advance(2);
+    const self = { nodeId: '2', ring: ringOf(own[2]!) };
+    const scheme = blsScheme({ self, sets: changing });
+    const message = bytes('vote');
+    expect([1, 2, 3].map((height) => scheme.custodiansAt(height))).toEqual([3, 4, 2]);
+    expect([1, 2, 3].map((height) => scheme.ownIndex(height))).toEqual([1, 2, undefined]);
+    expect([1, 2, 3].map((height) => scheme.nodeIdOf(1, height))).toEqual(['2', '1', '1']);
+    const share = scheme.sign(1, message)!;
+    expect([1, 2, 3].map((at) => scheme.verify(1, at, message, share))).toEqual([
+      true,
+      false,
+      false,
+    ]);
+    // E5: at a height of others it signs nothing.
+    expect([scheme.sign(3, message), scheme.signProposal(3, message)]).toEqual([
+      undefined,
+      undefined,
+    ]);
+    expect([scheme.ownKey(3), scheme.keyInForce(3)]).toEqual([undefined, undefined]);
+  });
+
   it('are none where the key in force is not in the home, or its holder refuses', () => {
     const message = bytes('vote');
-    const without = blsScheme({ self: { index: 0, ring: ringOf(own[1]!) }, keys });
+    const without = blsScheme({ self: { nodeId: '0', ring: ringOf(own[1]!) }, sets });
     expect([without.sign(1, message), without.signProposal(1, message)]).toEqual([
       undefined,
       undefined,
@@ -154,7 +187,7 @@ describe('the real signatures', () => {
         },
       }),
     });
-    const schemeOf = (ring: KeyRing) => blsScheme({ self: { index: 0, ring }, keys });
+    const schemeOf = (ring: KeyRing) => blsScheme({ self: { nodeId: '0', ring }, sets });
     expect(schemeOf(refuse('SIGNER_REFUSED')).signProposal(1, message)).toBeUndefined();
     expect(schemeOf(refuse('SIGNER_UNREACHABLE')).signProposal(1, message)).toBeUndefined();
     expect(() => schemeOf(refuse('BUG')).signProposal(1, message)).toThrow('no');

@@ -65,7 +65,7 @@ describe('a replica', () => {
     const replica = new Bench();
     replica.hear(0, replica.vote(0, 'prepare', A), replica.vote(0, 'prepare', B));
     const evidence = crime('prepare', 0);
-    expect(replica.told('evidence')).toEqual([{ type: 'evidence', evidence }]);
+    expect(replica.told('evidence')).toEqual([{ type: 'evidence', evidence, nodeId: 'node-000' }]);
     expect(replica.said('evidence')).toEqual([{ type: 'evidence', evidence }]);
     expect(replica.entries).toEqual([
       { table: 'consensus/evidence', key: evidenceKey(evidence), value: encodeEvidence(evidence) },

@@ -74,10 +74,10 @@ describe('C1, C2: a key that changes', () => {
 
   it('waits until the owner knows it: nothing is read or signed between', () => {
     const bench = new Bench({ self: 3 });
-    const { keys } = bench;
+    const { sets } = bench;
     const certificate = bench.certificate('commit', A);
     bench.step({ type: 'certified', certificate });
-    Object.defineProperty(bench, 'keys', { get: () => keys, set() {} });
+    Object.defineProperty(bench, 'sets', { get: () => sets, set() {} });
     bench.judge(A);
     expect(bench.replica.height).toBe(2);
     expect(isVoting(bench)).toBe(false);
@@ -88,7 +88,7 @@ describe('C1, C2: a key that changes', () => {
     });
     expect(bench.verified.aggregate).toBe(verified);
     expect(bench.replica.high).toBeUndefined();
-    keys.advance(1);
+    sets.advance(1);
     bench.step({ type: 'keys-known' });
     expect(isVoting(bench)).toBe(true);
   });

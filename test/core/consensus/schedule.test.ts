@@ -10,8 +10,10 @@ const seed = (height: number) => (height % 4 === 0 ? { seed: seedOf(String(heigh
 
 /** Goes on to the height after `height`. */
 function advanced(height: number, viewOf: (height: number) => number = () => 0): LeaderSchedule {
-  const schedule = new LeaderSchedule(options);
-  for (let h = 1; h <= height; h += 1) schedule.advance({ height: h, view: viewOf(h), ...seed(h) });
+  let schedule = new LeaderSchedule(options);
+  for (let h = 1; h <= height; h += 1) {
+    schedule = schedule.next({ height: h, view: viewOf(h), ...seed(h) });
+  }
   return schedule;
 }
 
@@ -28,9 +30,9 @@ describe('L1: seeds', () => {
   });
 
   it('must come with the last height of an epoch, and with no other', () => {
-    expect(() => advanced(3).advance({ height: 4, view: 0 })).toThrow(/seed/);
-    expect(() => advanced(2).advance({ height: 3, view: 0, seed: seedOf('x') })).toThrow(/seed/);
-    expect(() => advanced(2).advance({ height: 5, view: 0 })).toThrow(/one after the other/);
+    expect(() => advanced(3).next({ height: 4, view: 0 })).toThrow(/seed/);
+    expect(() => advanced(2).next({ height: 3, view: 0, seed: seedOf('x') })).toThrow(/seed/);
+    expect(() => advanced(2).next({ height: 5, view: 0 })).toThrow(/one after the other/);
   });
 });
 
@@ -60,17 +62,17 @@ describe('L2: order', () => {
 
 describe('L3: passed over', () => {
   it('are the last f distinct leaders whose views failed, for 32 heights each', () => {
-    const before = advanced(1);
+    let before = advanced(1);
     const [a, b, c] = leaders(before, 2);
-    before.advance({ height: 2, view: 3 });
+    before = before.next({ height: 2, view: 3 });
     expect(before.passedOver(3)).toEqual([b!, c!].toSorted((x, y) => x - y));
     const next = leaders(before, 3, 10);
     expect(next).not.toContain(b);
     expect(next).not.toContain(c);
     expect(next).toContain(a);
-    for (let h = 3; h <= 33; h += 1) before.advance({ height: h, view: 0, ...seed(h) });
+    for (let h = 3; h <= 33; h += 1) before = before.next({ height: h, view: 0, ...seed(h) });
     expect(before.passedOver(34)).toHaveLength(2);
-    before.advance({ height: 34, view: 0 });
+    before = before.next({ height: 34, view: 0 });
     expect(before.passedOver(35)).toEqual([]);
   });
 
@@ -78,10 +80,10 @@ describe('L3: passed over', () => {
     const views = fc.array(fc.integer({ min: 0, max: 40 }), { minLength: 1, maxLength: 60 });
     fc.assert(
       fc.property(views, fc.integer({ min: 1, max: 10 }), (list, custodians) => {
-        const schedule = new LeaderSchedule({ clusterId: 'c', custodians });
+        let schedule = new LeaderSchedule({ clusterId: 'c', custodians });
         for (const [i, view] of list.slice(0, 63).entries()) {
           const proposer = schedule.leaderOf(i + 1, view);
-          schedule.advance({ height: i + 1, view });
+          schedule = schedule.next({ height: i + 1, view });
           const out = schedule.passedOver(i + 2);
           expect(out.length).toBeLessThanOrEqual(faultyMax(custodians));
           if (view > 0) expect(out).not.toContain(proposer);
@@ -96,9 +98,39 @@ describe('L3: passed over', () => {
   });
 
   it('costs no time for a view that is far away', () => {
-    const schedule = new LeaderSchedule(options);
-    schedule.advance({ height: 1, view: 2 ** 32 - 1 });
+    const schedule = new LeaderSchedule(options).next({ height: 1, view: 2 ** 32 - 1 });
     expect(schedule.passedOver(2)).toHaveLength(2);
+  });
+});
+
+describe('E5: other custodians', () => {
+  it('go on with the seed, and pass nobody over, be there as many of them or not', () => {
+    const before = advanced(1).next({ height: 2, view: 3 });
+    expect(before.passedOver(3)).toHaveLength(2);
+    for (const count of [1, 4, 7, 10]) {
+      const after = before.next({ height: 3, view: 1 }, count);
+      expect(after.passedOver(4)).toEqual([]);
+      expect(after.seed(4)).toEqual(before.seed(3));
+      const all = Array.from({ length: count }, (_, index) => index);
+      expect(leaders(after, 4, count).toSorted((a, b) => a - b)).toEqual(all);
+    }
+  });
+
+  it('may begin where a seed epoch begins', () => {
+    const after = advanced(3).next({ height: 4, view: 0, seed: seedOf('x') }, 3);
+    expect([after.seed(5), after.epochOf(5)]).toEqual([seedOf('x'), 1]);
+  });
+});
+
+describe('a schedule', () => {
+  it('never changes, and is named by its digest', () => {
+    const [before, twin] = [advanced(2), advanced(2)];
+    const order = leaders(before, 3);
+    const after = before.next({ height: 3, view: 2 });
+    expect([leaders(before, 3), before.digest]).toEqual([order, twin.digest]);
+    expect(before.digest).toEqual(sha256(before.snapshot()));
+    expect(after.digest).not.toEqual(before.digest);
+    expect(before.next({ height: 3, view: 0 }).digest).not.toEqual(after.digest);
   });
 });
 
@@ -111,6 +143,7 @@ describe('snapshots', () => {
         const again = LeaderSchedule.restore(options, schedule.snapshot());
         expect(leaders(again, list.length + 1)).toEqual(leaders(schedule, list.length + 1));
         expect(again.snapshot()).toEqual(schedule.snapshot());
+        expect(again.digest).toEqual(schedule.digest);
       }),
     );
   });

@@ -4,20 +4,20 @@ import { LIMITS } from '../../../src/core/consensus/limits.ts';
 import type { ConsensusMessage } from '../../../src/core/consensus/messages.ts';
 import { settingOf } from '../../../src/core/consensus/setting.ts';
 import { Tally } from '../../../src/core/consensus/tally.ts';
-import { Trust } from '../../../src/core/consensus/trust.ts';
+import { type Sender, Trust } from '../../../src/core/consensus/trust.ts';
 import type { Evidence, Share } from '../../../src/core/consensus/types.ts';
 import { A, B, Bench, digest } from './support/bench.ts';
-import { CLUSTER_ID } from './support/cluster.ts';
+import { CLUSTER_ID, nodeIdOf } from './support/cluster.ts';
 
 /** A tally of custodian 3 of 4, and what it found out. */
 function setUp(custodians = 4) {
   const bench = new Bench({ custodians, self: 3 });
-  const { scheme, leaders, ids } = bench;
+  const { scheme, ids } = bench;
   const setting = settingOf(
     { clusterId: CLUSTER_ID, custodians: ids, self: 3, held: [] },
-    { scheme, leaders },
+    { scheme },
   );
-  const bad: number[] = [];
+  const bad: Sender[] = [];
   const evidence: Evidence[] = [];
   const trust = new Trust();
   const tally = new Tally(setting, 1, trust, {
@@ -153,16 +153,17 @@ describe('messages that come early', () => {
   it('are kept within limits, the latest of them, and given once', () => {
     const ahead = new Ahead();
     const vote = (view: number): ConsensusMessage => new Bench().vote(0, 'prepare', A, view, 2);
-    for (let view = 0; view < LIMITS.earlyMessages + 3; view += 1) ahead.keep(1, vote(view));
+    for (let view = 0; view < LIMITS.earlyMessages + 3; view += 1)
+      ahead.keep(nodeIdOf(1), vote(view));
     const proposal = new Bench().proposal(A, { height: 2 });
-    ahead.keep(0, new Bench().proposal(B, { height: 2 }));
-    ahead.keep(0, proposal);
-    ahead.keep(3, vote(0));
-    expect(ahead.senders(3)).toBe(2);
+    ahead.keep(nodeIdOf(0), new Bench().proposal(B, { height: 2 }));
+    ahead.keep(nodeIdOf(0), proposal);
+    ahead.keep(nodeIdOf(3), vote(0));
+    expect(ahead.senders(nodeIdOf(3))).toBe(2);
     const early = ahead.take();
     expect(early).toHaveLength(LIMITS.earlyMessages + 2);
-    expect(early[0]).toEqual({ from: 0, message: proposal });
-    expect(early[1]).toMatchObject({ from: 1, message: { view: 3 } });
+    expect(early[0]).toEqual({ from: nodeIdOf(0), message: proposal });
+    expect(early[1]).toMatchObject({ from: nodeIdOf(1), message: { view: 3 } });
     expect(ahead.take()).toEqual([]);
   });
 });

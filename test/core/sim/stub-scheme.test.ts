@@ -6,7 +6,7 @@ const other = Buffer.from('other');
 
 describe('the signatures of the simulator', () => {
   const keyring = new StubKeyring('seed');
-  const schemes = [0, 1, 2, 3].map((index) => keyring.votes(index));
+  const schemes = [0, 1, 2, 3].map((index) => keyring.votes(index, 4));
   const shares = schemes.map((scheme) => scheme.sign(1, message)!);
 
   it('hold for one signer and one message', () => {
@@ -14,7 +14,7 @@ describe('the signatures of the simulator', () => {
     expect(scheme!.verify(1, 1, message, shares[1]!)).toBe(true);
     expect(scheme!.verify(2, 1, message, shares[1]!)).toBe(false);
     expect(scheme!.verify(1, 1, other, shares[1]!)).toBe(false);
-    expect(new StubKeyring('else').votes(0).verify(1, 1, message, shares[1]!)).toBe(false);
+    expect(new StubKeyring('else').votes(0, 4).verify(1, 1, message, shares[1]!)).toBe(false);
     const proposal = schemes[1]!.signProposal(1, message)!;
     expect(scheme!.verifyProposal(1, 1, message, proposal)).toBe(true);
     expect(scheme!.verifyProposal(0, 1, message, proposal)).toBe(false);

@@ -1,5 +1,9 @@
 /** One replica on a bench: the test plays all other custodians, the chain and the clock. */
-import { type CustodianKey, CustodianKeys } from '../../../../src/core/consensus/custodian-keys.ts';
+import {
+  type CustodianKey,
+  CustodianSet,
+  CustodianSets,
+} from '../../../../src/core/consensus/custodian-sets.ts';
 import { type ConsensusMessage, decodeMessage } from '../../../../src/core/consensus/messages.ts';
 import {
   Replica,
@@ -28,10 +32,12 @@ export const B = digest('b');
 
 /** Leader of height h and view v is h - 1 + v: custodian 0 begins. */
 class RoundRobin implements Leaders {
-  readonly facts: LeaderFact[] = [];
+  /** Of all that follow from the first one. */
+  readonly facts: LeaderFact[];
   readonly #custodians: number;
-  constructor(custodians: number) {
+  constructor(custodians: number, facts: LeaderFact[] = []) {
     this.#custodians = custodians;
+    this.facts = facts;
   }
   leaderOf(height: number, view: number): number {
     return (height - 1 + view) % this.#custodians;
@@ -39,11 +45,9 @@ class RoundRobin implements Leaders {
   passedOver(): readonly number[] {
     return [];
   }
-  advance(fact: LeaderFact): void {
+  next(fact: LeaderFact): RoundRobin {
     this.facts.push(fact);
-  }
-  snapshot(): Uint8Array {
-    return new Uint8Array();
+    return this;
   }
 }
 
@@ -64,11 +68,18 @@ export function keyOf(custodian: number, number = 0): CustodianKey {
     );
   };
   return {
+    nodeId: nodeIdOf(custodian),
     consensusKey: key('consensus', 48),
     identityKey: key('identity', 32),
     vrfKey: key('vrf', 32),
   };
 }
+
+const keysIn = ({ consensusKey, identityKey, vrfKey }: CustodianKey): Uint8Array[] => [
+  consensusKey,
+  identityKey,
+  vrfKey,
+];
 
 const nameOf = (custodian: number, number = 0): string =>
   Buffer.from(keyOf(custodian, number).consensusKey).toString('hex');
@@ -83,13 +94,13 @@ export class Bench {
   readonly self: number | undefined;
   readonly keyring = new StubKeyring('bench');
   /** What the replica knows of the keys; nothing changes unless the options say so. */
-  keys: CustodianKeys;
+  sets: CustodianSets;
   /** Numbers of the own keys of which the secrets are at hand. */
   readonly held = new Set([0]);
   /** How often something was asked to be signed, and whether that is refused. */
   readonly signing = { asked: 0, isRefused: false };
   /** What all custodians sign with at any height. */
-  readonly #truth: CustodianKeys;
+  readonly #truth: CustodianSets;
   readonly scheme: VoteScheme;
   /** How many single shares were verified, and how many aggregates. */
   readonly verified = { single: 0, aggregate: 0 };
@@ -109,8 +120,8 @@ export class Bench {
     this.custodians = options.custodians ?? 4;
     this.self = 'self' in options ? options.self : 3;
     this.leaders = new RoundRobin(this.custodians);
-    this.keys = this.#keysTo(0);
-    this.#truth = this.#keysTo(1_000_000);
+    this.sets = this.#setsTo(0);
+    this.#truth = this.#setsTo(1_000_000);
     const scheme = this.#schemeOf();
     this.scheme = {
       ...scheme,
@@ -145,22 +156,24 @@ export class Bench {
   }
 
   /** The keys as they are known after a height. */
-  #keysTo(height: number): CustodianKeys {
-    const keys = new CustodianKeys(this.ids.map((_id, index) => keyOf(index)));
+  #setsTo(height: number): CustodianSets {
+    let keys = this.ids.map((_id, index) => keyOf(index));
+    const sets = new CustodianSets(new CustodianSet(keys));
     const changes = (this.#options.changes ?? []).toSorted(([, a], [, b]) => a - b);
     for (const [custodian, from, number] of changes) {
       if (from > height + 1) continue;
-      keys.change(custodian, from, keyOf(custodian, number));
+      keys = keys.with(custodian, keyOf(custodian, number));
+      sets.change(from, new CustodianSet(keys));
     }
-    keys.advance(height);
-    return keys;
+    sets.advance(height);
+    return sets;
   }
 
   #schemeOf(): VoteScheme {
     const { self, keyring } = this;
     const own = (publicKey: Uint8Array): boolean =>
       [...this.held].some((number) =>
-        Object.values(keyOf(self ?? 0, number)).some((key) => Buffer.compare(key, publicKey) === 0),
+        keysIn(keyOf(self ?? 0, number)).some((key) => Buffer.compare(key, publicKey) === 0),
       );
     const ring = {
       identity: (key: Uint8Array) => (own(key) ? keyring.signer(key) : undefined),
@@ -169,27 +182,27 @@ export class Bench {
       heldConsensusKeys: () => [...this.held].map((number) => nameOf(self ?? 0, number)),
     };
     // The keys that the replica knows are others after a restart.
-    const keys = {
-      at: (custodian: number, height: number) => this.keys.at(custodian, height),
-      knows: (height: number) => this.keys.knows(height),
-    } as CustodianKeys;
+    const sets = {
+      at: (height: number) => this.sets.at(height),
+      knows: (height: number) => this.sets.knows(height),
+    };
     return keyring.votesOver({
-      keys,
-      ...(self === undefined ? {} : { self: { index: self, ring } }),
+      sets,
+      ...(self === undefined ? {} : { self: { nodeId: nodeIdOf(self), ring } }),
     });
   }
 
   /** What a custodian signs with. */
   #votesOf(custodian: number): VoteScheme {
     const { keyring } = this;
-    if (custodian >= this.custodians) return keyring.votes(custodian);
+    if (custodian >= this.custodians) return keyring.votes(custodian, custodian + 1);
     const ring = {
       identity: (key: Uint8Array) => keyring.signer(key),
       votes: (key: Uint8Array) => keyring.voter(key),
       seeds: (key: Uint8Array) => keyring.prover(key),
       heldConsensusKeys: () => [],
     };
-    return keyring.votesOver({ keys: this.#truth, self: { index: custodian, ring } });
+    return keyring.votesOver({ sets: this.#truth, self: { nodeId: nodeIdOf(custodian), ring } });
   }
 
   #recover(standing: Standing): Replica {
@@ -206,9 +219,9 @@ export class Bench {
   /** From what is durable. */
   restart(standing: Standing = 'sound'): this {
     this.alarms.clear();
-    this.keys = this.#keysTo(this.replica.finalised);
+    this.sets = this.#setsTo(this.replica.finalised);
     this.replica = this.#recover(standing);
-    this.keys = this.#keysTo(this.replica.finalised);
+    this.sets = this.#setsTo(this.replica.finalised);
     return this.step({ type: 'start' });
   }
 
@@ -229,7 +242,7 @@ export class Bench {
       this.outcomes.push(...outcomes);
       // As the chain does: the state after the block tells the keys of the next height.
       if (outcomes.some(({ type }) => type === 'finalised')) {
-        this.keys = this.#keysTo(this.replica.finalised);
+        this.sets = this.#setsTo(this.replica.finalised);
         queue.unshift({ type: 'keys-known' });
       }
       for (const { to, body } of ready.messages) {

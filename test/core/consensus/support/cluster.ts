@@ -189,7 +189,7 @@ export class Node {
   constructor(cluster: Cluster, index: number) {
     this.cluster = cluster;
     this.index = index;
-    this.scheme = cluster.keyring.votes(index);
+    this.scheme = cluster.keyring.votes(index, cluster.options.custodians);
   }
 
   /** Starts, or starts again from what is durable. */
@@ -197,10 +197,10 @@ export class Node {
     this.isUp = true;
     this.#alarms.clear();
     const { custodians } = this.cluster.options;
-    const leaders = new LeaderSchedule({ clusterId: CLUSTER_ID, custodians, epochHeights: 1e6 });
+    let leaders = new LeaderSchedule({ clusterId: CLUSTER_ID, custodians, epochHeights: 1e6 });
     for (const { payload } of this.finals) {
       const { height, view } = readBlock(payload);
-      leaders.advance({ height, view });
+      leaders = leaders.next({ height, view });
     }
     this.replica = Replica.recover(
       {
