@@ -1,0 +1,118 @@
+/**
+ * Writes the history of a home into a file (docs/formats.md): final blocks in windows, and the
+ * hand-overs before them. It reads, and so may stand beside a running node.
+ */
+import { encodeFrame, type HistoryFrame } from '../chain/history-file.ts';
+import { LIMITS } from '../chain/limits.ts';
+import { heightKey, META, readBase, readChainRow, readTip, TABLES } from '../chain/rows.ts';
+import { AegisError } from '../errors.ts';
+import { type ArchiveStore, BlockArchive } from './block-archive.ts';
+
+export interface HistorySource extends ArchiveStore {
+  get(table: string, key: string): Promise<Uint8Array | undefined>;
+}
+
+/** The heights whose blocks are in a home. */
+export interface Stretch {
+  readonly from: number;
+  readonly to: number;
+}
+
+const NONE = 'no block is final in this home';
+
+/** @throws {AegisError} `NOT_FOUND` where there are none. */
+export async function ownStretch(source: HistorySource): Promise<Stretch> {
+  const from = readBase(await source.get(TABLES.meta, META.base));
+  const row = await source.get(TABLES.meta, META.tip);
+  const to = row === undefined ? 0 : readTip(row).height;
+  if (to === 0) throw new AegisError('NOT_FOUND', NONE);
+  if (to < from) {
+    throw new AegisError('NOT_FOUND', 'this home has a state, and no block yet', {
+      hint: 'It began with a snapshot; blocks come with what becomes final from now on.',
+    });
+  }
+  return { from, to };
+}
+
+/**
+ * Of what was asked for, what is there. It ends where a certificate shows that it is final (Y1):
+ * that may be a few blocks after what was asked for.
+ * @throws {AegisError} `NOT_FOUND`.
+ */
+export async function stretchOf(
+  source: HistorySource,
+  wanted: { readonly from?: number | undefined; readonly to?: number | undefined },
+): Promise<Stretch> {
+  const own = await ownStretch(source);
+  const from = wanted.from ?? own.from;
+  const to = Math.min(wanted.to ?? own.to, own.to);
+  if (from < own.from) {
+    throw new AegisError('NOT_FOUND', `the blocks before ${own.from} are not kept here`, {
+      hint: `Begin later: --from ${own.from}`,
+    });
+  }
+  if (from > own.to || to < from) {
+    throw new AegisError('NOT_FOUND', `the last final block here is ${own.to}`);
+  }
+  const rows = await source.range({
+    ...{ table: TABLES.chain, from: heightKey(to), to: heightKey(to + LIMITS.windowBlocks) },
+    limit: LIMITS.windowBlocks,
+  });
+  const end = rows.find(({ value }) => readChainRow(value).certificate !== undefined);
+  return { from, to: end === undefined ? to : Number(end.key) };
+}
+
+/** Hand-overs of heights before this one. */
+export async function* handoversBefore(
+  source: HistorySource,
+  height: number,
+): AsyncGenerator<Uint8Array> {
+  let from = '';
+  for (;;) {
+    const query = { table: TABLES.handovers, from, to: heightKey(height), limit: 64 };
+    const rows = await source.range(query);
+    for (const { value } of rows) yield value;
+    const last = rows.at(-1);
+    if (last === undefined) return;
+    from = `${last.key}\u0000`;
+  }
+}
+
+/** @throws {AegisError} `STORE_DAMAGED` where a block is missing. */
+export async function* windowsOf(source: HistorySource, { from, to }: Stretch) {
+  const archive = new BlockArchive(source);
+  for (let next = from; next <= to; ) {
+    const window = await archive.window(next, to, LIMITS.windowBytes);
+    if (window === undefined) {
+      const base = readBase(await source.get(TABLES.meta, META.base));
+      if (base <= next) throw new AegisError('STORE_DAMAGED', `block ${next} is missing here`);
+      throw new AegisError('TRY_AGAIN', `block ${next} has been pruned meanwhile`);
+    }
+    yield { from: next, window };
+    next += window.blocks.length;
+  }
+}
+
+/** The file, frame by frame. `told` hears how far it is. */
+export async function* exportHistory(
+  source: HistorySource,
+  clusterId: string,
+  stretch: Stretch,
+  told: (progress: { readonly height: number; readonly handovers: number }) => void,
+): AsyncGenerator<Uint8Array> {
+  let frames = 0;
+  const framed = (frame: HistoryFrame): Uint8Array => {
+    frames += 1;
+    return encodeFrame(frame);
+  };
+  yield encodeFrame({ type: 'history', clusterId, ...stretch });
+  for await (const handover of handoversBefore(source, stretch.from)) {
+    yield framed({ type: 'handover', handover });
+  }
+  const handovers = frames;
+  for await (const { from, window } of windowsOf(source, stretch)) {
+    yield framed({ type: 'window', ...window });
+    told({ height: from + window.blocks.length - 1, handovers });
+  }
+  yield encodeFrame({ type: 'end', frames });
+}
