@@ -1,12 +1,13 @@
 /**
- * Gets final blocks that this node lacks: windows of heights, several at a time from several peers,
- * in any order, and again from another peer when one is silent or lies. It verifies nothing: the
- * owner takes the blocks in the order of their heights and says which were bad.
+ * Y2: gets final blocks that this node lacks: windows of heights, several at a time from several
+ * peers, in any order, and again from another peer when one is silent or lies. It looks at whether a
+ * window hangs together; whether it is final, and what its blocks do, is for its owner, who takes
+ * windows in the order of their heights and says which were bad.
  */
 import { type Instant, instant, MINUTE, SECOND } from '../units.ts';
 import { LIMITS } from './limits.ts';
-import type { FetchedBlock } from './messages.ts';
 import type { Turn } from './turn.ts';
+import { bytesOf, type FetchedWindow, firstOf, lastOf, windowFault } from './window.ts';
 
 export const CATCH_UP_ALARM = 'catch-up';
 
@@ -29,38 +30,53 @@ interface Request {
   readonly deadline: number;
 }
 
-interface Buffered {
-  readonly block: FetchedBlock;
+export interface Buffered {
+  readonly window: FetchedWindow;
   readonly peer: string;
 }
 
+/** What a peer says that it has. It may lie: that costs a question. */
+interface Claim {
+  readonly height: number;
+  /** Z2. */
+  readonly base: number;
+}
+
 export class CatchUp {
-  /** Final heights that peers have told. A peer may lie: it costs a question. */
-  readonly #heights = new Map<string, number>();
+  readonly #claims = new Map<string, Claim>();
   /** Peers that are asked only when there is no other, until then. */
   readonly #penalties = new Map<string, number>();
   readonly #silences = new Map<string, number>();
+  /** By their first height. */
   readonly #buffer = new Map<number, Buffered>();
   #requests: Request[] = [];
   /** Digest of the block at a height, where consensus knows it. */
   #hint: { readonly height: number; readonly digest: string } | undefined;
   #isArmed = false;
-  /** What follows from here on is asked for when the block before is final. */
-  #early: number | undefined;
 
   /** The greatest height that a peer claims to have final. */
   get target(): number {
     let target = 0;
-    for (const height of this.#heights.values()) target = Math.max(target, height);
+    for (const { height } of this.#claims.values()) target = Math.max(target, height);
     return target;
   }
 
   knownHeight(peer: string): number {
-    return this.#heights.get(peer) ?? 0;
+    return this.#claims.get(peer)?.height ?? 0;
   }
 
-  note(peer: string, height: number): void {
-    if (height > this.knownHeight(peer)) this.#heights.set(peer, height);
+  /** Whether one of the peers says that it keeps the block of the height. */
+  isServed(height: number, peers: ReadonlySet<string>): boolean {
+    return [...peers].some((peer) => this.#has(peer, height));
+  }
+
+  /** @param base undefined: it has not said. */
+  note(peer: string, height: number, base?: number): void {
+    const known = this.#claims.get(peer);
+    const from = base ?? known?.base ?? 1;
+    this.#claims.set(peer, { height: Math.max(height, known?.height ?? 0), base: from });
+    // Z2: what it has pruned since it was asked, it cannot send.
+    this.#requests = this.#requests.filter((one) => one.peer !== peer || one.from >= from);
   }
 
   hint(height: number, digest: string): void {
@@ -68,32 +84,35 @@ export class CatchUp {
   }
 
   forget(peer: string): void {
-    this.#heights.delete(peer);
+    this.#claims.delete(peer);
     this.#silences.delete(peer);
     this.#requests = this.#requests.filter((request) => request.peer !== peer);
   }
 
   /**
-   * What a peer sent. Only what it was asked for is taken.
-   * @param early height of a block that it left out, since that names keys which are not known here
-   *   before the block before it is final (A1). That is no lie: it is asked for again then, and
-   *   nothing after it until then. Who was not asked must not hold anything up.
+   * The answer of a peer to what it was asked for; nothing else is taken.
+   * @returns what is wrong with it; undefined: nothing.
    */
-  take(peer: string, blocks: readonly FetchedBlock[], early?: number): void {
+  take(
+    peer: string,
+    from: number,
+    window: FetchedWindow | undefined,
+    now: Instant,
+  ): string | undefined {
+    const request = this.#requests.find((one) => one.peer === peer && one.from === from);
+    if (request === undefined) return undefined;
     this.#silences.delete(peer);
-    const asked = this.#requests.filter((request) => request.peer === peer);
-    const requestOf = (height: number) =>
-      asked.find(({ from, to }) => height >= from && height <= to);
-    for (const block of blocks) {
-      const { height } = block.opened.block.header;
-      const request = requestOf(height);
-      if (request === undefined) continue;
-      this.#requests = this.#requests.filter((other) => other !== request);
-      if (!this.#buffer.has(height)) this.#buffer.set(height, { block, peer });
+    this.#requests = this.#requests.filter((other) => other !== request);
+    if (window === undefined) {
+      this.#claims.delete(peer);
+      this.punish(peer, now);
+      return 'it claims blocks that it does not have';
     }
-    if (early === undefined || requestOf(early) === undefined) return;
-    this.answered(peer, early);
-    this.#early = Math.min(early, this.#early ?? Infinity);
+    const isAsked = firstOf(window) === from;
+    const fault = isAsked ? windowFault(window) : 'it sends other blocks than those asked for';
+    if (fault === undefined) this.#buffer.set(from, { window, peer });
+    else this.punish(peer, now);
+    return fault;
   }
 
   /** It sent the undecided block of the height: the question is answered. */
@@ -104,30 +123,47 @@ export class CatchUp {
     );
   }
 
-  /** The block of this height, if it is here, and who sent it. */
+  /** What a peer has sent cannot be read. @returns whether it was asked for something. */
+  unreadable(peer: string, now: Instant): boolean {
+    if (!this.#requests.some((request) => request.peer === peer)) return false;
+    this.punish(peer, now);
+    return true;
+  }
+
+  /** A window with the block of this height, if one is here, and who sent it. */
   next(height: number): Buffered | undefined {
-    for (const other of this.#buffer.keys()) if (other < height) this.#buffer.delete(other);
-    return this.#buffer.get(height);
-  }
-
-  /** The block of this height is not what its certificate says, or there is none. */
-  reject(height: number, now: Instant): void {
-    const bad = this.#buffer.get(height);
-    this.#buffer.delete(height);
-    if (bad === undefined) return;
-    // What else it sent is not trusted either.
-    for (const [other, { peer }] of this.#buffer) {
-      if (peer === bad.peer) this.#buffer.delete(other);
+    let found: Buffered | undefined;
+    for (const [from, buffered] of this.#buffer) {
+      if (lastOf(buffered.window) < height) this.#buffer.delete(from);
+      else if (from <= height) found ??= buffered;
     }
-    this.#punish(bad.peer, now + LIE_PENALTY_MS);
+    return found;
   }
 
-  /** Asks for what lacks, and arms the alarm while something does. */
-  pump(turn: Turn, tip: number, peers: ReadonlySet<string>): void {
-    this.#expire(turn.now, tip);
+  /** Y2: a liar is asked last, and nothing else that it sent is trusted either. */
+  punish(peer: string, now: Instant): void {
+    for (const [from, buffered] of this.#buffer) {
+      if (buffered.peer === peer) this.#buffer.delete(from);
+    }
+    this.#requests = this.#requests.filter((request) => request.peer !== peer);
+    this.#delay(peer, now + LIE_PENALTY_MS);
+  }
+
+  /** Nothing is fetched as long as something else takes its place. */
+  pause(turn: Turn): void {
+    this.#requests = [];
+    this.#buffer.clear();
+    this.#arm(turn, false);
+  }
+
+  /**
+   * Asks for what lacks, and arms the alarm while something does.
+   * @returns peers that have been silent for so long that what they claim is not believed.
+   */
+  pump(turn: Turn, tip: number, peers: ReadonlySet<string>): string[] {
+    const slow = this.#expire(turn.now, tip);
     this.#takeAway(peers, turn.now);
-    if (this.#early !== undefined && this.#early <= tip + 1) this.#early = undefined;
-    const target = Math.min(this.target, tip + AHEAD, (this.#early ?? Infinity) - 1);
+    const target = Math.min(this.target, tip + AHEAD);
     const isFull = this.#bufferedBytes > LIMITS.fetchedBytes;
     let isStuck = false;
     for (const [from, to] of this.#gaps(tip + 1, target)) {
@@ -145,11 +181,12 @@ export class CatchUp {
       turn.send([peer], { type: 'want', from, to: last, digest });
     }
     this.#arm(turn, isStuck);
+    return slow;
   }
 
   get #bufferedBytes(): number {
     let bytes = 0;
-    for (const { block } of this.#buffer.values()) bytes += block.block.length;
+    for (const { window } of this.#buffer.values()) bytes += bytesOf(window);
     return bytes;
   }
 
@@ -166,17 +203,21 @@ export class CatchUp {
   }
 
   /** Requests that were not answered in time, and what is not wanted any more. */
-  #expire(now: Instant, tip: number): void {
+  #expire(now: Instant, tip: number): string[] {
+    const slow: string[] = [];
     for (const { peer, deadline, to } of this.#requests) {
       if (deadline > now || to <= tip) continue;
-      this.#punish(peer, now + SILENT_PENALTY_MS);
+      this.#delay(peer, now + SILENT_PENALTY_MS);
       const silences = (this.#silences.get(peer) ?? 0) + 1;
       this.#silences.set(peer, silences);
       // It may have claimed what it does not have.
-      if (silences >= SILENCES_MAX) this.forget(peer);
+      if (silences < SILENCES_MAX) continue;
+      this.forget(peer);
+      slow.push(peer);
     }
     this.#requests = this.#requests.filter(({ to, deadline }) => to > tip && deadline > now);
     if (this.#hint !== undefined && this.#hint.height <= tip) this.#hint = undefined;
+    return slow;
   }
 
   /**
@@ -185,49 +226,48 @@ export class CatchUp {
    */
   #takeAway(peers: ReadonlySet<string>, now: Instant): void {
     if (!this.#requests.some(({ peer }) => this.#isPunished(peer, now))) return;
-    let known = 0;
-    for (const [peer, height] of this.#heights) {
-      if (peers.has(peer) && !this.#isPunished(peer, now)) known = Math.max(known, height);
-    }
+    const others = [...peers].filter((peer) => !this.#isPunished(peer, now));
     this.#requests = this.#requests.filter(
-      ({ peer, from }) => from > known || !this.#isPunished(peer, now),
+      ({ peer, from }) =>
+        !this.#isPunished(peer, now) || !others.some((other) => this.#has(other, from)),
     );
+  }
+
+  #has(peer: string, height: number): boolean {
+    const claim = this.#claims.get(peer);
+    return claim !== undefined && claim.base <= height && height <= claim.height;
   }
 
   #isPunished(peer: string, now: Instant): boolean {
     return (this.#penalties.get(peer) ?? 0) > now;
   }
 
-  #punish(peer: string, until: number): void {
+  #delay(peer: string, until: number): void {
     this.#penalties.set(peer, Math.max(until, this.#penalties.get(peer) ?? 0));
   }
 
   /** Ranges of heights that are neither here nor asked for, each at most a window. */
   *#gaps(first: number, last: number): Generator<readonly [number, number]> {
-    let start: number | undefined;
-    for (let height = first; height <= last; height += 1) {
-      const isCovered =
-        this.#buffer.has(height) ||
-        this.#requests.some(({ from, to }) => height >= from && height <= to);
-      if (isCovered) {
-        if (start !== undefined) yield [start, height - 1];
-        start = undefined;
-      } else {
-        start ??= height;
-        if (height - start + 1 === LIMITS.windowBlocks) {
-          yield [start, height];
-          start = undefined;
-        }
+    const spans = [
+      ...this.#requests.map(({ from, to }) => [from, to] as const),
+      ...[...this.#buffer].map(([from, { window }]) => [from, lastOf(window)] as const),
+    ].toSorted(([a], [b]) => a - b);
+    let height = first;
+    for (const [from, to] of [...spans, [last + 1, last] as const]) {
+      while (height < from && height <= last) {
+        const end = Math.min(height + LIMITS.windowBlocks - 1, from - 1, last);
+        yield [height, end];
+        height = end + 1;
       }
+      height = Math.max(height, to + 1);
     }
-    if (start !== undefined) yield [start, last];
   }
 
   /** Of those who should have the height: without a penalty first, then who has least to do. */
   #choose(height: number, peers: ReadonlySet<string>, now: Instant): string | undefined {
     let best: { readonly peer: string; readonly rank: number } | undefined;
-    for (const [peer, known] of this.#heights) {
-      if (known < height || !peers.has(peer)) continue;
+    for (const peer of this.#claims.keys()) {
+      if (!peers.has(peer) || !this.#has(peer, height)) continue;
       const busy = this.#requests.filter((request) => request.peer === peer).length;
       const penalty = Math.max(0, (this.#penalties.get(peer) ?? 0) - now);
       const rank = penalty * LIMITS.windowsAtOnce * 2 + busy;

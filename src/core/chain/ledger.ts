@@ -41,6 +41,7 @@ import type {
   Handover,
   ProvenDirectory,
   ProvenRef,
+  StoredRow,
   Tip,
 } from './types.ts';
 
@@ -62,7 +63,8 @@ export class Ledger {
   #tree: StateTree;
   #certificate: Certificate | undefined;
   #custodians: CustodianSet;
-  readonly #handovers: Handover[];
+  #handovers: Handover[];
+  #provenRows: StoredRow[];
   readonly #receipts = new Map<string, FinalReceipt>();
 
   private constructor(names: Names, found: Found, decided: Decided) {
@@ -71,6 +73,7 @@ export class Ledger {
     this.#tree = found.tree;
     this.#certificate = found.certificate;
     this.#handovers = [...found.handovers];
+    this.#provenRows = [...found.provenRows];
     this.roster = decided.roster;
     this.registers = decided.registers;
     this.#custodians = setOf(this.roster.custodians());
@@ -128,6 +131,11 @@ export class Ledger {
     return this.#handovers;
   }
 
+  /** Of members, successions and clusters before: leaves commit to them. It only ever grows. */
+  get provenRows(): readonly StoredRow[] {
+    return this.#provenRows;
+  }
+
   /** V1: by which the next block is executed. */
   get protocol(): number {
     return this.registers.protocol.version;
@@ -179,7 +187,7 @@ export class Ledger {
     const { height } = block.header;
     const bytes = certificate === undefined ? undefined : encodeCertificate(certificate);
     for (const { key, value } of changes) turn.persist(TABLES.state, key, value);
-    persistRoster(turn, this.roster, members, height);
+    this.#provenRows.push(...persistRoster(turn, this.roster, members, height));
     this.roster.apply(members);
     this.registers.apply(executed.registers);
     this.#handOver(turn, executed, bytes);
@@ -228,7 +236,11 @@ export class Ledger {
     this.#tip = other.#tip;
     this.#tree = other.#tree;
     this.#certificate = other.#certificate;
+    this.#custodians = other.#custodians;
+    this.#handovers = other.#handovers;
+    this.#provenRows = other.#provenRows;
     this.roster.replaceBy(other.roster);
+    this.registers.replaceBy(other.registers);
     this.#receipts.clear();
   }
 
@@ -249,6 +261,7 @@ interface Found {
   readonly tree: StateTree;
   readonly certificate: Certificate | undefined;
   readonly handovers: readonly Handover[];
+  readonly provenRows: readonly StoredRow[];
 }
 
 /** What members and the cluster have decided about themselves. */
@@ -263,16 +276,17 @@ function readFound(rows: SortedRows, made: StateTree | undefined): Found {
     const tree = made ?? StateTree.of(rows.state);
     const sorted = rows.handovers.toSorted((a, b) => (a.key < b.key ? -1 : 1));
     const handovers = sorted.map(({ value }) => readHandover(value));
+    const provenRows = [...rows.members, ...rows.successions, ...rows.former];
     const row = rows.meta.get(META.tip);
     if (row === undefined) {
       const tip = { height: 0, digest: NO_DIGEST };
-      return { tip, tree, certificate: undefined, handovers };
+      return { tip, tree, certificate: undefined, handovers, provenRows };
     }
     const { height, headerBytes, certificate } = readTip(row);
     const header = readHeader(headerBytes);
     const tip = { height, digest: sha256Hex(headerBytes), header, headerBytes };
     const read = certificate === undefined ? undefined : decodeCertificate(certificate);
-    return { tip, tree, certificate: read, handovers };
+    return { tip, tree, certificate: read, handovers, provenRows };
   } catch (error) {
     throw damaged(`the last block cannot be read: ${(error as Error).message}`);
   }

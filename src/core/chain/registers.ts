@@ -82,6 +82,20 @@ export class Registers implements ReadRegisters {
     this.#parameters = changes.parameters;
     this.#protocol = changes.protocol;
   }
+
+  /** Y4: those of a later state; this stays the one object that others hold. */
+  replaceBy({ namespaces, quotas, proposals, parameters, protocol }: Registers): void {
+    replace(this.namespaces, namespaces);
+    replace(this.quotas, quotas);
+    replace(this.proposals, proposals);
+    this.#parameters = parameters;
+    this.#protocol = protocol;
+  }
+}
+
+function replace<V>(map: Map<string, V>, by: ReadonlyMap<string, V>): void {
+  map.clear();
+  for (const [key, value] of by) map.set(key, value);
 }
 
 /** The registers within a block, or within one change of a proposal. */

@@ -33,26 +33,30 @@ export interface RosterRows {
   readonly successions: readonly StoredRow[];
 }
 
-/** The records of a block at `height` have taken the place of those before. */
+/** The records of a block at `height` have taken the place of those before. @returns new rows. */
 export function persistRoster(
   turn: Turn,
   before: Roster,
   changed: readonly RosterMember[],
   height: number,
-): void {
+): StoredRow[] {
+  const rows: StoredRow[] = [];
   for (const member of changed) {
     const { nodeId, firstEntries, succession, bundle } = member;
     const known = before.get(nodeId);
     if (known === undefined) {
-      turn.persist(TABLES.members, nodeId, encode({ v: 1, type: 'node', bundle }));
+      const value = encode({ v: 1, type: 'node', bundle });
+      rows.push({ table: TABLES.members, key: nodeId, value });
     }
     for (const { bytes, succession: entry } of succession.slice(
       known?.succession.length ?? firstEntries,
     )) {
       const value = encode({ v: 1, type: 'entry', height, bytes });
-      turn.persist(TABLES.successions, entryKey(nodeId, entry.number), value);
+      rows.push({ table: TABLES.successions, key: entryKey(nodeId, entry.number), value });
     }
   }
+  for (const { table, key, value } of rows) turn.persist(table, key, value);
+  return rows;
 }
 
 /** @throws {AegisError} what is wrong with the row. */
