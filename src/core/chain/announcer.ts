@@ -3,6 +3,7 @@
  * behind when it has become quiet, since a message that was lost would else be missed by nobody.
  */
 import { MINUTE, SECOND } from '../units.ts';
+import type { Ledger } from './ledger.ts';
 import type { Turn } from './turn.ts';
 import type { Tip } from './types.ts';
 
@@ -14,10 +15,6 @@ const SPACING_MS = 50;
 const QUIET_MS = 2 * SECOND;
 const QUIET_MS_MAX = MINUTE;
 
-export interface AnnouncerOptions {
-  readonly custodians: ReadonlySet<string>;
-}
-
 export interface Listeners {
   readonly peers: ReadonlySet<string>;
   /** The final height that a peer is known to have. */
@@ -25,13 +22,13 @@ export interface Listeners {
 }
 
 export class Announcer {
-  readonly #custodians: ReadonlySet<string>;
+  readonly #ledger: Pick<Ledger, 'custodians'>;
   #announcedAt = 0;
   #isArmed = false;
   #quietMs = QUIET_MS;
 
-  constructor(options: AnnouncerOptions) {
-    this.#custodians = options.custodians;
+  constructor(ledger: Pick<Ledger, 'custodians'>) {
+    this.#ledger = ledger;
   }
 
   /** The tip has moved. */
@@ -49,7 +46,8 @@ export class Announcer {
   announce(turn: Turn, tip: Tip, listeners: Listeners): void {
     this.#isArmed = false;
     this.#announcedAt = turn.now;
-    const agents = behind(tip, listeners).filter((peer) => !this.#custodians.has(peer));
+    const { custodians } = this.#ledger;
+    const agents = behind(tip, listeners).filter((peer) => custodians.indexOf(peer) === -1);
     tellTip(turn, agents, tip);
   }
 

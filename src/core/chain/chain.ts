@@ -18,17 +18,16 @@ import { type Instant, instant } from '../units.ts';
 import { ANNOUNCE_ALARM, Announcer, QUIET_ALARM, tellTip } from './announcer.ts';
 import type { ExecutedBlock } from './block-rules.ts';
 import { CATCH_UP_ALARM, CatchUp } from './catch-up.ts';
-import { restoreKeys } from './custodian-periods.ts';
+import { restoreSets } from './custodian-periods.ts';
+import { tellDecided } from './decided-outcomes.ts';
 import { CONSENSUS_PREFIX, Decider, SEEK_ALARM } from './decider.ts';
 import type { Receipt } from './execution.ts';
+import { FinalViews } from './final-views.ts';
 import { Intake } from './intake.ts';
 import { Ledger } from './ledger.ts';
 import type { ChainMessage, FetchedBlock } from './messages.ts';
 import type { OpenedBlock } from './opened-block.ts';
 import { type OwnAnswer, READ_ALARM, Reads } from './reads.ts';
-import type { RefState } from './ref.ts';
-import type { Roster } from './roster.ts';
-import { RosterLeaves } from './roster-leaves.ts';
 import { META, readRuns, runsRow, type SortedRows, sortRows, TABLES } from './rows.ts';
 import { Serving } from './serving.ts';
 import { FLUSH_ALARM, REPEAT_ALARM } from './spread.ts';
@@ -39,9 +38,7 @@ import type {
   ChainOptions,
   ChainStatus,
   PendingIntent,
-  ProvenRef,
   StoredRow,
-  Tip,
 } from './types.ts';
 
 export type * from './types.ts';
@@ -52,11 +49,8 @@ const FORWARD_ALARM = 'forward';
 /** Fetched blocks that one step takes, so that steps stay short. */
 const APPLY_BLOCKS = 4;
 
-export class Chain implements Machine<ChainInput> {
-  /** Who is a member, and with which keys, as of the last final block. */
-  readonly roster: Roster;
+export class Chain extends FinalViews implements Machine<ChainInput> {
   readonly #options: ChainOptions;
-  readonly #custodians: ReadonlySet<string>;
   readonly #scheme: VoteScheme;
   readonly #ledger: Ledger;
   readonly #intake: Intake;
@@ -68,6 +62,7 @@ export class Chain implements Machine<ChainInput> {
   readonly #peers = new Set<string>();
   #runs: number;
   #hasToldWork = false;
+  #hasToldTooOld = false;
   #turn = new Turn(instant(0));
 
   private constructor(
@@ -76,14 +71,12 @@ export class Chain implements Machine<ChainInput> {
     rows: SortedRows,
     standing: Standing,
   ) {
-    const { clusterId, self, genesis } = options;
-    const ids = genesis.custodians.map(({ nodeId }) => nodeId);
-    this.#options = options;
-    this.#custodians = new Set(ids);
-    this.#scheme = deps.scheme;
+    const { clusterId, self } = options;
     const { ledger, entries } = Ledger.recover(options, rows);
-    this.roster = ledger.roster;
-    restoreKeys(deps.keys, ids, entries, ledger.tip.height);
+    super(clusterId, ledger);
+    restoreSets(deps.sets, ledger, entries);
+    this.#options = options;
+    this.#scheme = deps.scheme;
     const intake = new Intake(options, ledger, this.#peers);
     intake.restore(rows.pending);
     this.#ledger = ledger;
@@ -94,8 +87,8 @@ export class Chain implements Machine<ChainInput> {
       finalised: (executed) => this.#finalised(executed),
       behind: (height, digest, from) => this.#behind(height, digest, from),
     });
-    this.#announcer = new Announcer({ custodians: this.#custodians });
-    this.#reads = new Reads({ clusterId, custodians: ids, self }, deps.scheme);
+    this.#announcer = new Announcer(ledger);
+    this.#reads = new Reads({ clusterId, ledger, self }, deps.scheme);
     const runs = rows.meta.get(META.runs);
     this.#runs = runs === undefined ? 0 : readRuns(runs);
   }
@@ -115,7 +108,8 @@ export class Chain implements Machine<ChainInput> {
     this.#turn = turn;
     this.#take(input);
     this.#settleWork();
-    if (this.#decider.divergence === undefined) {
+    this.#tellTooOld();
+    if (!this.#decider.isStopped) {
       this.#catchUp.pump(turn, this.height, this.#peers);
     }
     return turn.build();
@@ -146,19 +140,6 @@ export class Chain implements Machine<ChainInput> {
     }
   }
 
-  /** The last final height. */
-  get height(): number {
-    return this.#ledger.tip.height;
-  }
-
-  tip(): Tip {
-    return this.#ledger.tip;
-  }
-
-  ref(path: string): RefState | undefined {
-    return this.#ledger.ref(path);
-  }
-
   /** The sequence for the author's next intent. */
   nextSequence(author: string): number {
     return this.#intake.nextSequence(author);
@@ -167,11 +148,6 @@ export class Chain implements Machine<ChainInput> {
   /** Own intents that are not final. */
   pending(): readonly PendingIntent[] {
     return this.#intake.pending;
-  }
-
-  /** What shows anyone where a path points, or that it points nowhere. */
-  prove(path: string): ProvenRef {
-    return this.#ledger.prove(path);
   }
 
   /** Whether the signature of the intent with this digest has been verified before. */
@@ -184,22 +160,18 @@ export class Chain implements Machine<ChainInput> {
     return this.#intake.mempool.get(digest) !== undefined;
   }
 
-  /** M1: whether an invitation has been used, as of the last final block. */
-  isUsed(invitationId: string): boolean {
-    const leaves = new RosterLeaves(this.#options.clusterId, this.#ledger.tree);
-    return leaves.usedBy(invitationId) !== undefined;
-  }
-
   status(): ChainStatus {
     const status = this.#decider.status;
     const { count, bytes } = this.#intake.mempool;
     return {
       ...status,
-      isVoting: status.isVoting && this.#decider.divergence === undefined,
+      isVoting: status.isVoting && !this.#decider.isStopped,
       mempool: { intents: count, bytes },
       lag: Math.max(0, this.#catchUp.target - this.height),
       undecided: this.#decider.undecided,
       divergence: this.#decider.divergence,
+      protocol: this.#ledger.protocol,
+      isTooOld: this.#decider.isTooOld,
     };
   }
 
@@ -261,7 +233,7 @@ export class Chain implements Machine<ChainInput> {
       case 'consensus':
         if (message.block !== undefined) {
           this.#trust(message.block);
-          if (this.#custodians.has(from)) this.#decider.keepOpened(message.block);
+          if (this.#isCustodian(from)) this.#decider.keepOpened(message.block);
         }
         return this.#decider.drive(this.#turn, { type: 'message', from, message: message.message });
       case 'intents':
@@ -294,12 +266,18 @@ export class Chain implements Machine<ChainInput> {
     }
   }
 
+  /** E1: of the next height. */
+  #isCustodian(nodeId: string): boolean {
+    return this.custodians().indexOf(nodeId) !== -1;
+  }
+
   #entered(): void {
     if (this.#intake.mempool.hasWork) this.#armForward();
   }
 
   #finalised(executed: ExecutedBlock): void {
     this.#intake.settle(this.#turn, executed);
+    tellDecided(this.#turn, executed, this.height, this.roster);
     this.#announcer.moved(this.#turn, this.tip(), this.#listeners);
   }
 
@@ -312,7 +290,7 @@ export class Chain implements Machine<ChainInput> {
   #applyFetched(): void {
     for (let count = 0; count < APPLY_BLOCKS; count += 1) {
       const height = this.height + 1;
-      const next = this.#decider.divergence === undefined ? this.#catchUp.next(height) : undefined;
+      const next = this.#decider.isStopped ? undefined : this.#catchUp.next(height);
       if (next === undefined) return;
       const certificate = this.#certificateOf(next.block);
       if (certificate === undefined) {
@@ -332,9 +310,8 @@ export class Chain implements Machine<ChainInput> {
       const read = decodeCertificate(certificate);
       const isItsOwn = read.height === header.height && read.digest === digest;
       if (!isItsOwn || read.phase !== 'commit') return undefined;
-      const { clusterId, genesis } = this.#options;
-      const { custodians } = genesis;
-      return verifyCertificate(read, this.#scheme, custodians.length, clusterId) ? read : undefined;
+      const { clusterId } = this.#options;
+      return verifyCertificate(read, this.#scheme, clusterId) ? read : undefined;
     } catch {
       return undefined;
     }
@@ -351,8 +328,7 @@ export class Chain implements Machine<ChainInput> {
 
   /** Index requests are answered by custodians that remember all that they have voted. */
   #ownAnswer(): OwnAnswer {
-    const isCustodian = this.#custodians.has(this.#options.self);
-    if (!isCustodian || this.#decider.divergence !== undefined) return undefined;
+    if (!this.#isCustodian(this.#options.self) || this.#decider.isStopped) return undefined;
     if (this.#decider.status.doubt !== undefined) return undefined;
     return this.#decider.proof?.height ?? 0;
   }
@@ -365,11 +341,19 @@ export class Chain implements Machine<ChainInput> {
     this.#turn.send([from], { type: 'index-reply', nonce, height, certificate });
   }
 
+  /** V3: once, and again after a restart. */
+  #tellTooOld(): void {
+    if (this.#hasToldTooOld || !this.#decider.isTooOld) return;
+    this.#hasToldTooOld = true;
+    const { protocol } = this.#ledger;
+    this.#turn.tell({ type: 'too-old', height: this.height + 1, protocol });
+  }
+
   /** Tells the replica when work begins or ends. */
   #settleWork(): void {
     this.#intake.expire(this.#turn);
     const { mempool } = this.#intake;
-    while (this.#decider.divergence === undefined && mempool.hasWork !== this.#hasToldWork) {
+    while (!this.#decider.isStopped && mempool.hasWork !== this.#hasToldWork) {
       this.#hasToldWork = mempool.hasWork;
       if (this.#hasToldWork) this.#armForward();
       this.#decider.drive(this.#turn, { type: 'work', isWaiting: this.#hasToldWork });
@@ -382,7 +366,7 @@ export class Chain implements Machine<ChainInput> {
 
   #forward(): void {
     const { phase, leader } = this.#decider.status;
-    const nodeId = this.#options.genesis.custodians[leader]?.nodeId;
+    const nodeId = this.custodians().nodeIds[leader];
     if (nodeId === undefined || nodeId === this.#options.self || !this.#peers.has(nodeId)) return;
     if (phase !== 'propose' && phase !== 'idle') return;
     this.#intake.forward(this.#turn, nodeId);

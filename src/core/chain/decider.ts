@@ -4,7 +4,7 @@
  * no intents and asks nobody for final blocks; what it tells, its owner acts on at once.
  */
 import { assert } from '../assert.ts';
-import type { CustodianKeys } from '../consensus/custodian-keys.ts';
+import type { CustodianSet, CustodianSets } from '../consensus/custodian-sets.ts';
 import { faultyMax } from '../consensus/quorum.ts';
 import {
   Replica,
@@ -12,16 +12,15 @@ import {
   type ReplicaOutcome,
   type Standing,
 } from '../consensus/replica.ts';
-import { LeaderSchedule } from '../consensus/schedule.ts';
+import type { LeaderSchedule } from '../consensus/schedule.ts';
 import type { Certificate, ReplicaStatus } from '../consensus/types.ts';
+import { PROTOCOL } from '../model/protocol.ts';
 import { type ExecutedBlock, type Judgement, voterFault } from './block-rules.ts';
 import { Candidates } from './candidates.ts';
-import { changeKeys } from './custodian-periods.ts';
 import type { Ledger } from './ledger.ts';
 import type { Mempool } from './mempool.ts';
 import type { OpenedBlock } from './opened-block.ts';
-import { namespaceOf } from './origin.ts';
-import type { RosterMember } from './roster.ts';
+import { recoverLeaders, replicaOptions } from './replica-parts.ts';
 import { META, type SortedRows, TABLES } from './rows.ts';
 import type { Turn } from './turn.ts';
 import type { ChainDeps, ChainOptions, Divergence } from './types.ts';
@@ -58,11 +57,13 @@ interface Sought {
 
 export class Decider {
   readonly #options: ChainOptions;
-  readonly #custodians: readonly string[];
   readonly #ledger: Ledger;
-  readonly #keys: CustodianKeys;
-  readonly #leaders: LeaderSchedule;
-  readonly #replica: Replica;
+  readonly #sets: CustodianSets;
+  /** As they are after the last final block. */
+  #leaders: LeaderSchedule;
+  /** Those of the replica. */
+  #custodians: CustodianSet;
+  #replica: Replica;
   readonly #candidates: Candidates;
   readonly #owner: DeciderOwner;
   readonly #opened = new Map<string, OpenedBlock>();
@@ -78,36 +79,31 @@ export class Decider {
     stored: { readonly rows: SortedRows; readonly standing: Standing },
     owner: DeciderOwner,
   ) {
-    const { clusterId, self, genesis, held, fanout, timing } = options;
-    const custodians = genesis.custodians.map(({ nodeId }) => nodeId);
-    const { scheme, seeds, keys, ledger, mempool } = deps;
+    const { scheme, seeds, sets, ledger, mempool } = deps;
     const { rows, standing } = stored;
     this.#options = options;
-    this.#custodians = custodians;
     this.#ledger = ledger;
-    this.#keys = keys;
+    this.#sets = sets;
     this.#owner = owner;
-    const namespace = namespaceOf(clusterId, genesis);
-    const leaders = recoverLeaders(options, rows);
-    this.#leaders = leaders;
-    const index = custodians.indexOf(self);
+    this.#custodians = ledger.custodians;
+    this.#leaders = recoverLeaders(options, ledger.custodians, rows);
     this.#replica = Replica.recover(
-      {
-        clusterId,
-        custodians,
-        self: index === -1 ? undefined : index,
-        held,
-        ...(fanout === undefined ? {} : { fanout }),
-        ...(timing === undefined ? {} : { timing }),
-      },
-      { scheme, leaders },
+      replicaOptions(options, ledger.custodians),
+      { scheme, leaders: this.#leaders },
       rows.consensus,
       standing,
     );
-    this.#candidates = new Candidates(
-      { clusterId, namespace, custodians, ledger, leaders, seeds },
-      mempool,
-    );
+    const leaders = (): LeaderSchedule => this.#leaders;
+    const { clusterId } = options;
+    const context = {
+      clusterId,
+      ledger,
+      seeds,
+      get leaders() {
+        return leaders();
+      },
+    };
+    this.#candidates = new Candidates(context, mempool);
     for (const { key, value } of rows.blocks) {
       const [height = '', digest = ''] = key.split('/');
       if (Number(height) > this.#height) {
@@ -118,6 +114,16 @@ export class Decider {
 
   get divergence(): Divergence | undefined {
     return this.#divergence;
+  }
+
+  /** V3: the next block is executed by a version that this node does not take part in. */
+  get isTooOld(): boolean {
+    return this.#ledger.protocol > (this.#options.protocolMax ?? PROTOCOL.max);
+  }
+
+  /** It signs, judges and executes nothing more. */
+  get isStopped(): boolean {
+    return this.#divergence !== undefined || this.isTooOld;
   }
 
   get undecided(): number {
@@ -154,8 +160,12 @@ export class Decider {
 
   /** Steps the replica and carries out what it tells, in order. */
   drive(turn: Turn, input: ReplicaInput): void {
-    // A node that comes to another state than the others has nothing more to say.
-    if (this.#divergence !== undefined) return;
+    // A node that comes to another state than the others has nothing more to say, and neither has
+    // one that cannot tell which state is next.
+    if (!this.isStopped) this.#step(turn, input);
+  }
+
+  #step(turn: Turn, input: ReplicaInput): void {
     const ready = this.#replica.step(input, turn.now);
     turn.merge(ready, CONSENSUS_PREFIX);
     const isOuter = this.#told.length === 0;
@@ -169,7 +179,7 @@ export class Decider {
   }
 
   #carryOut(turn: Turn, outcome: ReplicaOutcome): void {
-    if (isQuestion(outcome) && outcome.height < this.#replica.height) {
+    if (isQuestion(outcome) && (this.isStopped || outcome.height < this.#replica.height)) {
       // The same step has decided the height: its leaders, by which blocks are judged, are over.
       return;
     }
@@ -237,8 +247,8 @@ export class Decider {
   seek(turn: Turn, peers: ReadonlySet<string>): void {
     const sought = this.#sought;
     if (sought === undefined) return;
-    const connected = this.#custodians.filter((nodeId) => peers.has(nodeId));
-    const count = Math.min(faultyMax(this.#custodians.length) + 1, connected.length);
+    const connected = this.#custodians.nodeIds.filter((nodeId) => peers.has(nodeId));
+    const count = Math.min(faultyMax(this.#custodians.size) + 1, connected.length);
     const asked = Array.from(
       { length: count },
       (_, at) => connected[(sought.tries * count + at) % connected.length]!,
@@ -254,6 +264,7 @@ export class Decider {
     const { digest, header } = opened.block;
     const sought = this.#sought;
     if (sought?.digest !== digest || header.height !== this.#height + 1) return false;
+    if (this.isStopped) return false;
     this.#candidates.add(opened, digest);
     this.#forget(turn);
     this.#sought = undefined;
@@ -287,7 +298,7 @@ export class Decider {
       type: 'proposal-refused',
       height,
       view,
-      proposer: this.#custodians[wanted.proposer]!,
+      proposer: this.#custodians.nodeIds[wanted.proposer]!,
       ...reasonOf(late, judgement),
     });
     return this.drive(turn, { ...verdict, isValid: false });
@@ -301,9 +312,7 @@ export class Decider {
     const { header, bytes } = executed.block;
     this.#candidates.persist(turn, digest);
     this.#ledger.advance(turn, executed, certificate);
-    this.#advanceKeys(header.height, executed.members);
     this.#candidates.decide(turn, header.height, digest);
-    turn.persist(TABLES.meta, META.leaders, this.#leaders.snapshot());
     if (this.#sought !== undefined) {
       this.#sought = undefined;
       turn.alarm({ key: SEEK_ALARM, at: undefined });
@@ -321,19 +330,38 @@ export class Decider {
       signed: executed.intents,
       certificate,
       paths: executed.paths,
+      namespaces: [...executed.registers.namespaces.keys()],
+      anchors: executed.anchors,
     });
-    // C2: before anything else of the height that has begun.
-    this.drive(turn, { type: 'keys-known' });
+    this.#begin(turn, header.height, executed.leaders);
     this.#owner.finalised(executed);
   }
 
-  /** A1: keys hold from the next height. */
-  #advanceKeys(height: number, changed: readonly RosterMember[]): void {
-    for (const { nodeId, keys } of changed) {
-      const custodian = this.#custodians.indexOf(nodeId);
-      if (custodian !== -1) changeKeys(this.#keys, custodian, height, keys.keys);
+  /**
+   * The height after `height` begins. A1, E1: its custodians have the keys of the state before it.
+   * E5: where they are other nodes, another replica begins.
+   * @param jump when the replica was not stepped through the blocks: what makes the last one final.
+   */
+  #begin(turn: Turn, height: number, leaders: LeaderSchedule, jump?: Certificate): void {
+    const { custodians } = this.#ledger;
+    const isOther = !custodians.hasSameMembers(this.#custodians);
+    this.#leaders = leaders;
+    turn.persist(TABLES.meta, META.leaders, leaders.snapshot());
+    // V3: its place is kept, whether or not it goes on from there.
+    if (isOther) {
+      this.#custodians = custodians;
+      const options = replicaOptions(this.#options, custodians);
+      this.#replica = this.#replica.follow(options, leaders, jump);
+      this.#step(turn, { type: 'start' });
+    } else if (jump !== undefined) {
+      this.#step(turn, { type: 'caught-up', certificate: jump, leaders });
     }
-    this.#keys.advance(height);
+    if (!this.#sets.knows(height + 1)) {
+      this.#sets.change(height + 1, custodians);
+      this.#sets.advance(height);
+    }
+    // C2: before anything else of the height that has begun.
+    this.drive(turn, { type: 'keys-known' });
   }
 
   #fetch(turn: Turn, { height, digest, from }: Extract<ReplicaOutcome, { type: 'fetch' }>): void {
@@ -384,17 +412,4 @@ function reasonOf(late: string | undefined, judgement: Judgement | undefined) {
   assert(judgement?.isValid === false, 'what is refused has a fault');
   const reason = judgement.ownStateRoot === undefined ? 'invalid' : 'state';
   return { reason, detail: judgement.why } as const;
-}
-
-function recoverLeaders(options: ChainOptions, rows: SortedRows): LeaderSchedule {
-  const { clusterId, genesis, epochHeights } = options;
-  const leaderOptions = {
-    clusterId,
-    custodians: genesis.custodians.length,
-    ...(epochHeights === undefined ? {} : { epochHeights }),
-  };
-  const snapshot = rows.meta.get(META.leaders);
-  return snapshot === undefined
-    ? new LeaderSchedule(leaderOptions)
-    : LeaderSchedule.restore(leaderOptions, snapshot);
 }

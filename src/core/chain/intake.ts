@@ -3,8 +3,6 @@
  * on their way to those who make blocks. It keeps to the members and keys of the last final block
  * and makes no blocks.
  */
-import { assert } from '../assert.ts';
-import { faultyMax } from '../consensus/quorum.ts';
 import { AegisError } from '../errors.ts';
 import { readIntent, type SignedIntent } from '../model/intent.ts';
 import type { ExecutedBlock } from './block-rules.ts';
@@ -14,6 +12,7 @@ import { LIMITS } from './limits.ts';
 import { Mempool } from './mempool.ts';
 import { OwnIntents } from './own-intents.ts';
 import { RecentSet } from './recent-set.ts';
+import { relay } from './relayed.ts';
 import { Spread, sendIntents } from './spread.ts';
 import { StatementLane } from './statement-lane.ts';
 import type { Turn } from './turn.ts';
@@ -29,12 +28,10 @@ export class Intake {
   readonly #peers: ReadonlySet<string>;
   /** Digests of what had signatures that hold. */
   readonly #verified = new RecentSet(LIMITS.verifiedDigests);
-  readonly #isAgent: boolean;
 
   constructor(options: ChainOptions, ledger: Ledger, peers: ReadonlySet<string>) {
     const { clusterId, self, genesis } = options;
     const { roster } = ledger;
-    const custodians = new Set(genesis.custodians.map(({ nodeId }) => nodeId));
     const lane = new StatementLane(clusterId, ledger);
     this.mempool = new Mempool(
       { self },
@@ -53,9 +50,8 @@ export class Intake {
       ledger,
       lane,
     });
-    this.#spread = new Spread({ custodians, faultyMax: faultyMax(custodians.size) });
+    this.#spread = new Spread(() => ledger.custodians);
     this.#peers = peers;
-    this.#isAgent = !custodians.has(self);
   }
 
   /** @throws {AegisError} `STORE_DAMAGED`. */
@@ -80,6 +76,11 @@ export class Intake {
   /** What is sent again until it is decided. */
   get #waiting(): readonly PendingIntent[] {
     return [...this.#handedIn.pending, ...this.#own.pending.values()];
+  }
+
+  /** E1: whether this node does not decide the next block. */
+  get #isAgent(): boolean {
+    return this.#ledger.custodians.indexOf(this.#options.self) === -1;
   }
 
   nextSequence(author: string): number {
@@ -121,7 +122,7 @@ export class Intake {
     sendIntents(turn, [leader], waiting);
   }
 
-  /** Own intents, and statements of whomever. */
+  /** Intents, and statements of whomever. */
   submit(turn: Turn, intents: readonly SignedIntent[], replaces: boolean): void {
     const fresh: SignedIntent[] = [];
     for (const signed of intents) {
@@ -130,12 +131,18 @@ export class Intake {
         fresh.push(...this.#handedIn.submit(turn, signed));
         continue;
       }
-      assert(signed.intent.author === this.#options.self, 'a node submits its own intents');
-      const isNew = replaces ? this.#own.replace(turn, signed) : this.#own.submit(turn, signed);
+      const isNew = this.#submitIntent(turn, signed, replaces);
       if (isNew !== undefined) fresh.push(isNew);
     }
     this.#spread.add(turn, fresh, this.#peers);
     this.#spread.watch(turn, this.#waiting);
+  }
+
+  #submitIntent(turn: Turn, signed: SignedIntent, replaces: boolean): SignedIntent | undefined {
+    if (signed.intent.author !== this.#options.self) {
+      return relay({ ledger: this.#ledger, mempool: this.mempool }, turn, signed);
+    }
+    return replaces ? this.#own.replace(turn, signed) : this.#own.submit(turn, signed);
   }
 
   /** Those of others. An agent passes on what is new to it: its peer may know no custodian. */

@@ -4,6 +4,7 @@
  */
 import { AegisError } from '../errors.ts';
 import type { SignedIntent } from '../model/intent.ts';
+import { earlyRefusal, NO_BACKLOG, withIntent } from './early-refusal.ts';
 import type { Ledger } from './ledger.ts';
 import type { Admission, Mempool } from './mempool.ts';
 import { heightKey, TABLES } from './rows.ts';
@@ -22,6 +23,7 @@ export class OwnIntents {
   readonly #pending = new Map<number, PendingIntent>();
   /** Sequences by intent id. */
   readonly #sequences = new Map<string, number>();
+  #backlog = NO_BACKLOG;
 
   constructor({ ledger, mempool }: OwnIntentsDeps) {
     this.#ledger = ledger;
@@ -87,12 +89,12 @@ export class OwnIntents {
       return undefined;
     }
     const isCancel = intent.changes.length === 0 && this.#pending.has(sequence);
-    if (!isCancel && sequence !== this.nextSequence(author)) {
-      refuse(
-        turn,
-        signed,
-        new AegisError('TRY_AGAIN', 'the sequence is not the next of the author'),
-      );
+    const fault = isCancel
+      ? undefined
+      : (sequenceFault(sequence, this.nextSequence(author)) ??
+        earlyRefusal(this.#ledger, signed, this.#backlog, turn.now));
+    if (fault !== undefined) {
+      refuse(turn, signed, fault);
       return undefined;
     }
     const admission = this.#mempool.add(signed, turn.now);
@@ -135,13 +137,16 @@ export class OwnIntents {
     // What is cancelled waits no more.
     this.#forget(sequence);
     this.#pending.set(sequence, { signed, since });
+    this.#backlog = withIntent(this.#backlog, signed, 1);
     this.#sequences.set(signed.id, sequence);
   }
 
   #forget(sequence: number): void {
-    const id = this.#pending.get(sequence)?.signed.id;
+    const signed = this.#pending.get(sequence)?.signed;
+    if (signed === undefined) return;
     this.#pending.delete(sequence);
-    if (id !== undefined && this.#sequences.get(id) === sequence) this.#sequences.delete(id);
+    this.#backlog = withIntent(this.#backlog, signed, -1);
+    if (this.#sequences.get(signed.id) === sequence) this.#sequences.delete(signed.id);
   }
 
   /**
@@ -160,11 +165,19 @@ export class OwnIntents {
   }
 }
 
-function refuse(turn: Turn, { id, digest }: SignedIntent, error: AegisError): void {
+/** Q3. */
+export function sequenceFault(sequence: number, next: number): AegisError | undefined {
+  if (sequence === next) return undefined;
+  return sequence < next
+    ? new AegisError('REPLAYED', `the sequence ${sequence} of the author has been used`)
+    : new AegisError('OUT_OF_ORDER', `the next sequence of the author is ${next}`);
+}
+
+export function refuse(turn: Turn, { id, digest }: SignedIntent, error: AegisError): void {
   turn.tell({ type: 'refused', id, digest, error });
 }
 
-function refusal(admission: Exclude<Admission, 'added'>): AegisError {
+export function refusal(admission: Exclude<Admission, 'added'>): AegisError {
   switch (admission) {
     case 'full':
     case 'ahead':

@@ -2,6 +2,8 @@
  * Brings intents to those who can put them into a block: in batches when they are made, again while
  * they wait, to custodians that come up, and to the leader when nothing has come of them.
  */
+import type { CustodianSet } from '../consensus/custodian-sets.ts';
+import { faultyMax } from '../consensus/quorum.ts';
 import type { SignedIntent } from '../model/intent.ts';
 import { KIB, MIB, SECOND } from '../units.ts';
 import { LIMITS } from './limits.ts';
@@ -19,10 +21,8 @@ const REPEAT_BYTES = 256 * KIB;
 /** What a custodian that comes up is sent at once. */
 const GREETING_BYTES = 2 * MIB;
 
-export interface Audience {
-  readonly custodians: ReadonlySet<string>;
-  readonly faultyMax: number;
-}
+/** Who decides the next block. */
+export type Audience = () => Pick<CustodianSet, 'indexOf' | 'size'>;
 
 export class Spread {
   readonly #audience: Audience;
@@ -37,9 +37,9 @@ export class Spread {
 
   /** Custodians; and agents, who pass on, when a faulty f of custodians could be all there are. */
   #receivers(peers: ReadonlySet<string>): string[] {
-    const { custodians, faultyMax } = this.#audience;
-    const connected = [...peers].filter((peer) => custodians.has(peer));
-    return connected.length > faultyMax ? connected : [...peers];
+    const custodians = this.#audience();
+    const connected = [...peers].filter((peer) => custodians.indexOf(peer) !== -1);
+    return connected.length > faultyMax(custodians.size) ? connected : [...peers];
   }
 
   /** What came together leaves together. */
@@ -79,7 +79,7 @@ export class Spread {
 
   /** A peer has come up. */
   greet(turn: Turn, peer: string, pending: readonly PendingIntent[]): void {
-    if (!this.#audience.custodians.has(peer)) return;
+    if (this.#audience().indexOf(peer) === -1) return;
     sendIntents(
       turn,
       [peer],
