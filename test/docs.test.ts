@@ -13,7 +13,12 @@ import { CUSTODIANS_MAX, HEIGHT_MAX, VIEW_MAX } from '../src/core/consensus/type
 import { ERRORS } from '../src/core/errors.ts';
 import { LIMITS } from '../src/core/kb/limits.ts';
 import { TABLES as KB_TABLES } from '../src/core/kb/replication-entries.ts';
-import { BLOCK_BYTES_MAX, INTENTS_MAX } from '../src/core/model/block.ts';
+import {
+  AUDIT_FAULT_BYTES_MAX,
+  AUDIT_REPORT_BYTES_MAX,
+  AUDIT_REQUEST_BYTES_MAX,
+} from '../src/core/model/audit.ts';
+import { BLOCK_BYTES_MAX, HEADER_BYTES_MAX, INTENTS_MAX } from '../src/core/model/block.ts';
 import {
   ADDRESS_BYTES_MAX,
   ADDRESSES_MAX,
@@ -35,7 +40,16 @@ import {
   DEPARTURE_BYTES_MAX,
   INVITATION_BYTES_MAX,
 } from '../src/core/model/membership.ts';
+import { SEALED_NAME_BYTES_MAX } from '../src/core/model/names.ts';
 import { PATH_BYTES_MAX } from '../src/core/model/path.ts';
+import {
+  APPROVAL_BYTES_MAX,
+  PROPOSAL_BYTES_MAX,
+  PROPOSAL_LIFETIME_MAX_MS,
+  PROPOSED_CHANGES_MAX,
+  READINESS_BYTES_MAX,
+} from '../src/core/model/proposals.ts';
+import { NAMESPACE_OWNERS_MAX, NAMESPACE_WRITERS_MAX } from '../src/core/model/proposed-change.ts';
 import { SESSION_BYTES_MAX, SESSION_LIFETIME_MAX_MS } from '../src/core/model/session.ts';
 import { DUPLICITY_BYTES_MAX } from '../src/core/model/statement.ts';
 import {
@@ -75,7 +89,11 @@ const MODEL_LIMITS = {
   ...{ INVITATION_FILE_BYTES_MAX, INVITATION_MEMBERS_MAX, INVITATION_ENTRIES_MAX },
   ...{ INVITATION_ENTRY_BYTES_MAX },
   ...{ VERSION_BYTES_MAX, MESSAGE_BYTES_MAX, PARENTS_MAX },
-  ...{ INTENT_BYTES_MAX, CHANGES_MAX, HEADS_MAX, INTENTS_MAX, BLOCK_BYTES_MAX },
+  ...{ SEALED_NAME_BYTES_MAX, INTENT_BYTES_MAX, CHANGES_MAX, HEADS_MAX, INTENTS_MAX },
+  ...{ BLOCK_BYTES_MAX, HEADER_BYTES_MAX },
+  ...{ PROPOSAL_BYTES_MAX, PROPOSED_CHANGES_MAX, PROPOSAL_LIFETIME_MAX_MS },
+  ...{ NAMESPACE_OWNERS_MAX, NAMESPACE_WRITERS_MAX, APPROVAL_BYTES_MAX, READINESS_BYTES_MAX },
+  ...{ AUDIT_REQUEST_BYTES_MAX, AUDIT_REPORT_BYTES_MAX, AUDIT_FAULT_BYTES_MAX },
   ...{ CUSTODIANS_MAX, HEIGHT_MAX, VIEW_MAX },
 };
 

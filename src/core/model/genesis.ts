@@ -181,7 +181,7 @@ export function createGenesis(fields: {
   readonly name: string;
   readonly createdAt: number;
   readonly bundles: readonly Uint8Array[];
-  /** Of a recovery: the key of names of that cluster. */
+  /** The key of names of the cluster before: needed for a recovery, and of no effect without. */
   readonly names?: Uint8Array;
   /** Of the first block (V1). @default the latest that this program knows */
   readonly protocol?: number;
@@ -193,8 +193,10 @@ export function createGenesis(fields: {
   checkCounts(custodians.length, agents.length);
   checkDistinct(opened);
   const recovery = recoveryOf(opened);
-  if ((recovery === undefined) !== (names === undefined)) {
-    throw new AegisError('BAD_REQUEST', 'a recovery, and nothing else, has names from before');
+  if (recovery !== undefined && names === undefined) {
+    throw new AegisError('BAD_REQUEST', 'the bundles agree to a recovery, not to a new cluster', {
+      hint: 'Where the state is: aegis cluster recover BUNDLE...',
+    });
   }
   return encode({
     v: GENESIS_VERSION,

@@ -17,8 +17,10 @@ const TAG_DIGITS = 16;
 const REST_DIGITS = 48;
 /** Longest encrypted name. */
 export const SEALED_NAME_BYTES_MAX = AEAD_NONCE_BYTES + PATH_BYTES_MAX + AEAD_TAG_BYTES;
-/** Names of each kind that are remembered: twice as many at most. */
-const REMEMBERED = 8192;
+/** Characters of names of each kind, after which the older half is forgotten. */
+const REMEMBERED_CHARS = 1024 * 1024;
+/** What an entry costs beside its name, counted as characters. */
+const ENTRY_CHARS = 64;
 
 const NO_BYTES = new Uint8Array();
 
@@ -33,6 +35,11 @@ const bad = (why: string, cause?: unknown): AegisError =>
 class Remembered<T> {
   #young = new Map<string, T>();
   #old = new Map<string, T>();
+  #chars = 0;
+
+  get size(): number {
+    return this.#young.size + this.#old.size;
+  }
 
   get(name: string): T | undefined {
     const young = this.#young.get(name);
@@ -43,9 +50,11 @@ class Remembered<T> {
   }
 
   set(name: string, value: T): T {
-    if (this.#young.size >= REMEMBERED) {
+    this.#chars += name.length + ENTRY_CHARS;
+    if (this.#chars > REMEMBERED_CHARS) {
       this.#old = this.#young;
       this.#young = new Map();
+      this.#chars = 0;
     }
     this.#young.set(name, value);
     return value;
@@ -69,6 +78,12 @@ export class Names {
     this.key = key;
     this.#hmac = hmacSha256(key);
     this.#sealKey = sha256(Buffer.concat([bytesOfText('aegis/name-key/1\0'), key]));
+  }
+
+  /** Entries of all kinds. */
+  get remembered(): number {
+    const all = [this.#tags, this.#refs, this.#marks, this.#sealed, this.#opened];
+    return all.reduce((sum, { size }) => sum + size, 0);
   }
 
   /** The keyed hash of a text (hex): for keys of the state that belong to no directory. */
@@ -107,11 +122,14 @@ export class Names {
     return found;
   }
 
-  /** Encrypts a path. The same path gives the same bytes, so that a request keeps its id. */
+  /**
+   * Encrypts a path. The same path gives the same bytes, so that a request keeps its id.
+   * @throws {AegisError} `BAD_REQUEST` for what is no path.
+   */
   seal(path: string): Uint8Array {
     const known = this.#sealed.get(path);
     if (known !== undefined) return known;
-    const nonce = this.#nonceOf(path);
+    const nonce = this.#nonceOf(parsePath(path));
     const ciphertext = seal(this.#sealKey, nonce, bytesOfText(path), NO_BYTES);
     const sealed = new Uint8Array(Buffer.concat([nonce, ciphertext]));
     this.#opened.set(latin1(sealed), path);

@@ -6,12 +6,14 @@ import {
   BLOCK_BYTES_MAX,
   type BlockHeader,
   createBlock,
+  HEADER_BYTES_MAX,
   INTENTS_MAX,
   openBlock,
 } from '../../../src/core/model/block.ts';
 import { decode, encode } from '../../../src/core/model/cbor.ts';
 import { INTENT_BYTES_MAX } from '../../../src/core/model/intent.ts';
 import { merkleRoot } from '../../../src/core/model/merkle.ts';
+import { TIME_MAX } from '../../../src/core/model/record.ts';
 import { mutated, onlyAegisErrors } from '../../helpers/mutation.ts';
 import { testNode } from '../../helpers/nodes.ts';
 import { toHex } from '../../helpers/vectors.ts';
@@ -23,7 +25,10 @@ const header: Omit<BlockHeader, 'intents' | 'intentsRoot'> = {
   time: 1_800_000_000_000,
   proposer: testNode(1).nodeId,
   view: 2,
+  protocol: 3,
   stateRoot: new Uint8Array(32).fill(2),
+  custodians: new Uint8Array(32).fill(3),
+  leaders: new Uint8Array(32).fill(4),
 };
 const intents = [1, 2, 3].map((fill) => new Uint8Array(20).fill(fill));
 const block = createBlock(header, intents);
@@ -37,7 +42,10 @@ test('a block is read as it was made', () => {
         previous: bytes32,
         time: fc.nat(),
         view: fc.nat(),
+        protocol: fc.integer({ min: 1 }),
         stateRoot: bytes32,
+        custodians: bytes32,
+        leaders: bytes32,
       }),
       fc.option(fc.uint8Array({ minLength: 80, maxLength: 80 }), { nil: undefined }),
       fc.array(fc.uint8Array({ maxLength: 50 }), { maxLength: 20 }),
@@ -70,10 +78,13 @@ test('the digest covers every field and every intent', () => {
     createBlock({ ...header, clusterId: 'aegisc1other' }, intents),
     createBlock({ ...header, proposer: testNode(2).nodeId }, intents),
     createBlock({ ...header, previous: new Uint8Array(32) }, intents),
+    createBlock({ ...header, protocol: 1 }, intents),
     createBlock({ ...header, stateRoot: new Uint8Array(32) }, intents),
+    createBlock({ ...header, custodians: new Uint8Array(32) }, intents),
+    createBlock({ ...header, leaders: new Uint8Array(32) }, intents),
     createBlock({ ...header, seedProof: new Uint8Array(80) }, intents),
   ];
-  expect(new Set([block, ...others].map(({ digest }) => digest)).size).toBe(11);
+  expect(new Set([block, ...others].map(({ digest }) => digest)).size).toBe(14);
 });
 
 test('a header and intents that do not belong together are refused', () => {
@@ -85,7 +96,7 @@ test('a header and intents that do not belong together are refused', () => {
 });
 
 test('the limits hold', () => {
-  const whole = decode(block.headerBytes, { maxBytes: 1024 }) as object;
+  const whole = decode(block.headerBytes, { maxBytes: HEADER_BYTES_MAX }) as object;
   const withHeader = (more: object) => () =>
     onlyAegisErrors(() => openBlock(encode([encode({ ...whole, ...more }), intents])));
   expect(withHeader({})()).toBe('accepted');
@@ -95,6 +106,11 @@ test('the limits hold', () => {
     { time: -1 },
     { previous: new Uint8Array(31) },
     { stateRoot: new Uint8Array(33) },
+    { custodians: new Uint8Array(31) },
+    { leaders: new Uint8Array(33) },
+    { leaders: 'text' },
+    { protocol: 0 },
+    { protocol: 1.5 },
     { intentsRoot: new Uint8Array(0) },
     { seedProof: new Uint8Array(79) },
     { seedProof: null },
@@ -102,7 +118,8 @@ test('the limits hold', () => {
     { proposer: 'somebody' },
     { clusterId: 'c'.repeat(65) },
     { clusterId: 'c'.repeat(2000) },
-    { v: 2 },
+    { v: 1 },
+    { v: 3 },
     { type: 'genesis' },
     { extra: 1 },
   ];
@@ -150,4 +167,20 @@ test('hostile bytes and shapes are refused with nothing but an AegisError', () =
       expect(onlyAegisErrors(() => openBlock(bytes))).toBe('refused');
     }),
   );
+});
+
+test('the longest header that a cluster can make is far within the limit', () => {
+  expect(HEADER_BYTES_MAX).toBe(1024);
+  const most = Number.MAX_SAFE_INTEGER;
+  const longest = {
+    ...header,
+    clusterId: `aegisc1${'a'.repeat(52)}`,
+    ...{ height: most, view: most, protocol: most, time: TIME_MAX },
+    seedProof: new Uint8Array(80),
+  };
+  expect(createBlock(longest, intents).headerBytes.length).toBeLessThan(600);
+});
+
+test('the encoding does not change with the program', () => {
+  expect(block.digest).toBe('8300b378e27d2c7fc5e14722d43bc000994ea7a474074e46e5ce9b87a06b554a');
 });

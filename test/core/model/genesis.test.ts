@@ -12,6 +12,8 @@ import {
   openGenesis,
 } from '../../../src/core/model/genesis.ts';
 import { createInception } from '../../../src/core/model/identity.ts';
+import { nameKeyOf } from '../../../src/core/model/names.ts';
+import { PROTOCOL } from '../../../src/core/model/protocol.ts';
 import { CERTIFIED_ROLES } from '../../../src/core/model/succession.ts';
 import { mutated, onlyAegisErrors } from '../../helpers/mutation.ts';
 import { seedOf, testNode } from '../../helpers/nodes.ts';
@@ -45,25 +47,42 @@ test('agents are kept apart from custodians', () => {
   expect(genesis.custodians[0]).toMatchObject({ role: 'custodian', consensusKey, vrfKey });
 });
 
-test('a member in the list of another role is refused', () => {
-  const agent = testNode(5, 'node5', 'agent').bundle;
-  const record = decode(bytes, { maxBytes: GENESIS_BYTES_MAX }) as object;
-  const [one, two] = [nodes[0]!.bundle, nodes[1]!.bundle];
-  const lists = [
-    { custodians: [agent], agents: [] },
-    { custodians: [one], agents: [two] },
+test('the list of custodians is that of the bundles', () => {
+  const agent = testNode(5, 'node5', 'agent');
+  const made = make([...nodes, agent].map(({ bundle }) => bundle));
+  const record = decode(made, { maxBytes: GENESIS_BYTES_MAX }) as {
+    readonly custodians: readonly [string, Uint8Array][];
+  };
+  const { custodians } = record;
+  const pairs = openGenesis(made).custodians.map((one) => [one.nodeId, one.consensusKey]);
+  expect(custodians).toEqual(pairs);
+  const [first, ...rest] = custodians as [[string, Uint8Array], ...[string, Uint8Array][]];
+  const more = [...custodians, [agent.nodeId, agent.keys.consensusKey] as const];
+  const lists: readonly unknown[][] = [
+    rest,
+    more.toSorted(([a], [b]) => (a < b ? -1 : 1)),
+    [[first[0], agent.keys.consensusKey], ...rest],
+    [[testNode(6).nodeId, first[1]], ...rest].toSorted(([a], [b]) => (a! < b! ? -1 : 1)),
   ];
-  for (const change of lists) {
-    expect(() => openGenesis(encode({ ...record, ...change }))).toThrow('another role');
+  for (const [at, list] of lists.entries()) {
+    const changed = encode({ ...record, custodians: list });
+    expect(() => openGenesis(changed), `${at}`).toThrow('other custodians than its bundles');
   }
-  expect(
-    openGenesis(encode({ ...record, custodians: [one], agents: [agent] })).members,
-  ).toHaveLength(2);
+});
+
+test('the key of names follows from the bytes, the protocol is that of this program', () => {
+  const genesis = openGenesis(bytes);
+  expect(genesis.names.key).toEqual(nameKeyOf(bytes));
+  expect(genesis.protocol).toBe(PROTOCOL.max);
+  const bundles = nodes.map(({ bundle }) => bundle);
+  const first = createGenesis({ name: 'notes', createdAt: 7, bundles, protocol: 1 });
+  expect(openGenesis(first).protocol).toBe(1);
+  expect(openGenesis(first).names.key).not.toEqual(genesis.names.key);
 });
 
 test('a genesis of an older aegis is refused, and told so', () => {
   const old = { type: 'genesis', name: 'notes', createdAt: 7, replicas: 3, custodians: [] };
-  for (const v of [1, 2]) {
+  for (const v of [1, 2, 3]) {
     expect(() => openGenesis(encode({ v, ...old }))).toThrow('made by an older aegis');
   }
 });
@@ -166,21 +185,26 @@ describe('a recovery genesis', () => {
     height: 12,
     stateRoot: new Uint8Array(32).fill(7),
   };
+  const names = new Uint8Array(32).fill(3);
+  const goOn = (bundles: readonly Uint8Array[]): Uint8Array =>
+    createGenesis({ name: 'notes', createdAt: 7, bundles, names });
   const owners = [1, 2].map((number) => new Owner(number));
   const agreed = owners.map((owner) => bundleOf(owner, { recovery }));
   const agent = testNode(5, 'node5', 'agent').bundle;
 
   test('names the cluster, height and state root to which all custodians agree', () => {
-    const genesis = openGenesis(make([...agreed, agent]));
-    expect(genesis.origin).toEqual({ ...recovery, namespace: recovery.clusterId });
+    const genesis = openGenesis(goOn([...agreed, agent]));
+    expect(genesis.origin).toEqual({ ...recovery, names });
     expect(genesis.clusterId).not.toBe(recovery.clusterId);
     expect(openGenesis(bytes).origin).toBeUndefined();
   });
 
-  test('of a recovered cluster keeps the namespace of the oldest', () => {
-    const namespace = `aegisc1${'a'.repeat(52)}`;
-    const made = createGenesis({ name: 'notes', createdAt: 7, bundles: agreed, namespace });
-    expect(openGenesis(made).origin).toEqual({ ...recovery, namespace });
+  test('has the names of the cluster before, and is not made without them', () => {
+    expect(openGenesis(goOn(agreed)).names.key).toEqual(names);
+    expect(() => make(agreed)).toThrow('agree to a recovery');
+    const plain = openGenesis(goOn(nodes.map(({ bundle }) => bundle)));
+    expect(plain.origin).toBeUndefined();
+    expect(plain.names.key).not.toEqual(names);
   });
 
   test('is refused when one custodian agrees to nothing, or to something else', () => {
@@ -192,7 +216,7 @@ describe('a recovery genesis', () => {
     ];
     for (const more of others) {
       const third = bundleOf(new Owner(3), more);
-      expect(() => make([...agreed, third])).toThrow('not the same recovery is named by all');
+      expect(() => goOn([...agreed, third])).toThrow('not the same recovery is named by all');
     }
     const strange = testNode(6, 'node6', 'agent');
     const astray = createBundle(
@@ -207,18 +231,18 @@ describe('a recovery genesis', () => {
       },
       strange.signer,
     );
-    expect(() => make([...agreed, astray])).toThrow('not the same recovery');
+    expect(() => goOn([...agreed, astray])).toThrow('not the same recovery');
   });
 
   test('has the origin of its bundles, and an origin only if they agree', () => {
-    const made = make(agreed);
+    const made = goOn(agreed);
     const record = decode(made, { maxBytes: GENESIS_BYTES_MAX }) as { origin: object };
     const { origin, ...rest } = record;
     const plain = decode(bytes, { maxBytes: GENESIS_BYTES_MAX }) as object;
     const wrong: object[] = [
       rest,
       { ...record, origin: { ...origin, height: 13 } },
-      { ...record, origin: { ...origin, namespace: 'old' } },
+      { ...record, origin: { ...origin, names: new Uint8Array(31) } },
       { ...record, origin: { ...origin, more: 1 } },
       { ...record, origin: null },
       { ...plain, origin },
@@ -235,34 +259,35 @@ describe('a recovery genesis', () => {
 
 test('the cluster id does not change with the program', () => {
   expect(openGenesis(bytes).clusterId).toBe(
-    'aegisc12mvuc3rrof6jmakuqzwx2c6kk4owcazqpj5w45rykf2dksc62yva',
+    'aegisc1ei6ygf36im4h67k5e37tkm5lpd2jvt2vqjtkcqgiccahyzo3loba',
   );
 });
 
 test('a genesis out of order, or with a bundle that does not verify, is refused', () => {
-  const record = decode(bytes, { maxBytes: GENESIS_BYTES_MAX }) as { custodians: Uint8Array[] };
-  const custodians = record.custodians;
+  const record = decode(bytes, { maxBytes: GENESIS_BYTES_MAX }) as { bundles: Uint8Array[] };
+  const { bundles } = record;
   const changed = (change: object): Uint8Array => encode({ ...record, ...change });
-  expect(() => openGenesis(changed({ custodians: custodians.toReversed() }))).toThrow('in order');
-  const forged = custodians.map((bundle) => Uint8Array.from(bundle));
+  expect(() => openGenesis(changed({ bundles: bundles.toReversed() }))).toThrow('in order');
+  const forged = bundles.map((bundle) => Uint8Array.from(bundle));
   forged[0]![forged[0]!.length - 1]! ^= 1;
-  expect(() => openGenesis(changed({ custodians: forged }))).toThrow(
+  expect(() => openGenesis(changed({ bundles: forged }))).toThrow(
     expect.toSatisfy((error) => hasCode(error, 'BAD_SIGNATURE')) as Error,
   );
-  for (const change of [{ replicas: 0 }, { replicas: 17 }, { custodians: [] }, { name: 'a\nb' }]) {
+  const wrong = [
+    ...[{ replicas: 0 }, { replicas: 17 }, { custodians: [] }, { bundles: [] }, { name: 'a\nb' }],
+    ...[{ protocol: 0 }, { protocol: '1' }],
+  ];
+  for (const change of wrong) {
     expect(onlyAegisErrors(() => openGenesis(changed(change)))).toBe('refused');
   }
 });
 
-test('more custodians than the limit are refused before any signature is checked', () => {
+test('more members than the limit are refused before any signature is checked', () => {
   const record = decode(bytes, { maxBytes: GENESIS_BYTES_MAX }) as object;
-  const many = encode({
-    ...record,
-    custodians: Array.from({ length: 257 }, () => new Uint8Array(1)),
-  });
-  expect(() => openGenesis(many)).toThrow('more than 256 items');
-  const agents = Array.from({ length: 257 }, () => new Uint8Array(1));
-  expect(() => openGenesis(encode({ ...record, agents }))).toThrow('more than 256 items');
+  const custodians = Array.from({ length: 257 }, () => ['x', new Uint8Array(1)]);
+  expect(() => openGenesis(encode({ ...record, custodians }))).toThrow('are not 1 to 256');
+  const bundles = Array.from({ length: 513 }, () => new Uint8Array(1));
+  expect(() => openGenesis(encode({ ...record, bundles }))).toThrow('more than 512 items');
   expect(() => openGenesis(new Uint8Array(GENESIS_BYTES_MAX + 1))).toThrow(
     expect.toSatisfy((error) => hasCode(error, 'TOO_LARGE')) as Error,
   );

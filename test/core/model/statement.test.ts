@@ -11,11 +11,14 @@ import { signRecord } from '../../../src/core/model/signed.ts';
 import { createDuplicity, DUPLICITY_BYTES_MAX } from '../../../src/core/model/statement.ts';
 import type { SignedSuccession } from '../../../src/core/model/succession.ts';
 import { mutated, onlyAegisErrors } from '../../helpers/mutation.ts';
+import { contextOf } from '../../helpers/names.ts';
 import { testNode } from '../../helpers/nodes.ts';
 import { Owner } from '../../helpers/owner.ts';
 import { toHex } from '../../helpers/vectors.ts';
 
 const CLUSTER = 'aegisc1test';
+const CONTEXT = contextOf(CLUSTER);
+const OTHER = contextOf('aegisc1other');
 const owner = new Owner(1);
 const fork = owner.prepare(['network'], {}, 'fork');
 const entry = owner.rotate(['network', 'consensus']);
@@ -41,7 +44,7 @@ test('a statement travels in the clothes of an intent without changes', () => {
     { bytes: left.bytes, digest: left.digest, type: 'departure', keys: [false] },
   ];
   for (const { bytes, type, keys, digest: id } of cases) {
-    const { signed, checks } = readIntent(bytes, CLUSTER);
+    const { signed, checks } = readIntent(bytes, CONTEXT);
     expect(signed).toMatchObject({ id, digest: id, bytes, statement: { type } });
     expect(signed.intent).toMatchObject({
       author: owner.nodeId,
@@ -57,14 +60,14 @@ test('a statement travels in the clothes of an intent without changes', () => {
 });
 
 test('a succession counts in every cluster, a departure in its own', () => {
-  expect(readIntent(entry.bytes, 'aegisc1other').signed.digest).toBe(entry.digest);
-  expect(() => readIntent(left.bytes, 'aegisc1other')).toThrow('for another cluster');
+  expect(readIntent(entry.bytes, OTHER).signed.digest).toBe(entry.digest);
+  expect(() => readIntent(left.bytes, OTHER)).toThrow('for another cluster');
 });
 
 test('evidence of duplicity is the same whoever makes it', () => {
   expect(createDuplicity(fork, entry)).toEqual(evidence);
   expect(evidence.length).toBeLessThan(DUPLICITY_BYTES_MAX);
-  const { statement } = readIntent(evidence, CLUSTER).signed;
+  const { statement } = readIntent(evidence, CONTEXT).signed;
   const [a, b] = entry.digest < fork.digest ? [entry, fork] : [fork, entry];
   expect(statement).toEqual({ type: 'duplicity', nodeId: owner.nodeId, a, b });
 });
@@ -89,7 +92,7 @@ test('what is no contradiction is no evidence', () => {
   }
   const [first, second] = entry.digest < fork.digest ? [entry, fork] : [fork, entry];
   const record = { v: 1, type: 'duplicity', a: second.bytes, b: first.bytes };
-  expect(() => readIntent(encode(record), CLUSTER)).toThrow('out of order');
+  expect(() => readIntent(encode(record), CONTEXT)).toThrow('out of order');
 });
 
 /** An entry in this node's place that the identity key signed: what a thief can make. */
@@ -106,10 +109,13 @@ test('a block takes statements beside intents', () => {
     time: 1,
     proposer: owner.nodeId,
     view: 0,
+    protocol: 1,
     stateRoot: new Uint8Array(32),
+    custodians: new Uint8Array(32),
+    leaders: new Uint8Array(32),
   };
   const block = createBlock(header, [entry.bytes, evidence, left.bytes]);
-  const types = block.intents.map((bytes) => readIntent(bytes, CLUSTER).signed.statement?.type);
+  const types = block.intents.map((bytes) => readIntent(bytes, CONTEXT).signed.statement?.type);
   expect(types).toEqual(['succession', 'duplicity', 'departure']);
 });
 
@@ -122,7 +128,7 @@ test.each([
   { extra: 1 },
 ])('evidence with %o is refused', (change) => {
   const record = { v: 1, type: 'duplicity', a: fork.bytes, ...change };
-  expect(() => readIntent(encode(record), CLUSTER)).toThrow(badEncoding);
+  expect(() => readIntent(encode(record), CONTEXT)).toThrow(badEncoding);
 });
 
 test('a mutation is refused, or a signature in it does not hold', () => {
@@ -131,7 +137,7 @@ test('a mutation is refused, or a signature in it does not hold', () => {
       fc.property(mutated(good), (bad) => {
         fc.pre(Buffer.compare(bad, good) !== 0);
         onlyAegisErrors(() => {
-          const { checks } = readIntent(bad, CLUSTER);
+          const { checks } = readIntent(bad, CONTEXT);
           const verdicts = checks.map(({ key = owner.identity.publicKey, message, signature }) =>
             verifyEd25519(key, message, signature),
           );
@@ -146,7 +152,7 @@ test('a mutation is refused, or a signature in it does not hold', () => {
 test('no other record passes for one', () => {
   const { bundle, inception } = testNode(1);
   for (const bytes of [bundle, inception, encode([1]), encode({ type: 'duplicity' })]) {
-    expect(() => readIntent(bytes, CLUSTER)).toThrow(badEncoding);
+    expect(() => readIntent(bytes, CONTEXT)).toThrow(badEncoding);
   }
 });
 
