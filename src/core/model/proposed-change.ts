@@ -2,6 +2,7 @@
  * One change of a proposal (docs/history.md, E3). Here stands only whether it is one; whether it is
  * possible is for `chain/` to say, once its height has come.
  */
+import { unreachable } from '../assert.ts';
 import { AegisError } from '../errors.ts';
 import { STORAGE_WEIGHT_MAX } from './bundle.ts';
 import { checkLabel, isNodeId, LABEL_BYTES_MAX } from './identity.ts';
@@ -97,6 +98,8 @@ function readFields(op: ProposedChange['op'], record: RecordReader, names: Names
       return readNamespace(record, names);
     case 'protocol':
       return { op, version: record.integer('version', 1) };
+    default:
+      return unreachable(op);
   }
 }
 

@@ -4,6 +4,7 @@
  * proposal, an approval, a readiness.
  * Here stands only whether the bytes are one, and what must be verified before it counts.
  */
+import { unreachable } from '../assert.ts';
 import { sha256Hex } from '../crypto/hash.ts';
 import { AegisError } from '../errors.ts';
 import { decode, encode } from './cbor.ts';
@@ -121,6 +122,8 @@ export function readStatement(
       const { signed, check } = readReadiness(bytes, clusterId);
       return asRead({ type, signed }, signed.readiness.time, [check]);
     }
+    default:
+      return unreachable(type);
   }
 }
 

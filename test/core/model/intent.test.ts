@@ -61,7 +61,7 @@ const moves: fc.Arbitrary<Move> = fc.record(
 );
 const bytes32 = fc.uint8Array({ minLength: 32, maxLength: 32 });
 const nodeIds = fc.integer({ min: 1, max: 9 }).map((number) => testNode(number).nodeId);
-const others: fc.Arbitrary<Exclude<Change, Move>> = fc.oneof(
+const rightsAndMore: fc.Arbitrary<Exclude<Change, Move>> = fc.oneof(
   fc.record({
     op: fc.constant('grant'),
     path: paths,
@@ -87,7 +87,7 @@ const sorted = (some: readonly Change[]): Change[] =>
 test('an intent is read as it was made, and its signature verifies', () => {
   fc.assert(
     fc.property(
-      fc.array(fc.oneof(moves, others), { maxLength: 5 }),
+      fc.array(fc.oneof(moves, rightsAndMore), { maxLength: 5 }),
       fc.integer({ min: 1 }),
       fc.nat(),
       (some, sequence, time) => {
