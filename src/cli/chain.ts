@@ -1,6 +1,8 @@
 /** How blocks, custodians and intents are shown to people. */
+
 import type { BlockSummary, ConsensusStatus, Who } from '../core/api/contract/consensus.ts';
 import type { IntentChange, IntentFate } from '../core/api/contract/intents.ts';
+import { unreachable } from '../core/assert.ts';
 import { AegisError } from '../core/errors.ts';
 import { safeText } from './format.ts';
 import { shortId } from './peers.ts';
@@ -66,6 +68,8 @@ function changeText(change: IntentChange): string {
       return `anchors ${change.label}`;
     case 'erase':
       return `erases ${change.path}`;
+    default:
+      return unreachable(op);
   }
 }
 

@@ -5,6 +5,7 @@ import { fateText } from '../../cli/chain.ts';
 import { ago, facts, safeText, table } from '../../cli/format.ts';
 import type { Reply } from '../../core/api/contract/endpoints.ts';
 import type { IntentChange, IntentMove } from '../../core/api/contract/intents.ts';
+import { unreachable } from '../../core/assert.ts';
 
 type Shown = Reply<'intents.show'>;
 
@@ -79,5 +80,7 @@ function lineOf(change: Extract<IntentChange, { op: string }>): string {
       return `anchors ${change.digest} as ${safeText(change.label)}`;
     case 'erase':
       return `erases ${safeText(change.path)}`;
+    default:
+      return unreachable(change);
   }
 }
