@@ -1,6 +1,7 @@
 /** What the chain tells of the state after its last final block. It only reads. */
 import type { CustodianSet } from '../consensus/custodian-sets.ts';
 import { quorumOf } from '../consensus/quorum.ts';
+import type { Certificate } from '../consensus/types.ts';
 import type { Ledger } from './ledger.ts';
 import { type ProposalState, proposalState } from './proposals.ts';
 import { limitsOf, type QuotaLimits, type Usage, usageAt } from './quotas.ts';
@@ -78,6 +79,12 @@ export abstract class FinalViews {
   handovers(from = 0): readonly Handover[] {
     const { handovers } = this.#ledger;
     return from === 0 ? handovers : handovers.filter(({ height }) => height >= from);
+  }
+
+  /** Its own of the last final block; undefined in the middle of a window (Y1). */
+  certificate(): Certificate | undefined {
+    const { certificate, tip } = this.#ledger;
+    return certificate?.height === tip.height ? certificate : undefined;
   }
 
   parameters(): Parameters {
