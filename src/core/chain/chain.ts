@@ -257,10 +257,7 @@ export class Chain extends FinalViews implements Machine<ChainInput> {
       case 'index-request':
         return this.#answerIndex(from, message.nonce);
       case 'index-reply':
-        return this.#reads.answer(turn, from, message, {
-          tip: this.height,
-          own: this.#ownAnswer(),
-        });
+        return this.#reads.answer(turn, from, message, this.#ownAnswer());
       default:
         return unreachable(message);
     }
@@ -278,6 +275,7 @@ export class Chain extends FinalViews implements Machine<ChainInput> {
   #finalised(executed: ExecutedBlock): void {
     this.#intake.settle(this.#turn, executed);
     tellDecided(this.#turn, executed, this.height, this.roster);
+    this.#reads.moved(this.#turn, this.#ownAnswer());
     this.#announcer.moved(this.#turn, this.tip(), this.#listeners);
   }
 

@@ -3,12 +3,17 @@
  * acknowledged is final, so a quorum voted `commit` for its height; of any n - f custodians one
  * that follows the rules is among those, and names that height or a greater one. Who names a height
  * that is not final here must prove it by a certificate, or it could make a read wait for ever.
+ *
+ * All of this is about one epoch (E1). A quorum of its custodians has decided its last height, so
+ * whoever asks them for a write of a later epoch hears of that height at least; when it is final
+ * here, the next custodians are known, and they are asked anew.
  */
 import { decodeCertificate, verifyCertificate } from '../consensus/certificate.ts';
-import { faultyMax } from '../consensus/quorum.ts';
+import { quorumOf } from '../consensus/quorum.ts';
 import type { VoteScheme } from '../consensus/scheme.ts';
 import { AegisError } from '../errors.ts';
 import { MINUTE, SECOND } from '../units.ts';
+import type { Ledger } from './ledger.ts';
 import { LIMITS } from './limits.ts';
 import type { Turn } from './turn.ts';
 
@@ -20,7 +25,7 @@ const GIVE_UP_MS = MINUTE;
 
 export interface ReadsOptions {
   readonly clusterId: string;
-  readonly custodians: readonly string[];
+  readonly ledger: Pick<Ledger, 'tip' | 'custodians' | 'handovers'>;
   readonly self: string;
 }
 
@@ -34,6 +39,10 @@ interface Round {
   /** Custodians whose proof did not hold: it is looked at once. */
   readonly liars: Set<string>;
   readonly since: number;
+  /** The height before the epoch whose custodians are asked. */
+  readonly epoch: number;
+  /** What a quorum of them has named; it is waited for. */
+  height: number | undefined;
 }
 
 export class Reads {
@@ -76,12 +85,13 @@ export class Reads {
       readonly height: number;
       readonly certificate: Uint8Array | undefined;
     },
-    state: { readonly tip: number; readonly own: OwnAnswer },
+    own: OwnAnswer,
   ): void {
     const round = this.#rounds.get(reply.nonce);
-    if (round === undefined || !this.#options.custodians.includes(from)) return;
+    const { tip, custodians } = this.#options.ledger;
+    if (round === undefined || custodians.indexOf(from) === -1) return;
     if (round.answers.has(from) || round.liars.has(from)) return;
-    if (reply.height > state.tip && !this.#isProven(reply)) {
+    if (reply.height > tip.height && !this.#isProven(reply)) {
       // Its keys may not be known here yet: that is no lie, and it is asked again.
       if (reply.certificate !== undefined && !this.#scheme.knows(reply.height)) return;
       round.liars.add(from);
@@ -89,7 +99,20 @@ export class Reads {
     }
     round.answers.set(from, reply.height);
     this.#finish(turn, reply.nonce, round);
-    this.#begin(turn, state.own);
+    this.#begin(turn, own);
+  }
+
+  /** More is final here. */
+  moved(turn: Turn, own: OwnAnswer): void {
+    for (const [nonce, round] of this.#rounds) {
+      if (round.epoch === this.#epoch) {
+        this.#finish(turn, nonce, round);
+        continue;
+      }
+      this.#rounds.delete(nonce);
+      this.#waiting.push(...round.ids);
+    }
+    this.#begin(turn, own);
   }
 
   /** Asks again whoever has not answered, and gives up what has waited too long. */
@@ -112,7 +135,8 @@ export class Reads {
   #begin(turn: Turn, own: OwnAnswer): void {
     if (this.#waiting.length === 0 || this.#rounds.size >= LIMITS.readRounds) return;
     const [answers, liars] = [new Map<string, number>(), new Set<string>()];
-    const round: Round = { ids: this.#waiting, answers, liars, since: turn.now };
+    const [ids, since, epoch] = [this.#waiting, turn.now, this.#epoch];
+    const round: Round = { ids, answers, liars, since, epoch, height: undefined };
     this.#waiting = [];
     this.#nonce += 1;
     if (this.#rounds.size === 0) turn.alarmIn(READ_ALARM, RETRY_MS);
@@ -122,17 +146,24 @@ export class Reads {
     this.#finish(turn, this.#nonce, round);
   }
 
+  get #epoch(): number {
+    return this.#options.ledger.handovers.at(-1)?.height ?? 0;
+  }
+
   #ask(turn: Turn, nonce: number, round: Round): void {
-    const { custodians, self } = this.#options;
-    const asked = custodians.filter((id) => id !== self && !round.answers.has(id));
+    if (round.height !== undefined) return;
+    const { ledger, self } = this.#options;
+    const asked = ledger.custodians.nodeIds.filter((id) => id !== self && !round.answers.has(id));
     turn.send(asked, { type: 'index-request', nonce });
   }
 
   #finish(turn: Turn, nonce: number, round: Round): void {
-    const { length } = this.#options.custodians;
-    if (round.answers.size < length - faultyMax(length) || !this.#rounds.has(nonce)) return;
+    const { custodians, tip } = this.#options.ledger;
+    if (round.answers.size < quorumOf(custodians.size) || !this.#rounds.has(nonce)) return;
+    round.height ??= Math.max(...round.answers.values());
+    const { height } = round;
+    if (tip.height < height) return;
     this.#rounds.delete(nonce);
-    const height = Math.max(...round.answers.values());
     for (const id of round.ids) turn.tell({ type: 'read-index', id, height });
   }
 
@@ -145,12 +176,12 @@ export class Reads {
 
   #isProven(reply: { readonly height: number; readonly certificate: Uint8Array | undefined }) {
     if (reply.certificate === undefined) return false;
-    const { custodians, clusterId } = this.#options;
+    const { clusterId } = this.#options;
     try {
       const certificate = decodeCertificate(reply.certificate);
       return (
         certificate.height === reply.height &&
-        verifyCertificate(certificate, this.#scheme, custodians.length, clusterId)
+        verifyCertificate(certificate, this.#scheme, clusterId)
       );
     } catch {
       return false;

@@ -24,16 +24,23 @@ export class Doubt {
   /** The keys that it is about, in hex. */
   readonly #held: readonly string[];
   readonly #brought: readonly string[];
+  readonly #members: string;
   #until: number | undefined;
   #floor: number;
 
   /**
+   * @param options.members a digest of the custodians that are asked.
    * @param options.needed answers of others: n - f - 1.
    * @param options.question a number above 0 that no earlier doubt of this node has used.
    */
-  constructor(kept: KeptDoubt, options: { readonly needed: number; readonly question: number }) {
+  constructor(
+    kept: KeptDoubt,
+    options: { readonly members: string; readonly needed: number; readonly question: number },
+  ) {
     this.reason = kept.reason;
-    this.#until = kept.until;
+    this.#members = options.members;
+    // E5: what other custodians have answered says nothing of votes among these.
+    this.#until = kept.members === options.members ? kept.until : undefined;
     this.#floor = kept.floor;
     this.#held = kept.held;
     this.#brought = kept.brought;
@@ -43,7 +50,7 @@ export class Doubt {
 
   get kept(): KeptDoubt {
     const [until, floor, held, brought] = [this.#until, this.#floor, this.#held, this.#brought];
-    return { reason: this.reason, until, floor, held, brought };
+    return { reason: this.reason, until, members: this.#members, floor, held, brought };
   }
 
   /** Whether it still has to ask. */

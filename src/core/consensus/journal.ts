@@ -36,6 +36,8 @@ export interface KeptDoubt {
   readonly reason: string;
   /** The height with whose finality it ends; undefined: not known yet. */
   readonly until: number | undefined;
+  /** Whose answers say so (E5): a digest of their node ids, in hex. */
+  readonly members?: string | undefined;
   /** The highest height of which it is known that this node has signed something there. */
   readonly floor: number;
   /** The own consensus keys, in hex, that it is about (K1). */
@@ -94,9 +96,10 @@ export const namedRow = (named: Certificate): LogEntry =>
 
 export const doubtRow = (doubt: KeptDoubt | undefined): LogEntry => {
   if (doubt === undefined) return row('doubt', undefined);
-  const { reason, until, floor, held, brought } = doubt;
+  const { reason, until, members, floor, held, brought } = doubt;
   const [all, some] = [held, brought].map((keys) => keys.map((key) => Buffer.from(key, 'hex')));
-  return row('doubt', [2, Buffer.from(reason), until ?? null, floor, all, some]);
+  const who = members === undefined ? null : fromHex(members);
+  return row('doubt', [3, Buffer.from(reason), until ?? null, who, floor, all, some]);
 };
 
 export const absolvedRow = (height: number): LogEntry => row('absolved', [1, height]);
@@ -161,17 +164,14 @@ function readSlot(fields: Fields): { readonly slot: Slot; readonly last: Share |
 
 function readDoubt(bytes: Uint8Array | undefined): KeptDoubt | undefined {
   if (bytes === undefined) return undefined;
-  const value = decode(bytes, { maxBytes: ROW_BYTES_MAX });
-  // The form before keys could change says nothing about them.
-  const isOld = Array.isArray(value) && value[0] === 1;
-  const fields = new Fields(value, isOld ? 4 : 6, 'row doubt');
-  fields.integer(isOld ? 1 : 2, isOld ? 1 : 2);
+  const fields = new Fields(decode(bytes, { maxBytes: ROW_BYTES_MAX }), 7, 'row doubt');
+  fields.integer(3, 3);
   const reason = Buffer.from(fields.blob(REASON_BYTES_MAX)).toString();
   const until = fields.optional((height) => new Fields([height], 1, 'row doubt').height());
+  const members = fields.optional((digest) => new Fields([digest], 1, 'row doubt').digest());
   const floor = fields.height(0);
-  if (isOld) return { reason, until, floor, held: [], brought: [] };
-  const held = fields.list(LIMITS.heldKeys, readKey);
-  return { reason, until, floor, held, brought: fields.list(LIMITS.heldKeys, readKey) };
+  const [held, brought] = [0, 0].map(() => fields.list(LIMITS.heldKeys, readKey));
+  return { reason, until, members, floor, held: held!, brought: brought! };
 }
 
 const readKey = (key: unknown): string =>

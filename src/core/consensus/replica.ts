@@ -388,8 +388,8 @@ function doubtOf(
 ): KeptDoubt | undefined {
   const { held } = setting;
   if (standing === 'vouched') return undefined;
-  // K1: a doubt that was kept is about the keys of then; a form without them, about all of now.
-  if (standing === 'sound') return kept?.held.length === 0 ? { ...kept, held } : kept;
+  // K1: a doubt that was kept is about the keys of then.
+  if (standing === 'sound') return kept;
   const isRestored = standing === 'restored';
   const all = [...new Set([...(kept?.held ?? []), ...held])];
   const brought = [...new Set([...(kept?.brought ?? []), ...(isRestored ? held : [])])];

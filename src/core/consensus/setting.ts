@@ -1,5 +1,6 @@
 /** What does not change while a replica lives: it is of one set of custodians (E5). */
 import { assert } from '../assert.ts';
+import { sha256Hex } from '../crypto/hash.ts';
 import type { ReplicaDependencies, ReplicaOptions } from './contract.ts';
 import { faultyMax, quorumOf } from './quorum.ts';
 import type { VoteScheme } from './scheme.ts';
@@ -11,6 +12,8 @@ const ALL_FANOUT_CUSTODIANS_MAX = 7;
 export interface Setting {
   readonly clusterId: string;
   readonly custodians: readonly string[];
+  /** A digest of the node ids, in hex. */
+  readonly members: string;
   /** Index of every custodian by node id. */
   readonly indices: ReadonlyMap<string, number>;
   readonly self: number | undefined;
@@ -34,6 +37,7 @@ export function settingOf(
   return {
     clusterId,
     custodians,
+    members: sha256Hex(Buffer.from(custodians.join(' '))),
     indices: new Map(custodians.map((nodeId, index) => [nodeId, index])),
     self,
     quorum: quorumOf(count),

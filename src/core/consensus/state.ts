@@ -293,9 +293,10 @@ export class State implements Findings {
 
   /** D3, D5: from now on this node signs nothing until `until` is known and final. */
   startDoubt(kept: KeptDoubt): void {
-    const { self, quorum } = this.setting;
+    const { self, quorum, members } = this.setting;
     this.question = Math.max(this.question + 1, Math.trunc(this.now));
-    this.doubt = new Doubt(kept, { needed: quorum - 1, question: this.question });
+    const { question } = this;
+    this.doubt = new Doubt(kept, { members, needed: quorum - 1, question });
     assert(kept.held.length <= LIMITS.heldKeys, 'a home holds few consensus keys');
     // An agent asks nobody: where it becomes custodian, the doubt is about votes there (E5).
     if (self !== undefined) this.doubt.settle(this.height);

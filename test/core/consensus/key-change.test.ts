@@ -305,17 +305,6 @@ describe('K1: doubt', () => {
     bench.hear(0, status({ seen: bench.share(3, { kind: 'commit', digest: B, height: 3 }) }));
     expect(bench.told('doubt')).toHaveLength(1);
   });
-
-  it('that was kept before keys could change is about all that the home holds now', () => {
-    const bench = new Bench({ self: 3, changes: [[3, 2, 1]] }).forget();
-    const row = bench.rows.get('consensus/replica doubt')!;
-    const old = Buffer.from('8401467265617374 6ff600'.replaceAll(' ', ''), 'hex');
-    bench.rows.set('consensus/replica doubt', { ...row, value: old });
-    bench.restart();
-    expect(bench.replica.status().doubt).toBe('reasto');
-    bench.held.add(1);
-    expect(isVoting(finalise(bench))).toBe(true);
-  });
 });
 
 it('a doubt is about so many keys and no more', () => {
