@@ -194,6 +194,11 @@ export interface Backend {
   log(query: Query<'kb.log'>): Promise<Result<'kb.log'>>;
   stat(query: Query<'kb.stat'>): Promise<Result<'kb.stat'>>;
   where(query: Query<'kb.where'>): Promise<Result<'kb.where'>>;
+  /**
+   * @throws {AegisError} `TRY_AGAIN` before anything is final, `NOT_FOUND` for a version that is not
+   * final and a checkpoint that is not here, `CHECK_FAILED` for one of another history, `TOO_LARGE`.
+   */
+  proof(query: Query<'kb.proof'>, context: CallContext): Promise<Result<'kb.proof'>>;
 
   /** The state from which a reader of events starts. */
   snapshot(): Promise<Omit<Snapshot, 'type' | 'schema'>>;

@@ -13,9 +13,12 @@ import type { ResourceSampler } from '../telemetry/sampler.ts';
 import type { ConsensusViews } from './consensus-views.ts';
 import type { Engine } from './engine.ts';
 import type { EventHub } from './events.ts';
+import type { Voted } from './governance-desk.ts';
+import type { GovernanceViews } from './governance-views.ts';
 import { copyHome } from './home-copy.ts';
 import type { IntentViews } from './intent-views.ts';
 import type { Self } from './opening.ts';
+import { Proofs } from './proofs.ts';
 import { timeout } from './timeout.ts';
 
 export type NodeState = 'starting' | 'ready' | 'stopping';
@@ -66,7 +69,7 @@ export class NodeBackend implements Backend {
       state: this.#deps.state(),
       nodeId: self.nodeId,
       name: self.name,
-      zone: self.zone,
+      zone: this.#member.zone,
       peerId: engine.host.peerId,
       clusterId: genesis.clusterId,
       clusterName: genesis.name,
@@ -91,10 +94,12 @@ export class NodeBackend implements Backend {
 
   info(): Promise<Result<'node.info'>> {
     const { genesis, self, version, agent, startedAt, nodeCreatedAt, paths } = this.#options;
+    const { chain } = this.#deps.engine.chain;
+    const member = this.#member;
     return Promise.resolve({
       nodeId: self.nodeId,
       name: self.name,
-      zone: self.zone,
+      zone: member.zone,
       region: self.region,
       peerId: this.#deps.engine.host.peerId,
       clusterId: genesis.clusterId,
@@ -109,12 +114,12 @@ export class NodeBackend implements Backend {
       home: paths.label,
       socket: paths.socket,
       logFile: paths.logFile,
-      storageWeight: self.storageWeight,
+      storageWeight: member.storageWeight,
       replicasWanted: genesis.replicas,
-      members: this.#deps.engine.chain.chain.roster.count,
-      role: self.role,
-      custodians: genesis.custodians.length,
-      quorum: this.#deps.engine.chain.chain.status().quorum,
+      members: chain.roster.count,
+      role: member.role,
+      custodians: chain.custodians().size,
+      quorum: chain.status().quorum,
       agent,
     });
   }
@@ -262,6 +267,44 @@ export class NodeBackend implements Backend {
     return this.#deps.engine.custody.members.leave(body, signal);
   }
 
+  async propose(
+    body: Body<'cluster.propose'>,
+    { signal }: CallContext,
+  ): Promise<Result<'cluster.propose'>> {
+    const { desk, views } = this.#deps.engine.governance;
+    return votedView(await desk.propose(body, signal), views);
+  }
+
+  async approve(
+    id: string,
+    body: Body<'cluster.approve'>,
+    { signal }: CallContext,
+  ): Promise<Result<'cluster.approve'>> {
+    const { desk, views } = this.#deps.engine.governance;
+    return votedView(await desk.approve(id, body, signal), views);
+  }
+
+  async proposals(query: Query<'cluster.proposals'>): Promise<Result<'cluster.proposals'>> {
+    return this.#deps.engine.governance.views.proposals(query);
+  }
+
+  async clusterState(): Promise<Result<'cluster.state'>> {
+    return this.#deps.engine.governance.views.state();
+  }
+
+  async quotas(query: Query<'cluster.quotas'>): Promise<Result<'cluster.quotas'>> {
+    return this.#deps.engine.governance.views.quotas(query);
+  }
+
+  async auditPeer(
+    id: string,
+    { timeoutMs }: Body<'peers.audit'>,
+    { signal }: CallContext,
+  ): Promise<Result<'peers.audit'>> {
+    const { governance, peers } = this.#deps.engine;
+    return await governance.audits.ask(peers.nodeIdOf(id), timeoutMs, signal);
+  }
+
   async consensus(): Promise<ConsensusStatus> {
     return this.#deps.consensus.status();
   }
@@ -318,6 +361,40 @@ export class NodeBackend implements Backend {
     return this.#deps.intents.cancel(id, query, context);
   }
 
+  async anchor(
+    body: Body<'intents.anchor'>,
+    { signal }: CallContext,
+  ): Promise<Result<'intents.anchor'>> {
+    return await this.#deps.engine.governance.rights.anchor(body, signal);
+  }
+
+  async anchors(query: Query<'intents.anchors'>): Promise<Result<'intents.anchors'>> {
+    return this.#deps.engine.governance.rights.anchors(query);
+  }
+
+  relayIntents(
+    body: Body<'intents.relay'>,
+    { signal }: CallContext,
+  ): Promise<Result<'intents.relay'>> {
+    return this.#deps.engine.governance.relay.relay(body, signal);
+  }
+
+  grant(body: Body<'kb.grant'>, { signal }: CallContext): Promise<Result<'kb.grant'>> {
+    return this.#deps.engine.governance.rights.grant(body, signal);
+  }
+
+  revoke(body: Body<'kb.revoke'>, { signal }: CallContext): Promise<Result<'kb.revoke'>> {
+    return this.#deps.engine.governance.rights.revoke(body, signal);
+  }
+
+  erase(body: Body<'kb.erase'>, { signal }: CallContext): Promise<Result<'kb.erase'>> {
+    return this.#deps.engine.governance.rights.erase(body, signal);
+  }
+
+  async rights(query: Query<'kb.rights'>): Promise<Result<'kb.rights'>> {
+    return this.#deps.engine.governance.rights.rights(query);
+  }
+
   put(query: Query<'kb.put'>, upload: Upload, context: CallContext): Promise<Result<'kb.put'>> {
     return this.#deps.engine.knowledge.put(query, upload, context);
   }
@@ -342,6 +419,15 @@ export class NodeBackend implements Backend {
     return this.#deps.engine.views.where(query);
   }
 
+  proof(query: Query<'kb.proof'>, { signal }: CallContext): Promise<Result<'kb.proof'>> {
+    const { engine } = this.#deps;
+    const { chain, archive } = engine.chain;
+    const { graph } = engine.machine;
+    const record = (version: string, until: AbortSignal) => engine.knowledge.record(version, until);
+    const { genesis } = this.#options;
+    return new Proofs({ genesis, chain, graph, archive, record }).make(query, signal);
+  }
+
   async snapshot(): Promise<Omit<Snapshot, 'type' | 'schema'>> {
     const { engine, log } = this.#deps;
     return {
@@ -358,6 +444,12 @@ export class NodeBackend implements Backend {
 
   subscribe(listener: (change: Change) => void): () => void {
     return this.#deps.hub.subscribe(listener);
+  }
+
+  /** As the state has it; before it is a member, as its home has. */
+  get #member(): Pick<Self, 'zone' | 'role' | 'storageWeight'> {
+    const { self } = this.#options;
+    return this.#deps.engine.chain.chain.roster.get(self.nodeId) ?? self;
   }
 
   #holds({ condition, peers, height }: WaitFor): boolean {
@@ -387,3 +479,9 @@ export class NodeBackend implements Backend {
     });
   }
 }
+
+const votedView = ({ proposal, height }: Voted, views: GovernanceViews) => ({
+  proposal: views.proposal(proposal),
+  final: height !== undefined,
+  height: height ?? null,
+});

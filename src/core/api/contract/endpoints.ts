@@ -66,6 +66,7 @@ export const ENDPOINTS = {
   'kb.log': kb.kbLog,
   'kb.stat': kb.kbStat,
   'kb.where': kb.kbWhere,
+  'kb.proof': kb.kbProof,
   'kb.rights': rights.kbRights,
   'kb.grant': rights.kbGrant,
   'kb.revoke': rights.kbRevoke,

@@ -160,6 +160,32 @@ export const kbStat = endpoint('kb.stat', {
   },
 });
 
+export const kbProof = endpoint('kb.proof', {
+  query: {
+    /** A path; of a directory, which may be empty for the root, with or without a `/` after it. */
+    path: text,
+    /** CID of a version; without one it is the head. Not of directories. */
+    version: v.optional(cid),
+    /** All that lies in a directory. */
+    directory: v.optional(v.boolean(), false),
+    /** Also all that lies further below. */
+    recursive: v.optional(v.boolean(), false),
+    /** `HEIGHT:HASH` of the block at which the verifier begins to trust. */
+    checkpoint: v.optional(word),
+  },
+  reply: {
+    /** Of a version: its own, also when what was asked for is inside its content. */
+    path: v.string(),
+    /** That it is about; `null`: of none, or of none in particular. */
+    version: v.nullable(cid),
+    /** Of the block after which it holds. */
+    height: count,
+    digest,
+    /** Base64 of the file that docs/proofs.md describes. */
+    proof: v.string(),
+  },
+});
+
 const holder = v.object({
   nodeId,
   name: v.nullable(v.string()),

@@ -189,6 +189,12 @@ export const ROUTES = {
   'kb.log': route('GET', '/v1/kb/log', 'read', 'Versions of a path, every head among them.'),
   'kb.stat': route('GET', '/v1/kb/stat', 'read', 'Facts of the shown version of a path.'),
   'kb.where': route('GET', '/v1/kb/where', 'read', 'Which nodes hold a root.'),
+  'kb.proof': route(
+    'GET',
+    '/v1/kb/proof',
+    'read',
+    'A proof of what a path or a directory held, for who has the genesis.',
+  ),
   'kb.rights': route('GET', '/v1/kb/rights', 'read', 'Who may write under a path.'),
   'kb.grant': route('POST', '/v1/kb/rights/grants', 'admin', 'Lets a node write under a path.', {
     body: 'json',

@@ -73,6 +73,7 @@ export const HANDLERS: Handlers = {
   'kb.log': ({ backend, query }) => backend.log(query),
   'kb.stat': ({ backend, query }) => backend.stat(query),
   'kb.where': where,
+  'kb.proof': ({ backend, query, context }) => backend.proof(query, context),
 };
 
 async function waitFor(call: JsonCall<'node.wait'>): Promise<Result<'node.wait'>> {
