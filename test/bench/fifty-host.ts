@@ -65,6 +65,7 @@ async function open({ number, home }: HostedNode, passphrase: string): Promise<v
       log: silent,
       metrics: createMetrics(),
       fatal: failed,
+      tooOld: failed,
       peersChanged: () => {},
       pathChanged: () => {},
       consensusMoved: () => {},

@@ -6,8 +6,11 @@ import fc from 'fast-check';
 import type { CID } from 'multiformats/cid';
 import { describe, expect, it } from 'vitest';
 import { executeIntents, readRef } from '../../../src/core/chain/execution.ts';
+import { Registers } from '../../../src/core/chain/registers.ts';
 import { Roster } from '../../../src/core/chain/roster.ts';
+import { StateTree } from '../../../src/core/chain/state-tree.ts';
 import type { Move, SignedIntent } from '../../../src/core/model/intent.ts';
+import { PROTOCOL } from '../../../src/core/model/protocol.ts';
 import { versionCidOf } from '../../../src/core/model/version.ts';
 import type { Op } from '../../../src/core/sim/linearizability.ts';
 import { linearizable } from '../../../src/core/sim/linearizability.ts';
@@ -18,12 +21,13 @@ import {
   registerModel,
   write,
 } from '../../../src/core/sim/register.ts';
+import { contextOf } from '../../helpers/names.ts';
 
 const VERSIONS: readonly CID[] = Array.from({ length: 40 }, (_, i) =>
   versionCidOf(Buffer.from(`version ${i}`)),
 );
 const version = fc.constantFrom(...VERSIONS);
-const CLUSTER = 'cluster';
+const CONTEXT = contextOf('cluster');
 
 const changes = fc.array(
   fc.record({
@@ -46,7 +50,7 @@ describe('the simulator', () => {
   it('expects of a path what the chain does', () => {
     fc.assert(
       fc.property(changes, (list) => {
-        const state = new Map<string, Uint8Array>();
+        let state = StateTree.empty;
         let heads: Heads = [];
         for (const [i, { expected, ...rest }] of list.entries()) {
           const change: Move = {
@@ -58,14 +62,16 @@ describe('the simulator', () => {
           const sequence = i + 1;
           const intent = { author: 'author', sequence, time: 0, changes: [change], keyEpoch: 0 };
           const signed: SignedIntent = { id: `${i}`, intent, bytes: Buffer.of(), digest: '' };
-          const names = { clusterId: CLUSTER, namespace: CLUSTER };
-          const block = { ...names, height: i + 1, time: i, roster: new Roster([]) };
+          const before = { roster: new Roster([]), registers: new Registers(PROTOCOL.max) };
+          const block = { ...CONTEXT, ...before, height: i + 1, time: i };
           const done = executeIntents(state, [signed], block);
-          for (const { key, value } of done.changes) state.set(key, value!);
+          state = state.update(done.changes);
           const after = write(heads, inputOf(change));
           expect(done.receipts[0]!.result !== 'refused').toBe(after !== undefined);
           heads = after ?? heads;
-          const ref = readRef(state, CLUSTER, 'doc')?.heads.map((head) => head.version.toString());
+          const ref = readRef(state, CONTEXT.names, 'doc')?.heads.map((head) =>
+            head.version.toString(),
+          );
           expect((ref ?? []).toSorted()).toEqual(heads);
         }
       }),

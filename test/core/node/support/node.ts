@@ -131,7 +131,7 @@ export class TestNode {
     } as unknown as Host;
     const mend = async () => {};
     this.knowledge = new Knowledge(
-      { self, minReplicas: 1, replicas: 1, custodians: 4 },
+      { self, minReplicas: 1, replicas: 1, custodians: () => 4 },
       {
         machine: this.machine,
         content,
@@ -139,7 +139,12 @@ export class TestNode {
         reader: new ObjectReader({ content, log, metrics, mend }),
         finality: this.finality,
         history: new OwnHistory(
-          { self, keyOf: () => ana.signer.publicKey, quorum: 1, marker: '/nonexistent/marker' },
+          {
+            self,
+            keyOf: () => ana.signer.publicKey,
+            quorum: () => 1,
+            marker: '/nonexistent/marker',
+          },
           { host, graph, log },
         ),
         author: this.author,
@@ -149,6 +154,7 @@ export class TestNode {
         peers: () => [],
         submit: (input) => void this.#loop.submit(KB_MACHINE, input),
         changed: () => {},
+        checkMayWrite: async () => {},
       },
     );
     this.#loop = this.#makeLoop();

@@ -10,15 +10,22 @@ import {
 } from '../../../../src/core/chain/chain.ts';
 import { executeIntents, type Receipt, readRef } from '../../../../src/core/chain/execution.ts';
 import type { RefState } from '../../../../src/core/chain/ref.ts';
+import { Registers } from '../../../../src/core/chain/registers.ts';
 import { Roster } from '../../../../src/core/chain/roster.ts';
 import { receiptRow, TABLES } from '../../../../src/core/chain/rows.ts';
+import { StateTree } from '../../../../src/core/chain/state-tree.ts';
 import { AegisError } from '../../../../src/core/errors.ts';
 import { type Machine, type Ready, ReadyBuilder } from '../../../../src/core/machine.ts';
 import type { SignedIntent } from '../../../../src/core/model/intent.ts';
+import { PROTOCOL } from '../../../../src/core/model/protocol.ts';
+import { contextOf } from '../../../helpers/names.ts';
 
 export const CLUSTER_ID = 'aegisc1test';
 /** Whether somebody is a member is asked before intents are executed. */
 const NOBODY = new Roster([]);
+/** Nobody has decided anything. */
+const REGISTERS = new Registers(PROTOCOL.max);
+const CONTEXT = contextOf(CLUSTER_ID);
 
 type Input =
   | ChainInput
@@ -34,7 +41,7 @@ export class TestChain implements Machine<Input> {
   /** Whether linearizable reads are answered. */
   answersReads = true;
   readonly #self: string;
-  readonly #state = new Map<string, Uint8Array>();
+  #state = StateTree.empty;
   readonly #receipts = new Map<string, Receipt>();
   #pending: PendingIntent[] = [];
   #decided = new Map<string, number>();
@@ -44,7 +51,7 @@ export class TestChain implements Machine<Input> {
   }
 
   ref(path: string): RefState | undefined {
-    return readRef(this.#state, CLUSTER_ID, path);
+    return readRef(this.#state, CONTEXT.names, path);
   }
 
   nextSequence(author: string): number {
@@ -99,10 +106,10 @@ export class TestChain implements Machine<Input> {
     const signed = [...others, ...own];
     if (signed.length === 0) return;
     this.height += 1;
-    const names = { clusterId: CLUSTER_ID, namespace: CLUSTER_ID };
-    const block = { ...names, height: this.height, time: this.height, roster: NOBODY };
+    const { height } = this;
+    const block = { ...CONTEXT, height, time: height, roster: NOBODY, registers: REGISTERS };
     const { receipts, changes, paths } = executeIntents(this.#state, signed, block);
-    for (const { key, value } of changes) this.#state.set(key, value!);
+    this.#state = this.#state.update(changes);
     for (const [n, receipt] of receipts.entries()) {
       this.#receipts.set(receipt.id, receipt);
       this.#decided.set(receipt.author, receipt.sequence);
@@ -124,6 +131,8 @@ const facts = (height: number): Omit<Finalised, 'intents' | 'signed' | 'receipts
     time: height,
     proposer: 'aegis1nobody',
     sizeBytes: 100,
+    namespaces: [],
+    anchors: [],
     certificate: { phase: 'commit', height, view: 0, digest, signers: [0], signature },
   };
 };
