@@ -54,7 +54,7 @@ export function stateText({ height, epoch, protocol, parameters, ...rest }: Clus
   const raised =
     raise === null
       ? ''
-      : `; ${raise.version} from height ${raise.at}, ${raise.ready} of ${raise.quorum} ready`;
+      : `; ${raise.version} once ${raise.quorum} are ready (${raise.ready} are)`;
   const { custodians, quorum, from } = epoch;
   const { proposals, checkpoint } = rest;
   return facts([

@@ -54,6 +54,11 @@ export abstract class FinalViews {
     return this.#ledger.ref(path);
   }
 
+  /** The value of a leaf of the state. @param key hex of 32 bytes. */
+  leaf(key: string): Uint8Array | undefined {
+    return this.#ledger.tree.get(key);
+  }
+
   /** What shows anyone where a path points, or that it points nowhere. */
   prove(path: string): ProvenRef {
     return this.#ledger.prove(path);

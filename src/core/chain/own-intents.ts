@@ -3,6 +3,7 @@
  * waits with a key that is not in force any more stays durable until it is signed anew (A2).
  */
 import { AegisError } from '../errors.ts';
+import { isMove } from '../model/change.ts';
 import type { SignedIntent } from '../model/intent.ts';
 import { earlyRefusal, NO_BACKLOG, withIntent } from './early-refusal.ts';
 import type { Ledger } from './ledger.ts';
@@ -127,7 +128,8 @@ export class OwnIntents {
     const sequence = this.#sequences.get(id);
     const waiting = sequence === undefined ? undefined : this.#pending.get(sequence)?.signed;
     if (waiting !== undefined) return { digest: waiting.digest, sequence: sequence! };
-    const final = this.#ledger.receipt(id);
+    // A version is made once; a right may be given, taken, and given again by the same words.
+    const final = intent.changes.every(isMove) ? this.#ledger.receipt(id) : undefined;
     if (final === undefined || final.receipt.result === 'refused') return undefined;
     return { digest: final.digest, sequence: final.receipt.sequence };
   }

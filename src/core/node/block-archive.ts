@@ -23,7 +23,7 @@ export interface ArchivedBlock {
 interface Row {
   readonly height: number;
   readonly digest: string;
-  readonly certificate: Uint8Array | undefined;
+  readonly certificate?: Uint8Array | undefined;
 }
 
 /** Blocks of one question to the store, so that it can do something else in between. */

@@ -36,7 +36,7 @@ export interface ChainDeskDeps {
   /** Something of the present height has changed. */
   moved(): void;
   finalised(block: Finalised): void;
-  accused(evidence: Evidence): void;
+  accused(evidence: Evidence, nodeId: string): void;
 }
 
 const COUNTED = [
@@ -100,6 +100,20 @@ export class ChainDesk {
       case 'retired-epoch':
       case 'roster':
         return;
+      case 'proposal':
+        this.#proposal(decided);
+        return;
+      case 'custodians':
+        this.#deps.log.write('info', 'the cluster has other custodians, or keys of theirs', {
+          height: decided.height,
+          nodeIds: decided.nodeIds,
+        });
+        this.#deps.metrics.gauge('aegis_chain_custodians', decided.nodeIds.length);
+        this.#deps.moved();
+        return;
+      case 'too-old':
+        this.#deps.moved();
+        return;
       default:
         this.#complain(decided);
         this.#deps.moved();
@@ -110,6 +124,7 @@ export class ChainDesk {
   refused(from: string, { code, message: reason }: AegisError): void {
     const fields = { from, code, reason };
     this.#complaints.say('warn', 'refused a message of a peer', `${from} ${code}`, fields);
+    this.#deps.submit({ type: 'unreadable', from });
   }
 
   /** The index of final versions may be behind the blocks. Call before anything is stepped. */
@@ -172,26 +187,34 @@ export class ChainDesk {
 
   async #serve({ to, from, upTo }: Extract<ChainOutcome, { type: 'serve' }>): Promise<void> {
     try {
-      const blocks = await this.#deps.archive.read(from, upTo, LIMITS.windowBytes);
-      this.#deps.submit({ type: 'rows', to, blocks });
+      const window = await this.#deps.archive.window(from, upTo, LIMITS.windowBytes);
+      this.#deps.submit({ type: 'rows', to, from, window });
     } catch (error) {
       if (this.#isMute) return;
       const { code, message } = toAegisError(error);
       const fields = { to, from, upTo, code, reason: message };
       this.#deps.log.write('warn', 'blocks could not be read for a peer', fields);
-      this.#deps.submit({ type: 'rows', to, blocks: [] });
+      this.#deps.submit({ type: 'rows', to, from, window: undefined });
     }
+  }
+
+  #proposal({ height, proposal }: Extract<ChainOutcome, { type: 'proposal' }>): void {
+    const { id, status, approvals, why } = proposal;
+    const fields = { id, status, height, approvals: approvals.length, why };
+    this.#deps.log.write('info', 'a proposal has moved', fields);
+    this.#deps.moved();
   }
 
   #complain(outcome: ChainOutcome): void {
     const say = this.#complaints.say.bind(this.#complaints);
     switch (outcome.type) {
       case 'evidence': {
-        const { kind, custodian, height, view } = outcome.evidence;
+        const { evidence, nodeId } = outcome;
+        const { kind, height, view } = evidence;
         this.#deps.metrics.count('aegis_consensus_evidence_total');
-        this.#deps.accused(outcome.evidence);
-        const fields = { kind, custodian, height, view };
-        say('error', 'a custodian has signed two things for one slot', `e${custodian}`, fields);
+        this.#deps.accused(evidence, nodeId);
+        const fields = { kind, nodeId, height, view };
+        say('error', 'a custodian has signed two things for one slot', `e${nodeId}`, fields);
         return;
       }
       case 'bad-share': {

@@ -12,7 +12,7 @@ import { vrfScheme } from '../chain/seeds.ts';
 import type { StoredRow } from '../chain/types.ts';
 import type { Settings } from '../config/settings.ts';
 import { blsScheme } from '../consensus/bls-scheme.ts';
-import { CustodianKeys } from '../consensus/custodian-keys.ts';
+import { CustodianSet, CustodianSets } from '../consensus/custodian-sets.ts';
 import { EVIDENCE_TABLE, REPLICA_TABLE } from '../consensus/journal.ts';
 import type { Standing } from '../consensus/replica.ts';
 import type { Evidence } from '../consensus/types.ts';
@@ -24,9 +24,12 @@ import type { Genesis } from '../model/genesis.ts';
 import type { IncomingEnvelope } from '../network/rpc-server.ts';
 import type { Log, Metrics } from '../ports.ts';
 import type { ChainStore } from '../storage/chain-store.ts';
+import { auditOwnChain } from './audit.ts';
+import type { AuditFinding } from './audit-desk.ts';
 import { Author } from './author.ts';
 import { BlockArchive } from './block-archive.ts';
 import { ChainDesk } from './chain-desk.ts';
+import { checkpointOf, protocolMaxOf } from './chain-settings.ts';
 import { Finals } from './finals.ts';
 import { IntentDesk } from './intent-desk.ts';
 import { LinearReads } from './linear-reads.ts';
@@ -35,7 +38,7 @@ import { intentIds, Pruner } from './pruner.ts';
 import { RoundLog } from './round-log.ts';
 
 export interface ChainRoomOptions {
-  readonly settings: Pick<Settings, 'chain.keepBlocks'>;
+  readonly settings: Settings;
   readonly genesis: Genesis;
   readonly keystore: Keystore;
   /** D7: an operator says that the home has voted nothing that it does not remember. */
@@ -51,7 +54,7 @@ export interface ChainRoomDeps {
   /** Something of the present height has changed. */
   moved(): void;
   finalised(block: Finalised): void;
-  accused(evidence: Evidence): void;
+  accused(evidence: Evidence, nodeId: string): void;
 }
 
 const CONSENSUS_TABLES = [REPLICA_TABLE, EVIDENCE_TABLE];
@@ -67,6 +70,7 @@ export class ChainRoom {
   readonly archive: BlockArchive;
   readonly rounds: RoundLog;
   readonly pruner: Pruner;
+  readonly #kept: { readonly genesis: Genesis; readonly store: ChainStore };
   readonly #gate: MessageGate<ChainMessage>;
   readonly #chainDesk: ChainDesk;
   /** When this node has heard last of each custodian, in consensus. */
@@ -92,6 +96,7 @@ export class ChainRoom {
     const { clusterId, names } = genesis;
     const { chain, finals } = parts;
     const { roster } = chain;
+    this.#kept = { genesis, store };
     this.chain = chain;
     this.author = new Author(keystore.nodeId, { roster, ring: keystore });
     this.finals = finals;
@@ -122,9 +127,7 @@ export class ChainRoom {
     this.#gate = new MessageGate<ChainMessage>(
       {},
       {
-        // Votes, and blocks to vote on, are for custodians.
-        isAllowed: (from, protocol) =>
-          protocol !== CONSENSUS_PROTOCOL || roster.get(from)?.role === 'custodian',
+        isAllowed: (from, protocol) => protocol !== CONSENSUS_PROTOCOL || mayVote(chain, from),
         open: (protocol, body) => openMessage(protocol, body, opening),
         keyOf: (nodeId, keyEpoch) => roster.identityKey(nodeId, keyEpoch),
         verify: verifyEd25519InPool,
@@ -168,6 +171,13 @@ export class ChainRoom {
 
   fail(error: AegisError): void {
     this.#chainDesk.fail(error);
+  }
+
+  /** Y8. Rejects with the reason of `signal`. */
+  audit(signal: AbortSignal): Promise<AuditFinding> {
+    const { chain, archive, pruner } = this;
+    const base = (): number => pruner.base;
+    return auditOwnChain({ ...this.#kept, chain, archive, base }, signal);
   }
 
   /** Before the store is closed. */
@@ -236,17 +246,32 @@ async function readRows(store: ChainStore): Promise<StoredRow[]> {
 }
 
 function recoverChain(
-  { genesis, keystore }: ChainRoomOptions,
+  { genesis, keystore, settings }: ChainRoomOptions,
   rows: readonly StoredRow[],
   standing: Standing,
 ): Chain {
   const { clusterId, custodians } = genesis;
   const { nodeId: self } = keystore;
-  const index = custodians.findIndex((member) => member.nodeId === self);
-  const keys = new CustodianKeys(custodians);
-  const own = index < 0 ? {} : { self: { index, ring: keystore } };
-  const scheme = blsScheme({ keys, ...own });
-  const seeds = vrfScheme({ keys, ...own });
-  const options = { clusterId, genesis, self, held: keystore.heldConsensusKeys() };
-  return Chain.recover(options, { scheme, seeds, keys }, rows, standing);
+  const sets = new CustodianSets(new CustodianSet(custodians));
+  // Also of an agent: it may be a custodian one day.
+  const own = { self: { nodeId: self, ring: keystore }, sets };
+  const deps = { scheme: blsScheme(own), seeds: vrfScheme(own), sets };
+  const options = {
+    ...{ clusterId, genesis, self, held: keystore.heldConsensusKeys() },
+    protocolMax: protocolMaxOf(settings),
+    checkpoint: checkpointOf(settings),
+  };
+  return Chain.recover(options, deps, rows, standing);
+}
+
+/**
+ * Votes, and blocks to vote on, are for custodians: those of the next height, and those who may be
+ * of a height after it. Whoever is ahead by a block knows them, this node does not yet.
+ */
+function mayVote(chain: Chain, nodeId: string): boolean {
+  if (chain.roster.get(nodeId)?.role === 'custodian') return true;
+  return chain.proposals().some(({ status, proposal }) => {
+    if (status !== 'open' && status !== 'decided') return false;
+    return proposal.changes.some((change) => change.op === 'add' && change.nodeId === nodeId);
+  });
 }

@@ -10,6 +10,7 @@ import type {
 import { SIGNED_OF_LAST } from '../api/contract/consensus.ts';
 import type { Query, Result } from '../api/contract/endpoints.ts';
 import { BLOCKS_RECENT_MAX } from '../api/contract/events.ts';
+import { assert } from '../assert.ts';
 import { hex } from '../bytes.ts';
 import type { ChainStatus, Finalised } from '../chain/chain.ts';
 import { decodeEvidence, encodeEvidence } from '../consensus/evidence.ts';
@@ -18,7 +19,7 @@ import type { Certificate, Evidence } from '../consensus/types.ts';
 import { sha256 } from '../crypto/hash.ts';
 import { AegisError } from '../errors.ts';
 import type { Block } from '../model/block.ts';
-import type { Genesis, Member } from '../model/genesis.ts';
+import type { Genesis } from '../model/genesis.ts';
 import { peerIdOf } from '../model/identity.ts';
 import { readIntent } from '../model/intent.ts';
 import type { ChainStore } from '../storage/chain-store.ts';
@@ -87,7 +88,7 @@ export class ConsensusViews {
   }
 
   custodians(): Who[] {
-    return this.#deps.genesis.custodians.map(({ nodeId }) => this.who(nodeId));
+    return this.#deps.room.chain.custodians().nodeIds.map((nodeId) => this.who(nodeId));
   }
 
   who(nodeId: string): Who {
@@ -95,12 +96,12 @@ export class ConsensusViews {
   }
 
   status(): ConsensusStatus {
-    const { room, genesis, self } = this.#deps;
+    const { room, self } = this.#deps;
     const status = room.chain.status();
     const { height, digest } = room.chain.tip();
-    const { custodians } = genesis;
-    const isCustodian = custodians.some((member) => member.nodeId === self);
-    const ids = (indices: readonly number[]) => indices.map((index) => custodians[index]!.nodeId);
+    const { nodeIds: custodians } = room.chain.custodians();
+    const isCustodian = custodians.includes(self);
+    const ids = (indices: readonly number[]) => indices.map((index) => custodians[index]!);
     return {
       height,
       digest: height === 0 ? null : digest,
@@ -108,19 +109,19 @@ export class ConsensusViews {
       role: isCustodian ? 'custodian' : 'agent',
       view: status.view,
       viewSince: timeOf(status.viewSince),
-      leader: this.#member(status.leader),
+      leader: this.#member(status.leader, height + 1),
       phase: status.phase,
       timeoutMs: status.timeoutMs,
       custodians: custodians.length,
       faultyMax: status.faultyMax,
       quorum: status.quorum,
-      connected: custodians.filter(({ nodeId }) => this.#isConnected(nodeId)).length,
+      connected: custodians.filter((nodeId) => this.#isConnected(nodeId)).length,
       isVoting: status.isVoting,
       doubt: status.doubt ?? null,
       votes: { prepare: ids(status.votes.prepare), commit: ids(status.votes.commit) },
       timeouts: ids(status.timeouts),
       missing: this.#missing(status),
-      passedOver: status.passedOver.map((index) => this.#member(index)),
+      passedOver: status.passedOver.map((index) => this.#member(index, height + 1)),
       refused: this.#refused(height + 1),
       keyMissing: isCustodian && status.keyMissing ? KEY_MISSING : null,
       keyElsewhere: status.keyElsewhere ?? null,
@@ -176,27 +177,28 @@ export class ConsensusViews {
       seedProof: header.seedProof === undefined ? null : hex(header.seedProof),
       certificate: {
         view,
-        signers: signers.map((index) => this.#member(index)),
+        signers: signers.map((index) => this.#member(index, archived.certificate.height)),
         signature: hex(signature),
       },
     };
   }
 
   async validators(): Promise<Result<'consensus.validators'>> {
-    const { room, genesis, self } = this.#deps;
+    const { room, self } = this.#deps;
     const { height } = room.chain;
     const status = room.chain.status();
     const first = Math.max(1, height - SIGNED_OF_LAST + 1);
     const certificates = await room.archive.certificates(first, height);
-    const validators = genesis.custodians.map((member, index) => {
-      const signed = certificates.filter(({ signers }) => signers.includes(index));
+    const validators = room.chain.custodians().nodeIds.map((nodeId, index) => {
+      const signed = certificates.filter(({ signers, height: at }) => {
+        return signers.includes(this.#idsAt(at).indexOf(nodeId));
+      });
       return {
-        ...this.who(member.nodeId),
-        zone: member.zone,
+        ...this.who(nodeId),
         index,
-        ...this.#keysOf(member),
-        self: member.nodeId === self,
-        connected: this.#isConnected(member.nodeId),
+        ...this.#keysOf(nodeId),
+        self: nodeId === self,
+        connected: this.#isConnected(nodeId),
         isLeader: index === status.leader,
         passedOver: status.passedOver.includes(index),
         lastSignedHeight: signed.at(-1)?.height ?? null,
@@ -207,10 +209,13 @@ export class ConsensusViews {
     return { validators, height, view, quorum, blocks: certificates.length };
   }
 
-  #keysOf({ nodeId, ...first }: Member) {
-    const { roster } = this.#deps.room.chain;
-    const { keys, keyEpoch, expiresAt } = roster.get(nodeId)?.keys ?? first.keys;
+  #keysOf(nodeId: string) {
+    const member = this.#deps.room.chain.roster.get(nodeId);
+    assert(member !== undefined, 'a custodian is a member');
+    const { zone, keys: state } = member;
+    const { keys, keyEpoch, expiresAt } = state;
     return {
+      zone,
       consensusKey: hex(keys.consensusKey),
       keyEpoch,
       peerId: peerIdOf(keys.networkKey),
@@ -229,7 +234,10 @@ export class ConsensusViews {
     const { quorum } = room.chain.status();
     const seen = room.rounds.get(height);
     const certified = archived === undefined ? undefined : this.#signers(archived.certificate);
-    const signers = archived?.certificate.signers.map((index) => this.#member(index)) ?? [];
+    const signers =
+      archived?.certificate.signers.map((index) =>
+        this.#member(index, archived.certificate.height),
+      ) ?? [];
     return {
       height,
       state: isOpen ? 'open' : 'final',
@@ -263,12 +271,12 @@ export class ConsensusViews {
     const finalView = archived?.certificate.view;
     const views = seen.map((one) => ({
       view: one.view,
-      leader: this.#member(one.leader),
+      leader: this.#member(one.leader, height),
       outcome: outcomeOf(one.view, finalView, seen.at(-1)?.view),
       startedAt: timeOf(one.startedAt),
       endedAt: timeOf(one.endedAt),
       proposed: one.isProposed,
-      timeouts: one.timeouts.map((index) => this.#member(index)),
+      timeouts: one.timeouts.map((index) => this.#member(index, height)),
     }));
     const known = views.some(({ view }) => view === finalView);
     if (archived === undefined || known) return views;
@@ -278,17 +286,18 @@ export class ConsensusViews {
   }
 
   #missing({ phase, votes, timeouts, leader }: ChainStatus): ConsensusStatus['missing'] {
-    const { genesis, self, room } = this.#deps;
+    const { self, room } = this.#deps;
+    const { nodeIds } = room.chain.custodians();
     const heard: Readonly<Record<ChainStatus['phase'], readonly number[] | undefined>> = {
       idle: undefined,
       'catch-up': undefined,
-      propose: genesis.custodians.map((_, index) => index).filter((index) => index !== leader),
+      propose: nodeIds.map((_, index) => index).filter((index) => index !== leader),
       prepare: votes.prepare,
       commit: votes.commit,
       timeout: timeouts,
     };
     const isAwaited = (index: number) => heard[phase]?.includes(index) === false;
-    return genesis.custodians.flatMap(({ nodeId }, index) => {
+    return nodeIds.flatMap((nodeId, index) => {
       const connected = this.#isConnected(nodeId);
       if (nodeId === self || (connected && !isAwaited(index))) return [];
       return [{ ...this.who(nodeId), connected, lastHeardAt: timeOf(room.heardAt(nodeId)) }];
@@ -324,14 +333,23 @@ export class ConsensusViews {
     return { proposer: this.who(proposer), time: timeText(time) };
   }
 
-  #signers({ signers }: Certificate): { signers: number; absent: string[] } {
-    const { custodians } = this.#deps.genesis;
-    const absent = custodians.filter((_, index) => !signers.includes(index));
-    return { signers: signers.length, absent: absent.map(({ nodeId }) => nodeId) };
+  #signers({ signers, height }: Certificate): { signers: number; absent: string[] } {
+    const absent = this.#idsAt(height).filter((_, index) => !signers.includes(index));
+    return { signers: signers.length, absent: [...absent] };
   }
 
-  #member(index: number): Who {
-    return this.who(this.#deps.genesis.custodians[index]!.nodeId);
+  /** E1: an index is that among the custodians of its height. */
+  #member(index: number, height: number): Who {
+    return this.who(this.#idsAt(height)[index] ?? '');
+  }
+
+  /** Node ids of the custodians of a height, in their order. */
+  #idsAt(height: number): readonly string[] {
+    const { chain } = this.#deps.room;
+    if (height > chain.height) return chain.custodians().nodeIds;
+    const handover = chain.handovers().findLast((one) => one.height < height);
+    const custodians = handover?.custodians ?? this.#deps.genesis.custodians;
+    return custodians.map(({ nodeId }) => nodeId);
   }
 
   #isConnected(nodeId: string): boolean {
@@ -358,7 +376,7 @@ export class ConsensusViews {
     return {
       id,
       kind,
-      custodian: this.#member(custodian),
+      custodian: this.#member(custodian, height),
       height,
       view,
       signed: claims.map((claim) => claimText(claim)),

@@ -93,6 +93,8 @@ class Starting {
   #state: NodeState = 'starting';
   #security: SecurityLog | undefined;
   #stopping: Promise<void> | undefined;
+  /** What the node stops for by itself. */
+  #reason: AegisError | undefined;
 
   constructor(options: StartOptions, opened: Opened, parts: { lock: HomeLock; log: NodeLog }) {
     this.#options = options;
@@ -135,6 +137,7 @@ class Starting {
         metrics,
         security,
         fatal: (error) => this.#die(error),
+        tooOld: (error) => this.#stopFor(error),
         peersChanged: () => watch?.peersChanged(),
         pathChanged: (path) => void watch?.pathChanged(path),
         consensusMoved: () => watch?.consensusMoved(),
@@ -183,6 +186,14 @@ class Starting {
     return this.#stopping;
   }
 
+  /** V3: in good order, but not as somebody wanted it: the exit status tells. */
+  #stopFor(error: AegisError): void {
+    this.#reason ??= error;
+    const { code, message } = error;
+    this.#log.write('error', 'the node goes no further', { code, reason: message });
+    void this.stop();
+  }
+
   async #stop(): Promise<void> {
     this.#state = 'stopping';
     this.#stopBegun.resolve();
@@ -191,7 +202,8 @@ class Starting {
     await this.#takeApart();
     await this.#log.close();
     await this.#lock.release();
-    this.#stopped.resolve();
+    if (this.#reason === undefined) this.#stopped.resolve();
+    else this.#stopped.reject(this.#reason);
   }
 
   async #takeApart(): Promise<void> {

@@ -5,10 +5,8 @@
 
 import type { CID } from 'multiformats/cid';
 import type { BlockSummary } from '../api/contract/consensus.ts';
-import { assert } from '../assert.ts';
 import type { ChainInput, ChainOutcome, Finalised } from '../chain/chain.ts';
 import type { Settings } from '../config/settings.ts';
-import type { Evidence } from '../consensus/evidence.ts';
 import { quorumOf } from '../consensus/quorum.ts';
 import { type AegisError, toAegisError } from '../errors.ts';
 import { statIfPresent } from '../files.ts';
@@ -20,7 +18,7 @@ import type { Genesis } from '../model/genesis.ts';
 import type { OpenInvitationFile } from '../model/invitation-file.ts';
 import type { Host } from '../network/host.ts';
 import type { PeerInput } from '../peers/book.ts';
-import type { Clock, Hasher, Log, Metrics, Security, SecurityEvent } from '../ports.ts';
+import type { Clock, Hasher, Log, Metrics, Security } from '../ports.ts';
 import { ChainStore } from '../storage/chain-store.ts';
 import { ContentStore } from '../storage/content-store.ts';
 import { createHasher } from '../storage/hasher.ts';
@@ -28,13 +26,16 @@ import { KIB } from '../units.ts';
 import { Bans } from './bans.ts';
 import { CHAIN_MACHINE } from './chain-desk.ts';
 import { ChainRoom } from './chain-room.ts';
+import { protocolMaxOf } from './chain-settings.ts';
 import { systemClock } from './clock.ts';
 import { ConsensusViews } from './consensus-views.ts';
 import { Custody, introductionsFor } from './custody.ts';
 import { CustodyViews } from './custody-views.ts';
 import { Duplicities } from './duplicities.ts';
+import { apart, doubleSignOf, openBoth, tooOld } from './engine-parts.ts';
 import { Fetcher } from './fetcher.ts';
 import { Finality } from './finality.ts';
+import { Governance } from './governance.ts';
 import { HolderQuery } from './holder-query.ts';
 import { IntentViews } from './intent-views.ts';
 import type { Introductions } from './introductions.ts';
@@ -42,11 +43,11 @@ import { KbViews } from './kb-views.ts';
 import { followChain, usableNetworkKey } from './key-desk.ts';
 import { KB_MACHINE, Knowledge } from './knowledge.ts';
 import { Loop, type LoopDependencies } from './loop.ts';
-import { type Machines, recoverMachines } from './machines.ts';
+import { type Machines, Placement, recoverMachines } from './machines.ts';
 import { createHost } from './network.ts';
 import { ObjectReader } from './object-reader.ts';
 import { ObjectServer } from './object-server.ts';
-import { markLostFacts, OwnHistory, type OwnHistoryOptions } from './own-history.ts';
+import { markLostFacts, OwnHistory } from './own-history.ts';
 import { PEERS_MACHINE, Peers } from './peers.ts';
 
 export interface EngineOptions {
@@ -70,6 +71,8 @@ export interface EngineDeps {
   readonly security?: Security;
   /** The node cannot go on. Must end the process. */
   fatal(error: unknown): void;
+  /** V3: the node goes no further. Must stop it in good order. */
+  tooOld(error: AegisError): void;
   peersChanged(): void;
   pathChanged(path: string): void;
   /** Something of the height that is being decided has changed. */
@@ -107,6 +110,7 @@ export class Engine {
   readonly host: Host;
   readonly custody: Custody;
   readonly custodyViews: CustodyViews;
+  readonly governance: Governance;
   readonly machine: Replication;
   readonly peers: Peers;
   readonly knowledge: Knowledge;
@@ -118,6 +122,7 @@ export class Engine {
   readonly #loop: Loop;
   readonly #fetcher: Fetcher;
   readonly #finality: Finality;
+  readonly #placement: Placement;
 
   /** @throws {AegisError} `STORE_DAMAGED`, `PORT_IN_USE`, `BAD_CONFIG`, `DISK_FULL`. */
   static async start(options: EngineOptions, deps: EngineDeps): Promise<Engine> {
@@ -143,11 +148,12 @@ export class Engine {
         offer: (input, origin) => void engine.#loop.offer(CHAIN_MACHINE, input, origin),
         moved: deps.consensusMoved,
         finalised: (block) => engine.#finalised(block),
-        accused: (evidence) => {
+        accused: (evidence, nodeId) => {
           engine.consensus.accused(evidence);
-          security?.tell(doubleSignOf(evidence, genesis));
+          security?.tell(doubleSignOf(evidence, nodeId));
         },
       });
+      checkProtocol(chain, settings);
       const { roster } = chain.chain;
       // What a run before has left undone, before anybody is told a key.
       await followChain(roster.get(self), { keystore, log, now: clock.now() }).catch(apart(log));
@@ -188,8 +194,8 @@ export class Engine {
   }
 
   private constructor(options: EngineOptions, deps: EngineDeps, parts: Parts) {
-    const { genesis, keystore } = options;
-    const { log, metrics } = deps;
+    const { genesis, keystore, settings } = options;
+    const { log, metrics, security } = deps;
     const { content, host, hashers, machines, clock } = parts;
     const { replication, book } = machines;
     const self = keystore.nodeId;
@@ -219,7 +225,7 @@ export class Engine {
     const { duplicities } = parts;
     this.consensus = new ConsensusViews({
       ...{ genesis, self, room: this.chain, store: this.#store, isConnected, isFrozen, runsTwice },
-      duplicities,
+      ...{ duplicities, protocolMax: protocolMaxOf(settings) },
     });
     const nameOf = (nodeId: string) => roster.get(nodeId)?.name ?? null;
     this.intents = new IntentViews({ context: genesis, room: this.chain, nameOf });
@@ -235,6 +241,17 @@ export class Engine {
       ...{ genesis, keystore, room: this.chain, custody, isConnected },
       versions: () => replication.graph.nextSequence(self) - 1,
     });
+    this.governance = new Governance(
+      { genesis, settings, self },
+      {
+        ...{ room: this.chain, host, log, security },
+        find: (member) => this.custodyViews.find(member),
+        handIn: (bytes) => custody.handIn(bytes),
+        submit: (input) => void this.#loop.submit(CHAIN_MACHINE, input),
+        verify: (signal) => this.chain.audit(signal),
+      },
+    );
+    this.#placement = new Placement(roster);
     this.peers = this.#makePeers(book);
     this.views = this.#kbViews(reader);
     this.#serveObjects(reader);
@@ -271,21 +288,27 @@ export class Engine {
   }
 
   #knowledge(parts: Parts, reader: ObjectReader): Knowledge {
-    const { genesis, keystore } = this.#options;
-    const { machines, content, hashers, host } = parts;
-    const { minReplicas, replication } = machines;
-    const { replicas, custodians } = genesis;
+    const { genesis, keystore, settings } = this.#options;
+    const { machines, content, hashers, host, chain, lostMarker: marker } = parts;
+    const { replication } = machines;
+    const { replicas } = genesis;
     const self = keystore.nodeId;
     const log = this.#deps.log.child('kb');
+    const custodians = (): number => chain.chain.custodians().size;
+    const quorum = (): number => quorumOf(custodians());
+    const keyOf = (keyEpoch: number, sequence: number) =>
+      chain.chain.roster.identityKey(self, keyEpoch, sequence);
+    const { graph } = replication;
     return new Knowledge(
-      { self, minReplicas, replicas, custodians: custodians.length },
+      { self, minReplicas: settings['kb.minReplicas'], replicas, custodians },
       {
         machine: replication,
         content,
         fetcher: this.#fetcher,
         reader,
         finality: this.#finality,
-        history: historyOf(this.#options, parts, log),
+        history: new OwnHistory({ self, keyOf, quorum, marker }, { host, graph, log }),
+        checkMayWrite: (path, signal) => this.governance.rights.checkMayWrite(path, signal),
         author: this.chain.author,
         sealed: () => this.custody.keys.sealed,
         hasher: (name) => hashers.find((hasher) => hasher.name === name)!,
@@ -334,6 +357,7 @@ export class Engine {
     this.knowledge.fail(error);
     this.chain.fail(error);
     this.custody.fail(error);
+    this.governance.fail(error);
   }
 
   async #start(): Promise<void> {
@@ -349,6 +373,7 @@ export class Engine {
     await host.start();
     this.peers.start([...this.#options.settings['node.peers'], ...this.#invitedTo()]);
     await this.custody.start();
+    this.governance.start();
   }
 
   /** Where the members may be dialled that have invited this node. */
@@ -376,9 +401,21 @@ export class Engine {
   #tell(machine: string, outcome: Outcome): void {
     if (machine === CHAIN_MACHINE) {
       this.chain.tell(outcome);
-      this.custody.tell(outcome as ChainOutcome);
+      this.#decided(outcome as ChainOutcome);
     } else if (machine === KB_MACHINE) this.knowledge.tell(outcome);
     else this.peers.tell(outcome);
+  }
+
+  #decided(outcome: ChainOutcome): void {
+    this.custody.tell(outcome);
+    this.governance.tell(outcome);
+    if (outcome.type === 'roster' || outcome.type === 'custodians') {
+      const members = this.#placement.next();
+      if (members !== undefined) this.#loop.submit(KB_MACHINE, { type: 'members', members });
+    } else if (outcome.type === 'too-old') {
+      const { protocol, height } = outcome;
+      this.#deps.tooOld(tooOld(protocol, height, protocolMaxOf(this.#options.settings)));
+    }
   }
 
   #listen(): void {
@@ -451,46 +488,8 @@ export class Engine {
   }
 }
 
-function historyOf({ genesis, keystore }: EngineOptions, parts: Parts, log: Log): OwnHistory {
-  const { host, machines, chain, lostMarker: marker } = parts;
-  const { nodeId: self } = keystore;
-  const quorum = quorumOf(genesis.custodians.length);
-  const { roster } = chain.chain;
-  const keyOf: OwnHistoryOptions['keyOf'] = (keyEpoch, sequence) =>
-    roster.identityKey(self, keyEpoch, sequence);
-  const options = { self, keyOf, quorum, marker };
-  return new OwnHistory(options, { host, graph: machines.replication.graph, log });
-}
-
-/** S8: the succession in the home may contradict that of the chain, which nothing here can mend. */
-const apart =
-  (log: Log) =>
-  (error: unknown): void => {
-    const { code, message: reason } = toAegisError(error);
-    if (code !== 'BAD_DATA') throw error;
-    log.write('error', 'the succession in this home is not that of the chain', { reason });
-  };
-
-/** Opens both; when one fails, the other is closed again. */
-async function openBoth<A extends { close(): Promise<void> }, B extends { close(): Promise<void> }>(
-  first: () => Promise<A>,
-  second: () => Promise<B>,
-): Promise<[A, B]> {
-  const [a, b] = await Promise.allSettled([first(), second()]);
-  if (a.status === 'fulfilled' && b.status === 'fulfilled') return [a.value, b.value];
-  if (a.status === 'fulfilled') await a.value.close();
-  if (b.status === 'fulfilled') await b.value.close();
-  const failed = [a, b].find((one) => one.status === 'rejected');
-  assert(failed !== undefined, 'one of the two has failed');
-  throw failed.reason;
-}
-
-/** What the security log says of a custodian that has signed two things for one slot. */
-function doubleSignOf(
-  { custodian, kind, height, view }: Evidence,
-  genesis: Genesis,
-): SecurityEvent {
-  const reason = `two of kind ${kind} at height ${height}, view ${view}`;
-  const member = genesis.custodians[custodian];
-  return { type: 'double-sign', reason, ...(member !== undefined && { nodeId: member.nodeId }) };
+/** V3. @throws {AegisError} `PROTOCOL_TOO_NEW`. */
+function checkProtocol({ chain }: ChainRoom, settings: Settings): void {
+  const { isTooOld, protocol } = chain.status();
+  if (isTooOld) throw tooOld(protocol, chain.height + 1, protocolMaxOf(settings));
 }

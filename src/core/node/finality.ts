@@ -14,6 +14,7 @@ import { type FinalHead, finalHead, isRecordOf } from './final-head.ts';
 import type { Final, Finals } from './finals.ts';
 import type { IntentDesk, Queued } from './intent-desk.ts';
 import type { LinearReads } from './linear-reads.ts';
+import { refusalError } from './refusals.ts';
 import { timeout } from './timeout.ts';
 
 export interface FinalityDeps {
@@ -113,23 +114,13 @@ export class Finality {
 
   /**
    * At which height the custodians agreed on it.
-   * @throws {AegisError} `EXISTS` when another version was final first, `TRY_AGAIN`, `NOT_FOUND`
-   * when it was cancelled; the reason of `signal`.
+   * @throws {AegisError} `EXISTS` when another version was final first, `NOT_ALLOWED`, `OVER_QUOTA`,
+   * `TRY_AGAIN`, `NOT_FOUND` when it was cancelled; the reason of `signal`.
    */
   async wait(queued: Queued, signal: AbortSignal): Promise<number> {
-    const { result, reason, height } = await this.#deps.desk.wait(queued, signal);
-    if (result !== 'refused') return height;
-    const details = { reason, height, intent: queued.id };
-    if (reason === 'conflict') {
-      throw new AegisError('EXISTS', 'another version became final first', {
-        hint: 'Read it again, and decide again. See: aegis kb log',
-        details,
-      });
-    }
-    throw new AegisError('TRY_AGAIN', `the custodians refused the version: ${reason}`, {
-      hint: 'Nothing has changed; repeat the command. See: aegis kb log',
-      details,
-    });
+    const receipt = await this.#deps.desk.wait(queued, signal);
+    if (receipt.result !== 'refused') return receipt.height;
+    throw refusalError('the version', receipt);
   }
 
   find(versions: readonly string[]): Promise<(Final | undefined)[]> {

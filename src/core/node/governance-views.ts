@@ -64,13 +64,11 @@ export class GovernanceViews {
     const { chain, genesis, checkpoint, protocolMax } = this.#deps;
     const custodians = chain.custodians();
     const quorum = this.#quorum;
-    const { version, raise } = chain.protocol();
+    const { version, raise, ready } = chain.protocol();
     const readiness = custodians.nodeIds.map((nodeId) => {
       const stated = chain.roster.get(nodeId)?.readiness?.protocol;
       return { ...this.#who(nodeId), version: stated ?? null };
     });
-    const ready = (wanted: number): number =>
-      readiness.filter((one) => (one.version ?? 0) >= wanted).length;
     return {
       clusterId: genesis.clusterId,
       clusterName: genesis.name,
@@ -84,7 +82,7 @@ export class GovernanceViews {
       protocol: {
         version,
         max: protocolMax,
-        raise: raise === undefined ? null : { ...raise, ready: ready(raise.version), quorum },
+        raise: raise === undefined ? null : { version: raise, ready: ready.length, quorum },
         readiness,
       },
       parameters: Object.entries(chain.parameters()).map(([name, value]) => ({ name, value })),

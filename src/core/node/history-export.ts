@@ -54,12 +54,22 @@ export async function stretchOf(
   if (from > own.to || to < from) {
     throw new AegisError('NOT_FOUND', `the last final block here is ${own.to}`);
   }
-  const rows = await source.range({
-    ...{ table: TABLES.chain, from: heightKey(to), to: heightKey(to + LIMITS.windowBlocks) },
-    limit: LIMITS.windowBlocks,
+  const end = (await certified(source, to, to + LIMITS.windowBlocks)).at(0);
+  // The last blocks may have come in a window that is not complete.
+  const last =
+    end ?? (await certified(source, Math.max(from, to - LIMITS.windowBlocks), to)).at(-1);
+  if (last !== undefined) return { from, to: last };
+  throw new AegisError('NOT_FOUND', `no certificate here shows that block ${from} is final`, {
+    hint: 'It comes with the next blocks. Try again when this node has caught up.',
   });
-  const end = rows.find(({ value }) => readChainRow(value).certificate !== undefined);
-  return { from, to: end === undefined ? to : Number(end.key) };
+}
+
+/** The heights in between that have a certificate of their own. */
+async function certified(source: HistorySource, from: number, to: number): Promise<number[]> {
+  const keys = { from: heightKey(from), to: heightKey(to) };
+  const rows = await source.range({ table: TABLES.chain, ...keys, limit: to - from });
+  const some = rows.filter(({ value }) => readChainRow(value).certificate !== undefined);
+  return some.map(({ key }) => Number(key));
 }
 
 /** Hand-overs of heights before this one. */

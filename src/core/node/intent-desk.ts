@@ -185,8 +185,8 @@ export class IntentDesk {
     const ids = wanted.map((changes) => intentIdOf(this.#options, self, changes));
     const known = new Map<string, Queued>();
     await Promise.all(
-      ids.map(async (id) => {
-        const found = await this.#find(id);
+      ids.map(async (id, n) => {
+        const found = await this.#find(id, wanted[n]!);
         if (found !== undefined) known.set(id, found);
       }),
     );
@@ -221,9 +221,11 @@ export class IntentDesk {
     await all;
   }
 
-  async #find(id: string): Promise<Queued | undefined> {
+  async #find(id: string, changes: readonly Change[]): Promise<Queued | undefined> {
     const sequence = this.#byId.get(id);
     if (sequence !== undefined) return { id, sequence, receipt: undefined };
+    // A version is made once; a right may be given, taken, and given again by the same words.
+    if (!changes.every(isMove)) return undefined;
     const receipt = await this.#deps.receipt(id);
     // What was refused has changed nothing, and may be asked for again.
     if (receipt === undefined || receipt.result === 'refused') return undefined;

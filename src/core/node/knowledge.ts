@@ -31,12 +31,12 @@ export const KB_MACHINE = 'kb';
 export interface KnowledgeOptions {
   /** Node id of this node. */
   readonly self: string;
-  /** Copies that `--wait replicated` waits for when the caller names no number. */
+  /** Copies that `--wait replicated` waits for when the caller names no number, if there can be. */
   readonly minReplicas: number;
   /** Copies that the placement asks for. */
   readonly replicas: number;
-  /** Nodes of the cluster. */
-  readonly custodians: number;
+  /** How many custodians there are now. */
+  custodians(): number;
 }
 
 export interface KnowledgeDeps {
@@ -50,6 +50,8 @@ export interface KnowledgeDeps {
   readonly sealed: OwnVersionsDeps['sealed'];
   readonly hasher: (name: Hasher['name']) => Hasher;
   readonly log: Log;
+  /** N1. @throws {AegisError} `NOT_ALLOWED`. */
+  checkMayWrite(path: string, signal: AbortSignal): Promise<void>;
   /** Node ids that are connected now. */
   peers(): readonly string[];
   submit(input: ReplicationInput): void;
@@ -149,6 +151,7 @@ export class Knowledge {
     const deadline = AbortSignal.any([signal, timeout(query.timeoutMs)]);
     const { ifVersion, message, wait } = query;
     const isAgreed = wait === 'final';
+    await this.#deps.checkMayWrite(path, deadline);
     const wanted = { path, kind: upload.kind, message, ifVersion, isAgreed };
     const news = isAgreed ? this.#news(deadline) : undefined;
     // Before the content is taken in, which may be much.
@@ -286,7 +289,8 @@ export class Knowledge {
     query: Query<'kb.put'>,
     signal: AbortSignal,
   ): Promise<readonly string[]> {
-    const copies = query.replicas ?? this.#options.minReplicas;
+    const { minReplicas, custodians } = this.#options;
+    const copies = query.replicas ?? Math.min(minReplicas, custodians());
     try {
       return await this.#copied(signed, copies, signal);
     } catch (error) {
@@ -307,7 +311,7 @@ export class Knowledge {
 
   /** @throws {AegisError} `BAD_REQUEST` for more copies than there can ever be. */
   #checkCopies({ replicas, wait }: Query<'kb.put'>): void {
-    const { custodians } = this.#options;
+    const custodians = this.#options.custodians();
     if (wait === 'local' || replicas === undefined || replicas <= custodians) return;
     const message = `the cluster has ${custodians} nodes and cannot keep ${replicas} copies`;
     throw new AegisError('BAD_REQUEST', message, { hint: 'Ask for fewer: --replicas' });

@@ -1,10 +1,11 @@
 /** The machines of a node, as the facts on disk describe them. */
 
-import type { Roster } from '../chain/roster.ts';
+import type { Roster, RosterMember } from '../chain/roster.ts';
 import type { Settings } from '../config/settings.ts';
+import type { PlacementMember } from '../kb/placement.ts';
 import { Replication } from '../kb/replication.ts';
 import { TABLES } from '../kb/replication-entries.ts';
-import type { Genesis, Member } from '../model/genesis.ts';
+import type { Genesis } from '../model/genesis.ts';
 import { PeerBook } from '../peers/book.ts';
 import { PEERS_TABLE } from '../peers/record.ts';
 import type { ChainStore } from '../storage/chain-store.ts';
@@ -13,7 +14,7 @@ export interface MachinesOptions {
   readonly settings: Settings;
   readonly genesis: Genesis;
   /** Read before these: it says whose versions count. */
-  readonly roster: Pick<Roster, 'identityKey'>;
+  readonly roster: Pick<Roster, 'identityKey' | 'members'>;
   /** Node id of this node. */
   readonly self: string;
 }
@@ -21,8 +22,6 @@ export interface MachinesOptions {
 export interface Machines {
   readonly replication: Replication;
   readonly book: PeerBook;
-  /** Copies that `--wait replicated` waits for: no more than there are custodians. */
-  readonly minReplicas: number;
 }
 
 /** @throws {AegisError} `STORE_DAMAGED` for facts that cannot be read. */
@@ -31,9 +30,9 @@ export async function recoverMachines(
   chain: ChainStore,
 ): Promise<Machines> {
   const entries = await readEntries(chain);
-  const minReplicas = Math.min(settings['kb.minReplicas'], genesis.custodians.length);
+  const members = placed(roster);
+  const minReplicas = Math.min(settings['kb.minReplicas'], members.length);
   const { replicas } = genesis;
-  const members = genesis.custodians.map(placementOf);
   const replication = Replication.recover(
     { nodeId: self, members, replicas, minReplicas },
     {
@@ -44,7 +43,7 @@ export async function recoverMachines(
   );
   const book = new PeerBook({ self });
   book.recover(entries.peers);
-  return { replication, book, minReplicas };
+  return { replication, book };
 }
 
 interface Entries {
@@ -60,7 +59,33 @@ async function readEntries(chain: ChainStore): Promise<Entries> {
   return { kb: kb.flat(), peers: await chain.scan(PEERS_TABLE) };
 }
 
-const placementOf = ({ nodeId, storageWeight, zone }: Member) => ({
+/** Who holds copies by the state: custodians, as they weigh now. */
+export class Placement {
+  readonly #roster: Pick<Roster, 'members'>;
+  #last: readonly PlacementMember[];
+
+  constructor(roster: Pick<Roster, 'members'>) {
+    this.#roster = roster;
+    this.#last = placed(roster);
+  }
+
+  /** The present one; undefined when nothing in it has changed since the last call. */
+  next(): readonly PlacementMember[] | undefined {
+    const members = placed(this.#roster);
+    if (JSON.stringify(members) === JSON.stringify(this.#last)) return undefined;
+    this.#last = members;
+    return members;
+  }
+}
+
+const placed = (roster: Pick<Roster, 'members'>): PlacementMember[] =>
+  roster
+    .members()
+    .filter(({ role }) => role === 'custodian')
+    .toSorted((a, b) => (a.nodeId < b.nodeId ? -1 : 1))
+    .map(placementOf);
+
+const placementOf = ({ nodeId, storageWeight, zone }: RosterMember): PlacementMember => ({
   nodeId,
   weight: storageWeight,
   zone,

@@ -157,7 +157,7 @@ export class MemberDesk {
     if (member?.status !== 'member') throw new AegisError('DENIED', 'this node is no member');
     if (member.role === 'custodian') {
       throw new AegisError('DENIED', 'a custodian does not leave: the quorum counts on it', {
-        hint: 'Custodians are those of the genesis. See docs/keys.md, M2.',
+        hint: 'Ask the others first: aegis cluster propose --remove',
       });
     }
     const admission = member.admission ?? NO_ADMISSION;

@@ -22,7 +22,7 @@ export interface OwnHistoryOptions {
   /** The own identity key that a version counts with (A3). */
   keyOf(keyEpoch: number, sequence: number): Uint8Array | undefined;
   /** Nodes of which one at least knows all that was acknowledged: n - f, this one among them. */
-  readonly quorum: number;
+  quorum(): number;
   /** Beside the facts; there while they are known to be incomplete. */
   readonly marker: string;
 }
@@ -64,7 +64,8 @@ export class OwnHistory {
    */
   async check(): Promise<void> {
     if (this.#isWhole) return;
-    const { self, quorum, marker } = this.#options;
+    const { self, marker } = this.#options;
+    const quorum = this.#options.quorum();
     const { graph } = this.#deps;
     const peers = this.#deps.host.peers().map((peer) => peer.nodeId);
     const answers = await Promise.all(peers.map((nodeId) => this.#ask(nodeId)));

@@ -153,7 +153,7 @@ export class Peers {
     { count, timeoutMs }: Body<'peers.ping'>,
     signal: AbortSignal,
   ): Promise<Result<'peers.ping'>> {
-    const nodeId = this.#nodeId(id);
+    const nodeId = this.nodeIdOf(id);
     const rttsMs: number[] = [];
     for (let i = 0; i < count && !signal.aborted; i += 1) {
       try {
@@ -259,7 +259,8 @@ export class Peers {
     return this.#view(matches[0]!);
   }
 
-  #nodeId(id: string): string {
+  /** @throws {AegisError} `NOT_FOUND`, `BAD_REQUEST`, `NOT_REACHABLE`. */
+  nodeIdOf(id: string): string {
     const { nodeId } = this.#find(id);
     if (nodeId === null) throw new AegisError('NOT_REACHABLE', `nobody has answered at ${id} yet`);
     return nodeId;

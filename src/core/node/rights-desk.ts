@@ -89,13 +89,24 @@ export class RightsDesk {
     };
   }
 
-  /** N1: what this node may not write is not even kept. @throws {AegisError} `NOT_ALLOWED`. */
+  /**
+   * N1, Q1: what this node may not write is not even kept.
+   * @throws {AegisError} `NOT_ALLOWED`, `OVER_QUOTA`.
+   */
   async checkMayWrite(path: string, signal: AbortSignal): Promise<void> {
     const { chain, self } = this.#deps;
-    const may = (): boolean => chain.mayWrite(self, path);
+    // Whoever is no member yet is told so elsewhere.
+    if (!chain.roster.isMember(self)) return;
+    const may = (): boolean => chain.mayWrite(self, path) && this.#exceeded(path) === undefined;
     if (may()) return;
     await this.#news(signal);
     if (may()) return;
+    const exceeded = this.#exceeded(path);
+    if (exceeded !== undefined) {
+      throw new AegisError('OVER_QUOTA', `this node has used its quota of ${exceeded}`, {
+        hint: 'See what is left: aegis cluster quota. Custodians may give more.',
+      });
+    }
     throw new AegisError('NOT_ALLOWED', `this node may not write ${path}`, {
       hint: `See who may: aegis kb rights ${path}`,
     });
@@ -147,6 +158,17 @@ export class RightsDesk {
         ? `An owner can do it. See: aegis kb rights ${path}`
         : `Custodians make namespaces: aegis cluster propose --namespace ${path}=OWNER`,
     });
+  }
+
+  /** Q1: the quota that has nothing left for one more version of a path. */
+  #exceeded(path: string): string | undefined {
+    const { chain, self } = this.#deps;
+    const { changes, bytes, paths, limits } = chain.usage(self);
+    if (limits === undefined) return undefined;
+    if (changes >= limits.changesPerHour) return `${limits.changesPerHour} changes an hour`;
+    if (bytes >= limits.bytesPerHour) return `${limits.bytesPerHour} bytes an hour`;
+    const isNew = chain.ref(path) === undefined;
+    return isNew && paths >= limits.paths ? `${limits.paths} paths` : undefined;
   }
 
   /** A right may be final elsewhere already. Without a quorum what is known here stands. */

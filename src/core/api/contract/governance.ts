@@ -141,8 +141,8 @@ export const clusterState = endpoint('cluster.state', {
       version: count,
       /** The highest one that this node takes part in (V4). */
       max: count,
-      /** A raise that is decided and does not hold yet. */
-      raise: v.nullable(v.object({ version: count, at: count, ready: count, quorum: count })),
+      /** A raise whose height has come: it holds once a quorum is ready (V2). */
+      raise: v.nullable(v.object({ version: count, ready: count, quorum: count })),
       /** The custodians by the version that they are ready for. */
       readiness: v.array(v.object({ ...whoSchema.entries, version: v.nullable(count) })),
     }),

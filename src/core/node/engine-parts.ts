@@ -1,0 +1,41 @@
+/** What the engine needs while it comes to be, and once: openings, first words, last resorts. */
+import { assert } from '../assert.ts';
+import type { Evidence } from '../consensus/types.ts';
+import { AegisError, toAegisError } from '../errors.ts';
+import type { Log, SecurityEvent } from '../ports.ts';
+
+/** S8: the succession in the home may contradict that of the chain, which nothing here can mend. */
+export const apart =
+  (log: Log) =>
+  (error: unknown): void => {
+    const { code, message: reason } = toAegisError(error);
+    if (code !== 'BAD_DATA') throw error;
+    log.write('error', 'the succession in this home is not that of the chain', { reason });
+  };
+
+/** Opens both; when one fails, the other is closed again. */
+export async function openBoth<
+  A extends { close(): Promise<void> },
+  B extends { close(): Promise<void> },
+>(first: () => Promise<A>, second: () => Promise<B>): Promise<[A, B]> {
+  const [a, b] = await Promise.allSettled([first(), second()]);
+  if (a.status === 'fulfilled' && b.status === 'fulfilled') return [a.value, b.value];
+  if (a.status === 'fulfilled') await a.value.close();
+  if (b.status === 'fulfilled') await b.value.close();
+  const failed = [a, b].find((one) => one.status === 'rejected');
+  assert(failed !== undefined, 'one of the two has failed');
+  throw failed.reason;
+}
+
+/** What the security log says of a custodian that has signed two things for one slot. */
+export function doubleSignOf({ kind, height, view }: Evidence, nodeId: string): SecurityEvent {
+  const reason = `two of kind ${kind} at height ${height}, view ${view}`;
+  return { type: 'double-sign', reason, nodeId };
+}
+
+/** V3: what a node says that does not go on. */
+export const tooOld = (protocol: number, height: number, protocolMax: number): AegisError =>
+  new AegisError(
+    'PROTOCOL_TOO_NEW',
+    `block ${height} is executed by protocol version ${protocol}, and this node takes part up to ${protocolMax}`,
+  );
