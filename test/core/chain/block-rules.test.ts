@@ -18,12 +18,10 @@ const NOW = instant(50_000);
 function setUp(epochHeights = 64) {
   const keyring = new StubKeyring('rules');
   const ledger = ledgerOf(members.slice(0, 4));
-  const leaders = new LeaderSchedule({ clusterId: CLUSTER_ID, custodians: 4, epochHeights });
+  let leaders = new LeaderSchedule({ clusterId: CLUSTER_ID, custodians: 4, epochHeights });
   const mempool = mempoolOf(ledger, custodians[0]!);
   const at = (index: number): RuleContext => ({
     clusterId: CLUSTER_ID,
-    namespace: CLUSTER_ID,
-    custodians,
     ledger,
     leaders,
     seeds: keyring.seeds(index),
@@ -48,7 +46,7 @@ function setUp(epochHeights = 64) {
     signature: new Uint8Array(96),
   };
   ledger.advance(new Turn(NOW), first, certificate);
-  leaders.advance({ height: 1, view: 0 });
+  leaders = first.leaders;
   mempool.settle(members[0]!.nodeId, 1);
   mempool.add(intentOf(members[0]!, 2, { version: 'b' }), 0);
   mempool.add(intentOf(members[1]!, 1, { version: 'c' }), 0);
@@ -87,7 +85,10 @@ describe('a block', () => {
     ['by who did not lead its view', { proposer: other }, /did not lead/],
     ['by a stranger', { proposer: stranger.nodeId }, /did not lead/],
     ['with a seed proof where none belongs', { seedProof: new Uint8Array(80) }, /within an epoch/],
+    ['of another protocol version', { protocol: 1 }, /protocol version/],
     ['with another state root', { stateRoot: previous }, /another state root/],
+    ['with other custodians to come', { custodians: previous }, /other custodians/],
+    ['with other leaders to come', { leaders: previous }, /other leaders/],
   ];
   for (const [name, change, why] of faults) {
     it(`${name} is invalid`, () => {

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { refKey } from '../../../src/core/chain/ref.ts';
 import { TABLES } from '../../../src/core/chain/rows.ts';
 import { verifyStateProof } from '../../../src/core/chain/state-proof.ts';
 import { verified } from '../../../src/core/units.ts';
 import { TestCluster, type TestNode } from './support/cluster.ts';
+import { NAMES } from '../../helpers/names.ts';
 import { CLUSTER_ID, intentOf, type Move, versionOf } from './support/fixtures.ts';
 
 /** Submits one intent at a node and waits until all that are up have it final. */
@@ -30,7 +30,7 @@ describe('a cluster', () => {
       const { stateRoot, proof, value, height } = node.chain.prove('notes');
       expect(height).toBe(1);
       expect(stateRoot).toEqual(node.chain.tip().header?.stateRoot);
-      const key = refKey(CLUSTER_ID, 'notes');
+      const key = NAMES.refKey('notes');
       expect(verifyStateProof(stateRoot, key, value, proof)).toBe(true);
     }
     expect(first!.chain.pending()).toEqual([]);

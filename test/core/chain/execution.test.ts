@@ -3,14 +3,15 @@ import { describe, expect, it } from 'vitest';
 import {
   executeIntents,
   type Receipt,
+  readAccount,
   readRef,
-  readSequence,
 } from '../../../src/core/chain/execution.ts';
-import { accountKey, refKey } from '../../../src/core/chain/ref.ts';
+import { accountKey } from '../../../src/core/chain/ref.ts';
 import { StateTree } from '../../../src/core/chain/state-tree.ts';
+import { isMove } from '../../../src/core/model/change.ts';
 import type { SignedIntent } from '../../../src/core/model/intent.ts';
+import { NAMES } from '../../helpers/names.ts';
 import {
-  CLUSTER_ID,
   contextOf,
   intentOf,
   ledgerOf,
@@ -36,7 +37,7 @@ function run(...moves: readonly (Move | readonly Move[])[]): {
 }
 
 const headsOf = (tree: StateTree, path = 'notes'): string[] =>
-  (readRef(tree, CLUSTER_ID, path)?.heads ?? []).map(({ version }) => version.toString());
+  (readRef(tree, NAMES, path)?.heads ?? []).map(({ version }) => version.toString());
 
 const textsOf = (...names: string[]): string[] =>
   names
@@ -55,7 +56,7 @@ describe('an intent', () => {
       ['done', 7, 0],
       ['done', 7, 1],
     ]);
-    expect(readRef(tree, CLUSTER_ID, 'notes')?.generation).toBe(2);
+    expect(readRef(tree, NAMES, 'notes')?.generation).toBe(2);
   });
 
   it('adds a head beside those that it does not follow', () => {
@@ -72,7 +73,7 @@ describe('an intent', () => {
   it('without changes uses up its sequence', () => {
     const { tree, receipts } = run([], { version: 'a' });
     expect(receipts.map(({ result }) => result)).toEqual(['unchanged', 'done']);
-    expect(readSequence(tree, CLUSTER_ID, alice.nodeId)).toBe(2);
+    expect(readAccount(tree, NAMES, alice.nodeId).sequence).toBe(2);
   });
 
   it('is done whole or not at all', () => {
@@ -82,7 +83,7 @@ describe('an intent', () => {
     ]);
     expect(receipts[1]).toMatchObject({ result: 'refused', reason: 'conflict' });
     expect([headsOf(tree, 'x'), headsOf(tree, 'y')]).toEqual([textsOf('a'), []]);
-    expect(readSequence(tree, CLUSTER_ID, alice.nodeId)).toBe(2);
+    expect(readAccount(tree, NAMES, alice.nodeId).sequence).toBe(2);
   });
 
   it('sees what its own changes before have done', () => {
@@ -169,6 +170,9 @@ function intentsOf(list: readonly (readonly [boolean, readonly Move[]])[]): Sign
   });
 }
 
+const pathsOf = ({ intent }: SignedIntent): string[] =>
+  intent.changes.filter(isMove).map(({ path }) => path);
+
 describe('execution', () => {
   it('comes to the same state, however intents are parted into blocks', () => {
     fc.assert(
@@ -199,14 +203,12 @@ describe('execution', () => {
         const { receipts, changes, paths } = executeIntents(StateTree.empty, intents, block);
         const keys = new Set(changes.map(({ key }) => key));
         const touched = new Set(
-          receipts.flatMap(({ result }, at) =>
-            result === 'done' ? intents[at]!.intent.changes.map(({ path }) => path) : [],
-          ),
+          receipts.flatMap(({ result }, at) => (result === 'done' ? pathsOf(intents[at]!) : [])),
         );
         for (const path of paths) expect(touched.has(path)).toBe(true);
-        expect(paths.every((path) => keys.has(refKey(CLUSTER_ID, path)))).toBe(true);
+        expect(paths.every((path) => keys.has(NAMES.refKey(path)))).toBe(true);
         const authors = new Set(intents.map(({ intent }) => intent.author));
-        for (const author of authors) expect(keys.has(accountKey(CLUSTER_ID, author))).toBe(true);
+        for (const author of authors) expect(keys.has(accountKey(NAMES, author))).toBe(true);
         expect(keys.size).toBe(paths.length + authors.size);
       }),
       { numRuns: 60 },

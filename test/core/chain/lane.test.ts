@@ -75,7 +75,12 @@ describe('the lane of statements', () => {
     const { ledger, custodian } = setUp();
     const admission = admissionOf(custodian, new Owner(30), { expiresAt: 50 });
     const tip = { ...ledger.tip, header: { time: 49 } as never };
-    const lane = new StatementLane(CLUSTER_ID, { roster: ledger.roster, tree: ledger.tree, tip });
+    const lane = new StatementLane(CLUSTER_ID, {
+      roster: ledger.roster,
+      registers: ledger.registers,
+      tree: ledger.tree,
+      tip,
+    });
     // It would be work that no block can do.
     expect([lane.add(admission, 0), lane.count]).toEqual(['bad-invitation', 0]);
   });
@@ -97,8 +102,6 @@ describe('a block', () => {
   const seeds = new StubKeyring('lane').seeds(0);
   const context = {
     clusterId: CLUSTER_ID,
-    namespace: CLUSTER_ID,
-    custodians,
     ledger,
     leaders,
     seeds,
@@ -111,7 +114,10 @@ describe('a block', () => {
       time: 5,
       proposer: custodians[leaders.leaderOf(1, 0)]!,
       view: 0,
+      protocol: ledger.protocol,
       stateRoot: new Uint8Array(32),
+      custodians: ledger.custodians.digest,
+      leaders: new Uint8Array(32),
     };
     const block = createBlock(
       header,

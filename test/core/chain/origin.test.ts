@@ -1,7 +1,6 @@
 /** R2: a cluster that goes on from the state of another one. */
 import { describe, expect, it } from 'vitest';
 import { decodeOrigin, encodeOrigin } from '../../../src/core/chain/origin-file.ts';
-import { refKey } from '../../../src/core/chain/ref.ts';
 import { TABLES } from '../../../src/core/chain/rows.ts';
 import { createGenesis } from '../../../src/core/model/genesis.ts';
 import { createDeparture, NO_ADMISSION } from '../../../src/core/model/membership.ts';
@@ -45,7 +44,7 @@ describe('a cluster that goes on', () => {
     expect(next.chain.height).toBe(1);
     expect(next.chain.ref('a')?.heads.map(({ version }) => version)).toEqual([versionOf('a3')]);
     // Keys of the state are those of the oldest cluster.
-    const key = refKey(old.genesis.clusterId, 'a');
+    const key = old.genesis.names.refKey('a');
     expect(next.rows.has(`${TABLES.state} ${key}`)).toBe(true);
   });
 

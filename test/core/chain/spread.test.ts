@@ -4,6 +4,7 @@ import { openMessage } from '../../../src/core/chain/messages.ts';
 import { FLUSH_ALARM, REPEAT_ALARM, Spread } from '../../../src/core/chain/spread.ts';
 import { Turn } from '../../../src/core/chain/turn.ts';
 import type { PendingIntent } from '../../../src/core/chain/types.ts';
+import { CustodianSet } from '../../../src/core/consensus/custodian-sets.ts';
 import type { Ready } from '../../../src/core/machine.ts';
 import type { SignedIntent } from '../../../src/core/model/intent.ts';
 import { instant } from '../../../src/core/units.ts';
@@ -11,7 +12,15 @@ import { intentOf, membersOf, OPENING } from './support/fixtures.ts';
 
 const [alice] = membersOf(1) as [ReturnType<typeof membersOf>[0]];
 const intents = Array.from({ length: 5 }, (_, at) => intentOf(alice, at + 1, { version: `${at}` }));
-const custodians = new Set(['c1', 'c2', 'c3', 'c4']);
+const custodians = new CustodianSet(
+  ['c1', 'c2', 'c3', 'c4'].map((nodeId) => ({
+    nodeId,
+    consensusKey: new Uint8Array(48),
+    identityKey: new Uint8Array(32),
+    vrfKey: new Uint8Array(32),
+  })),
+);
+const audience = (): CustodianSet => custodians;
 
 const turnAt = (now: number): Turn => new Turn(instant(now));
 
@@ -30,7 +39,7 @@ describe('intents', () => {
   const peers = new Set(['c1', 'c2', 'a1']);
 
   it('go to custodians at once, and soon after in batches', () => {
-    const spread = new Spread({ custodians, faultyMax: 1 });
+    const spread = new Spread(audience);
     const first = turnAt(100);
     spread.add(first, intents.slice(0, 1), peers);
     expect(sentIn(first.build())).toEqual([
@@ -48,14 +57,14 @@ describe('intents', () => {
   });
 
   it('go to agents, too, when all custodians that are there may be faulty', () => {
-    const spread = new Spread({ custodians, faultyMax: 1 });
+    const spread = new Spread(audience);
     const turn = turnAt(100);
     spread.add(turn, intents.slice(0, 1), new Set(['c1', 'a1']));
     expect(sentIn(turn.build()).map(([to]) => to)).toEqual(['c1', 'a1']);
   });
 
   it('are sent again while they wait, and to custodians that come up', () => {
-    const spread = new Spread({ custodians, faultyMax: 1 });
+    const spread = new Spread(audience);
     const pending = pendingOf(intents);
     const start = turnAt(0);
     spread.watch(start, pending);
@@ -85,8 +94,8 @@ describe('intents', () => {
       digest: `${at}`,
     }));
     const turn = turnAt(0);
-    new Spread({ custodians, faultyMax: 1 }).greet(turn, 'c1', pendingOf(big.slice(0, 1)));
-    const spread = new Spread({ custodians, faultyMax: 1 });
+    new Spread(audience).greet(turn, 'c1', pendingOf(big.slice(0, 1)));
+    const spread = new Spread(audience);
     const pending = pendingOf(big);
     spread.greet(turn, 'c1', pending);
     const sizes = turn.build().messages.map(({ body }) => body.length);

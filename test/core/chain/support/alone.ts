@@ -4,7 +4,7 @@ import { originRows } from '../../../../src/core/chain/origin.ts';
 import type { OriginFile } from '../../../../src/core/chain/origin-file.ts';
 import { sortRows } from '../../../../src/core/chain/rows.ts';
 import type { ChainInput, StoredRow } from '../../../../src/core/chain/types.ts';
-import { CustodianKeys } from '../../../../src/core/consensus/custodian-keys.ts';
+import { CustodianSet, CustodianSets } from '../../../../src/core/consensus/custodian-sets.ts';
 import { createBundle, type Recovery } from '../../../../src/core/model/bundle.ts';
 import { createGenesis, type Genesis, openGenesis } from '../../../../src/core/model/genesis.ts';
 import { createIntent, readIntent } from '../../../../src/core/model/intent.ts';
@@ -30,18 +30,18 @@ export class Alone {
     for (const row of rows) this.rows.set(`${row.table} ${row.key}`, row);
     const { clusterId } = this.genesis;
     const keyring = new StubKeyring(clusterId);
-    const keys = new CustodianKeys(this.genesis.custodians);
+    const sets = new CustodianSets(new CustodianSet(this.genesis.custodians));
     const ring: KeyRing = {
       identity: (key) => keyring.signer(key),
       votes: (key) => keyring.voter(key),
       seeds: (key) => keyring.prover(key),
       heldConsensusKeys: () => [],
     };
-    const self = { index: 0, ring };
+    const self = { nodeId: owner.nodeId, ring };
     const deps = {
-      scheme: keyring.votesOver({ keys, self }),
-      seeds: keyring.seedsOver({ keys, self }),
-      keys,
+      scheme: keyring.votesOver({ sets, self }),
+      seeds: keyring.seedsOver({ sets, self }),
+      sets,
     };
     const options = { clusterId, genesis: this.genesis, self: owner.nodeId, held: [] };
     this.chain = Chain.recover(options, deps, this.rows.values(), 'sound');

@@ -11,7 +11,7 @@ import type {
   ChainOutcome,
   StoredRow,
 } from '../../../../src/core/chain/types.ts';
-import { CustodianKeys } from '../../../../src/core/consensus/custodian-keys.ts';
+import { CustodianSet, CustodianSets } from '../../../../src/core/consensus/custodian-sets.ts';
 import type { Timing } from '../../../../src/core/consensus/types.ts';
 import { verifyEd25519 } from '../../../../src/core/crypto/sign.ts';
 import type { Envelope, Ready } from '../../../../src/core/machine.ts';
@@ -28,6 +28,10 @@ export interface ClusterOptions {
   readonly agents?: number;
   readonly epochHeights?: number;
   readonly timing?: Partial<Timing>;
+  /** V1: of the genesis. */
+  readonly protocol?: number;
+  /** V3: by node, as it starts. */
+  readonly protocolMax?: (nodeId: string) => number;
   readonly fanout?: 'all' | 'leader';
 }
 
@@ -88,7 +92,8 @@ export class TestCluster {
   constructor(options: ClusterOptions) {
     this.#options = options;
     const members = membersOf(options.custodians + (options.agents ?? 0));
-    this.genesis = genesisOf(members, options.custodians);
+    const genesis = genesisOf(members, options.custodians);
+    this.genesis = { ...genesis, protocol: options.protocol ?? genesis.protocol };
     // Sorted by node id, so that the first ones are the custodians in their order.
     this.nodes = members.map((member) => new TestNode(member));
     for (const node of this.nodes) this.boot(node);
@@ -101,8 +106,8 @@ export class TestCluster {
   }
 
   boot(node: TestNode, standing: 'sound' | 'doubtful' = 'sound'): void {
-    const { epochHeights, timing, fanout } = this.#options;
-    const keys = this.keysOfGenesis();
+    const { epochHeights, timing, fanout, protocolMax } = this.#options;
+    const sets = this.setsOfGenesis();
     const self = this.#selfOf(node);
     node.isUp = true;
     node.alarms = new Map();
@@ -115,37 +120,40 @@ export class TestCluster {
         fanout,
         timing,
         epochHeights,
+        protocolMax: protocolMax?.(node.nodeId),
       },
       {
-        scheme: this.keyring.votesOver({ keys, self }),
-        seeds: this.keyring.seedsOver({ keys, self }),
-        keys,
+        scheme: this.keyring.votesOver({ sets, self }),
+        seeds: this.keyring.seedsOver({ sets, self }),
+        sets,
       },
       node.rows.values(),
       standing,
     );
   }
 
-  keysOfGenesis(): CustodianKeys {
+  setsOfGenesis(): CustodianSets {
     const { members, custodians } = this.genesis;
-    return new CustodianKeys(members.slice(0, custodians.length).map(({ keys }) => keys.keys));
+    const first = members.slice(0, custodians.length);
+    return new CustodianSets(
+      new CustodianSet(first.map(({ nodeId, keys }) => ({ nodeId, ...keys.keys }))),
+    );
   }
 
   /** The share of a custodian, with the keys of the genesis. */
   shareOf(index: number, height: number, message: Uint8Array): Uint8Array {
-    const keys = this.keysOfGenesis();
+    const sets = this.setsOfGenesis();
     const self = this.#selfOf(this.nodes[index]!);
-    return this.keyring.votesOver({ keys, self }).sign(height, message)!;
+    return this.keyring.votesOver({ sets, self }).sign(height, message)!;
   }
 
   aggregate(shares: readonly Uint8Array[]): Uint8Array {
-    return this.keyring.votesOver({ keys: this.keysOfGenesis() }).aggregate(shares)!;
+    return this.keyring.votesOver({ sets: this.setsOfGenesis() }).aggregate(shares)!;
   }
 
   /** Its home holds whatever key is in force, unless it is one of those that are lost. */
   #selfOf(node: TestNode) {
-    const index = this.nodes.indexOf(node);
-    if (index >= this.#options.custodians) return undefined;
+    const { nodeId } = node;
     const isLost = (key: Uint8Array): boolean =>
       node.lostKeys.has(Buffer.from(key).toString('hex'));
     const ring: KeyRing = {
@@ -154,7 +162,7 @@ export class TestCluster {
       seeds: (key) => (isLost(key) ? undefined : this.keyring.prover(key)),
       heldConsensusKeys: () => [],
     };
-    return { index, ring };
+    return { nodeId, ring };
   }
 
   /** The connection comes up, as `a` sees it. */

@@ -3,6 +3,7 @@ import type { CID } from 'multiformats/cid';
 import type { ExecutionContext } from '../../../../src/core/chain/execution.ts';
 import { Ledger } from '../../../../src/core/chain/ledger.ts';
 import { Mempool } from '../../../../src/core/chain/mempool.ts';
+import { Registers } from '../../../../src/core/chain/registers.ts';
 import type { FirstMember, Roster } from '../../../../src/core/chain/roster.ts';
 import { sortRows } from '../../../../src/core/chain/rows.ts';
 import { StatementLane } from '../../../../src/core/chain/statement-lane.ts';
@@ -99,6 +100,7 @@ export const contextOf = (roster: Roster, height = 7, time = 7000): ExecutionCon
   height,
   time,
   roster,
+  registers: new Registers(PROTOCOL.max),
 });
 
 /** The CID of a version that is known by name. */
