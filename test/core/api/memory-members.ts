@@ -2,12 +2,13 @@
 import type { Body, Query, Result } from '../../../src/core/api/contract/endpoints.ts';
 import { AegisError } from '../../../src/core/errors.ts';
 import { ALICE, BOB, CUSTODIANS, hex } from './memory-chain.ts';
+import { MemoryGovernance, memberOf } from './memory-governance.ts';
 
 const STARTED = '2026-11-20T12:00:00.000Z';
 const LATER = '2027-11-20T12:00:00.000Z';
 const KEY = hex('identity');
 
-export class MemoryMembers {
+export class MemoryMembers extends MemoryGovernance {
   readonly banned = new Set<string>();
   readonly invited: Body<'cluster.invite'>[] = [];
   /** The rotation that waits in the home; replaced by tests. */
@@ -70,7 +71,7 @@ export class MemoryMembers {
   }
 
   async keyHistory(id: string): Promise<Result<'keys.history'>> {
-    const { nodeId, name } = find(id);
+    const { nodeId, name } = memberOf(id);
     return {
       ...{ nodeId, name, status: 'member', frozen: false, height: 7, inception: 'aGVsbG8=' },
       origin: { consensusKey: KEY, possession: KEY, vrfKey: KEY },
@@ -115,16 +116,10 @@ export class MemoryMembers {
   }
 
   #ban(id: string, banned: boolean): Result<'peers.ban'> {
-    const { nodeId, name } = find(id);
+    const { nodeId, name } = memberOf(id);
     const changed = this.banned.has(nodeId) !== banned;
     if (banned) this.banned.add(nodeId);
     else this.banned.delete(nodeId);
     return { nodeId, name, banned, changed, disconnected: banned && nodeId === BOB.nodeId };
   }
-}
-
-function find(id: string) {
-  const found = CUSTODIANS.find(({ nodeId, name }) => nodeId.startsWith(id) || name === id);
-  if (found === undefined) throw new AegisError('NOT_FOUND', `no member ${JSON.stringify(id)}`);
-  return found;
 }

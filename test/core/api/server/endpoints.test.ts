@@ -12,6 +12,8 @@ const CHANGE = { path: 'a', version: 'b', parents: [], generation: 1, deleted: f
 /** As the memory backend makes it from the changes, defaults filled in. */
 const ID = hex(JSON.stringify([CHANGE]));
 
+const PROPOSAL = hex(JSON.stringify([{ op: 'add', nodeId: 'bob' }]));
+
 const CALLS: Partial<Record<RouteName, CallOptions>> = {
   'node.status': {},
   'node.info': {},
@@ -25,6 +27,7 @@ const CALLS: Partial<Record<RouteName, CallOptions>> = {
   'peers.ping': { params: { id: 'bob' }, body: { count: 2 } },
   'peers.find': { params: { id: 'bob' } },
   'peers.why': { params: { id: 'bob' } },
+  'peers.audit': { params: { id: 'bob' }, body: {} },
   'peers.isolate': { body: { nodeIds: [OTHER] } },
   'peers.ban': { params: { id: 'bob' } },
   'peers.unban': { params: { id: 'bob' } },
@@ -36,10 +39,18 @@ const CALLS: Partial<Record<RouteName, CallOptions>> = {
   'cluster.members': { query: { all: true } },
   'cluster.invite': { body: { nodeId: OTHER, expiresInMs: 60_000 } },
   'cluster.leave': { body: {} },
+  'cluster.propose': { body: { changes: [{ op: 'add', nodeId: 'bob' }] } },
+  'cluster.approve': { params: { id: PROPOSAL }, body: {} },
+  'cluster.proposals': { query: { all: true } },
+  'cluster.state': {},
+  'cluster.quotas': { query: { member: 'bob' } },
   'intents.submit': { body: { intents: [{ changes: [{ path: 'a', version: 'b' }] }] } },
   'intents.list': { query: { status: 'final', limit: 5 } },
   'intents.show': { params: { id: ID } },
   'intents.cancel': { params: { id: ID.slice(0, 8) }, query: { timeoutMs: 100 } },
+  'intents.anchor': { body: { label: 'state', digest: ID } },
+  'intents.anchors': { query: { node: 'alice' } },
+  'intents.relay': { body: { signed: ['aGVsbG8='] } },
   'consensus.status': {},
   'consensus.blocks': { query: { from: 1, limit: 1 } },
   'consensus.block': { params: { id: '1' } },
@@ -50,6 +61,12 @@ const CALLS: Partial<Record<RouteName, CallOptions>> = {
   'kb.log': { query: { path: 'notes/a.md' } },
   'kb.stat': { query: { path: 'notes/a.md' } },
   'kb.where': { query: { path: 'notes/a.md' } },
+  'kb.proof': { query: { path: 'notes/a.md' } },
+  'kb.grant': { body: { path: 'notes', node: 'bob', right: 'writer' } },
+  'kb.revoke': { body: { path: 'notes', node: 'bob' } },
+  'kb.erase': { body: { path: 'notes/b.md' } },
+  'kb.rights': { query: { path: 'notes' } },
+  'chain.prune': { body: { keep: 128 } },
 };
 
 it('answers every JSON endpoint as declared', async () => {
