@@ -3,7 +3,7 @@
  * what blocks do, not of how they come to be.
  */
 
-import type { ExecutedBlock } from '../../../../src/core/chain/block-rules.ts';
+import { type ExecutedBlock, judge } from '../../../../src/core/chain/block-rules.ts';
 import { Candidates } from '../../../../src/core/chain/candidates.ts';
 import { FinalViews } from '../../../../src/core/chain/final-views.ts';
 import { Ledger } from '../../../../src/core/chain/ledger.ts';
@@ -12,10 +12,21 @@ import { sortRows } from '../../../../src/core/chain/rows.ts';
 import { Turn } from '../../../../src/core/chain/turn.ts';
 import type { ChainGenesis, StoredRow } from '../../../../src/core/chain/types.ts';
 import { LeaderSchedule } from '../../../../src/core/consensus/schedule.ts';
+import type { Change } from '../../../../src/core/model/change.ts';
 import type { SignedIntent } from '../../../../src/core/model/intent.ts';
+import type { ProposedChange } from '../../../../src/core/model/proposed-change.ts';
 import { StubKeyring } from '../../../../src/core/sim/stub-scheme.ts';
 import { instant } from '../../../../src/core/units.ts';
-import { CLUSTER_ID, genesisOf, intentOf, type Member, type Move } from './fixtures.ts';
+import {
+  approvalOf,
+  CLUSTER_ID,
+  changesOf,
+  genesisOf,
+  intentOf,
+  type Member,
+  type Move,
+  proposalOf,
+} from './fixtures.ts';
 
 class Views extends FinalViews {}
 
@@ -47,14 +58,13 @@ export class Blocks {
     const { ledger, leaders } = this;
     const seeds = new StubKeyring('blocks').seeds(0);
     const mempool = { takeAll: () => [...intents], get: () => undefined };
-    const candidates = new Candidates(
-      { clusterId: CLUSTER_ID, ledger, leaders, seeds },
-      mempool as unknown as Mempool,
-    );
+    const context = { clusterId: CLUSTER_ID, ledger, leaders, seeds };
+    const candidates = new Candidates(context, mempool as unknown as Mempool);
     const leader = ledger.custodians.nodeIds[leaders.leaderOf(ledger.tip.height + 1, 0)]!;
     const built = candidates.build(0, leader, instant(this.time));
     if (typeof built === 'string') throw new Error(built);
-    const judgement = candidates.judge(built.digest);
+    // As whoever gets it judges it.
+    const judgement = judge(context, candidates.block(built.digest)!, intents);
     if (!judgement.isValid) throw new Error(judgement.why);
     const { executed } = judgement;
     const { height } = executed.block.header;
@@ -84,6 +94,23 @@ export class Blocks {
   /** The next intent of an author. */
   intent(author: Member, ...moves: readonly Move[]): SignedIntent {
     return intentOf(author, this.ledger.sequenceOf(author.nodeId) + 1, ...moves);
+  }
+
+  /** The next intent of an author, of any changes. */
+  changes(author: Member, ...changes: readonly Change[]): SignedIntent {
+    return changesOf(author, this.ledger.sequenceOf(author.nodeId) + 1, ...changes);
+  }
+
+  /** Decides a proposal: all of these approve it, in one block. */
+  decide(
+    approvers: readonly Member[],
+    changes: readonly ProposedChange[],
+    options: Parameters<typeof proposalOf>[2] = {},
+  ): string {
+    const [proposer, ...others] = approvers as [Member, ...Member[]];
+    const proposal = proposalOf(proposer, changes, { createdAt: this.time, ...options });
+    this.add(proposal, ...others.map((one) => approvalOf(one, proposal)));
+    return proposal.digest;
   }
 
   /** Blocks in which nothing happens, up to a height. */

@@ -11,6 +11,7 @@ import type { ChainGenesis } from '../../../../src/core/chain/types.ts';
 import { base32 } from '../../../../src/core/crypto/base32.ts';
 import { sha256 } from '../../../../src/core/crypto/hash.ts';
 import { createBundle } from '../../../../src/core/model/bundle.ts';
+import type { Change } from '../../../../src/core/model/change.ts';
 import { openInception } from '../../../../src/core/model/identity.ts';
 import {
   createIntent,
@@ -24,9 +25,15 @@ import {
   createInvitation,
   NO_ADMISSION,
 } from '../../../../src/core/model/membership.ts';
+import {
+  createApproval,
+  createProposal,
+  createReadiness,
+} from '../../../../src/core/model/proposals.ts';
+import type { ProposedChange } from '../../../../src/core/model/proposed-change.ts';
 import { PROTOCOL } from '../../../../src/core/model/protocol.ts';
 import { versionCidOf } from '../../../../src/core/model/version.ts';
-import { type Verified, verified } from '../../../../src/core/units.ts';
+import { DAY, type Verified, verified } from '../../../../src/core/units.ts';
 import { contextOf as intentContextOf, NAMES } from '../../../helpers/names.ts';
 import { Owner } from '../../../helpers/owner.ts';
 
@@ -142,6 +149,18 @@ export const intentOf = (
     author.identity,
   );
 
+/** An intent of any changes. */
+export const changesOf = (
+  author: Member,
+  sequence: number,
+  ...changes: readonly Change[]
+): Verified<SignedIntent> =>
+  createIntent(
+    { author: author.nodeId, sequence, time: 1, changes, keyEpoch: author.state.keyEpoch },
+    CONTEXT,
+    author.identity,
+  );
+
 /** The bytes of a statement as they stand in a block. Its signatures are not verified here. */
 export const statementOf = (bytes: Uint8Array): Verified<SignedIntent> =>
   verified(readIntent(bytes, CONTEXT).signed);
@@ -212,3 +231,36 @@ export const departureOf = (
       member.identity,
     ).bytes,
   );
+
+let proposals = 0;
+
+export const proposalOf = (
+  proposer: Member,
+  changes: readonly ProposedChange[],
+  options: { readonly at?: number; readonly createdAt?: number; readonly expiresAt?: number } = {},
+): Verified<SignedIntent> => {
+  proposals += 1;
+  const nonce = Buffer.alloc(16);
+  nonce.writeUInt32BE(proposals);
+  const { at = 0, createdAt = 1_000_000, expiresAt = createdAt + DAY } = options;
+  const { keyEpoch } = proposer.state;
+  const fields = { clusterId: CLUSTER_ID, proposer: proposer.nodeId, keyEpoch, nonce };
+  const proposal = { ...fields, changes, at, createdAt, expiresAt };
+  return statementOf(createProposal(proposal, NAMES, proposer.identity).bytes);
+};
+
+export const approvalOf = (
+  member: Member,
+  proposal: Pick<SignedIntent, 'digest'>,
+  time = 1,
+): Verified<SignedIntent> => {
+  const { nodeId, state, identity } = member;
+  const approval = { proposal: proposal.digest, nodeId, keyEpoch: state.keyEpoch, time };
+  return statementOf(createApproval({ clusterId: CLUSTER_ID, ...approval }, identity).bytes);
+};
+
+export const readinessOf = (member: Member, protocol: number, time = 1): Verified<SignedIntent> => {
+  const { nodeId, state, identity } = member;
+  const readiness = { nodeId, keyEpoch: state.keyEpoch, protocol, time };
+  return statementOf(createReadiness({ clusterId: CLUSTER_ID, ...readiness }, identity).bytes);
+};
