@@ -16,6 +16,7 @@ export const membersTable = (
       { title: 'ZONE', cell: ({ zone }) => zone },
       { title: 'SINCE', cell: ({ since }) => (since === 0 ? 'genesis' : String(since)) },
       { title: 'KEYS', cell: ({ number }) => String(number) },
+      { title: 'READY', cell: ({ readyFor }) => (readyFor === null ? '-' : String(readyFor)) },
       { title: 'STATE', cell: stateOf },
     ],
     { heading },

@@ -94,7 +94,10 @@ export async function checkPeers({ paths, timeoutMs }: Patient): Promise<Check> 
 }
 
 /** Causes that a person should hear of, though nobody waits at the moment. */
-const TROUBLES = ['no-quorum', 'doubt', 'key-missing', 'catch-up', 'refused', 'evidence'];
+const TROUBLES = [
+  ...['no-quorum', 'doubt', 'key-missing', 'catch-up', 'refused', 'evidence'],
+  ...['protocol', 'liars'],
+];
 
 /** Whether this node can take part in what the custodians decide. */
 export async function checkConsensus({ paths, timeoutMs }: Patient): Promise<Check> {
@@ -107,6 +110,10 @@ export async function checkConsensus({ paths, timeoutMs }: Patient): Promise<Che
   const stolen = of(['key-elsewhere']);
   if (stolen !== '') {
     return fail('consensus', stolen, 'Stop the other daemon, or this one: one key, one daemon.');
+  }
+  const broken = of(['diverged', 'conflict']);
+  if (broken !== '') {
+    return fail('consensus', broken, 'Compare with other nodes first: aegis peers audit NODE');
   }
   const trouble = of(TROUBLES);
   if (trouble !== '') return warn('consensus', trouble, 'See: aegis consensus status --why');

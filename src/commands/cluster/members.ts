@@ -13,7 +13,7 @@ export default class ClusterMembers extends BaseCommand<
   static override readonly description =
     'As of the last block that is final on this node: those of the genesis, and those that were ' +
     'let in since. SINCE is the height of the block that did it, or genesis; KEYS counts the ' +
-    'changes of keys.';
+    'changes of keys, READY is the protocol version that a custodian has said to be ready for.';
   static override readonly examples = [
     { description: 'List the members', command: '<%= config.bin %> cluster members' },
     {

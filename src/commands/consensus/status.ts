@@ -39,6 +39,8 @@ export default class ConsensusStatus extends BaseCommand<typeof ConsensusStatus,
       ['passed over', status.passedOver.length === 0 ? undefined : whosText(status.passedOver)],
       ['queue', queue(status)],
       ['pace', pace(status)],
+      ['protocol', protocolText(status)],
+      ['liars', status.liars.length === 0 ? undefined : whosText(status.liars)],
       ['evidence', this.#evidence(status)],
     ]);
     if (!this.flags.why) return told;
@@ -68,7 +70,10 @@ export default class ConsensusStatus extends BaseCommand<typeof ConsensusStatus,
     return `${reach}, ${quorum} decide, ${faultyMax} may fail`;
   }
 
-  #voting({ role, isVoting, doubt, keyMissing }: Status): string {
+  #voting({ role, isVoting, doubt, keyMissing, divergence }: Status): string {
+    if (divergence !== null) {
+      return this.paint.red(`no: its state differs from final block ${divergence.height}`);
+    }
     if (role === 'agent') return 'no, this node is an agent';
     if (isVoting) return 'yes';
     if (keyMissing !== null) return this.paint.yellow(`no: ${safeText(keyMissing)}`);
@@ -79,6 +84,13 @@ export default class ConsensusStatus extends BaseCommand<typeof ConsensusStatus,
     if (evidence === 0) return undefined;
     return this.paint.red(`${evidence} (see aegis consensus evidence)`);
   }
+}
+
+/** Only where there is something to tell. */
+function protocolText({ protocol: { version, max, raise } }: Status): string | undefined {
+  if (raise === null) return undefined;
+  const part = raise > max ? `; THIS NODE TAKES PART UP TO ${max}` : '';
+  return `${version}, ${raise} once a quorum is ready${part}`;
 }
 
 function outOfReach({ missing }: Status): string | undefined {

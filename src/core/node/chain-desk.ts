@@ -8,8 +8,9 @@ import type { Evidence } from '../consensus/types.ts';
 import { type AegisError, toAegisError } from '../errors.ts';
 import type { Outcome } from '../machine.ts';
 import { type IntentContext, readIntent } from '../model/intent.ts';
-import type { Log, Metrics } from '../ports.ts';
+import type { Log, Metrics, Security } from '../ports.ts';
 import type { BlockArchive } from './block-archive.ts';
+import type { ChainFaults } from './chain-faults.ts';
 import { Complaints } from './complaints.ts';
 import type { Finals } from './finals.ts';
 import type { IntentDesk } from './intent-desk.ts';
@@ -27,9 +28,11 @@ export interface ChainDeskDeps {
   readonly reads: LinearReads;
   readonly archive: BlockArchive;
   readonly rounds: RoundLog;
+  readonly faults: ChainFaults;
   readonly pruner: Pick<Pruner, 'moved'>;
   readonly log: Log;
   readonly metrics: Metrics;
+  readonly security?: Security | undefined;
   submit(input: ChainInput): void;
   /** D4: this node is not in doubt any more. */
   settle(): Promise<void>;
@@ -40,6 +43,7 @@ export interface ChainDeskDeps {
 }
 
 const COUNTED = [
+  'aegis_chain_snapshots_total',
   'aegis_chain_intents_total',
   'aegis_chain_divergences_total',
   'aegis_consensus_bad_shares_total',
@@ -67,8 +71,9 @@ export class ChainDesk {
 
   tell(outcome: Outcome): void {
     const decided = outcome as ChainOutcome;
-    const { desk, reads, rounds } = this.#deps;
+    const { desk, reads, rounds, faults } = this.#deps;
     rounds.tell(decided, Date.now());
+    if (faults.tell(decided, Date.now())) return this.#deps.moved();
     const cancelled = desk.tell(decided);
     switch (decided.type) {
       case 'finalised':
@@ -110,6 +115,9 @@ export class ChainDesk {
         });
         this.#deps.metrics.gauge('aegis_chain_custodians', decided.nodeIds.length);
         this.#deps.moved();
+        return;
+      case 'snapshot':
+        this.#snapshot(decided);
         return;
       case 'too-old':
         this.#deps.moved();
@@ -198,11 +206,29 @@ export class ChainDesk {
     }
   }
 
+  #snapshot({ state, height, from }: Extract<ChainOutcome, { type: 'snapshot' }>): void {
+    this.#deps.metrics.count('aegis_chain_snapshots_total', state === 'installed' ? 1 : 0);
+    const level = state === 'failed' ? 'warn' : 'info';
+    this.#deps.log.write(level, `a snapshot of the state is ${state}`, { height, from });
+    this.#deps.moved();
+  }
+
   #proposal({ height, proposal }: Extract<ChainOutcome, { type: 'proposal' }>): void {
     const { id, status, approvals, why } = proposal;
     const fields = { id, status, height, approvals: approvals.length, why };
     this.#deps.log.write('info', 'a proposal has moved', fields);
     this.#deps.moved();
+  }
+
+  /** Y7: told again when the first key that differs has been found. */
+  #diverged(outcome: Divergence): void {
+    const { height, key } = outcome;
+    if (key === undefined) this.#deps.metrics.count('aegis_chain_divergences_total');
+    const fields = fieldsOf(outcome);
+    const message = 'a final block leads to another state here';
+    this.#complaints.say('error', message, `divergence ${key ?? ''}`, fields);
+    const where = key === undefined ? '' : `, first key ${key}`;
+    this.#deps.security?.tell({ type: 'divergence', reason: `height ${height}${where}` });
   }
 
   #complain(outcome: ChainOutcome): void {
@@ -239,17 +265,11 @@ export class ChainDesk {
         });
         return;
       case 'divergence':
-        this.#deps.metrics.count('aegis_chain_divergences_total');
-        say('error', 'a final block leads to another state here', 'divergence', fieldsOf(outcome));
+        this.#diverged(outcome);
         return;
       default:
     }
   }
 }
 
-const fieldsOf = ({ height, ours, theirs, proposer }: Divergence) => ({
-  height,
-  ours,
-  theirs,
-  proposer,
-});
+const fieldsOf = ({ type: _, ...fields }: Divergence) => fields;

@@ -22,13 +22,14 @@ import type { Keystore } from '../keys/keystore.ts';
 import type { Outcome } from '../machine.ts';
 import type { Genesis } from '../model/genesis.ts';
 import type { IncomingEnvelope } from '../network/rpc-server.ts';
-import type { Log, Metrics } from '../ports.ts';
+import type { Log, Metrics, Security } from '../ports.ts';
 import type { ChainStore } from '../storage/chain-store.ts';
 import { auditOwnChain } from './audit.ts';
 import type { AuditFinding } from './audit-desk.ts';
 import { Author } from './author.ts';
 import { BlockArchive } from './block-archive.ts';
 import { ChainDesk } from './chain-desk.ts';
+import { ChainFaults } from './chain-faults.ts';
 import { checkpointOf, protocolMaxOf } from './chain-settings.ts';
 import { Finals } from './finals.ts';
 import { IntentDesk } from './intent-desk.ts';
@@ -49,6 +50,7 @@ export interface ChainRoomDeps {
   readonly store: ChainStore;
   readonly log: Log;
   readonly metrics: Metrics;
+  readonly security?: Security | undefined;
   submit(input: ChainInput): void;
   offer(input: ChainInput, origin: { from: string; sizeBytes: number }): void;
   /** Something of the present height has changed. */
@@ -69,6 +71,7 @@ export class ChainRoom {
   readonly reads: LinearReads;
   readonly archive: BlockArchive;
   readonly rounds: RoundLog;
+  readonly faults: ChainFaults;
   readonly pruner: Pruner;
   readonly #kept: { readonly genesis: Genesis; readonly store: ChainStore };
   readonly #gate: MessageGate<ChainMessage>;
@@ -79,7 +82,7 @@ export class ChainRoom {
   /** @throws {AegisError} `STORE_DAMAGED` for rows that do not fit together. */
   static async open(options: ChainRoomOptions, deps: ChainRoomDeps): Promise<ChainRoom> {
     const standing = await standingOf(options, deps);
-    const rows = await readRows(deps.store);
+    const rows = await readChainRows(deps.store);
     const chain = recoverChain(options, rows, standing);
     const finals = await Finals.open(deps.store);
     const isDoubtful = standing === 'doubtful' || chain.status().doubt !== undefined;
@@ -103,6 +106,7 @@ export class ChainRoom {
     this.pruner = parts.pruner;
     this.archive = new BlockArchive(store);
     this.rounds = new RoundLog(chain);
+    this.faults = new ChainFaults(deps);
     this.reads = new LinearReads({ height: () => chain.height, submit });
     const receipt = async (id: string) =>
       chain.receipt(id) ?? (await this.archive.receipts([id]))[0];
@@ -187,8 +191,8 @@ export class ChainRoom {
   }
 
   #parts() {
-    const { chain, desk, finals, reads, archive, rounds, pruner } = this;
-    return { chain, desk, finals, reads, archive, rounds, pruner };
+    const { chain, desk, finals, reads, archive, rounds, faults, pruner } = this;
+    return { chain, desk, finals, reads, archive, rounds, faults, pruner };
   }
 }
 
@@ -234,7 +238,7 @@ async function standingOf(
 }
 
 /** What `Chain.recover` needs; of the blocks only those that are not final. */
-async function readRows(store: ChainStore): Promise<StoredRow[]> {
+export async function readChainRows(store: ChainStore): Promise<StoredRow[]> {
   const rows: StoredRow[] = [];
   for (const table of [...RECOVERY_TABLES, ...CONSENSUS_TABLES]) {
     for (const row of await store.scan(table)) rows.push({ table, ...row });

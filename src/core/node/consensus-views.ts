@@ -12,7 +12,7 @@ import type { Query, Result } from '../api/contract/endpoints.ts';
 import { BLOCKS_RECENT_MAX } from '../api/contract/events.ts';
 import { assert } from '../assert.ts';
 import { hex } from '../bytes.ts';
-import type { ChainStatus, Finalised } from '../chain/chain.ts';
+import type { ChainStatus, Conflict, Divergence, Finalised } from '../chain/chain.ts';
 import { decodeEvidence, encodeEvidence } from '../consensus/evidence.ts';
 import { EVIDENCE_TABLE } from '../consensus/journal.ts';
 import type { Certificate, Evidence } from '../consensus/types.ts';
@@ -39,6 +39,8 @@ export interface ConsensusViewsDeps {
   /** Whether two daemons with its identity have been there at one time. */
   runsTwice(nodeId: string): boolean;
   readonly duplicities: Pick<Duplicities, 'all' | 'count'>;
+  /** V4. */
+  readonly protocolMax: number;
   /** S8: by the chain, or by what hello has shown. */
   isFrozen(nodeId: string): boolean;
 }
@@ -135,7 +137,27 @@ export class ConsensusViews {
       finalMsP50: room.rounds.finalMs(0.5),
       finalMsP95: room.rounds.finalMs(0.95),
       evidence: this.#evidence + this.#deps.duplicities.count,
+      ...this.#faults(status),
     };
+  }
+
+  #faults({ divergence }: ChainStatus) {
+    const { room, protocolMax: max } = this.#deps;
+    const { version, raise } = room.chain.protocol();
+    const { conflict } = room.faults;
+    const lies = room.faults.lies();
+    return {
+      divergence: divergence === undefined ? null : divergenceView(divergence),
+      conflict: conflict === undefined ? null : this.#conflictView(conflict),
+      liars: lies.map(({ nodeId, what, height, at }) => {
+        return { ...this.who(nodeId), what, height, at: timeText(at) };
+      }),
+      protocol: { version, max, raise: raise ?? null },
+    };
+  }
+
+  #conflictView({ height, ours, theirs, from }: Conflict) {
+    return { height, ours, theirs, from: this.who(from) };
   }
 
   async blocks({ from, limit }: Query<'consensus.blocks'>): Promise<Result<'consensus.blocks'>> {
@@ -385,6 +407,11 @@ export class ConsensusViews {
     };
   }
 }
+
+const divergenceView = ({ height, ours, theirs, key, path }: Divergence) => ({
+  ...{ height, ours, theirs },
+  ...{ key: key ?? null, path: path ?? null },
+});
 
 function headerView(block: Block | undefined) {
   if (block === undefined) return { digest: null, time: null, intents: null, view: null };

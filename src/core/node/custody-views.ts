@@ -169,9 +169,11 @@ export class CustodyViews {
   #member(member: RosterMember): Result<'cluster.members'>['members'][number] {
     const { custody, keystore, isConnected } = this.#deps;
     const { nodeId, name, zone, region, role, status, since, keys } = member;
+    const { storageWeight, readiness } = member;
     const self = nodeId === keystore.nodeId;
     return {
-      ...{ nodeId, name, zone, region, role, status, since },
+      ...{ nodeId, name, zone, region, role, status, since, storageWeight },
+      readyFor: readiness?.protocol ?? null,
       ...{ number: keys.number, keyEpoch: keys.keyEpoch },
       peerId: peerIdOf(keys.keys.networkKey),
       consensusKey: hex(keys.keys.consensusKey),

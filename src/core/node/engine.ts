@@ -143,7 +143,7 @@ export class Engine {
       const { settings, genesis, keystore } = options;
       const { nodeId: self } = keystore;
       const chain = await ChainRoom.open(options, {
-        ...{ store, log: log.child('chain'), metrics },
+        ...{ store, log: log.child('chain'), metrics, security },
         submit: (input) => void engine.#loop.submit(CHAIN_MACHINE, input),
         offer: (input, origin) => void engine.#loop.offer(CHAIN_MACHINE, input, origin),
         moved: deps.consensusMoved,
@@ -267,7 +267,7 @@ export class Engine {
     const { log, peersChanged: changed } = this.#deps;
     return new Peers({
       ...{ self: this.#options.keystore.nodeId, roster: chain.chain.roster, custody, book, host },
-      ...{ log: log.child('peers'), changed },
+      ...{ log: log.child('peers'), changed, lieOf: (nodeId) => chain.faults.lieOf(nodeId) },
       submit: (input) => void this.#loop.submit(PEERS_MACHINE, input),
       learned: (input) => void this.#loop.offer(PEERS_MACHINE, input, originOf(input.nodeId)),
     });

@@ -14,6 +14,7 @@ import type { PeerBook, PeerInput, PeerOutcome } from '../peers/book.ts';
 import type { PeerStatus } from '../peers/target.ts';
 import type { Log } from '../ports.ts';
 import { BANS_MAX } from './bans.ts';
+import type { Lie } from './chain-faults.ts';
 import type { Custody } from './custody.ts';
 
 export const PEERS_MACHINE = 'peers';
@@ -28,6 +29,8 @@ export interface PeersDeps {
   submit(input: PeerInput): void;
   /** What peers say of themselves; may be dropped. */
   learned(input: Extract<PeerInput, { type: 'learned' }>): void;
+  /** What it has sent that does not hold. */
+  lieOf(nodeId: string): Lie | undefined;
   /** A peer came, went or changed its state. */
   changed(): void;
 }
@@ -212,9 +215,9 @@ export class Peers {
     if (kept.length > 0) return kept;
     if (peer.state === 'connected') {
       const since = `connected since ${peer.connectedAt}, ${peer.direction}, at ${peer.address}`;
-      return peer.runsTwice ? [since, RUNS_TWICE] : [since];
+      return [since, ...(peer.runsTwice ? [RUNS_TWICE] : []), ...this.#lies(peer)];
     }
-    const reasons: string[] = [];
+    const reasons: string[] = this.#lies(peer);
     if (peer.lastError !== null) reasons.push(`the last dial failed: ${peer.lastError}`);
     if (peer.attempts > 0) reasons.push(`${peer.attempts} dials failed since it was connected`);
     if (peer.state === 'dialing') reasons.push(`a dial to ${peer.address} is under way`);
@@ -229,6 +232,16 @@ export class Peers {
       reasons.push(this.#refused.error.message);
     }
     return reasons;
+  }
+
+  /** Y2. */
+  #lies({ nodeId }: Peer): string[] {
+    const lie = nodeId === null ? undefined : this.#deps.lieOf(nodeId);
+    if (lie === undefined) return [];
+    const { what, height, at, count } = lie;
+    const times = count === 1 ? '' : `, ${count} times so far`;
+    const about = `about height ${height}: ${what}`;
+    return [`it has sent what does not hold, ${about} (${timeText(at)}${times})`];
   }
 
   #keptAway({ nodeId, name, banned, frozen }: Peer): string[] {

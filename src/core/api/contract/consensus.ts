@@ -81,6 +81,31 @@ const status = {
   finalMsP95: v.nullable(ms),
   /** Known proofs that a custodian broke the rules. */
   evidence: count,
+  /** This node comes to another state than a final block says: it votes no more (rule Y7). */
+  divergence: v.nullable(
+    v.object({
+      height: count,
+      /** State roots. */
+      ours: digest,
+      theirs: digest,
+      /** The first key of the state that differs; `null` until it has been found. */
+      key: v.nullable(digest),
+      /** What the key stands for, where that has a name. */
+      path: v.nullable(v.string()),
+    }),
+  ),
+  /** A certificate for another block at a height that is final here (rule Y3); the last one. */
+  conflict: v.nullable(v.object({ height: count, ours: digest, theirs: digest, from: who })),
+  /** Peers that have sent blocks or a state that do not hold (rule Y2), in this run. */
+  liars: v.array(v.object({ ...who.entries, what: v.string(), height: count, at: time })),
+  protocol: v.object({
+    /** By which the next block is executed (rule V1). */
+    version: count,
+    /** The highest one that this node takes part in (rule V4). */
+    max: count,
+    /** Decided, and waits for the readiness of a quorum (rule V2). */
+    raise: v.nullable(count),
+  }),
 };
 export const consensusStatusSchema = v.object(status);
 export type ConsensusStatus = v.InferOutput<typeof consensusStatusSchema>;
@@ -97,6 +122,7 @@ const CAUSES = [
     'proposal',
   ],
   ...['votes', 'view-change', 'refused', 'evidence', 'runs-twice'],
+  ...['diverged', 'conflict', 'liars', 'protocol'],
 ] as const;
 const why = v.object({
   cause: v.picklist(CAUSES),

@@ -14,6 +14,10 @@ const clusterMember = v.object({
   region: v.string(),
   role: v.picklist(['custodian', 'agent']),
   status: v.picklist(['member', 'left']),
+  /** Share of the objects that it keeps, against that of the others. */
+  storageWeight: count,
+  /** The protocol version that it has said to be ready for (rule V2). */
+  readyFor: v.nullable(count),
   /** The height at which it became what it is; 0: by the genesis. */
   since: count,
   /** Entries of its succession; 0: still with its first keys. */

@@ -1,7 +1,7 @@
 /** What commands print with `--json` where that is not simply the reply of one endpoint. */
 import * as v from 'valibot';
 import { logLineSchema } from './events.ts';
-import { bytes, cid, count, fileKind } from './values.ts';
+import { bytes, cid, count, digest, fileKind, time } from './values.ts';
 
 /** `aegis node stop`. */
 export const nodeStopOutput = v.object({
@@ -26,6 +26,8 @@ export const kbGetOutput = v.object({
   height: v.nullable(count),
   /** Where it was written. */
   output: v.string(),
+  /** `null` without --proof. Of a path inside a stored directory it is that of the directory. */
+  proof: v.nullable(v.object({ file: v.string(), path: v.string(), height: count, digest, time })),
 });
 export type KbGetOutput = v.InferOutput<typeof kbGetOutput>;
 

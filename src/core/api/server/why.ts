@@ -24,12 +24,40 @@ export function lasted(durationMs: number): string {
 /** The most important first; never empty. @param nowMs since the epoch. */
 export function whyOf(status: ConsensusStatus, nowMs: number): Why[] {
   return [
+    ...history(status),
     ...standing(status),
     ...quorum(status, nowMs),
     ...refusal(status),
     ...progress(status, nowMs),
     ...accused(status),
   ];
+}
+
+/** What is wrong with the history of this node, or may become so. */
+function history({ divergence, conflict, protocol }: ConsensusStatus): Why[] {
+  const found: Why[] = [];
+  if (divergence !== null) {
+    const { height, key, path } = divergence;
+    const where = path ?? key;
+    const first = where === null ? 'where they differ is being looked for' : `first at ${where}`;
+    const text = `this node does not vote: its state is not that of final block ${height} (${first})`;
+    found.push({ cause: 'diverged', text });
+  }
+  if (conflict !== null) {
+    const { height, from } = conflict;
+    const what = `another block is certified at height ${height}, which is final here`;
+    const text = `${what}: more custodians are faulty than may be (shown by ${nameOf(from)})`;
+    found.push({ cause: 'conflict', text });
+  }
+  const { raise, max } = protocol;
+  if (raise !== null) {
+    const text =
+      raise > max
+        ? `this node stops soon: protocol ${raise} is decided, and it takes part up to ${max}`
+        : `protocol ${raise} is decided: it begins when a quorum of the custodians is ready`;
+    found.push({ cause: 'protocol', text });
+  }
+  return found;
 }
 
 /** Why this node itself does not vote. */
@@ -115,13 +143,21 @@ function progress(status: ConsensusStatus, nowMs: number): Why[] {
   return [{ cause: phase === 'timeout' ? 'view-change' : 'votes', text }];
 }
 
-function accused({ evidence, runTwice }: ConsensusStatus): Why[] {
-  const twice = runTwice.map(({ name }): Why => {
-    const text = `${name} runs twice: two daemons with its keys are there, so its home was copied`;
-    return { cause: 'runs-twice', text };
+function accused({ evidence, runTwice, liars }: ConsensusStatus): Why[] {
+  const lied = liars.map((liar): Why => {
+    const text = `${nameOf(liar)} has sent what does not hold (${liar.what}): it is asked last`;
+    return { cause: 'liars', text };
   });
+  const twice = [...lied, ...copied(runTwice)];
   if (evidence === 0) return twice;
   const proofs = evidence === 1 ? 'there is a proof' : `there are ${evidence} proofs`;
   const text = `${proofs} that a custodian broke the rules: aegis consensus evidence`;
   return [...twice, { cause: 'evidence', text }];
+}
+
+function copied(runTwice: ConsensusStatus['runTwice']): Why[] {
+  return runTwice.map(({ name }): Why => {
+    const text = `${name} runs twice: two daemons with its keys are there, so its home was copied`;
+    return { cause: 'runs-twice', text };
+  });
 }
