@@ -2,9 +2,13 @@
  * Writes the history of a home into a file (docs/formats.md): final blocks in windows, and the
  * hand-overs before them. It reads, and so may stand beside a running node.
  */
+import { handoverRow } from '../chain/handovers.ts';
 import { encodeFrame, type HistoryFrame } from '../chain/history-file.ts';
+import type { Ledger } from '../chain/ledger.ts';
 import { LIMITS } from '../chain/limits.ts';
 import { heightKey, META, readBase, readChainRow, readTip, TABLES } from '../chain/rows.ts';
+import { cutsOf, encodeManifest, pagesOf } from '../chain/snapshot.ts';
+import { encodeCertificate } from '../consensus/certificate.ts';
 import { AegisError } from '../errors.ts';
 import { type ArchiveStore, BlockArchive } from './block-archive.ts';
 
@@ -125,4 +129,37 @@ export async function* exportHistory(
     told({ height: from + window.blocks.length - 1, handovers });
   }
   yield encodeFrame({ type: 'end', frames });
+}
+
+/**
+ * The state of a home as a file (Y4): a manifest, the hand-overs and what else leads to it, and the
+ * leaves in parts.
+ * @throws {AegisError} `TRY_AGAIN` while no certificate for its last block is here.
+ */
+export function* exportSnapshot(
+  clusterId: string,
+  { tip, certificate, tree, handovers, provenRows }: Ledger,
+  leaders: Uint8Array,
+): Generator<Uint8Array> {
+  const { height, headerBytes: header } = tip;
+  if (header === undefined) throw new AegisError('NOT_FOUND', NONE);
+  if (certificate?.height !== height) {
+    throw new AegisError('TRY_AGAIN', `the certificate of block ${height} is not here yet`);
+  }
+  const handed = handovers.map((handover) => ({
+    ...{ table: TABLES.handovers, key: heightKey(handover.height), value: handoverRow(handover) },
+  }));
+  const pages = pagesOf([...handed, ...provenRows]);
+  const parts = cutsOf(tree);
+  const manifest = encodeManifest({
+    ...{ height, header, certificate: encodeCertificate(certificate), leaders, parts },
+    pages: pages.length,
+  });
+  yield encodeFrame({ type: 'snapshot', clusterId, height });
+  yield encodeFrame({ type: 'manifest', manifest });
+  for (const [index, rows] of pages.entries()) yield encodeFrame({ type: 'page', index, rows });
+  for (const { prefix } of parts) {
+    yield encodeFrame({ type: 'part', prefix, leaves: tree.leaves(prefix) });
+  }
+  yield encodeFrame({ type: 'end', frames: 1 + pages.length + parts.length });
 }
