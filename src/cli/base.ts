@@ -12,7 +12,7 @@ import { globalFlags } from './flags.ts';
 import { Interruption } from './interruption.ts';
 import { mayAsk } from './terminal.ts';
 
-export { confirmFlags, passphraseFlags } from './flags.ts';
+export { confirmFlags, passphraseFlags, proofFlags } from './flags.ts';
 
 /** What a command returns: one JSON object that names its schema, or nothing when it streamed. */
 export type Result = { readonly schema: string } | undefined;

@@ -45,3 +45,16 @@ export const passphraseFlags = {
 export const confirmFlags = {
   yes: Flags.boolean({ char: 'y', description: 'Do it without asking.' }),
 };
+
+/** For commands that write a proof of what they show. */
+export const proofFlags = {
+  proof: Flags.string({
+    helpValue: '<file>',
+    description: 'Also write a proof of it, for who has the genesis and no node.',
+  }),
+  checkpoint: Flags.string({
+    helpValue: '<height>:<hash>',
+    description: 'The proof is for who trusts this block.',
+    dependsOn: ['proof'],
+  }),
+};
