@@ -14,6 +14,7 @@ import { AegisError, isAegisError } from '../errors.ts';
 import { type Block, openBlock } from '../model/block.ts';
 import type { CustodianEntry } from '../model/custodians.ts';
 import type { Genesis } from '../model/genesis.ts';
+import { chainRows } from '../storage/chain-readonly.ts';
 import { type HistorySource, handoversBefore, type Stretch, windowsOf } from './history-export.ts';
 import { Replay, recoverFollower } from './history-replay.ts';
 import { blocksOf } from './history-sources.ts';
