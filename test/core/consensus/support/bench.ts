@@ -23,7 +23,9 @@ import type {
 import type { LogEntry } from '../../../../src/core/machine.ts';
 import { StubKeyring } from '../../../../src/core/sim/stub-scheme.ts';
 import { instant } from '../../../../src/core/units.ts';
-import { CLUSTER_ID, nodeIdOf } from './cluster.ts';
+import { CLUSTER_ID, keyOf, nodeIdOf } from './cluster.ts';
+
+export { keyOf } from './cluster.ts';
 
 /** A digest with a name. */
 export const digest = (name: string): string => Buffer.from(name).toString('hex').padEnd(64, '0');
@@ -57,22 +59,6 @@ export interface BenchOptions {
   readonly fanout?: 'all' | 'leader';
   /** Keys that change: custodian, the first height of a key, and its number; all begin with 0. */
   readonly changes?: readonly (readonly [custodian: number, from: number, number: number])[];
-}
-
-/** The keys of a custodian, by their number. */
-export function keyOf(custodian: number, number = 0): CustodianKey {
-  const key = (role: string, bytes: number): Uint8Array => {
-    const text = `${role} key ${number} of ${custodian}`;
-    return new Uint8Array(
-      Buffer.concat([Buffer.from(text), new Uint8Array(48)]).subarray(0, bytes),
-    );
-  };
-  return {
-    nodeId: nodeIdOf(custodian),
-    consensusKey: key('consensus', 48),
-    identityKey: key('identity', 32),
-    vrfKey: key('vrf', 32),
-  };
 }
 
 const keysIn = ({ consensusKey, identityKey, vrfKey }: CustodianKey): Uint8Array[] => [

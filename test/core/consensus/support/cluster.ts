@@ -4,6 +4,12 @@
  * crash.
  */
 
+import { verifyCertificate } from '../../../../src/core/consensus/certificate.ts';
+import {
+  type CustodianKey,
+  CustodianSet,
+  CustodianSets,
+} from '../../../../src/core/consensus/custodian-sets.ts';
 import type { ConsensusMessage } from '../../../../src/core/consensus/messages.ts';
 import { decodeMessage } from '../../../../src/core/consensus/messages.ts';
 import {
@@ -17,6 +23,7 @@ import type { VoteScheme } from '../../../../src/core/consensus/scheme.ts';
 import type { Certificate, Timing } from '../../../../src/core/consensus/types.ts';
 import { sha256 } from '../../../../src/core/crypto/hash.ts';
 import type { Ready } from '../../../../src/core/machine.ts';
+import type { KeyRing } from '../../../../src/core/ports.ts';
 import { SimRandom } from '../../../../src/core/sim/random.ts';
 import { StubKeyring } from '../../../../src/core/sim/stub-scheme.ts';
 import { instant } from '../../../../src/core/units.ts';
@@ -24,7 +31,12 @@ import { instant } from '../../../../src/core/units.ts';
 export const CLUSTER_ID = 'cluster-of-tests';
 
 export interface ClusterOptions {
+  /** How many nodes there are; all of them are custodians unless `membersAt` says else. */
   readonly custodians: number;
+  /** E1: the custodians of a height, as the blocks before it have decided. */
+  readonly membersAt?: (height: number) => readonly number[];
+  /** How often nodes hear who has more than they; left out: never. */
+  readonly announceMs?: number;
   readonly seed?: string;
   readonly fanout?: 'all' | 'leader';
   readonly timing?: Partial<Timing>;
@@ -43,6 +55,22 @@ export interface Block {
 }
 
 export const nodeIdOf = (index: number): string => `node-${String(index).padStart(3, '0')}`;
+
+/** The keys of a custodian, by their number. */
+export function keyOf(custodian: number, number = 0): CustodianKey {
+  const key = (role: string, bytes: number): Uint8Array => {
+    const text = `${role} key ${number} of ${custodian}`;
+    return new Uint8Array(
+      Buffer.concat([Buffer.from(text), new Uint8Array(48)]).subarray(0, bytes),
+    );
+  };
+  return {
+    nodeId: nodeIdOf(custodian),
+    consensusKey: key('consensus', 48),
+    identityKey: key('identity', 32),
+    vrfKey: key('vrf', 32),
+  };
+}
 
 const encodeBlock = (block: Block): Uint8Array => Buffer.from(JSON.stringify(block));
 const digestOf = (payload: Uint8Array): string => Buffer.from(sha256(payload)).toString('hex');
@@ -70,6 +98,8 @@ export class Cluster {
   readonly nodes: Node[] = [];
   readonly random: SimRandom;
   now = 1_000_000;
+  /** Whether there is a link between two nodes. */
+  isLinked: (from: number, to: number) => boolean = () => true;
   /** Decides about each message; true: it is delivered. */
   filter: (envelope: Envelope) => boolean = () => true;
   /** Every message that was handed to the network. */
@@ -88,15 +118,30 @@ export class Cluster {
     }
   }
 
-  get replicaOptions(): Omit<ReplicaOptions, 'self' | 'held'> {
-    const { custodians, fanout, timing } = this.options;
-    const ids = Array.from({ length: custodians }, (_, index) => nodeIdOf(index));
-    return { clusterId: CLUSTER_ID, custodians: ids, fanout, timing };
+  /** Those of a height, and the replica of one of the nodes there. */
+  setAt(height: number): CustodianSet {
+    const { custodians, membersAt } = this.options;
+    const all = Array.from({ length: custodians }, (_, index) => index);
+    return new CustodianSet((membersAt?.(height) ?? all).map((index) => keyOf(index)));
+  }
+
+  replicaOptions({ nodeIds }: CustodianSet, self: number): ReplicaOptions {
+    const { fanout, timing } = this.options;
+    const index = nodeIds.indexOf(nodeIdOf(self));
+    const held = [Buffer.from(keyOf(self).consensusKey).toString('hex')];
+    const own = index === -1 ? undefined : index;
+    return { clusterId: CLUSTER_ID, custodians: nodeIds, self: own, held, fanout, timing };
   }
 
   start(): void {
     for (const node of this.nodes) node.boot();
     for (const node of this.nodes) node.connect();
+    if (this.options.announceMs !== undefined) this.#announce();
+  }
+
+  #announce(): void {
+    for (const node of this.nodes) node.hearOfTips();
+    this.after(this.options.announceMs!, () => this.#announce());
   }
 
   after(ms: number, run: () => void): void {
@@ -106,7 +151,7 @@ export class Cluster {
 
   transmit(envelope: Envelope): void {
     this.onSend(envelope);
-    if (!this.filter(envelope)) return;
+    if (!this.isLinked(envelope.from, envelope.to) || !this.filter(envelope)) return;
     const { loss = 0, latencyMsMax = 3 } = this.options;
     if (this.random.chance(loss)) return;
     const { from, message } = envelope;
@@ -176,9 +221,13 @@ export class Node {
   readonly outcomes: ReplicaOutcome[] = [];
   readonly #blocks = new Map<string, Uint8Array>();
   readonly #alarms = new Map<string, number>();
-  scheme: VoteScheme;
+  scheme!: VoteScheme;
   replica!: Replica;
+  #sets!: CustodianSets;
+  #leaders!: LeaderSchedule;
   isUp = false;
+  /** How often it was started. */
+  life = 0;
   isWaiting = false;
   /** What the chain says to a block, besides what the protocol needs. */
   isValid: (block: Block) => boolean = () => true;
@@ -189,26 +238,31 @@ export class Node {
   constructor(cluster: Cluster, index: number) {
     this.cluster = cluster;
     this.index = index;
-    this.scheme = cluster.keyring.votes(index, cluster.options.custodians);
+  }
+
+  get height(): number {
+    return this.finals.length;
   }
 
   /** Starts, or starts again from what is durable. */
   boot(standing: 'sound' | 'doubtful' = 'sound'): void {
     this.isUp = true;
+    this.life += 1;
     this.#alarms.clear();
-    const { custodians } = this.cluster.options;
-    let leaders = new LeaderSchedule({ clusterId: CLUSTER_ID, custodians, epochHeights: 1e6 });
-    for (const { payload } of this.finals) {
-      const { height, view } = readBlock(payload);
-      leaders = leaders.next({ height, view });
-    }
+    const { cluster, index } = this;
+    const first = cluster.setAt(1);
+    this.#sets = new CustodianSets(first);
+    const { keyring } = cluster;
+    this.scheme = keyring.votesOver({
+      sets: this.#sets,
+      self: { nodeId: nodeIdOf(index), ring: ringOf(keyring, index) },
+    });
+    const options = { clusterId: CLUSTER_ID, custodians: first.size, epochHeights: 1e6 };
+    this.#leaders = new LeaderSchedule(options);
+    for (const { payload } of this.finals) this.#advance(readBlock(payload));
     this.replica = Replica.recover(
-      {
-        ...this.cluster.replicaOptions,
-        self: this.index,
-        held: [this.scheme.keyInForce(1) ?? ''],
-      },
-      { scheme: this.scheme, leaders },
+      cluster.replicaOptions(cluster.setAt(this.height + 1), index),
+      { scheme: this.scheme, leaders: this.#leaders },
       [...this.rows.values()],
       standing,
     );
@@ -243,17 +297,14 @@ export class Node {
     this.take(this.replica.step(input, instant(this.cluster.now)));
   }
 
-  take(ready: Ready): void {
+  take(first: Ready): void {
     if (!this.isUp) return;
     const crash = this.crashes?.();
     if (crash === 'before') {
       this.crash();
       return;
     }
-    // What is final is in the transaction of its step.
-    for (const outcome of ready.outcomes as readonly ReplicaOutcome[]) {
-      if (outcome.type === 'finalised') this.#finalise(outcome);
-    }
+    const ready = this.#goOn(first);
     for (const { table, key, value } of ready.entries) {
       if (value === undefined) this.rows.delete(`${table}/${key}`);
       else this.rows.set(`${table}/${key}`, { table, key, value });
@@ -275,10 +326,10 @@ export class Node {
       this.#alarms.delete(key);
       return;
     }
-    const { cluster, replica } = this;
+    const { cluster, life } = this;
     this.#alarms.set(key, at);
     cluster.after(Math.max(0, at - cluster.now), () => {
-      if (this.#alarms.get(key) !== at || this.replica !== replica || !this.isUp) return;
+      if (this.#alarms.get(key) !== at || this.life !== life || !this.isUp) return;
       this.#alarms.delete(key);
       this.input({ type: 'alarm', key });
     });
@@ -306,8 +357,53 @@ export class Node {
     }
   }
 
-  #finalise({ digest, certificate }: { digest: string; certificate: Certificate }): void {
-    this.finals.push({ digest, payload: this.#blocks.get(digest)!, certificate });
+  /** What is final is in the transaction of its step, and so is what begins with it (E5). */
+  #goOn(first: Ready): Ready {
+    const all = [first];
+    const step = (input: ReplicaInput): void => {
+      all.push(this.replica.step(input, instant(this.cluster.now)));
+    };
+    for (const { outcomes } of all) {
+      for (const outcome of outcomes as readonly ReplicaOutcome[]) {
+        if (outcome.type !== 'finalised') continue;
+        const { digest, certificate } = outcome;
+        const payload = this.#blocks.get(digest)!;
+        this.finals.push({ digest, payload, certificate });
+        const isOther = this.#advance(readBlock(payload));
+        if (isOther) {
+          const set = this.cluster.setAt(this.height + 1);
+          const options = this.cluster.replicaOptions(set, this.index);
+          this.replica = this.replica.follow(options, this.#leaders);
+        }
+        step({ type: 'keys-known' });
+      }
+    }
+    return {
+      entries: all.flatMap(({ entries }) => entries),
+      messages: all.flatMap(({ messages }) => messages),
+      alarms: all.flatMap(({ alarms }) => alarms),
+      outcomes: all.flatMap(({ outcomes }) => outcomes),
+    };
+  }
+
+  /** @returns whether other nodes are the custodians of the next height. */
+  #advance({ height, view }: Block): boolean {
+    const next = this.cluster.setAt(height + 1);
+    const isOther = !next.hasSameMembers(this.cluster.setAt(height));
+    this.#leaders = this.#leaders.next({ height, view }, isOther ? next.size : undefined);
+    this.#sets.change(height + 1, next);
+    this.#sets.advance(height);
+    return isOther;
+  }
+
+  /** What others tell of their last final block. */
+  hearOfTips(): void {
+    if (!this.isUp) return;
+    const others = this.cluster.nodes.filter(
+      ({ isUp, index }) => isUp && this.cluster.isLinked(index, this.index),
+    );
+    const height = Math.max(0, ...others.map((node) => node.height));
+    if (height > this.height) this.#fetch(height);
   }
 
   #build(height: number, view: number, previous: string): void {
@@ -346,11 +442,17 @@ export class Node {
   /** From whoever is up and has more: as the chain does, after a while. */
   #fetch(height: number): void {
     this.#later(1, () => {
-      const source = this.cluster.nodes.find((node) => node.isUp && node.finals.length >= height);
+      const { cluster } = this;
+      const source = cluster.nodes.find(
+        (node) => node.isUp && node.height >= height && cluster.isLinked(node.index, this.index),
+      );
       for (const final of source?.finals.slice(this.finals.length, height) ?? []) {
         const { height: of, view } = readBlock(final.payload);
-        if (of !== this.finals.length + 1 || !this.isUp) return;
+        if (of <= this.height) continue;
+        if (of !== this.height + 1 || !this.isUp) return;
         const { digest, certificate } = final;
+        // Y1: by the set of its height, whichever is in force now.
+        if (!verifyCertificate(certificate, this.scheme, CLUSTER_ID)) throw new Error('forged');
         this.keep(final.payload);
         this.input({ type: 'certified', certificate });
         this.input({ type: 'verdict', height: of, digest, isValid: true, view });
@@ -359,9 +461,9 @@ export class Node {
   }
 
   #later(ms: number, run: () => void): void {
-    const { replica } = this;
+    const { life } = this;
     this.cluster.after(ms, () => {
-      if (this.isUp && this.replica === replica) run();
+      if (this.isUp && this.life === life) run();
     });
   }
 
@@ -374,3 +476,16 @@ export class Node {
 
 const readBlock = (payload: Uint8Array): Block =>
   JSON.parse(Buffer.from(payload).toString()) as Block;
+
+/** A home with the first keys of a node. */
+function ringOf(keyring: StubKeyring, index: number): KeyRing {
+  const own = keyOf(index);
+  const isOwn = (key: Uint8Array): boolean =>
+    [own.consensusKey, own.identityKey, own.vrfKey].some((one) => Buffer.compare(one, key) === 0);
+  return {
+    identity: (key) => (isOwn(key) ? keyring.signer(key) : undefined),
+    votes: (key) => (isOwn(key) ? keyring.voter(key) : undefined),
+    seeds: (key) => (isOwn(key) ? keyring.prover(key) : undefined),
+    heldConsensusKeys: () => [Buffer.from(own.consensusKey).toString('hex')],
+  };
+}
