@@ -6,7 +6,7 @@ import { HOUR } from '../units.ts';
 import type { ReadRegisters } from './registers.ts';
 
 export interface Usage {
-  /** Hours since the Unix epoch of which `changes` and `bytes` are; 0: none yet. */
+  /** Of which `changes` and `bytes` are, in hours since the Unix epoch. */
   readonly hour: number;
   readonly changes: number;
   readonly bytes: number;

@@ -86,7 +86,7 @@ export const encodeMark = (name: Uint8Array): Uint8Array => encode({ v: 1, type:
 /** Usage stands in it once there is any. */
 export const encodeAccount = (account: Account): Uint8Array => {
   const { sequence, hour, changes, bytes, paths } = account;
-  const used = hour === 0 ? {} : { hour, changes, bytes };
+  const used = changes + bytes === 0 ? {} : { hour, changes, bytes };
   const made = paths === 0 ? {} : { paths };
   return encode({ v: 2, type: 'account', sequence, ...used, ...made });
 };
@@ -115,3 +115,14 @@ export const decodeAnchor = (bytes: Uint8Array): AnchorState => {
   }) as AnchorState;
   return { label, digest, ...(previous === undefined ? {} : { previous }), height };
 };
+
+/** The path that a leaf stands for; undefined: it has none, or is none of a path. */
+export function decodeName(names: Names, leaf: Uint8Array | undefined): string | undefined {
+  if (leaf === undefined) return undefined;
+  try {
+    const { name } = decode(leaf, { maxBytes: STATE_VALUE_BYTES_MAX }) as { name?: unknown };
+    return name instanceof Uint8Array ? names.open(name) : undefined;
+  } catch {
+    return undefined;
+  }
+}
