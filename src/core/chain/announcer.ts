@@ -4,8 +4,8 @@
  */
 import { MINUTE, SECOND } from '../units.ts';
 import type { Ledger } from './ledger.ts';
+import type { Announcement } from './messages.ts';
 import type { Turn } from './turn.ts';
-import type { Tip } from './types.ts';
 
 export const ANNOUNCE_ALARM = 'announce';
 export const QUIET_ALARM = 'quiet';
@@ -32,7 +32,7 @@ export class Announcer {
   }
 
   /** The tip has moved. */
-  moved(turn: Turn, tip: Tip, listeners: Listeners): void {
+  moved(turn: Turn, tip: Announcement, listeners: Listeners): void {
     this.#quietMs = QUIET_MS;
     turn.alarmIn(QUIET_ALARM, QUIET_MS);
     if (this.#announcedAt + SPACING_MS <= turn.now) this.announce(turn, tip, listeners);
@@ -43,7 +43,7 @@ export class Announcer {
   }
 
   /** To the agents that lack it. */
-  announce(turn: Turn, tip: Tip, listeners: Listeners): void {
+  announce(turn: Turn, tip: Announcement, listeners: Listeners): void {
     this.#isArmed = false;
     this.#announcedAt = turn.now;
     const { custodians } = this.#ledger;
@@ -52,7 +52,7 @@ export class Announcer {
   }
 
   /** Nothing has become final for a while: to all that seem to lack it, ever more rarely. */
-  quiet(turn: Turn, tip: Tip, listeners: Listeners): void {
+  quiet(turn: Turn, tip: Announcement, listeners: Listeners): void {
     const late = behind(tip, listeners);
     tellTip(turn, late, tip);
     if (late.length === 0) return;
@@ -61,8 +61,8 @@ export class Announcer {
   }
 }
 
-const behind = (tip: Tip, { peers, knownHeight }: Listeners): string[] =>
+const behind = (tip: Announcement, { peers, knownHeight }: Listeners): string[] =>
   [...peers].filter((peer) => knownHeight(peer) < tip.height);
 
-export const tellTip = (turn: Turn, to: readonly string[], { height, digest }: Tip): void =>
-  turn.send(to, { type: 'announce', height, digest });
+export const tellTip = (turn: Turn, to: readonly string[], tip: Announcement): void =>
+  turn.send(to, tip);

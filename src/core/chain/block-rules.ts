@@ -43,6 +43,8 @@ export type Judgement =
       readonly why: string;
       /** Hex; undefined when it did not come to that. */
       readonly ownStateRoot?: string;
+      /** The state to which it comes here. */
+      readonly tree?: StateTree;
     };
 
 const no = (why: string): Judgement => ({ isValid: false, why });
@@ -64,7 +66,7 @@ export function judge(
   const { root } = tree;
   if (Buffer.compare(root, header.stateRoot) !== 0) {
     const ownStateRoot = Buffer.from(root).toString('hex');
-    return { isValid: false, why: 'it comes to another state root', ownStateRoot };
+    return { isValid: false, why: 'it comes to another state root', ownStateRoot, tree };
   }
   const leaders = leadersAfter(context, header, executed, seed);
   if (!sameBytes(leaders.digest, header.leaders)) return no('it names other leaders to come');

@@ -106,6 +106,12 @@ export class Candidates {
     return judgement;
   }
 
+  /** The same of a final block, which need not be kept among those that are undecided. */
+  judgeFinal(opened: OpenedBlock): Judgement {
+    const known = this.#all.get(opened.block.digest)?.judgement;
+    return known ?? judge(this.#context, opened.block, this.#intents(opened));
+  }
+
   /** Makes the bytes durable in this transaction, if they are not yet. */
   persist(turn: Turn, digest: string): void {
     const candidate = this.#all.get(digest)!;

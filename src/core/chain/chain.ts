@@ -5,19 +5,11 @@
  * of intents, which its caller has done, and reads nothing back from the store.
  */
 import { unreachable } from '../assert.ts';
-import {
-  decodeCertificate,
-  encodeCertificate,
-  verifyCertificate,
-} from '../consensus/certificate.ts';
+import { encodeCertificate } from '../consensus/certificate.ts';
 import type { Standing } from '../consensus/replica.ts';
-import type { VoteScheme } from '../consensus/scheme.ts';
-import type { Certificate } from '../consensus/types.ts';
 import type { Machine, Ready } from '../machine.ts';
 import { type Instant, instant } from '../units.ts';
-import { ANNOUNCE_ALARM, Announcer, QUIET_ALARM, tellTip } from './announcer.ts';
 import type { ExecutedBlock } from './block-rules.ts';
-import { CATCH_UP_ALARM, CatchUp } from './catch-up.ts';
 import { restoreSets } from './custodian-periods.ts';
 import { tellDecided } from './decided-outcomes.ts';
 import { CONSENSUS_PREFIX, Decider, SEEK_ALARM } from './decider.ts';
@@ -25,39 +17,33 @@ import type { Receipt } from './execution.ts';
 import { FinalViews } from './final-views.ts';
 import { Intake } from './intake.ts';
 import { Ledger } from './ledger.ts';
-import type { ChainMessage, FetchedBlock } from './messages.ts';
+import type { ChainMessage } from './messages.ts';
 import type { OpenedBlock } from './opened-block.ts';
 import { type OwnAnswer, READ_ALARM, Reads } from './reads.ts';
 import { META, readRuns, runsRow, type SortedRows, sortRows, TABLES } from './rows.ts';
-import { Serving } from './serving.ts';
 import { FLUSH_ALARM, REPEAT_ALARM } from './spread.ts';
+import { Sync } from './sync.ts';
 import { Turn } from './turn.ts';
 import type {
   ChainDeps,
   ChainInput,
   ChainOptions,
   ChainStatus,
+  Checkpoint,
   PendingIntent,
   StoredRow,
 } from './types.ts';
 
 export type * from './types.ts';
 
-const APPLY_ALARM = 'apply';
 const FORWARD_ALARM = 'forward';
-
-/** Fetched blocks that one step takes, so that steps stay short. */
-const APPLY_BLOCKS = 4;
 
 export class Chain extends FinalViews implements Machine<ChainInput> {
   readonly #options: ChainOptions;
-  readonly #scheme: VoteScheme;
   readonly #ledger: Ledger;
   readonly #intake: Intake;
   readonly #decider: Decider;
-  readonly #catchUp = new CatchUp();
-  readonly #serving = new Serving();
-  readonly #announcer: Announcer;
+  readonly #sync: Sync;
   readonly #reads: Reads;
   readonly #peers = new Set<string>();
   #runs: number;
@@ -76,7 +62,6 @@ export class Chain extends FinalViews implements Machine<ChainInput> {
     super(clusterId, ledger);
     restoreSets(deps.sets, ledger, entries);
     this.#options = options;
-    this.#scheme = deps.scheme;
     const intake = new Intake(options, ledger, this.#peers);
     intake.restore(rows.pending);
     this.#ledger = ledger;
@@ -85,9 +70,11 @@ export class Chain extends FinalViews implements Machine<ChainInput> {
     this.#decider = new Decider(options, { ...deps, ledger, mempool: intake.mempool }, stored, {
       entered: () => this.#entered(),
       finalised: (executed) => this.#finalised(executed),
-      behind: (height, digest, from) => this.#behind(height, digest, from),
+      diverged: (stateRoot, ours) => this.#sync.diverged(stateRoot, ours),
+      behind: (height, digest, from) => this.#sync.behind(height, digest, from),
     });
-    this.#announcer = new Announcer(ledger);
+    const parts = { ledger, decider: this.#decider, intake, peers: this.#peers };
+    this.#sync = new Sync(options, { ...deps, ...parts }, rows);
     this.#reads = new Reads({ clusterId, ledger, self }, deps.scheme);
     const runs = rows.meta.get(META.runs);
     this.#runs = runs === undefined ? 0 : readRuns(runs);
@@ -109,9 +96,7 @@ export class Chain extends FinalViews implements Machine<ChainInput> {
     this.#take(input);
     this.#settleWork();
     this.#tellTooOld();
-    if (!this.#decider.isStopped) {
-      this.#catchUp.pump(turn, this.height, this.#peers);
-    }
+    this.#sync.pump(turn);
     return turn.build();
   }
 
@@ -125,7 +110,7 @@ export class Chain extends FinalViews implements Machine<ChainInput> {
         return this.#peerUp(input.nodeId);
       case 'peer-down':
         this.#peers.delete(input.nodeId);
-        this.#catchUp.forget(input.nodeId);
+        this.#sync.peerDown(input.nodeId);
         return this.#decider.drive(this.#turn, input);
       case 'message':
         return this.#message(input.from, input.message);
@@ -134,7 +119,13 @@ export class Chain extends FinalViews implements Machine<ChainInput> {
       case 'read-index':
         return this.#reads.add(this.#turn, input.id, this.#ownAnswer());
       case 'rows':
-        return this.#serving.rows(this.#turn, input.to, input.blocks);
+        return this.#sync.rows(this.#turn, input.to, input.from, input.window);
+      case 'pruned':
+        return this.#sync.pruned(input.base);
+      case 'unreadable':
+        return this.#sync.unreadable(this.#turn, input.from);
+      case 'take-anew':
+        return this.#sync.takeAnew();
       default:
         return unreachable(input);
     }
@@ -143,6 +134,21 @@ export class Chain extends FinalViews implements Machine<ChainInput> {
   /** The sequence for the author's next intent. */
   nextSequence(author: string): number {
     return this.#intake.nextSequence(author);
+  }
+
+  /** Z2: the lowest height whose block is kept here. */
+  get base(): number {
+    return this.#sync.base;
+  }
+
+  /** Y5: the header of a height at which snapshots are made, or of the last block of an epoch. */
+  headerOf(height: number): Uint8Array | undefined {
+    return this.#sync.headerOf(height);
+  }
+
+  /** Y5: for those who are invited; undefined: the cluster is too young to have one. */
+  checkpoint(): Checkpoint | undefined {
+    return this.#sync.checkpoint;
   }
 
   /** Own intents that are not final. */
@@ -167,7 +173,7 @@ export class Chain extends FinalViews implements Machine<ChainInput> {
       ...status,
       isVoting: status.isVoting && !this.#decider.isStopped,
       mempool: { intents: count, bytes },
-      lag: Math.max(0, this.#catchUp.target - this.height),
+      lag: this.#sync.lag,
       undecided: this.#decider.undecided,
       divergence: this.#decider.divergence,
       protocol: this.#ledger.protocol,
@@ -184,6 +190,7 @@ export class Chain extends FinalViews implements Machine<ChainInput> {
     this.#runs += 1;
     this.#turn.persist(TABLES.meta, META.runs, runsRow(this.#runs));
     this.#reads.start(this.#runs);
+    this.#sync.start(this.#turn);
     this.#intake.start(this.#turn);
     this.#decider.drive(this.#turn, { type: 'start' });
   }
@@ -195,26 +202,18 @@ export class Chain extends FinalViews implements Machine<ChainInput> {
         key: key.slice(CONSENSUS_PREFIX.length),
       });
     }
+    if (this.#sync.alarm(this.#turn, key)) return;
     switch (key) {
       case FLUSH_ALARM:
         return this.#intake.flush(this.#turn);
       case REPEAT_ALARM:
         return this.#intake.repeat(this.#turn);
-      case ANNOUNCE_ALARM:
-        return this.#announcer.announce(this.#turn, this.tip(), this.#listeners);
-      case QUIET_ALARM:
-        return this.#announcer.quiet(this.#turn, this.tip(), this.#listeners);
       case READ_ALARM:
         return this.#reads.retry(this.#turn, this.#ownAnswer());
       case FORWARD_ALARM:
         return this.#forward();
-      case APPLY_ALARM:
-        return this.#applyFetched();
       case SEEK_ALARM:
         return this.#decider.seek(this.#turn, this.#peers);
-      case CATCH_UP_ALARM:
-        // Each step looks after what is wanted.
-        return;
       default:
         return;
     }
@@ -222,7 +221,7 @@ export class Chain extends FinalViews implements Machine<ChainInput> {
 
   #peerUp(nodeId: string): void {
     this.#peers.add(nodeId);
-    if (this.height > 0) tellTip(this.#turn, [nodeId], this.tip());
+    this.#sync.peerUp(this.#turn, nodeId);
     this.#intake.greet(this.#turn, nodeId);
     this.#decider.drive(this.#turn, { type: 'peer-up', nodeId });
   }
@@ -239,19 +238,16 @@ export class Chain extends FinalViews implements Machine<ChainInput> {
       case 'intents':
         return this.#intake.take(turn, message.intents);
       case 'announce':
-        this.#catchUp.note(from, message.height);
-        if (message.height < this.height) tellTip(turn, [from], this.tip());
-        return;
+        return this.#sync.announced(turn, from, message);
       case 'want':
         return this.#serve(from, message);
       case 'blocks':
-        for (const { opened } of message.blocks) this.#trust(opened);
-        this.#catchUp.take(from, message.blocks, message.early);
-        return this.#applyFetched();
+        for (const opened of message.window?.blocks ?? []) this.#trust(opened);
+        return this.#sync.blocks(turn, from, message);
       case 'candidate':
         this.#trust(message.block);
         if (this.#decider.takeCandidate(turn, message.block)) {
-          this.#catchUp.answered(from, message.block.block.header.height);
+          this.#sync.answered(from, message.block.block.header.height);
         }
         return;
       case 'index-request':
@@ -259,7 +255,7 @@ export class Chain extends FinalViews implements Machine<ChainInput> {
       case 'index-reply':
         return this.#reads.answer(turn, from, message, this.#ownAnswer());
       default:
-        return unreachable(message);
+        return this.#sync.message(turn, from, message);
     }
   }
 
@@ -276,52 +272,13 @@ export class Chain extends FinalViews implements Machine<ChainInput> {
     this.#intake.settle(this.#turn, executed);
     tellDecided(this.#turn, executed, this.height, this.roster);
     this.#reads.moved(this.#turn, this.#ownAnswer());
-    this.#announcer.moved(this.#turn, this.tip(), this.#listeners);
-  }
-
-  #behind(height: number, digest: string | undefined, from: readonly string[]): void {
-    for (const nodeId of from) this.#catchUp.note(nodeId, height);
-    if (digest !== undefined) this.#catchUp.hint(height, digest);
-  }
-
-  /** Takes fetched blocks in the order of their heights. */
-  #applyFetched(): void {
-    for (let count = 0; count < APPLY_BLOCKS; count += 1) {
-      const height = this.height + 1;
-      const next = this.#decider.isStopped ? undefined : this.#catchUp.next(height);
-      if (next === undefined) return;
-      const certificate = this.#certificateOf(next.block);
-      if (certificate === undefined) {
-        this.#catchUp.reject(height, this.#turn.now);
-        continue;
-      }
-      this.#decider.takeFetched(this.#turn, next.block.opened, certificate);
-      if (this.height < height) return;
-    }
-    this.#turn.alarmIn(APPLY_ALARM, 0);
-  }
-
-  /** The commit certificate of a fetched block, if it holds. */
-  #certificateOf({ certificate, opened }: FetchedBlock): Certificate | undefined {
-    const { digest, header } = opened.block;
-    try {
-      const read = decodeCertificate(certificate);
-      const isItsOwn = read.height === header.height && read.digest === digest;
-      if (!isItsOwn || read.phase !== 'commit') return undefined;
-      const { clusterId } = this.#options;
-      return verifyCertificate(read, this.#scheme, clusterId) ? read : undefined;
-    } catch {
-      return undefined;
-    }
+    this.#sync.finalised(this.#turn);
   }
 
   #serve(from: string, want: Extract<ChainMessage, { type: 'want' }>): void {
-    if (want.from <= this.height) {
-      this.#serving.serve(this.#turn, from, want.from, Math.min(want.to, this.height));
-      return;
-    }
+    if (this.#sync.want(this.#turn, from, want)) return;
     const bytes = want.digest === undefined ? undefined : this.#decider.bytes(want.digest);
-    if (bytes !== undefined) this.#serving.candidate(this.#turn, from, bytes);
+    if (bytes !== undefined) this.#sync.candidate(this.#turn, from, bytes);
   }
 
   /** Index requests are answered by custodians that remember all that they have voted. */
@@ -373,10 +330,5 @@ export class Chain extends FinalViews implements Machine<ChainInput> {
   /** The signatures in it have been verified. */
   #trust(opened: OpenedBlock): void {
     for (const digest of opened.digests) this.#intake.trust(digest);
-  }
-
-  get #listeners() {
-    const knownHeight = (peer: string): number => this.#catchUp.knownHeight(peer);
-    return { peers: this.#peers, knownHeight };
   }
 }

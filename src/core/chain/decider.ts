@@ -14,16 +14,21 @@ import {
 } from '../consensus/replica.ts';
 import type { LeaderSchedule } from '../consensus/schedule.ts';
 import type { Certificate, ReplicaStatus } from '../consensus/types.ts';
+import { verifyEd25519 } from '../crypto/sign.ts';
 import { PROTOCOL } from '../model/protocol.ts';
+import type { SignatureCheck } from '../model/signed.ts';
 import { type ExecutedBlock, type Judgement, voterFault } from './block-rules.ts';
 import { Candidates } from './candidates.ts';
+import { divergenceOf, finalisedBy } from './finalised.ts';
 import type { Ledger } from './ledger.ts';
 import type { Mempool } from './mempool.ts';
 import type { OpenedBlock } from './opened-block.ts';
 import { recoverLeaders, replicaOptions } from './replica-parts.ts';
-import { META, type SortedRows, TABLES } from './rows.ts';
+import { blockKey, divergenceRow, META, readDivergence, type SortedRows, TABLES } from './rows.ts';
+import type { StateTree } from './state-tree.ts';
 import type { Turn } from './turn.ts';
 import type { ChainDeps, ChainOptions, Divergence } from './types.ts';
+import type { FetchedWindow } from './window.ts';
 
 export const CONSENSUS_PREFIX = 'consensus/';
 export const SEEK_ALARM = 'seek';
@@ -43,6 +48,8 @@ export interface DeciderOwner {
   /** The replica has come to another height or view. */
   entered(): void;
   finalised(executed: ExecutedBlock): void;
+  /** Y7: `ours` is the state to which a final block with this state root has led here. */
+  diverged(stateRoot: Uint8Array, ours: StateTree): void;
   /** Blocks up to `height` are final elsewhere; `digest` is that of the last. */
   behind(height: number, digest: string | undefined, from: readonly string[]): void;
 }
@@ -72,6 +79,9 @@ export class Decider {
   /** An undecided block that other custodians are asked for. */
   #sought: Sought | undefined;
   #divergence: Divergence | undefined;
+  readonly #verify: NonNullable<ChainDeps['verify']>;
+  /** Y1: peers that came while the replica was behind the state: it stands still then. */
+  readonly #missed = new Set<string>();
 
   constructor(
     options: ChainOptions,
@@ -85,8 +95,11 @@ export class Decider {
     this.#ledger = ledger;
     this.#sets = sets;
     this.#owner = owner;
+    this.#verify = deps.verify ?? verifyEd25519;
+    const divergence = rows.meta.get(META.divergence);
+    this.#divergence = divergence === undefined ? undefined : readDivergence(divergence);
     this.#custodians = ledger.custodians;
-    this.#leaders = recoverLeaders(options, ledger.custodians, rows);
+    this.#leaders = recoverLeaders(options, ledger.custodians, rows.meta);
     this.#replica = Replica.recover(
       replicaOptions(options, ledger.custodians),
       { scheme, leaders: this.#leaders },
@@ -126,6 +139,11 @@ export class Decider {
     return this.#divergence !== undefined || this.isTooOld;
   }
 
+  /** What proves the leaders after the last final block. */
+  get leaders(): Uint8Array {
+    return this.#leaders.snapshot();
+  }
+
   get undecided(): number {
     return this.#candidates.size;
   }
@@ -162,7 +180,11 @@ export class Decider {
   drive(turn: Turn, input: ReplicaInput): void {
     // A node that comes to another state than the others has nothing more to say, and neither has
     // one that cannot tell which state is next.
-    if (!this.isStopped) this.#step(turn, input);
+    if (this.isStopped) return;
+    if (this.#replica.height > this.#height) return this.#step(turn, input);
+    // Y1: in the midst of a window.
+    if (input.type === 'peer-up') this.#missed.add(input.nodeId);
+    if (input.type === 'peer-down') this.#missed.delete(input.nodeId);
   }
 
   #step(turn: Turn, input: ReplicaInput): void {
@@ -268,7 +290,7 @@ export class Decider {
     this.#candidates.add(opened, digest);
     this.#forget(turn);
     this.#sought = undefined;
-    if (sought.isFinal) this.#takeFinal(turn, digest, undefined);
+    if (sought.isFinal) this.#takeFinal(turn, digest);
     else this.#propose(turn, header.height, digest);
     return true;
   }
@@ -309,32 +331,27 @@ export class Decider {
     const judgement = this.#candidates.judge(digest);
     assert(judgement.isValid, 'only an executed block becomes final');
     const { executed } = judgement;
-    const { header, bytes } = executed.block;
     this.#candidates.persist(turn, digest);
-    this.#ledger.advance(turn, executed, certificate);
+    this.#conclude(turn, executed, certificate, certificate);
+    this.#begin(turn, executed.block.header.height, executed.leaders);
+    this.#owner.finalised(executed);
+  }
+
+  /** @param own certificate of the very block; `shown` is what makes it final (Y1). */
+  #conclude(
+    turn: Turn,
+    executed: ExecutedBlock,
+    own: Certificate | undefined,
+    shown: Certificate,
+  ): void {
+    const { header, digest } = executed.block;
+    this.#ledger.advance(turn, executed, own);
     this.#candidates.decide(turn, header.height, digest);
     if (this.#sought !== undefined) {
       this.#sought = undefined;
       turn.alarm({ key: SEEK_ALARM, at: undefined });
     }
-    turn.tell({
-      type: 'finalised',
-      height: header.height,
-      digest,
-      view: header.view,
-      time: header.time,
-      proposer: header.proposer,
-      intents: header.intents,
-      sizeBytes: bytes.length,
-      receipts: executed.receipts,
-      signed: executed.intents,
-      certificate,
-      paths: executed.paths,
-      namespaces: [...executed.registers.namespaces.keys()],
-      anchors: executed.anchors,
-    });
-    this.#begin(turn, header.height, executed.leaders);
-    this.#owner.finalised(executed);
+    turn.tell(finalisedBy(executed, shown));
   }
 
   /**
@@ -366,34 +383,94 @@ export class Decider {
 
   #fetch(turn: Turn, { height, digest, from }: Extract<ReplicaOutcome, { type: 'fetch' }>): void {
     if (digest !== undefined && height === this.#height + 1) {
-      if (this.#candidates.has(digest)) return this.#takeFinal(turn, digest, undefined);
+      if (this.#candidates.has(digest)) return this.#takeFinal(turn, digest);
       this.#sought = { height, digest, isFinal: true, tries: 0 };
     }
     this.#owner.behind(height, digest, from);
   }
 
-  /** A fetched block with its commit certificate, which has been verified. */
-  takeFetched(turn: Turn, opened: OpenedBlock, certificate: Certificate): void {
-    this.#candidates.add(opened, certificate.digest);
-    this.#forget(turn);
-    this.#takeFinal(turn, certificate.digest, certificate);
+  /**
+   * Y1: a window with the block of the next height, whose certificate holds: what it makes final is
+   * executed, and comes to its state root, or this node is the one that is wrong.
+   */
+  takeWindow(turn: Turn, { blocks, late, certificate }: FetchedWindow): void {
+    const first = blocks[0]!.block.header.height;
+    for (let at = this.#height + 1 - first; at < blocks.length; at += 1) {
+      // V3
+      if (this.isStopped) return;
+      const opened = blocks[at]!;
+      const judgement = this.#judgeFinal(opened, late[at]!);
+      if (!judgement.isValid) return this.#diverge(turn, opened, judgement);
+      const { executed } = judgement;
+      const isLast = at === blocks.length - 1;
+      const { header, bytes, digest } = executed.block;
+      turn.persist(TABLES.blocks, blockKey(header.height, digest), bytes);
+      this.#conclude(turn, executed, isLast ? certificate : undefined, certificate);
+      if (isLast) this.#begin(turn, header.height, executed.leaders, certificate);
+      else this.#pass(turn, header.height, executed.leaders);
+      this.#owner.finalised(executed);
+    }
+    const missed = [...this.#missed];
+    this.#missed.clear();
+    for (const nodeId of missed) this.drive(turn, { type: 'peer-up', nodeId });
+  }
+
+  /** Some of what authors have signed with keys of this very window could not be verified before. */
+  #judgeFinal(opened: OpenedBlock, late: readonly SignatureCheck[]): Judgement {
+    const { roster } = this.#ledger;
+    const holds = ({ key, author, keyEpoch, message, signature }: SignatureCheck): boolean => {
+      const known = key ?? roster.identityKey(author, keyEpoch);
+      return known !== undefined && this.#verify(known, message, signature);
+    };
+    if (late.every(holds)) return this.#candidates.judgeFinal(opened);
+    return { isValid: false, why: 'a signature in it does not hold' };
+  }
+
+  /** A1, E1: one height further within a window, which the replica does not hear of. */
+  #pass(turn: Turn, height: number, leaders: LeaderSchedule): void {
+    this.#leaders = leaders;
+    turn.persist(TABLES.meta, META.leaders, leaders.snapshot());
+    if (this.#sets.knows(height + 1)) return;
+    this.#sets.change(height + 1, this.#ledger.custodians);
+    this.#sets.advance(height);
+  }
+
+  /** Y4: the ledger has another state, with the certificate of its last block. */
+  restart(turn: Turn, leaders: LeaderSchedule, certificate: Certificate): void {
+    const { height, digest } = this.#ledger.tip;
+    this.#divergence = undefined;
+    turn.persist(TABLES.meta, META.divergence, undefined);
+    this.#candidates.decide(turn, height, digest);
+    this.#begin(turn, height, leaders, certificate);
+    this.#sets.restart(height + 1, this.#ledger.custodians);
+  }
+
+  /** Y7: durable, until the state is taken anew. */
+  #diverge(
+    turn: Turn,
+    opened: Pick<OpenedBlock, 'block'>,
+    judgement: Extract<Judgement, { isValid: false }>,
+  ): void {
+    this.learnDivergence(turn, divergenceOf(opened, judgement));
+    const { stateRoot } = opened.block.header;
+    if (judgement.tree !== undefined) this.#owner.diverged(stateRoot, judgement.tree);
+  }
+
+  learnDivergence(turn: Turn, divergence: Divergence): void {
+    this.#divergence = divergence;
+    turn.persist(TABLES.meta, META.divergence, divergenceRow(divergence));
+    turn.tell(divergence);
   }
 
   /** A quorum has made this block final: it is what this node must come to as well. */
-  #takeFinal(turn: Turn, digest: string, certificate: Certificate | undefined): void {
+  #takeFinal(turn: Turn, digest: string): void {
     const judgement = this.#candidates.judge(digest);
-    const { header } = this.#candidates.block(digest)!;
-    const { height, view, proposer } = header;
-    if (!judgement.isValid) {
-      const ours = judgement.ownStateRoot ?? `none: ${judgement.why}`;
-      const theirs = Buffer.from(header.stateRoot).toString('hex');
-      this.#divergence = { type: 'divergence', height, ours, theirs, proposer };
-      return turn.tell(this.#divergence);
-    }
+    const block = this.#candidates.block(digest)!;
+    if (!judgement.isValid) return this.#diverge(turn, { block }, judgement);
+    const { height, view } = block.header;
     this.#candidates.persist(turn, digest);
     const seed = withSeed(judgement.executed.seed);
     this.drive(turn, { type: 'verdict', height, digest, isValid: true, view, ...seed });
-    if (certificate !== undefined) this.drive(turn, { type: 'certified', certificate });
   }
 }
 

@@ -196,6 +196,21 @@ export class Intake {
     this.#handedIn.review(turn);
   }
 
+  /** Y4: a later state is in the place of the one before; what it has decided waits no more. */
+  rebase(turn: Turn, height: number): void {
+    const all = this.#ledger.roster.all();
+    for (const { nodeId, status } of all) {
+      this.mempool.settle(nodeId, this.#ledger.sequenceOf(nodeId));
+      if (status === 'left') this.mempool.forget(nodeId);
+      else this.mempool.retire(nodeId);
+    }
+    const own = [...this.#own.pending.values()].map(({ signed }) => signed.digest);
+    this.#own.settle(turn, this.#ledger.sequenceOf(this.#options.self), new Set(own));
+    this.#handedIn.review(turn);
+    turn.tell({ type: 'roster', height, nodeIds: all.map(({ nodeId }) => nodeId) });
+    this.#tellRetired(turn);
+  }
+
   /** Members have come, gone, or changed their keys: what waits must be of the present. */
   #settleMembers(turn: Turn, { members, block }: ExecutedBlock): void {
     if (members.length === 0) return;

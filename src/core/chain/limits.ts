@@ -22,6 +22,8 @@ export const LIMITS = {
   servingPerPeer: 4,
   /** Bytes a second that are served to those who catch up, all together. */
   servedBytesPerSecond: 32 * MIB,
+  /** Heights of which certificates of another block are kept (Y3). */
+  conflicts: 16,
   /** Snapshots that are offered. */
   offers: 3,
   /** Parts of the state in a manifest; bytes, where this node chooses, and leaves of a part. */

@@ -22,14 +22,14 @@ export function replicaOptions(options: ChainOptions, custodians: CustodianSet):
 export function recoverLeaders(
   { clusterId, epochHeights }: ChainOptions,
   custodians: CustodianSet,
-  rows: SortedRows,
+  meta: SortedRows['meta'],
 ): LeaderSchedule {
   const options = {
     clusterId,
     custodians: custodians.size,
     ...(epochHeights === undefined ? {} : { epochHeights }),
   };
-  const snapshot = rows.meta.get(META.leaders);
+  const snapshot = meta.get(META.leaders);
   return snapshot === undefined
     ? new LeaderSchedule(options)
     : LeaderSchedule.restore(options, snapshot);

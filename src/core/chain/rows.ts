@@ -4,7 +4,7 @@ import { AegisError } from '../errors.ts';
 import { decode, encode } from '../model/cbor.ts';
 import { RecordReader } from '../model/record.ts';
 import type { Receipt, RefusalReason } from './execution.ts';
-import type { StoredRow } from './types.ts';
+import type { Divergence, StoredRow } from './types.ts';
 
 export const TABLES = {
   /** `height/digest` -> block bytes, final or undecided. */
@@ -27,10 +27,18 @@ export const TABLES = {
   pending: 'chain/pending',
   /** Height -> header of a block of a height at which snapshots are made; never pruned (Y5). */
   headers: 'chain/headers',
+  /** Height -> certificate of another block than the one that is final here (Y3). */
+  conflicts: 'chain/conflicts',
   meta: 'chain/meta',
 } as const;
 
-export const META = { tip: 'tip', leaders: 'leaders', runs: 'runs', base: 'base' } as const;
+export const META = {
+  tip: 'tip',
+  leaders: 'leaders',
+  runs: 'runs',
+  base: 'base',
+  divergence: 'divergence',
+} as const;
 
 /** Tables of which `Chain.recover` needs all rows. Of `chain/blocks` see `undecidedFrom`. */
 export const RECOVERY_TABLES: readonly string[] = [
@@ -197,6 +205,33 @@ export function readBase(bytes: Uint8Array | undefined): number {
   if (bytes === undefined) return 1;
   const value = decode(bytes, { maxBytes: ROW_BYTES_MAX });
   return new RecordReader(value, 'base', ['height']).integer('height', 1);
+}
+
+const DIVERGENCE = ['height', 'ours', 'theirs', 'proposer', 'key', 'path'];
+
+/** Y7. */
+export const divergenceRow = ({ type, ...rest }: Divergence): Uint8Array =>
+  encode({ v: 1, type, ...defined(rest) });
+
+const defined = <T extends object>(record: T): Partial<T> =>
+  Object.fromEntries(
+    Object.entries(record).filter(([, value]) => value !== undefined),
+  ) as Partial<T>;
+
+/** @throws {AegisError} `BAD_ENCODING`. */
+export function readDivergence(bytes: Uint8Array): Divergence {
+  const value = decode(bytes, { maxBytes: ROW_BYTES_MAX });
+  const record = new RecordReader(value, 'divergence', DIVERGENCE);
+  const text = (name: string): string => record.text(name, { maxBytes: 4096 });
+  return {
+    type: 'divergence',
+    height: record.integer('height', 1),
+    ours: text('ours'),
+    theirs: text('theirs'),
+    proposer: text('proposer'),
+    ...(record.has('key') ? { key: text('key') } : {}),
+    ...(record.has('path') ? { path: text('path') } : {}),
+  };
 }
 
 export interface SortedRows {

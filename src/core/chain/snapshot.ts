@@ -11,13 +11,13 @@ import { decode, encode } from '../model/cbor.ts';
 import { LIMITS } from './limits.ts';
 import { TABLES } from './rows.ts';
 import {
-  bitOf,
   EMPTY_HASH,
   nodeHash,
   type Part,
   type StateRow,
   StateTree,
   type Subtree,
+  startsWith,
 } from './state-tree.ts';
 import type { StoredRow } from './types.ts';
 
@@ -150,10 +150,8 @@ export function readLeaves(value: unknown): StateRow[] {
 
 /** The part of the leaves, if they are the ones with this hash; undefined: they are not. */
 export function partOf({ prefix, hash }: Subtree, leaves: readonly StateRow[]): Part | undefined {
-  const isBelow = (key: string): boolean =>
-    [...prefix].every((bit, depth) => bitOf(key, depth) === Number(bit));
   const areThere = leaves.every(
-    ({ key }, at) => isBelow(key) && (at === 0 || leaves[at - 1]!.key < key),
+    ({ key }, at) => startsWith(key, prefix) && (at === 0 || leaves[at - 1]!.key < key),
   );
   if (!areThere || leaves.length === 0) return undefined;
   const part = StateTree.part(prefix, leaves);

@@ -239,10 +239,9 @@ export class StateTree implements StateReader {
     return weightOf(this.#top);
   }
 
-  /** What stands where the bits of `prefix` lead; undefined: the way ends at a leaf before. */
-  node(prefix: string): TreeNode | undefined {
+  /** What stands where the bits of `prefix` lead. A leaf that is alone stands wherever they lead. */
+  node(prefix: string): TreeNode {
     const found = this.#find(prefix);
-    if (found === 'above') return undefined;
     if (found === undefined) return { type: 'empty' };
     if (found.key !== undefined) return { type: 'leaf', key: found.key, value: found.value };
     const [left, right] = [found.left?.hash ?? EMPTY_HASH, found.right?.hash ?? EMPTY_HASH];
@@ -253,7 +252,7 @@ export class StateTree implements StateReader {
   leaves(prefix = ''): StateRow[] {
     const found = this.#find(prefix);
     const rows: StateRow[] = [];
-    if (found !== undefined && found !== 'above') gather(found, rows);
+    if (found !== undefined) gather(found, rows);
     return rows;
   }
 
@@ -276,11 +275,11 @@ export class StateTree implements StateReader {
     return cuts;
   }
 
-  #find(prefix: string): Node | 'above' | undefined {
+  #find(prefix: string): Node | undefined {
     let node = this.#top;
     for (const bit of prefix) {
       if (node === undefined) return undefined;
-      if (node.key !== undefined) return 'above';
+      if (node.key !== undefined) return startsWith(node.key, prefix) ? node : undefined;
       node = bit === '0' ? node.left : node.right;
     }
     return node;
@@ -332,6 +331,10 @@ export class StateTree implements StateReader {
     return { siblings, other: { key: node.key, valueHash: bytesOf(sha256Latin1(node.value)) } };
   }
 }
+
+/** @param prefix bits, written as 0 and 1. */
+export const startsWith = (key: string, prefix: string): boolean =>
+  [...prefix].every((bit, depth) => bitOf(key, depth) === Number(bit));
 
 function gather(node: Node, rows: StateRow[]): void {
   if (node.key !== undefined) {

@@ -30,6 +30,10 @@ export interface ChainOptions {
   readonly epochHeights?: number | undefined;
   /** V3, V4: the highest version by which this node executes. @default all that it knows */
   readonly protocolMax?: number | undefined;
+  /** Y5: a header that must be in the history. */
+  readonly checkpoint?: Checkpoint | undefined;
+  /** Y4: `never` takes blocks, as long as somebody has them. @default 'auto' */
+  readonly snapshots?: 'auto' | 'never' | undefined;
 }
 
 /** What the chain needs of a genesis. */
@@ -58,6 +62,10 @@ export interface ChainDeps {
   readonly seeds: SeedScheme;
   /** Begins with those of the genesis; the chain changes them. */
   readonly sets: CustodianSets;
+  /** Verifies by these custodians alone, for what leads to a snapshot (Y4). It signs nothing. */
+  schemeOf?(sets: CustodianSets): VoteScheme;
+  /** Ed25519, for what is signed with keys that came with the same window (Y1). @default real */
+  verify?(key: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean;
 }
 
 /** One durable row, as the owner found it. */
@@ -93,7 +101,12 @@ export type ChainInput =
   /** A linearizable read begins. */
   | { readonly type: 'read-index'; readonly id: string }
   /** The answer to `serve`: final blocks from the store; undefined: they are not there. */
-  | { readonly type: 'rows'; readonly to: string; readonly window: BlockWindow | undefined }
+  | {
+      readonly type: 'rows';
+      readonly to: string;
+      readonly from: number;
+      readonly window: BlockWindow | undefined;
+    }
   /** Z2: the blocks below this height are not kept any more. */
   | { readonly type: 'pruned'; readonly base: number }
   /** A peer has sent what cannot be read, or a signature that does not hold. */
@@ -166,6 +179,11 @@ export type ChainOutcome =
   | { readonly type: 'read-index'; readonly id: string; readonly height: number }
   | { readonly type: 'read-failed'; readonly id: string; readonly error: AegisError }
   | Divergence
+  | Liar
+  | Conflict
+  | SnapshotProgress
+  /** A peer claims blocks and sends nothing: what it claims is not believed any more. */
+  | { readonly type: 'slow'; readonly nodeId: string; readonly height: number }
   /** This node does not vote for what was proposed. */
   | {
       readonly type: 'proposal-refused';
@@ -187,6 +205,38 @@ export interface Divergence {
   readonly ours: string;
   readonly theirs: string;
   readonly proposer: string;
+  /** Y7: the first key of the state (hex) that differs, once it has been found. */
+  readonly key?: string | undefined;
+  /** What the key stands for, where that has a name. */
+  readonly path?: string | undefined;
+}
+
+/** Y2: a peer has sent what nobody who follows the rules sends. */
+export interface Liar {
+  readonly type: 'liar';
+  readonly nodeId: string;
+  readonly what: string;
+  readonly height: number;
+}
+
+/** Y3: more than f custodians are faulty. The block that is final here stays so. */
+export interface Conflict {
+  readonly type: 'conflict';
+  readonly height: number;
+  /** Digests, in hex. */
+  readonly ours: string;
+  readonly theirs: string;
+  /** Who has shown it. */
+  readonly from: string;
+}
+
+/** Y4. */
+export interface SnapshotProgress {
+  readonly type: 'snapshot';
+  readonly state: 'begun' | 'installed' | 'failed';
+  readonly height: number;
+  /** Who sent its manifest. */
+  readonly from?: string | undefined;
 }
 
 export interface PendingIntent {
