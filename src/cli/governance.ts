@@ -49,12 +49,11 @@ function statusText({ status, awaitsThis }: ProposalView): string {
 }
 
 /** The part of `cluster show` that only a running node knows. */
-export function stateText({ height, epoch, protocol, parameters, ...rest }: ClusterState): string {
+export function stateText(state: Omit<ClusterState, 'clusterId' | 'clusterName'>): string {
+  const { height, epoch, protocol, parameters, ...rest } = state;
   const { version, max, raise } = protocol;
   const raised =
-    raise === null
-      ? ''
-      : `; ${raise.version} once ${raise.quorum} are ready (${raise.ready} are)`;
+    raise === null ? '' : `; ${raise.version} once ${raise.quorum} are ready (${raise.ready} are)`;
   const { custodians, quorum, from } = epoch;
   const { proposals, checkpoint } = rest;
   return facts([

@@ -7,6 +7,7 @@ import { inspectOwnKeys } from '../../cli/own-home.ts';
 import type { ClusterCreateResult } from '../../core/api/contract/cluster.ts';
 import { AegisError, toAegisError } from '../../core/errors.ts';
 import { statIfPresent, writeFileAtomic } from '../../core/files.ts';
+import { PROTOCOL } from '../../core/model/protocol.ts';
 
 export default class ClusterCreate extends BaseCommand<typeof ClusterCreate, ClusterCreateResult> {
   static override readonly summary = 'Make a new cluster from the bundles of its nodes.';
@@ -33,6 +34,13 @@ export default class ClusterCreate extends BaseCommand<typeof ClusterCreate, Clu
       helpValue: '<name>',
       description: 'Name of the cluster, for people.',
     }),
+    protocol: Flags.integer({
+      min: 1,
+      max: PROTOCOL.max,
+      default: PROTOCOL.max,
+      helpValue: '<number>',
+      description: 'Protocol version of the first block; a lower one can be raised later.',
+    }),
     out: Flags.string({
       helpValue: '<file>',
       description: 'Write the genesis for the others here; - is standard output.',
@@ -40,7 +48,7 @@ export default class ClusterCreate extends BaseCommand<typeof ClusterCreate, Clu
   };
 
   protected override async work(): Promise<ClusterCreateResult> {
-    const { name, out } = this.flags;
+    const { name, out, protocol } = this.flags;
     const paths = this.home();
     const { nodeId } = await inspectOwnKeys(paths);
     await this.#requireNoCluster();
@@ -49,7 +57,7 @@ export default class ClusterCreate extends BaseCommand<typeof ClusterCreate, Clu
       '../../core/model/genesis.ts'
     );
     const bundles = await this.#readBundles();
-    const bytes = createGenesis({ name, createdAt: Date.now(), bundles });
+    const bytes = createGenesis({ name, createdAt: Date.now(), bundles, protocol });
     const genesis = openGenesis(bytes);
     checkMember(genesis, nodeId);
     const text = genesisToText(bytes);

@@ -21,6 +21,7 @@ import type { AegisError } from '../errors.ts';
 import type { Keystore } from '../keys/keystore.ts';
 import type { Outcome } from '../machine.ts';
 import type { Genesis } from '../model/genesis.ts';
+import type { OpenInvitationFile } from '../model/invitation-file.ts';
 import type { IncomingEnvelope } from '../network/rpc-server.ts';
 import type { Log, Metrics, Security } from '../ports.ts';
 import type { ChainStore } from '../storage/chain-store.ts';
@@ -42,6 +43,7 @@ export interface ChainRoomOptions {
   readonly settings: Settings;
   readonly genesis: Genesis;
   readonly keystore: Keystore;
+  readonly invited: OpenInvitationFile | undefined;
   /** D7: an operator says that the home has voted nothing that it does not remember. */
   readonly vouch?: boolean;
 }
@@ -250,7 +252,7 @@ export async function readChainRows(store: ChainStore): Promise<StoredRow[]> {
 }
 
 function recoverChain(
-  { genesis, keystore, settings }: ChainRoomOptions,
+  { genesis, keystore, settings, invited }: ChainRoomOptions,
   rows: readonly StoredRow[],
   standing: Standing,
 ): Chain {
@@ -263,7 +265,7 @@ function recoverChain(
   const options = {
     ...{ clusterId, genesis, self, held: keystore.heldConsensusKeys() },
     protocolMax: protocolMaxOf(settings),
-    checkpoint: checkpointOf(settings),
+    checkpoint: checkpointOf(settings, invited),
   };
   return Chain.recover(options, deps, rows, standing);
 }

@@ -1,17 +1,15 @@
-/** What the settings say of the chain: the operator's checkpoint, and the protocol it takes part in. */
+/** What the operator says of the chain: its checkpoint, and the protocol that the node takes part in. */
 import type { Settings } from '../config/settings.ts';
+import type { Checkpoint, OpenInvitationFile } from '../model/invitation-file.ts';
 import { PROTOCOL } from '../model/protocol.ts';
 
-export interface Checkpoint {
-  readonly height: number;
-  /** Of the header (hex). */
-  readonly digest: string;
-}
-
-/** Y5. The form has been checked with the settings. */
-export function checkpointOf(settings: Settings): Checkpoint | undefined {
+/** Y5: that of the settings, else that of the invitation. The form has been checked with them. */
+export function checkpointOf(
+  settings: Settings,
+  invited?: OpenInvitationFile,
+): Checkpoint | undefined {
   const text = settings['chain.checkpoint'];
-  if (text === undefined) return undefined;
+  if (text === undefined) return invited?.file.checkpoint;
   const [height = '', digest = ''] = text.split(':');
   return { height: Number(height), digest };
 }

@@ -242,7 +242,7 @@ export class Engine {
       versions: () => replication.graph.nextSequence(self) - 1,
     });
     this.governance = new Governance(
-      { genesis, settings, self },
+      { genesis, settings, self, invited: options.invited },
       {
         ...{ room: this.chain, host, log, security },
         find: (member) => this.custodyViews.find(member),

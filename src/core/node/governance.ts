@@ -7,6 +7,7 @@ import type { RosterMember } from '../chain/roster.ts';
 import type { Settings } from '../config/settings.ts';
 import type { AegisError } from '../errors.ts';
 import type { Genesis } from '../model/genesis.ts';
+import type { OpenInvitationFile } from '../model/invitation-file.ts';
 import type { Host } from '../network/host.ts';
 import type { Log, Security } from '../ports.ts';
 import { AuditDesk, type AuditFinding } from './audit-desk.ts';
@@ -21,6 +22,7 @@ import { RightsDesk } from './rights-desk.ts';
 export interface GovernanceOptions {
   readonly genesis: Genesis;
   readonly settings: Settings;
+  readonly invited: OpenInvitationFile | undefined;
   /** Node id of this node. */
   readonly self: string;
 }
@@ -47,7 +49,7 @@ export class Governance {
   readonly audits: AuditDesk;
   readonly #decisions: Decisions;
 
-  constructor({ genesis, settings, self }: GovernanceOptions, deps: GovernanceDeps) {
+  constructor({ genesis, settings, invited, self }: GovernanceOptions, deps: GovernanceDeps) {
     const { room, host, security, find, submit, handIn, verify } = deps;
     const { chain, author, desk, reads, archive } = room;
     const { clusterId, names } = genesis;
@@ -59,7 +61,7 @@ export class Governance {
       { clusterId, names, self, protocolMax },
       { chain, author, decisions: this.#decisions, log, find, submit: handIn, now },
     );
-    const checkpoint = checkpointOf(settings);
+    const checkpoint = checkpointOf(settings, invited);
     this.views = new GovernanceViews({ genesis, self, chain, protocolMax, checkpoint, find });
     this.rights = new RightsDesk({ self, chain, desk, reads, find });
     const receipt = async (id: string) => chain.receipt(id) ?? (await archive.receipts([id]))[0];

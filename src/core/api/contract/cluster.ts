@@ -1,5 +1,6 @@
 /** What the commands of the topic `cluster` print. They work on files; no daemon is asked. */
 import * as v from 'valibot';
+import { clusterState } from './governance.ts';
 import { address, count, nodeId, time, word } from './values.ts';
 
 const fingerprint = v.pipe(v.string(), v.description('eight groups of four hexadecimal digits'));
@@ -127,5 +128,7 @@ export type ClusterRejoinResult = v.InferOutput<typeof clusterRejoinResult>;
 export const clusterShowResult = v.object({
   schema: v.literal('aegis.cluster.show/1'),
   ...cluster,
+  /** As of the last final block; `null`: no daemon runs for this home. */
+  state: v.nullable(v.omit(clusterState.result, ['clusterId', 'clusterName'])),
 });
 export type ClusterShowResult = v.InferOutput<typeof clusterShowResult>;
