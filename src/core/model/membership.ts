@@ -218,7 +218,7 @@ function checkParts({ nodeId }: Admission, opened: OpenBundle, signed: SignedInv
   const bad = (why: string): AegisError => new AegisError('BAD_ENCODING', `the admission ${why}`);
   if (opened.nodeId !== nodeId) throw bad('has the bundle of another node');
   if (signed.invitation.nodeId !== nodeId) throw bad('has the invitation of another node');
-  // M2: custodians are those of the genesis.
+  // M2, R3: whoever joins is an agent, and custodian by approval only.
   if (opened.bundle.role !== 'agent') throw bad('is not that of an agent');
   if (opened.bundle.recovery !== undefined) throw bad('has a bundle for a recovery');
 }

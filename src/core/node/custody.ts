@@ -8,7 +8,7 @@ import type { Keystore } from '../keys/keystore.ts';
 import type { Genesis } from '../model/genesis.ts';
 import { readIntent, type SignedIntent } from '../model/intent.ts';
 import type { OpenInvitationFile } from '../model/invitation-file.ts';
-import { openSuccession } from '../model/succession.ts';
+import { type KeyState, openSuccession } from '../model/succession.ts';
 import type { Host } from '../network/host.ts';
 import type { IncomingEnvelope } from '../network/rpc-server.ts';
 import type { Clock, Log, Security } from '../ports.ts';
@@ -51,7 +51,7 @@ export interface CustodyDeps {
 
 /** Who says hello is judged before anything else of a node exists; what it says comes later. */
 export function introductionsFor(
-  { genesis, keystore }: Pick<CustodyOptions, 'genesis' | 'keystore'>,
+  { genesis, keystore, invited }: Pick<CustodyOptions, 'genesis' | 'keystore' | 'invited'>,
   deps: Pick<CustodyDeps, 'room' | 'bans' | 'clock' | 'log'> & {
     handIn(bytes: Uint8Array): void;
     learned(nodeId: string): void;
@@ -64,7 +64,7 @@ export function introductionsFor(
   const { room, bans, clock } = deps;
   const { inceptionBytes: inception } = keystore;
   return new Introductions(
-    { clusterId: genesis.clusterId },
+    { clusterId: genesis.clusterId, sponsor: sponsorOf(invited) },
     {
       ...{ roster: room.chain.roster, log: deps.log.child('hello'), now: () => clock.now() },
       own: () => {
@@ -82,6 +82,10 @@ export function introductionsFor(
     },
   );
 }
+
+/** By the file of the invitation, with the keys to which it leads. */
+const sponsorOf = (invited: OpenInvitationFile | undefined): KeyState | undefined =>
+  invited?.keys.find(({ nodeId }) => nodeId === invited.invitation.invitation.inviter);
 
 export class Custody {
   readonly bans: Bans;
@@ -128,6 +132,7 @@ export class Custody {
       {
         ...{ roster, keystore, author: room.author, log, addressesOf, submit },
         isUsed: (invitationId) => room.chain.isUsed(invitationId),
+        checkpoint: () => room.chain.checkpoint(),
         now: () => clock.now(),
       },
     );

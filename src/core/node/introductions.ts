@@ -31,6 +31,11 @@ import { MINUTE, SECOND, type Verified } from '../units.ts';
 
 export interface IntroductionsOptions {
   readonly clusterId: string;
+  /**
+   * Who has invited this node, if it came after the genesis: let in until the blocks, which this node
+   * may have to get from it, say who it is.
+   */
+  readonly sponsor?: KeyState | undefined;
 }
 
 export interface IntroductionsDeps {
@@ -80,6 +85,7 @@ const FAREWELL_MS = 5 * SECOND;
 export class Introductions implements HelloContext {
   readonly clusterId: string;
   readonly #deps: IntroductionsDeps;
+  readonly #sponsor: KeyState | undefined;
   /** By node id, what follows its last final entry, oldest first. */
   readonly #shown = new Map<string, readonly Shown[]>();
   /** H4: of whom two successions were seen here; the chain hears of it and says so later. */
@@ -90,6 +96,7 @@ export class Introductions implements HelloContext {
 
   constructor(options: IntroductionsOptions, deps: IntroductionsDeps) {
     this.clusterId = options.clusterId;
+    this.#sponsor = options.sponsor;
     this.#deps = deps;
   }
 
@@ -99,16 +106,19 @@ export class Introductions implements HelloContext {
 
   expects(networkKey: Uint8Array): boolean {
     const member = this.#deps.roster.byNetworkKey(networkKey) ?? this.#shownBy(networkKey);
-    return member !== undefined && this.#isLetIn(member, networkKey);
+    if (member === undefined) return this.#isSponsor(this.#sponsor?.nodeId, networkKey);
+    return this.#isLetIn(member, networkKey);
   }
 
   /** Whether what the node shows is worth to be verified. */
   knows(nodeId: string): boolean {
-    return !this.#deps.isBanned(nodeId) && this.#deps.roster.isMember(nodeId);
+    if (this.#deps.isBanned(nodeId)) return false;
+    return this.#deps.roster.isMember(nodeId) || nodeId === this.#sponsor?.nodeId;
   }
 
   /** Cheap: whoever has the genesis makes this node ask it. */
   leads({ nodeId, succession, networkKey, admission }: HelloShown): boolean {
+    if (this.#isSponsor(nodeId, networkKey)) return true;
     const member = this.#deps.roster.get(nodeId);
     if (member?.status !== 'member') {
       return admission !== undefined && this.#isInvited(admission);
@@ -139,6 +149,7 @@ export class Introductions implements HelloContext {
     const { name } = inception;
     // M4
     if (this.#deps.isBanned(nodeId)) return stranger(`an operator has banned ${nodeId} here`);
+    if (this.#isSponsor(nodeId, claim.networkKey)) return { type: 'member', nodeId, name };
     const member = this.#deps.roster.get(nodeId);
     if (member?.status !== 'member') return this.#judgeJoiner(claim, member);
     this.#learn(member, claim.succession);
@@ -156,6 +167,7 @@ export class Introductions implements HelloContext {
   /** Whether a connection that passed hello before may stay (H5). */
   accepts({ nodeId, networkKey }: Pick<HelloIdentity, 'nodeId' | 'networkKey'>): boolean {
     if (this.#deps.isBanned(nodeId)) return false;
+    if (this.#isSponsor(nodeId, networkKey)) return true;
     const member = this.#deps.roster.get(nodeId);
     if (member?.status === 'member') return this.#isLetIn(member, networkKey);
     if (member !== undefined && this.#farewellOf(nodeId) > this.#deps.now()) return true;
@@ -305,6 +317,14 @@ export class Introductions implements HelloContext {
       return before === undefined ? one : { ...one, seenAt: before.seenAt };
     });
     if (kept !== undefined) this.#shown.set(nodeId, kept);
+  }
+
+  /** As long as no block has said anything of it. */
+  #isSponsor(nodeId: string | undefined, networkKey: Uint8Array): boolean {
+    const sponsor = this.#sponsor;
+    if (sponsor === undefined || sponsor.nodeId !== nodeId) return false;
+    if (this.#deps.isBanned(nodeId) || this.#deps.roster.get(nodeId) !== undefined) return false;
+    return sameBytes(sponsor.keys.networkKey, networkKey);
   }
 
   #isLetIn(member: RosterMember, networkKey: Uint8Array): boolean {

@@ -11,6 +11,7 @@ import { AegisError } from '../errors.ts';
 import type { Keystore } from '../keys/keystore.ts';
 import { createBundle } from '../model/bundle.ts';
 import {
+  type Checkpoint,
   INVITATION_ENTRIES_MAX,
   INVITATION_ENTRY_BYTES_MAX,
   INVITATION_MEMBERS_MAX,
@@ -50,6 +51,8 @@ export interface MemberDeskDeps {
   addressesOf(nodeId: string): readonly string[];
   /** M1: whether an invitation has been used. */
   isUsed(invitationId: string): boolean;
+  /** Y5: the latest header that every node keeps. */
+  checkpoint(): Checkpoint | undefined;
   submit(bytes: Uint8Array): void;
   now(): number;
 }
@@ -130,6 +133,8 @@ export class MemberDesk {
     const fields = { clusterId, id, inviter: self, keyEpoch, nodeId, createdAt, expiresAt };
     const { bytes } = createInvitation(fields, author.signer());
     const members = this.#mostUseful();
+    const { bundle } = roster.get(self)!;
+    const checkpoint = this.#deps.checkpoint();
     const invitation = invitationToText({
       genesis,
       invitation: bytes,
@@ -138,6 +143,9 @@ export class MemberDesk {
         addresses: this.#addressesOf(member.nodeId).slice(0, ADDRESSES_MAX),
       })),
       successions: fittingOf(members),
+      // E3: the genesis does not know a custodian that came after it.
+      ...(bundle === undefined ? {} : { inviter: bundle }),
+      ...(checkpoint === undefined ? {} : { checkpoint }),
     });
     return {
       ...{ id, nodeId, inviter: self, invitation, isMember: roster.isMember(nodeId) },

@@ -425,3 +425,50 @@ describe('one that joins', () => {
     expect(world.judge(joiner, { admission })).toBe('stranger');
   });
 });
+
+describe('who has invited this node and came after the genesis', () => {
+  const sponsor = new Owner(7);
+  const introducedBy = (members: Members, banned: readonly string[] = []) =>
+    new Introductions(
+      { clusterId: CLUSTER_ID, sponsor: sponsor.state },
+      {
+        roster: members.roster,
+        log,
+        own: () => ({ inception: world.ana.node.inception, succession: [] }),
+        isBanned: (nodeId) => banned.includes(nodeId),
+        isUsed: () => false,
+        handIn: () => {},
+        learned: () => {},
+        frozen: () => {},
+        now: () => world.now,
+      },
+    );
+
+  test('is let in until the blocks say who it is', () => {
+    const { nodeId, state } = sponsor;
+    const { networkKey } = state.keys;
+    const introductions = introducedBy(new Members(world.ana));
+    const claim = claimOf(sponsor);
+    expect(introductions.expects(networkKey)).toBe(true);
+    expect(introductions.knows(nodeId)).toBe(true);
+    expect(introductions.leads({ nodeId, succession: [], networkKey, admission: undefined })).toBe(
+      true,
+    );
+    expect(introductions.judge(claim).type).toBe('member');
+    expect(introductions.accepts({ nodeId, networkKey })).toBe(true);
+    // By its key, and nobody else.
+    expect(introductions.judge(claimOf(new Owner(8))).type).toBe('stranger');
+    const other = new Owner(8).state.keys.networkKey;
+    expect(introductions.judge({ ...claim, networkKey: other }).type).toBe('stranger');
+    expect(introductions.expects(other)).toBe(false);
+    expect(introducedBy(new Members(world.ana), [nodeId]).judge(claim).type).toBe('stranger');
+  });
+
+  test('is judged by the roster from then on', () => {
+    const members = new Members(world.ana, sponsor);
+    const introductions = introducedBy(members);
+    expect(introductions.judge(claimOf(sponsor)).type).toBe('member');
+    members.finalise(sponsor, { status: 'left' });
+    expect(introductions.judge(claimOf(sponsor)).type).toBe('stranger');
+  });
+});

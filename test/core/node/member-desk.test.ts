@@ -1,6 +1,6 @@
 /** What a custodian writes into an invitation. */
 import { expect, test } from 'vitest';
-import { Roster } from '../../../src/core/chain/roster.ts';
+import { Roster, type RosterMember } from '../../../src/core/chain/roster.ts';
 import {
   INVITATION_ENTRIES_MAX,
   INVITATION_MEMBERS_MAX,
@@ -12,6 +12,27 @@ import { verified } from '../../../src/core/units.ts';
 import { Owner } from '../../helpers/owner.ts';
 import { CLUSTER_ID, Members } from './support/members.ts';
 import { log } from './support/node.ts';
+
+const CHECKPOINT = { height: 3000, digest: 'ab'.repeat(32) };
+
+function deskOf(custodian: Owner, roster: Roster): MemberDesk {
+  const ring = { identity: () => custodian.identity, current: custodian.state };
+  return new MemberDesk(
+    {
+      ...{ clusterId: CLUSTER_ID, self: custodian.nodeId, genesis: new Uint8Array(9) },
+      ...{ addresses: () => ['/ip4/127.0.0.1/tcp/1'], storageWeight: 0 },
+    },
+    {
+      ...{ roster, log, author: new Author(custodian.nodeId, { roster, ring }) },
+      keystore: { inceptionBytes: new Uint8Array(), origin: custodian.node.keys, succession: [] },
+      addressesOf: () => [],
+      isUsed: () => false,
+      checkpoint: () => CHECKPOINT,
+      submit: () => {},
+      now: () => Date.UTC(2026, 10, 21),
+    },
+  );
+}
 
 test('however often others change their keys, an invitation can be read', () => {
   const [custodian, other] = [new Owner(1), new Owner(2)];
@@ -29,21 +50,7 @@ test('however often others change their keys, an invitation can be read', () => 
     return { ...first!, nodeId, role: 'agent' as const, ...busy };
   });
   const roster = new Roster([...agents, first!, own!]);
-  const ring = { identity: () => custodian.identity, current: custodian.state };
-  const desk = new MemberDesk(
-    {
-      ...{ clusterId: CLUSTER_ID, self: custodian.nodeId, genesis: new Uint8Array(9) },
-      ...{ addresses: () => ['/ip4/127.0.0.1/tcp/1'], storageWeight: 0 },
-    },
-    {
-      ...{ roster, log, author: new Author(custodian.nodeId, { roster, ring }) },
-      keystore: { inceptionBytes: new Uint8Array(), origin: custodian.node.keys, succession: [] },
-      addressesOf: () => [],
-      isUsed: () => false,
-      submit: () => {},
-      now: () => Date.UTC(2026, 10, 21),
-    },
-  );
+  const desk = deskOf(custodian, roster);
   const { invitation } = desk.invite({ nodeId: new Owner(9).nodeId, expiresInMs: 60_000 });
   const file = invitationFromText(invitation);
   // By the keys of its maker it is checked, and custodians are dialled first.
@@ -51,4 +58,19 @@ test('however often others change their keys, an invitation can be read', () => 
   expect(file.addresses).toHaveLength(INVITATION_MEMBERS_MAX);
   const dialled = file.addresses.slice(0, 2).map(({ nodeId }) => nodeId);
   expect(dialled).toEqual([custodian.nodeId, other.nodeId]);
+});
+
+test('an invitation has a checkpoint, and the bundle of a maker who came after the genesis', () => {
+  const [first, late] = [new Owner(1), new Owner(2)];
+  const inviteOf = (more: Partial<RosterMember>) => {
+    const members = new Members(first, late);
+    members.finalise(late, more);
+    const desk = deskOf(late, members.roster);
+    const { invitation } = desk.invite({ nodeId: new Owner(9).nodeId, expiresInMs: 60_000 });
+    return invitationFromText(invitation);
+  };
+  expect(inviteOf({})).toMatchObject({ checkpoint: CHECKPOINT });
+  expect(inviteOf({}).inviter).toBeUndefined();
+  const { bundle } = late.node;
+  expect(inviteOf({ bundle }).inviter).toEqual(bundle);
 });
