@@ -4,6 +4,7 @@ import { Ledger } from '../../../src/core/chain/ledger.ts';
 import { sortRows, TABLES } from '../../../src/core/chain/rows.ts';
 import type { StoredRow } from '../../../src/core/chain/types.ts';
 import { CustodianSet, CustodianSets } from '../../../src/core/consensus/custodian-sets.ts';
+import type { SignedIntent } from '../../../src/core/model/intent.ts';
 import { Blocks } from './support/blocks.ts';
 import {
   CLUSTER_ID,
@@ -27,8 +28,8 @@ function setUp() {
     blocks.decide(...args);
     note();
   };
-  const add = (...args: Parameters<Blocks['add']>): void => {
-    blocks.add(...args);
+  const add = (...intents: readonly SignedIntent[]): void => {
+    blocks.add(...intents);
     note();
   };
   decide([a, b, c], [{ op: 'namespace', path: 'x', owners: [d.nodeId], writers: [] }]);
