@@ -8,12 +8,12 @@ import type { Envelope, Outcome } from '../machine.ts';
 import type { Clients } from './clients.ts';
 import type { SimCluster } from './consensus-tools.ts';
 import type { SimHome } from './home.ts';
-import type { KeyTruth } from './key-truth.ts';
 import { LedgerChecker } from './ledger-checker.ts';
 import type { SimNode } from './node.ts';
 import type { Operators } from './operator.ts';
 import { registerModel } from './register.ts';
 import { type Checker, SimFailure } from './scenario.ts';
+import type { Truth } from './truth.ts';
 import { WireChecker } from './wire-checker.ts';
 import { isExplained } from './witness.ts';
 import type { World } from './world.ts';
@@ -30,6 +30,12 @@ export const CHECKERS = [
   'evidence',
   'queues',
   'linearizability',
+  'membership',
+  'handovers',
+  'rights',
+  'quota',
+  'upgrade',
+  'sync',
   'liveness',
   'determinism',
   'machine',
@@ -39,7 +45,7 @@ export interface CheckerContext {
   readonly cluster: SimCluster;
   /** Of the keys in force, by `truth`, which the final blocks move on. */
   readonly verifier: VoteScheme;
-  readonly truth: KeyTruth;
+  readonly truth: Truth;
   readonly clients: Clients;
   readonly operators: Operators;
   readonly homeOf: (node: SimNode) => SimHome;
@@ -100,19 +106,49 @@ export class ConsensusChecker implements Checker {
         throw new SimFailure(`evidence: ${node.options.name} sees its key elsewhere: ${told.what}`);
       case 'divergence':
         throw new SimFailure(`execution: ${node.options.name} differs at height ${told.height}`);
-      default:
+      default: {
+        const { type, state, height } = told as { type: string; state?: string; height: number };
+        if (type === 'snapshot' && state === 'installed') this.ledger.onSnapshot(node, height);
+      }
     }
   }
 
   /** Before a node loses durable state: at most f may be faulty at once, in whatever way. */
   allowsDiskLoss(node: SimNode): boolean {
-    const { cluster, isByzantine } = this.#context;
-    if (isByzantine(node.nodeId)) return false;
-    if (!cluster.custodians.includes(node.nodeId)) return true;
-    const faulty = cluster.custodians.filter(
-      (nodeId) => nodeId !== node.nodeId && this.#isFaulty(node.world.node(nodeId)!),
-    );
-    return faulty.length < cluster.faultyMax;
+    if (this.#context.isByzantine(node.nodeId)) return false;
+    const { needed, faultyMax } = this.margin(node.world);
+    return !needed.has(node.nodeId) || this.#faultyOf(node.world, needed, node) < faultyMax;
+  }
+
+  /** Whether so few would be faulty, if these were custodians as well or no more, as there may be. */
+  allowsChange(world: World, adds: readonly string[], removes: readonly string[]): boolean {
+    const { needed, faultyMax } = this.margin(world, adds, removes);
+    return this.#faultyOf(world, needed) <= faultyMax;
+  }
+
+  /**
+   * Who is or may soon be a custodian, by what is proposed, and how many of them may be faulty
+   * whichever proposals are carried out.
+   */
+  margin(
+    _world: World,
+    adds: readonly string[] = [],
+    removes: readonly string[] = [],
+  ): { readonly needed: ReadonlySet<string>; readonly faultyMax: number } {
+    const { nodeIds, size } = this.#context.truth.latest;
+    const changes = this.ledger.polity.pending.flatMap(({ proposal }) => proposal.changes);
+    const isGoing = ({ op }: { readonly op: string }): boolean => op === 'remove' || op === 'expel';
+    const added = changes.flatMap((it) => (it.op === 'add' ? [it.nodeId] : []));
+    const least = size - changes.filter(isGoing).length - removes.length;
+    return {
+      needed: new Set([...nodeIds, ...added, ...adds]),
+      faultyMax: Math.max(0, Math.floor((least - 1) / 3)),
+    };
+  }
+
+  #faultyOf(world: World, needed: ReadonlySet<string>, except?: SimNode): number {
+    const others = [...needed].filter((nodeId) => nodeId !== except?.nodeId);
+    return others.filter((nodeId) => this.#isFaulty(world.node(nodeId)!)).length;
   }
 
   onDiskLoss(node: SimNode): void {
@@ -148,8 +184,8 @@ export class ConsensusChecker implements Checker {
   }
 
   #onEvidence(node: SimNode, evidence: Evidence): void {
-    const { cluster, verifier, isByzantine } = this.#context;
-    const accused = cluster.custodians[evidence.custodian];
+    const { cluster, verifier, isByzantine, truth } = this.#context;
+    const accused = truth.at(evidence.height).nodeIds[evidence.custodian];
     if (accused === undefined || !isByzantine(accused)) {
       throw new SimFailure(`evidence: ${node.options.name} accuses ${accused}, who is innocent`);
     }

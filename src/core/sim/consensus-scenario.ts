@@ -10,22 +10,15 @@ import {
   openMessage,
 } from '../chain/messages.ts';
 import type { Roster } from '../chain/roster.ts';
-import {
-  blockKey,
-  heightKey,
-  RECOVERY_TABLES,
-  readChainRow,
-  TABLES,
-  undecidedFrom,
-} from '../chain/rows.ts';
-import type { ChainInput, ChainOutcome, FinalBlock, StoredRow } from '../chain/types.ts';
+import { heightKey, RECOVERY_TABLES, TABLES, undecidedFrom } from '../chain/rows.ts';
+import type { ChainInput, ChainOutcome, StoredRow } from '../chain/types.ts';
 import type { Standing } from '../consensus/contract.ts';
-import { CustodianKeys } from '../consensus/custodian-keys.ts';
+import { CustodianSet, CustodianSets } from '../consensus/custodian-sets.ts';
 import { EVIDENCE_TABLE, REPLICA_TABLE } from '../consensus/journal.ts';
 import { CONSENSUS_PROTOCOL } from '../consensus/messages.ts';
 import { verifyEd25519 } from '../crypto/sign.ts';
 import { AegisError } from '../errors.ts';
-import type { Envelope, Machine, Outcome } from '../machine.ts';
+import type { Envelope, Machine, Outcome, Ready } from '../machine.ts';
 import { verified } from '../units.ts';
 import { Clients } from './clients.ts';
 import { connectorTie } from './connector.ts';
@@ -39,13 +32,16 @@ import {
   type SimKeys,
   stubCrypto,
 } from './consensus-tools.ts';
+import type { Core } from './core.ts';
 import { CONSENSUS_FAULTS } from './faults.ts';
+import { windowOf } from './final-blocks.ts';
 import { nameOfKey, SimHome } from './home.ts';
-import { KeyTruth } from './key-truth.ts';
+import { meteredSeeds, meteredVotes } from './metered-scheme.ts';
 import type { SimNode } from './node.ts';
 import { Operators } from './operator.ts';
 import type { SimRandom } from './random.ts';
 import { type Checker, type Scenario, SimFailure, type Tie } from './scenario.ts';
+import { Truth } from './truth.ts';
 import { VoteChecker } from './vote-checker.ts';
 import type { World } from './world.ts';
 
@@ -76,6 +72,8 @@ export interface ConsensusOptions {
     machine: Machine<ChainInput>,
     tools: ConsensusTools,
   ) => Machine<ChainInput>;
+  /** Called instead of each step of a chain; takes it by `step`, and may look at the time. */
+  readonly watch?: (input: ChainInput, step: () => Ready) => Ready;
 }
 
 interface ReadMessage {
@@ -104,7 +102,7 @@ export class ConsensusScenario implements Scenario {
   readonly #byzantine = new Set<string>();
   /** By body, then by what is known of the members' keys. */
   readonly #known = new WeakMap<Uint8Array, Map<string, ReadMessage>>();
-  readonly #truth: KeyTruth;
+  readonly #truth: Truth;
   /** Messages that a node refused, as it should. */
   refused = 0;
 
@@ -115,7 +113,7 @@ export class ConsensusScenario implements Scenario {
     const crypto = options.scheme === 'real' ? realCrypto(name) : stubCrypto(name);
     this.#crypto = crypto;
     this.cluster = clusterOf(world, name, options.custodians, crypto);
-    this.#truth = new KeyTruth(this.cluster.firstKeys);
+    this.#truth = new Truth(this.cluster.firstKeys);
     const chainOf = (node: SimNode): Chain | undefined => this.chainOf(node);
     this.clients = new Clients({
       chainOf,
@@ -141,9 +139,9 @@ export class ConsensusScenario implements Scenario {
       homeOf: (node) => this.toolsOf(node).home,
       isByzantine,
       truth: this.#truth,
-      verifier: crypto.votes({ keys: this.#truth }),
+      verifier: crypto.votes({ sets: this.#truth }),
     });
-    const votes = new VoteChecker({ chainOf, cluster: this.cluster, isByzantine });
+    const votes = new VoteChecker({ chainOf, truth: this.#truth, isByzantine });
     this.#checkers = [this.checker, votes, ...(options.checkers ?? [])];
   }
 
@@ -226,9 +224,9 @@ export class ConsensusScenario implements Scenario {
 
   /** A home without its key in force, or from a backup, gets a new key; an open entry goes on. */
   #renew(node: SimNode): void {
-    const { home, index } = this.toolsOf(node);
+    const { home } = this.toolsOf(node);
     if (this.#byzantine.has(node.nodeId)) return;
-    const key = this.#truth.at(index, this.checker.ledger.height + 1)?.consensusKey;
+    const key = this.#truth.keyOf(node.nodeId, this.checker.ledger.height + 1)?.consensusKey;
     const lacks = key !== undefined && home.votes(key) === undefined;
     if (home.marker !== undefined || lacks || this.#lacksIdentity(node)) {
       this.operators.rotate(node, 1);
@@ -269,7 +267,6 @@ export class ConsensusScenario implements Scenario {
   ): { readonly node: SimNode; readonly why: string } | undefined {
     for (const node of honest) {
       const status = this.chainOf(node)?.status();
-      const { index } = this.toolsOf(node);
       if (this.operators.isOpen(node)) {
         this.operators.handIn(node);
         return { node, why: 'has handed in a succession that is not final' };
@@ -278,8 +275,8 @@ export class ConsensusScenario implements Scenario {
         this.#renew(node);
         return { node, why: status.doubt === undefined ? 'lacks its key' : 'is in doubt' };
       }
-      const since = index === -1 ? 1 : this.#truth.since(index);
-      // A node that has changed its key votes again within its turn.
+      const since = this.#truth.since(node.nodeId);
+      // A node that has changed its key, or has become a custodian, votes within its turn.
       if (since > 1 && this.checker.wire.signedAt(node.nodeId) < since) {
         return { node, why: `has not voted with its key of height ${since}` };
       }
@@ -308,29 +305,36 @@ export class ConsensusScenario implements Scenario {
     return {
       name: TIE,
       chain,
-      machine: wrapped,
+      machine: this.#watched(wrapped),
       first: [{ type: 'start' } satisfies ChainInput, ...this.operators.atStart(node)],
       alarmInput: (key) => ({ type: 'alarm', key }) satisfies ChainInput,
       peerInput: (nodeId, isUp) =>
         ({ type: isUp ? 'peer-up' : 'peer-down', nodeId }) satisfies ChainInput,
-      envelopeInput: (from, envelope) => this.#open(chain, from, envelope),
+      envelopeInput: (from, envelope) => this.#open(chain, from, envelope, node.options.core),
       tell: (outcome) => this.#told(node, outcome),
     };
   }
 
+  #watched(machine: Machine<ChainInput>): Machine<ChainInput> {
+    const { watch } = this.options;
+    if (watch === undefined) return machine;
+    return { step: (input, now) => watch(input, () => machine.step(input, now)) };
+  }
+
   /** What the owner of the store reads when a node starts, and the machine that comes of it. */
   #recover(
-    { nodeId }: SimNode,
+    { nodeId, options: { core } }: SimNode,
     rows: readonly StoredRow[],
     standing: Standing,
   ): { readonly chain: Chain; readonly keys: SimKeys } {
     const { clusterId, genesis, firstKeys } = this.cluster;
     const { fanout, epochHeights } = this.options;
-    const { index, home } = this.#tools.get(nodeId)!;
-    const byHeight = new CustodianKeys(firstKeys);
-    const self = index === -1 ? undefined : { index, ring: home };
-    const options = { keys: byHeight, self };
-    const [votes, seeds] = [this.#crypto.votes(options), this.#crypto.seeds(options)];
+    const { home } = this.#tools.get(nodeId)!;
+    const sets = new CustodianSets(new CustodianSet(firstKeys));
+    const options = { sets, self: { nodeId, ring: home } };
+    const [free, freeSeeds] = [this.#crypto.votes(options), this.#crypto.seeds(options)];
+    const votes = core === undefined ? free : meteredVotes(free, core);
+    const seeds = core === undefined ? freeSeeds : meteredSeeds(freeSeeds, core);
     const first = undecidedFrom(rows.filter(({ table }) => table === TABLES.meta));
     const wanted = rows.filter(({ table, key }) =>
       table === TABLES.blocks ? key >= first : RECOVERED.includes(table),
@@ -339,11 +343,11 @@ export class ConsensusScenario implements Scenario {
     const rest = { fanout, epochHeights: epochHeights ?? 8 };
     const chain = Chain.recover(
       { clusterId, genesis, self: nodeId, held, ...rest },
-      { scheme: votes, seeds, keys: byHeight },
+      { scheme: votes, seeds, sets },
       wanted,
       standing,
     );
-    return { chain, keys: { votes, seeds, byHeight } };
+    return { chain, keys: { votes, seeds, sets } };
   }
 
   /** K2: a home from a backup is that until another key is in force. */
@@ -367,10 +371,16 @@ export class ConsensusScenario implements Scenario {
   }
 
   /** As the node does off the loop: read, check signatures, hand in. */
-  #open(chain: Chain, from: string, { protocol, body }: Envelope): ChainInput | undefined {
+  #open(
+    chain: Chain,
+    from: string,
+    { protocol, body }: Envelope,
+    core: Core | undefined,
+  ): ChainInput | undefined {
     if (protocol !== CHAIN_PROTOCOL && protocol !== CONSENSUS_PROTOCOL) return undefined;
     try {
       const { message, isRight } = this.#read(chain, protocol, body);
+      core?.read(newIntents(chain, message));
       if (isRight) return { type: 'message', from, message: verified(message) };
     } catch (error) {
       if (!(error instanceof AegisError)) throw error;
@@ -436,22 +446,20 @@ export class ConsensusScenario implements Scenario {
       node.later(this.#random.between(0, SETTLE_MS_MAX), () => this.#settleHome(node, chain));
     }
     if (told.type === 'serve') {
-      const blocks = finalBlocks(node, told.from, told.upTo);
-      node.submit(TIE, { type: 'rows', to: told.to, blocks } satisfies ChainInput);
+      const { to, from } = told;
+      const window = windowOf(node.disk, from, told.upTo);
+      node.submit(TIE, { type: 'rows', to, from, window } satisfies ChainInput);
     }
   }
 }
 
-/** What the owner of the store reads for a node that lags. */
-function finalBlocks({ disk }: SimNode, from: number, upTo: number): FinalBlock[] {
-  const blocks: FinalBlock[] = [];
-  for (let height = from; height <= upTo; height += 1) {
-    const row = disk.get(TABLES.chain, heightKey(height));
-    if (row === undefined) break;
-    const { digest, certificate } = readChainRow(row);
-    const block = disk.get(TABLES.blocks, blockKey(height, digest));
-    if (block === undefined) break;
-    blocks.push({ block, certificate });
+/** Intents in a message that a node has to read and verify, since it does not know them. */
+function newIntents(chain: Chain, message: ChainMessage): number {
+  const isNew = (digest: string): boolean => !chain.isKnown(digest);
+  if (message.type === 'intents') {
+    return message.intents.filter(({ digest }) => isNew(digest)).length;
   }
-  return blocks;
+  if (message.type !== 'consensus' || message.block === undefined) return 0;
+  return message.block.digests.filter(isNew).length;
 }
+

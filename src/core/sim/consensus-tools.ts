@@ -4,7 +4,7 @@ import type { Chain } from '../chain/chain.ts';
 import { type SeedScheme, vrfScheme } from '../chain/seeds.ts';
 import type { ChainGenesis, StoredRow } from '../chain/types.ts';
 import { blsScheme } from '../consensus/bls-scheme.ts';
-import type { CustodianKey, CustodianKeys } from '../consensus/custodian-keys.ts';
+import type { CustodianKey, CustodianSets } from '../consensus/custodian-sets.ts';
 import type { VoteScheme } from '../consensus/scheme.ts';
 import { blsPublicKeyOf, blsSecretOf, provePossession, signBls } from '../crypto/bls.ts';
 import { sha256 } from '../crypto/hash.ts';
@@ -23,10 +23,10 @@ import type { World } from './world.ts';
 
 /** Genesis, as far as machines need it. */
 export interface SimCluster extends IntentContext {
-  /** Node ids, sorted: the place of one is its index. */
+  /** Those of the genesis, sorted. */
   readonly custodians: readonly string[];
   readonly members: readonly string[];
-  /** Custodians that may be faulty at once. */
+  /** Of those of the genesis: how many may be faulty at once. */
   readonly faultyMax: number;
   readonly genesis: ChainGenesis;
   /** Of the genesis, in the order of the custodians. */
@@ -36,7 +36,7 @@ export interface SimCluster extends IntentContext {
 /** What a node holds beside its machine; Byzantine ones use it as they like. */
 export interface ConsensusTools {
   readonly cluster: SimCluster;
-  /** Place among the custodians; -1 for an agent. */
+  /** Place among the custodians of the genesis; -1 for an agent. */
   readonly index: number;
   readonly home: SimHome;
   /** Of its present machine. */
@@ -52,12 +52,12 @@ export interface SimKeys {
   readonly votes: VoteScheme;
   readonly seeds: SeedScheme;
   /** Those of the genesis and what the machine has changed in them. */
-  readonly byHeight: CustodianKeys;
+  readonly sets: CustodianSets;
 }
 
 interface SchemeOptions {
-  readonly keys: Pick<CustodianKeys, 'at' | 'knows'>;
-  readonly self?: { readonly index: number; readonly ring: KeyRing } | undefined;
+  readonly sets: Pick<CustodianSets, 'at' | 'knows'>;
+  readonly self?: { readonly nodeId: string; readonly ring: KeyRing } | undefined;
 }
 
 /** Signs and verifies for all nodes of a run. */
@@ -88,8 +88,10 @@ export function clusterOf(
     const rest = { addresses: [], storageWeight: 1, succession: [] };
     return { nodeId, ...place, role, keys, inceptionBytes: Buffer.from(nodeId), ...rest };
   });
-  const keysOf = (nodeId: string): CustodianKey =>
-    members.find((member) => member.nodeId === nodeId)!.keys.keys;
+  const keysOf = (nodeId: string): CustodianKey => {
+    const { keys } = members.find((member) => member.nodeId === nodeId)!.keys;
+    return { nodeId, ...keys };
+  };
   const clusterId = hex(sha256(Buffer.from(`${seed}/cluster`)));
   const names = new Names(sha256(Buffer.from(`${seed}/names`)));
   const genesis = { names, protocol: PROTOCOL.max };

@@ -24,6 +24,8 @@ export interface NetworkOptions {
   readonly isOrdered?: boolean;
   /** Share of crashes after which what was sent before still arrives. @default 0 */
   readonly lingerRate?: number;
+  /** What each node can send, and receive, in a millisecond. @default without a limit */
+  readonly bytesPerMs?: number;
 }
 
 export interface Endpoint {
@@ -53,6 +55,9 @@ interface Connection {
   isOpen: boolean;
 }
 
+/** On the wire, beside the body: TCP/IP, Noise, muxer and frame. */
+const OVERHEAD_BYTES = 100;
+
 export class SimNetwork {
   readonly #options: NetworkOptions;
   readonly #clock: SimClock;
@@ -66,12 +71,17 @@ export class SimNetwork {
   readonly #distances = new Map<string, number>();
   /** By direction, when the last envelope arrives. */
   readonly #lastAt = new Map<string, number>();
+  /** By node, when all that it has sent, and all that it gets, is through its line. */
+  readonly #upAt = new Map<string, number>();
+  readonly #downAt = new Map<string, number>();
   #healed = 0;
   lossRate = 0;
   doubleRate = 0;
   reorderRate = 0;
   /** Multiplies all latencies. */
   slowness = 1;
+  /** On all lines, if they have limits. */
+  bytes = 0;
   readonly counts: NetworkCounts = {
     sent: 0,
     delivered: 0,
@@ -181,7 +191,7 @@ export class SimNetwork {
 
   #carry(from: string, envelope: Envelope, connection: Connection): void {
     const { to } = envelope;
-    let at = this.#clock.now() + this.#latency(from, to);
+    let at = this.#throughLines(from, envelope);
     if (this.#options.isOrdered === true) {
       const link = linkOf(from, to);
       if (this.#random.chance(this.reorderRate)) {
@@ -201,6 +211,22 @@ export class SimNetwork {
       this.counts.delivered += 1;
       endpoint.receive(from, envelope);
     });
+  }
+
+  /** When an envelope arrives: what a node sends waits for its line, and so does what it gets. */
+  #throughLines(from: string, { to, body }: Envelope): number {
+    const now = this.#clock.now();
+    const latencyMs = this.#latency(from, to);
+    const { bytesPerMs } = this.#options;
+    if (bytesPerMs === undefined) return now + latencyMs;
+    const bytes = body.length + OVERHEAD_BYTES;
+    this.bytes += bytes;
+    const takesMs = bytes / bytesPerMs;
+    const sentAt = Math.max(now, this.#upAt.get(from) ?? 0) + takesMs;
+    this.#upAt.set(from, sentAt);
+    const at = Math.max(sentAt + latencyMs, (this.#downAt.get(to) ?? 0) + takesMs);
+    this.#downAt.set(to, at);
+    return at;
   }
 
   #isReachable(a: string, b: string): boolean {

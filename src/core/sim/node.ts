@@ -5,6 +5,7 @@
  */
 import type { Alarm, Envelope, LogEntry, Ready } from '../machine.ts';
 import { type Instant, instant } from '../units.ts';
+import type { Core } from './core.ts';
 import type { CommitFault, CrashOutcome, SimDisk } from './disk.ts';
 import type { SimIdentity } from './identity.ts';
 import type { Checker, Tie } from './scenario.ts';
@@ -21,6 +22,8 @@ export interface NodeOptions {
   readonly maxQueue: number;
   /** A bug for the zoo: lets effects out before the entries are durable. */
   readonly isHasty: boolean;
+  /** What it does takes time there; without one it takes none. */
+  readonly core?: Core | undefined;
 }
 
 export interface NodeDeps {
@@ -182,6 +185,20 @@ export class SimNode {
   }
 
   #receive(from: string, envelope: Envelope): void {
+    const { core } = this.options;
+    if (core === undefined) return this.#open(from, envelope, (waiting) => this.#push(waiting));
+    const read: Waiting[] = [];
+    const open = this.guard(() => {
+      core.carried(envelope);
+      this.#open(from, envelope, (waiting) => read.push(waiting));
+    });
+    const push = this.guard(() => {
+      for (const waiting of read) this.#push(waiting);
+    });
+    core.run(open, push);
+  }
+
+  #open(from: string, envelope: Envelope, push: (waiting: Waiting) => void): void {
     for (const tie of this.#ties.values()) {
       const load = this.#loads.get(from) ?? 0;
       if (load >= ORIGIN_QUEUE_MAX) {
@@ -191,7 +208,7 @@ export class SimNode {
       const input = tie.envelopeInput?.(from, envelope);
       if (input === undefined) continue;
       this.#loads.set(from, load + 1);
-      this.#push({ tie, input, from });
+      push({ tie, input, from });
     }
   }
 
@@ -207,23 +224,38 @@ export class SimNode {
     if (this.#isTurnDue || this.isPaused || this.#queue.length === 0) return;
     if (this.#uncommitted.length >= UNCOMMITTED_MAX) return;
     this.#isTurnDue = true;
+    const { core } = this.options;
+    if (core !== undefined) {
+      const after = this.guard(() => {
+        this.#isTurnDue = false;
+        this.#commit();
+        this.#wake();
+      });
+      core.run(
+        this.guard(() => this.#step()),
+        after,
+      );
+      return;
+    }
     this.later(0, () => {
       this.#isTurnDue = false;
-      if (!this.isPaused) this.#turn();
+      if (this.isPaused) return;
+      this.#step();
+      this.#commit();
+      this.#wake();
     });
   }
 
-  #turn(): void {
+  #step(): void {
     this.world.countTurn();
     const now = this.now();
     for (const { tie, input, from } of this.#queue.splice(0, TURN_MAX)) {
       if (from !== undefined) this.#loads.set(from, this.#loads.get(from)! - 1);
       const ready = tie.machine.step(input, now);
       this.world.noteReady(this, tie.name, ready);
+      this.options.core?.stepped(input, ready);
       this.#uncommitted.push({ tie, ready });
     }
-    this.#commit();
-    this.#wake();
   }
 
   #commit(): void {
@@ -247,7 +279,10 @@ export class SimNode {
       if (this.isPaused) this.#committed = () => this.#written(entries, batch, fault);
       else this.#written(entries, batch, fault);
     });
-    this.disk.commit(entries, done);
+    const { core } = this.options;
+    if (core === undefined) return this.disk.commit(entries, done);
+    const write = this.guard(() => this.disk.commit(entries, done));
+    core.run(() => core.stored(entries.length), write);
   }
 
   #written(entries: readonly LogEntry[], batch: Batch, fault: CommitFault | undefined): void {
@@ -261,6 +296,14 @@ export class SimNode {
     if (!this.options.isHasty && !this.#release(batch)) return;
     this.#commit();
     this.#wake();
+  }
+
+  /** What is sent leaves when the core has had the time for it. */
+  #send(envelope: Envelope): void {
+    const { core } = this.options;
+    const send = (): void => this.world.network.send(this.nodeId, envelope);
+    if (core === undefined) send();
+    else core.run(() => core.carried(envelope), this.guard(send));
   }
 
   /** State in memory and on the disk may differ: nothing more may be done with either. */
@@ -285,7 +328,7 @@ export class SimNode {
       for (const envelope of ready.messages) {
         if (sent > 0 && this.#reaches('between-sends')) return false;
         for (const checker of this.#deps.checkers()) checker.onSend?.(this, envelope);
-        this.world.network.send(this.nodeId, envelope);
+        this.#send(envelope);
         sent += 1;
       }
     }

@@ -7,12 +7,12 @@ import type { Chain } from '../chain/chain.ts';
 import type { ChainOutcome } from '../chain/types.ts';
 import { CONSENSUS_PROTOCOL, decodeMessage } from '../consensus/messages.ts';
 import type { Envelope, Outcome } from '../machine.ts';
-import type { SimCluster } from './consensus-tools.ts';
 import type { SimNode } from './node.ts';
 import { type Checker, SimFailure } from './scenario.ts';
+import type { Truth } from './truth.ts';
 
 interface VoteContext {
-  readonly cluster: SimCluster;
+  readonly truth: Truth;
   readonly isByzantine: (nodeId: string) => boolean;
   readonly chainOf: (node: SimNode) => Chain | undefined;
 }
@@ -56,11 +56,12 @@ export class VoteChecker implements Checker {
       this.#note(nodeId, commitOf(told.height, told.digest!));
     }
     if (told.type === 'finalised') {
-      this.#count(node, commitOf(told.height, told.digest), `calls ${told.height} final`);
+      const { height, digest } = told.certificate;
+      this.#count(node, height, commitOf(height, digest), `calls ${height} final`);
     }
     if (told.type === 'entered' && !this.#isStart(node, told) && told.view > 0) {
       const what = `enters view ${told.view} of height ${told.height}`;
-      this.#count(node, timeoutOf(told.height, told.view - 1), what);
+      this.#count(node, told.height, timeoutOf(told.height, told.view - 1), what);
     }
   }
 
@@ -82,11 +83,13 @@ export class VoteChecker implements Checker {
     this.#signers.set(what, signers.add(nodeId));
   }
 
-  #count({ options }: SimNode, what: string, claim: string): void {
-    const { custodians, faultyMax } = this.#context.cluster;
-    const byzantine = custodians.filter((nodeId) => this.#context.isByzantine(nodeId)).length;
-    const needed = custodians.length - faultyMax - byzantine;
-    const count = this.#signers.get(what)?.size ?? 0;
+  #count({ options }: SimNode, height: number, what: string, claim: string): void {
+    const { truth, isByzantine } = this.#context;
+    const { nodeIds, size } = truth.at(height);
+    const byzantine = nodeIds.filter((nodeId) => isByzantine(nodeId)).length;
+    const needed = size - truth.faultyMax(height) - byzantine;
+    const signers = [...(this.#signers.get(what) ?? [])];
+    const count = signers.filter((nodeId) => nodeIds.includes(nodeId)).length;
     if (count >= needed) return;
     throw new SimFailure(
       `certificates: ${options.name} ${claim}, and only ${count} of ${needed} honest signed it`,

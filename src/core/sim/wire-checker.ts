@@ -13,15 +13,15 @@ import type { Evidence } from '../consensus/types.ts';
 import type { Envelope } from '../machine.ts';
 import type { SimCluster } from './consensus-tools.ts';
 import { nameOfKey, type SimHome } from './home.ts';
-import type { KeyTruth } from './key-truth.ts';
 import type { SimNode } from './node.ts';
 import { type Checker, SimFailure } from './scenario.ts';
+import type { Truth } from './truth.ts';
 
 interface WireContext {
   readonly cluster: SimCluster;
   /** Of the key in force. */
   readonly verifier: VoteScheme;
-  readonly truth: KeyTruth;
+  readonly truth: Truth;
   readonly isByzantine: (nodeId: string) => boolean;
   readonly homeOf: (node: SimNode) => SimHome;
 }
@@ -104,17 +104,19 @@ export class WireChecker implements Checker {
   /** C1. */
   #verify(node: SimNode, signed: Signed): void {
     const { truth } = this.#context;
+    const slot = `${signed.kind} ${signed.height}/${signed.view}`;
     if (!truth.knows(signed.height)) this.#unverified.push({ node, signed });
-    else if (!signed.holds()) {
-      const slot = `${signed.kind} ${signed.height}/${signed.view}`;
+    else if (truth.keyOf(node.nodeId, signed.height) === undefined) {
+      throw new SimFailure(`membership: ${node.options.name} signs ${slot}, and is no custodian`);
+    } else if (!signed.holds()) {
       throw new SimFailure(`wire: ${node.options.name} signs ${slot} with a key not in force`);
     }
   }
 
   /** K2. */
   #checkBackup(node: SimNode, { kind, height }: Signed): void {
-    const { cluster, homeOf, truth } = this.#context;
-    const key = truth.at(cluster.custodians.indexOf(node.nodeId), height)?.consensusKey;
+    const { homeOf, truth } = this.#context;
+    const key = truth.keyOf(node.nodeId, height)?.consensusKey;
     if (kind === 'proposal' || key === undefined || !truth.knows(height)) return;
     if (homeOf(node).marker?.includes(nameOfKey(key)) !== true) return;
     throw new SimFailure(`wire: ${node.options.name} votes at ${height} with a key of its backup`);
@@ -135,28 +137,29 @@ export class WireChecker implements Checker {
 
   /** What the sender has signed in this message: nobody passes on what others have. */
   #signedBy(nodeId: string, message: ConsensusMessage): Signed | undefined {
-    const { cluster, verifier } = this.#context;
-    const index = cluster.custodians.indexOf(nodeId);
+    const { cluster, verifier, truth } = this.#context;
+    // Asked when it is known, which may be later than it is signed.
+    const index = (height: number): number => truth.at(height).indexOf(nodeId);
     switch (message.type) {
       case 'proposal': {
         const { height, view, digest, signature } = message;
         const bytes = digestMessage(cluster.clusterId, 'proposal', height, view, digest);
         this.counts.proposals += 1;
-        const holds = () => verifier.verifyProposal(index, height, bytes, signature);
+        const holds = () => verifier.verifyProposal(index(height), height, bytes, signature);
         return { kind: 'proposal', height, view, says: digest, holds };
       }
       case 'vote': {
         const { phase, height, view, digest, signature } = message;
         const bytes = digestMessage(cluster.clusterId, phase, height, view, digest);
         this.counts[phase === 'prepare' ? 'prepares' : 'commits'] += 1;
-        const holds = () => verifier.verify(index, height, bytes, signature);
+        const holds = () => verifier.verify(index(height), height, bytes, signature);
         return { kind: phase, height, view, says: digest, holds };
       }
       case 'timeout': {
         const { height, view, high, signature } = message;
         const bytes = timeoutMessage(cluster.clusterId, height, view, high?.view);
         this.counts.timeouts += 1;
-        const holds = () => verifier.verify(index, height, bytes, signature);
+        const holds = () => verifier.verify(index(height), height, bytes, signature);
         return { kind: 'timeout', height, view, says: highText(high?.view), holds };
       }
       default:

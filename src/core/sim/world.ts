@@ -9,6 +9,7 @@ import { createHash } from 'node:crypto';
 import type { Ready } from '../machine.ts';
 import { instant, MINUTE, SECOND } from '../units.ts';
 import { SimClock } from './clock.ts';
+import { Core, type Prices } from './core.ts';
 import { type DiskOptions, SimDisk } from './disk.ts';
 import { drawFaults, type Fault, type FaultKind } from './faults.ts';
 import { identityAt } from './identity.ts';
@@ -40,6 +41,8 @@ export interface WorldOptions {
   readonly actions?: number;
   /** A bug for the zoo: effects leave before their entries are durable. @default false */
   readonly isHasty?: boolean;
+  /** Each node has one core, on which things cost this much. @default they cost nothing */
+  readonly prices?: Prices;
   /** Keeps the lines of the trace. @default false */
   readonly keepTrace?: boolean;
   /** Hashes the trace. @default true */
@@ -164,6 +167,7 @@ export class World {
   #nodeOf(index: number): SimNode {
     const random = this.random.child(`node ${index}`);
     const { clock } = this;
+    const { prices } = this.#options;
     const disk = new SimDisk(this.#options.disk ?? DEFAULT_DISK, {
       clock,
       random: random.child('disk'),
@@ -175,6 +179,7 @@ export class World {
       skewMs: random.child('skew').between(-skewMsMax, skewMsMax),
       maxQueue: MAX_QUEUE,
       isHasty: this.#options.isHasty ?? false,
+      core: prices && new Core(prices, clock),
     };
     return new SimNode(options, {
       world: this,

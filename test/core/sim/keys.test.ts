@@ -4,7 +4,7 @@ import { timeoutMessage } from '../../../src/core/consensus/signed-bytes.ts';
 import { hasCode } from '../../../src/core/errors.ts';
 import { stubCrypto } from '../../../src/core/sim/consensus-tools.ts';
 import { nameOfKey, SimHome } from '../../../src/core/sim/home.ts';
-import { KeyTruth } from '../../../src/core/sim/key-truth.ts';
+import { Truth } from '../../../src/core/sim/truth.ts';
 
 const crypto = stubCrypto('keys');
 const voting = [0, 1, 2].map((number) => crypto.voting('node', number));
@@ -60,22 +60,30 @@ it('a home from a backup is marked with the keys it brought, until another is in
   expect([home.marker, home.heldConsensusKeys()]).toEqual([undefined, names]);
 });
 
-it('the truth about keys follows the blocks', () => {
-  const truth = new KeyTruth([keyOf(0), keyOf(1)]);
-  expect([truth.knows(1), truth.knows(2), truth.since(0)]).toEqual([true, false, 1]);
-  truth.change(1, 1, keyOf(2));
-  truth.change(-1, 1, keyOf(2));
+it('the truth about custodians follows the blocks', () => {
+  const [a, b, c] = [keyOf('a', 0), keyOf('b', 1), keyOf('c', 2)];
+  const truth = new Truth([b, a]);
+  expect([truth.knows(1), truth.knows(2), truth.since('a')]).toEqual([true, false, 1]);
+  const changed = { ...b, consensusKey: c.consensusKey };
+  truth.change(1, [a, changed]);
   truth.advance(1);
-  expect([1, 2, 9].map((height) => truth.at(1, height))).toEqual([keyOf(1), keyOf(2), keyOf(2)]);
-  expect([truth.at(0, 9), truth.at(7, 1), truth.knows(2), truth.since(1)]).toEqual([
-    keyOf(0),
+  expect([1, 2, 9].map((height) => truth.keyOf('b', height))).toEqual([b, changed, changed]);
+  expect([truth.keyOf('c', 9), truth.knows(2), truth.since('a'), truth.since('b')]).toEqual([
     undefined,
     true,
+    1,
     2,
   ]);
+  truth.change(4, [a, changed, c, keyOf('d', 1)]);
+  expect([1, 4, 5].map((height) => truth.at(height).size)).toEqual([2, 2, 4]);
+  expect([truth.faultyMax(4), truth.faultyMax(5)]).toEqual([0, 1]);
+  truth.change(5, [a, c, keyOf('d', 1)]);
+  expect([truth.since('a'), truth.since('b'), truth.since('c')]).toEqual([1, 0, 5]);
+  expect(truth.handovers()).toEqual([1, 4, 5]);
+  expect(truth.latest.nodeIds).toEqual(['a', 'c', 'd']);
 });
 
-function keyOf(number: number) {
+function keyOf(nodeId: string, number: number) {
   const { consensusKey, vrfKey } = voting[number]!;
-  return { consensusKey, vrfKey, identityKey: identity.publicKey };
+  return { nodeId, consensusKey, vrfKey, identityKey: identity.publicKey };
 }

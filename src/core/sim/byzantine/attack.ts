@@ -5,7 +5,7 @@
  */
 import type { ChainInput, StoredRow } from '../../chain/chain.ts';
 import { type ChainMessage, openMessage } from '../../chain/messages.ts';
-import type { CustodianKey } from '../../consensus/custodian-keys.ts';
+import type { CustodianKey, CustodianSet } from '../../consensus/custodian-sets.ts';
 import {
   CONSENSUS_PROTOCOL,
   type ConsensusMessage,
@@ -100,14 +100,30 @@ export class Attacker {
   readonly #node: SimNode;
   readonly tools: ConsensusTools;
   readonly ledger: Ledger;
-  /** Node ids of the other custodians. */
-  readonly others: readonly string[];
 
   constructor(node: SimNode, tools: ConsensusTools, ledger: Ledger) {
     this.#node = node;
     this.tools = tools;
     this.ledger = ledger;
-    this.others = tools.cluster.custodians.filter((_nodeId, index) => index !== tools.index);
+  }
+
+  /** The latest custodians that its machine knows of. */
+  get custodians(): CustodianSet {
+    return this.tools.keys.sets.at(Number.MAX_SAFE_INTEGER)!;
+  }
+
+  /** Its index among them; -1: it is none any more. */
+  get index(): number {
+    return this.custodians.indexOf(this.#node.nodeId);
+  }
+
+  get faultyMax(): number {
+    return Math.floor((this.custodians.size - 1) / 3);
+  }
+
+  /** Node ids of the other custodians. */
+  get others(): readonly string[] {
+    return this.custodians.nodeIds.filter((nodeId) => nodeId !== this.#node.nodeId);
   }
 
   /** What is durable at this node. */
@@ -159,7 +175,13 @@ export class Attacker {
   }
 
   #keyAt(height: number): CustodianKey {
-    return this.tools.keys.byHeight.at(this.tools.index, height)!;
+    const { cluster, keys } = this.tools;
+    const set = keys.sets.at(height);
+    const present = set?.custodians[set.indexOf(this.#node.nodeId)];
+    // Who is no custodian there has its key all the same.
+    const { nodeId } = this.#node;
+    const member = cluster.genesis.members.find((one) => one.nodeId === nodeId)!;
+    return present ?? { nodeId, ...member.keys.keys };
   }
 
   /** What the honest machine says in an envelope of either protocol. */

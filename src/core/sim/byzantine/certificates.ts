@@ -9,8 +9,8 @@ const SHARE_BYTES = 96;
 
 /** The first custodians: as many as a certificate needs, or fewer. */
 const signersOf = (attacker: Attacker, missing = 0): number[] => {
-  const { custodians, faultyMax } = attacker.tools.cluster;
-  return Array.from({ length: custodians.length - faultyMax - missing }, (_, index) => index);
+  const { custodians, faultyMax } = attacker;
+  return Array.from({ length: custodians.size - faultyMax - missing }, (_, index) => index);
 };
 
 /** With each vote a certificate that nobody has signed, for what is being voted on or not. */
@@ -46,7 +46,6 @@ const repeatedSigner = behaviour('repeated-signer', UNPROVABLE, (attacker) => ({
 /** Real shares, one too few of them. */
 const thinCertificates = behaviour('thin-certificates', UNPROVABLE, (attacker) => {
   const heard = new Map<string, Map<number, VoteMessage>>();
-  const { custodians, faultyMax } = attacker.tools.cluster;
   const slotOf = ({ phase, height, view, digest }: VoteMessage): string =>
     `${phase} ${height} ${view} ${digest}`;
   return {
@@ -56,17 +55,18 @@ const thinCertificates = behaviour('thin-certificates', UNPROVABLE, (attacker) =
       if (heard.size > 100) heard.clear();
       const slot = slotOf(message);
       const votes = heard.get(slot) ?? new Map<number, VoteMessage>();
-      heard.set(slot, votes.set(custodians.indexOf(input.from), message));
+      heard.set(slot, votes.set(attacker.custodians.indexOf(input.from), message));
       return [input];
     },
     say(message) {
-      if (message.type !== 'vote') return [message];
+      const { custodians, faultyMax, index } = attacker;
+      if (message.type !== 'vote' || index === -1) return [message];
       const { phase, height, view, digest } = message;
-      const known = [...(heard.get(slotOf(message)) ?? []), [attacker.tools.index, message]] as [
+      const known = [...(heard.get(slotOf(message)) ?? []), [index, message]] as [
         number,
         VoteMessage,
       ][];
-      const few = known.slice(-(custodians.length - faultyMax - 1)).toSorted(([a], [b]) => a - b);
+      const few = known.slice(-(custodians.size - faultyMax - 1)).toSorted(([a], [b]) => a - b);
       const signers = few.map(([signer]) => signer);
       const signature = attacker.tools.keys.votes.aggregate(few.map(([, vote]) => vote.signature))!;
       attacker.strike();
@@ -110,7 +110,8 @@ const forgedTimeouts = behaviour('forged-timeouts', UNPROVABLE, (attacker) => {
   };
   const lieOf = (message: VoteMessage): ConsensusMessage => {
     const { height, view, digest } = message;
-    const { random, index } = attacker.tools;
+    const { index } = attacker;
+    const { random } = attacker.tools;
     const all = [{ highView: undefined, signers: signersOf(attacker) }];
     const alone = [{ highView: undefined, signers: [index] }];
     const signature = random.bytes(SHARE_BYTES);
@@ -141,7 +142,7 @@ const falseEvidence = behaviour('false-evidence', UNPROVABLE, (attacker) => {
       const message = consensusOf(input);
       if (input.type === 'message' && message?.type === 'vote') {
         heard = message;
-        custodian = attacker.tools.cluster.custodians.indexOf(input.from);
+        custodian = attacker.custodians.indexOf(input.from);
       }
       return [input];
     },

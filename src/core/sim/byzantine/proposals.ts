@@ -105,8 +105,8 @@ const pick = ({ digest, payload, signature }: ProposalMessage) => ({ digest, pay
 /** The block goes to as few as can make it final; the others hear of it by votes. */
 const withheldBlock = behaviour('withheld-block', UNPROVABLE, (attacker) => ({
   say(message, to) {
-    const { custodians, faultyMax } = attacker.tools.cluster;
-    const enough = custodians.length - faultyMax - 1;
+    const { custodians, faultyMax } = attacker;
+    const enough = custodians.size - faultyMax - 1;
     if (message.type !== 'proposal' || attacker.others.indexOf(to) < enough) return [message];
     attacker.strike();
     return [];

@@ -1,10 +1,11 @@
 /** What a node can do wrong with the network alone: it signs nothing that is false. */
 import {
   CHAIN_PROTOCOL,
+  type ChainMessage,
   encodeMessage as encodeChain,
   type OutgoingMessage,
 } from '../../chain/messages.ts';
-import type { FinalBlock } from '../../chain/types.ts';
+import type { BlockWindow } from '../../chain/types.ts';
 import { encodeCertificate } from '../../consensus/certificate.ts';
 import { CONSENSUS_PROTOCOL } from '../../consensus/messages.ts';
 import type { Envelope } from '../../machine.ts';
@@ -173,7 +174,7 @@ const falseWitness = behaviour('false-witness', UNPROVABLE, (attacker) => ({
 /** Gives wrong blocks, wrong heights and wrong answers to those who must trust it. */
 const lyingPeer = behaviour('lying-peer', UNPROVABLE, (attacker) => ({
   tell(envelope) {
-    const lie = lieOf(attacker.read(envelope) as OutgoingMessage, attacker);
+    const lie = lieOf(attacker.read(envelope), attacker);
     if (lie === undefined) return [envelope];
     attacker.strike();
     return [{ to: envelope.to, protocol: CHAIN_PROTOCOL, body: encodeChain(lie) }];
@@ -181,18 +182,19 @@ const lyingPeer = behaviour('lying-peer', UNPROVABLE, (attacker) => ({
 }));
 
 /** A block of its own making with a certificate from nobody. */
-function fork({ block }: FinalBlock, attacker: Attacker): FinalBlock {
+function fork(block: Uint8Array, attacker: Attacker): BlockWindow {
   const { header, intents } = openBlock(block);
   const other = attacker.poison(createBlock({ ...header, time: header.time + 1 }, intents));
   const { height } = header;
-  const { custodians, faultyMax } = attacker.tools.cluster;
-  const signers = Array.from({ length: custodians.length - faultyMax }, (_, index) => index);
+  const { custodians, faultyMax } = attacker;
+  const signers = Array.from({ length: custodians.size - faultyMax }, (_, index) => index);
   const signature = attacker.tools.random.bytes(96);
   const slot = { phase: 'commit', height, view: 0, digest: other.digest } as const;
-  return { block: other.bytes, certificate: encodeCertificate({ ...slot, signers, signature }) };
+  const certificate = encodeCertificate({ ...slot, signers, signature });
+  return { blocks: [other.bytes], certificate };
 }
 
-function lieOf(message: OutgoingMessage, attacker: Attacker): OutgoingMessage | undefined {
+function lieOf(message: ChainMessage, attacker: Attacker): OutgoingMessage | undefined {
   const { random } = attacker.tools;
   switch (message.type) {
     case 'announce':
@@ -205,19 +207,34 @@ function lieOf(message: OutgoingMessage, attacker: Attacker): OutgoingMessage | 
         : { type: 'index-reply', nonce, height: height + 1000, certificate: message.certificate };
     }
     case 'blocks': {
-      const blocks = message.blocks.map(({ block, certificate }) => ({ block, certificate }));
-      const [first] = blocks;
-      if (first === undefined) return undefined;
-      const lies = [
-        blocks.toReversed().slice(0, 1),
-        blocks.map(({ block }, i) => ({ block, certificate: blocks.at(i - 1)!.certificate })),
-        blocks.map(({ block }) => ({ block, certificate: random.bytes(200) })),
-        Array.from({ length: 32 }, () => first),
-        [fork(first, attacker), ...blocks.slice(1)],
-        [fork(first, attacker), ...blocks.slice(1)],
-        [],
+      const { from, window } = message;
+      if (window === undefined) return undefined;
+      const blocks = window.blocks.map(({ block }) => block.bytes);
+      const certificate = encodeCertificate(window.certificate);
+      const lies: (BlockWindow | undefined)[] = [
+        { blocks: blocks.toReversed(), certificate },
+        { blocks: blocks.slice(1), certificate },
+        { blocks: blocks.slice(0, -1), certificate },
+        { blocks, certificate: random.bytes(200) },
+        { blocks: Array.from({ length: 32 }, () => blocks[0]!), certificate },
+        fork(blocks[0]!, attacker),
+        fork(blocks.at(-1)!, attacker),
+        undefined,
       ];
-      return { type: 'blocks', blocks: random.pick(lies)! };
+      return { type: 'blocks', from, window: lies[random.between(0, lies.length - 1)] };
+    }
+    case 'snapshot': {
+      const { height, manifest } = message;
+      const lies = [undefined, manifest && { ...manifest, header: mutate(manifest.header) }];
+      return { type: 'snapshot', height, manifest: lies[random.between(0, 1)] };
+    }
+    case 'page': {
+      const rows = message.rows?.map((row) => ({ ...row, value: mutate(row.value) }));
+      return { ...message, rows: random.chance(0.5) ? rows : undefined };
+    }
+    case 'part': {
+      const leaves = message.leaves?.map((leaf) => ({ ...leaf, value: mutate(leaf.value) }));
+      return { ...message, leaves: random.chance(0.5) ? leaves : message.leaves?.slice(1) };
     }
     default:
       return undefined;
