@@ -51,12 +51,14 @@ export class BlockArchive {
     let [bytes, end, count] = [0, 0, READ_BLOCKS];
     while (blocks.length < wanted.length && (bytes <= maxBytes || end === 0)) {
       const some = wanted.slice(blocks.length, blocks.length + count);
-      for (const block of await this.#blocksOf(some)) {
+      const found = await this.#blocksOf(some);
+      for (const block of found) {
         bytes += block.length;
         blocks.push(block);
         const isCertified = wanted[blocks.length - 1]?.certificate !== undefined;
         if (isCertified && (end === 0 || bytes <= maxBytes)) end = blocks.length;
       }
+      if (found.length < some.length) break;
       // Small ones are read many at a time.
       count = Math.max(READ_BLOCKS, Math.floor((blocks.length * (maxBytes - bytes)) / bytes));
     }
