@@ -45,6 +45,8 @@ export function consensusStatus(overrides: Partial<ConsensusStatus> = {}): Conse
     finalMsP95: null,
     runTwice: [],
     evidence: 0,
+    ...{ divergence: null, conflict: null, liars: [] },
+    protocol: { version: 2, max: 2, raise: null },
     ...overrides,
   };
 }

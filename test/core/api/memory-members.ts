@@ -82,6 +82,7 @@ export class MemoryMembers extends MemoryGovernance {
   async members({ all }: Query<'cluster.members'>): Promise<Result<'cluster.members'>> {
     const members = CUSTODIANS.map(({ nodeId, name }, index) => ({
       ...{ nodeId, name, zone: 'z1', region: 'r1', role: 'custodian' as const },
+      ...{ storageWeight: 100, readyFor: null },
       status: index === 3 ? ('left' as const) : ('member' as const),
       ...{ since: 0, number: 1, keyEpoch: 1, peerId: `12D3KooW${name}`, consensusKey: KEY },
       addresses: ['/ip4/127.0.0.1/tcp/4001'],
