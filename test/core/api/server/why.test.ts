@@ -76,6 +76,37 @@ it.each<[Partial<ConsensusStatus>, string[]]>([
       'evidence: there are 2 proofs that a custodian broke the rules: aegis consensus evidence',
     ],
   ],
+  [
+    {
+      height: 9,
+      divergence: { height: 9, ours: hex('a'), theirs: hex('b'), key: hex('key'), path: null },
+      conflict: { height: 7, ours: hex('a'), theirs: hex('b'), from: CAROL },
+      protocol: { version: 1, max: 2, raise: 2 },
+      liars: [{ ...DAVE, what: 'a block that does not follow', height: 8, at: at(1) }],
+    },
+    [
+      'diverged: this node does not vote: its state is not that of final block 9 ' +
+        `(first at ${hex('key')})`,
+      'conflict: another block is certified at height 7, which is final here: more custodians ' +
+        'are faulty than may be (shown by carol)',
+      'protocol: protocol 2 is decided: it begins when a quorum of the custodians is ready',
+      'idle: nothing is to be decided; the last final block is 9',
+      'liars: dave has sent what does not hold (a block that does not follow): it is asked last',
+    ],
+  ],
+  [
+    {
+      height: 9,
+      divergence: { height: 9, ours: hex('a'), theirs: hex('b'), key: null, path: null },
+      protocol: { version: 1, max: 1, raise: 2 },
+    },
+    [
+      'diverged: this node does not vote: its state is not that of final block 9 (where they ' +
+        'differ is being looked for)',
+      'protocol: this node stops soon: protocol 2 is decided, and it takes part up to 1',
+      'idle: nothing is to be decided; the last final block is 9',
+    ],
+  ],
 ])('says why: %#', (overrides, sentences) => {
   expect(why(overrides)).toEqual(sentences);
 });
