@@ -119,6 +119,12 @@ export class CustodianSets {
     if (this.#periods.length > LIMITS.custodianSets) this.#periods.shift();
   }
 
+  /** Y4: a later state has been taken over, and of the heights before `from` nothing is known. */
+  restart(from: number, set: CustodianSet): void {
+    this.#periods.splice(0, this.#periods.length, { from, set });
+    this.#knownTo = from;
+  }
+
   /** The state after `height` is known, and with it the custodians of the height after. */
   advance(height: number): void {
     assert(height >= this.#knownTo - 1, 'heights are advanced over in their order');

@@ -79,7 +79,7 @@ export class Pacemaker {
   }
 
   #nextAsking(state: State): Instant | undefined {
-    if (state.target === undefined && state.doubt?.isAsking !== true) {
+    if (state.target === undefined && !state.isAsking) {
       this.#askedAt = undefined;
       return undefined;
     }

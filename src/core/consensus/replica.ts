@@ -197,9 +197,7 @@ export class Replica implements Machine<ReplicaInput> {
 
   /** D4: asks for statuses until there are enough. */
   #askInDoubt(): void {
-    const state = this.#state;
-    const isAsking = state.setting.self !== undefined && state.doubt?.isAsking === true;
-    if (isAsking) this.#places.askAll(state);
+    if (this.#state.isAsking) this.#places.askAll(this.#state);
   }
 
   #take(input: ReplicaInput): void {
@@ -280,7 +278,7 @@ export class Replica implements Machine<ReplicaInput> {
     }
     state.lost.delete(index);
     if (state.setting.self === undefined) return;
-    const ask = state.doubt?.isAsking === true ? state.doubt.question : 0;
+    const ask = state.isAsking ? state.question : 0;
     this.#places.tell(state, index, { ask });
   }
 

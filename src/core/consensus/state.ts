@@ -180,6 +180,11 @@ export class State implements Findings {
     this.ownKey = isKnown ? scheme.ownKey(this.height) : undefined;
   }
 
+  /** D4: an agent asks nobody what it may have voted. */
+  get isAsking(): boolean {
+    return this.setting.self !== undefined && this.doubt?.isAsking === true;
+  }
+
   nodeIdsOf(custodians: readonly number[]): string[] {
     const { self, custodians: nodeIds } = this.setting;
     return custodians.filter((index) => index !== self).map((index) => nodeIds[index]!);

@@ -8,6 +8,7 @@ import { type ConsensusMessage, decodeMessage } from '../../../../src/core/conse
 import {
   Replica,
   type ReplicaInput,
+  type ReplicaOptions,
   type ReplicaOutcome,
   type Standing,
 } from '../../../../src/core/consensus/replica.ts';
@@ -59,6 +60,8 @@ export interface BenchOptions {
   readonly fanout?: 'all' | 'leader';
   /** Keys that change: custodian, the first height of a key, and its number; all begin with 0. */
   readonly changes?: readonly (readonly [custodian: number, from: number, number: number])[];
+  /** E1: the nodes that are custodians from a height on; left out: all, from the first. */
+  readonly members?: readonly (readonly [from: number, nodes: readonly number[]])[];
 }
 
 const keysIn = ({ consensusKey, identityKey, vrfKey }: CustodianKey): Uint8Array[] => [
@@ -105,7 +108,7 @@ export class Bench {
     this.#options = options;
     this.custodians = options.custodians ?? 4;
     this.self = 'self' in options ? options.self : 3;
-    this.leaders = new RoundRobin(this.custodians);
+    this.leaders = new RoundRobin(options.members?.[0]?.[1].length ?? this.custodians);
     this.sets = this.#setsTo(0);
     this.#truth = this.#setsTo(1_000_000);
     const scheme = this.#schemeOf();
@@ -143,13 +146,20 @@ export class Bench {
 
   /** The keys as they are known after a height. */
   #setsTo(height: number): CustodianSets {
+    const { changes = [], members = [] } = this.#options;
     let keys = this.ids.map((_id, index) => keyOf(index));
-    const sets = new CustodianSets(new CustodianSet(keys));
-    const changes = (this.#options.changes ?? []).toSorted(([, a], [, b]) => a - b);
-    for (const [custodian, from, number] of changes) {
-      if (from > height + 1) continue;
-      keys = keys.with(custodian, keyOf(custodian, number));
-      sets.change(from, new CustodianSet(keys));
+    const setAt = (at: number): CustodianSet => {
+      const nodes = members.findLast(([from]) => from <= at)?.[1] ?? keys.keys();
+      return new CustodianSet([...nodes].map((node) => keys[node]!));
+    };
+    const sets = new CustodianSets(setAt(1));
+    const heights = [...changes.map(([, from]) => from), ...members.map(([from]) => from)];
+    for (const at of [...new Set(heights)].toSorted((a, b) => a - b)) {
+      if (at > height + 1 || at === 1) continue;
+      for (const [custodian, from, number] of changes) {
+        if (from === at) keys = keys.with(custodian, keyOf(custodian, number));
+      }
+      sets.change(at, setAt(at));
     }
     sets.advance(height);
     return sets;
@@ -196,10 +206,17 @@ export class Bench {
       value === undefined ? [] : [{ table, key, value }],
     );
     const held = this.scheme.heldKeys();
-    const options = { clusterId: CLUSTER_ID, custodians: this.ids, self: this.self, held };
-    const { fanout } = this.#options;
     const dependencies = { scheme: this.scheme, leaders: this.leaders };
-    return Replica.recover({ ...options, fanout }, dependencies, rows, standing);
+    return Replica.recover(this.#replicaOptions(held), dependencies, rows, standing);
+  }
+
+  /** Of the replica of the height that is known last. */
+  #replicaOptions(held: readonly string[]): ReplicaOptions {
+    const { nodeIds } = this.sets.at(this.sets.knownTo)!;
+    const index = this.self === undefined ? -1 : nodeIds.indexOf(nodeIdOf(this.self));
+    const self = index === -1 ? undefined : index;
+    const { fanout } = this.#options;
+    return { clusterId: CLUSTER_ID, custodians: nodeIds, self, held, fanout };
   }
 
   /** From what is durable. */
@@ -228,7 +245,14 @@ export class Bench {
       this.outcomes.push(...outcomes);
       // As the chain does: the state after the block tells the keys of the next height.
       if (outcomes.some(({ type }) => type === 'finalised')) {
+        const before = this.sets.at(this.replica.finalised)!;
         this.sets = this.#setsTo(this.replica.finalised);
+        if (!before.hasSameMembers(this.sets.at(this.replica.height)!)) {
+          // E5.
+          const { held } = this;
+          const names = [...held].map((number) => nameOf(this.self ?? 0, number));
+          this.replica = this.replica.follow(this.#replicaOptions(names), this.leaders);
+        }
         queue.unshift({ type: 'keys-known' });
       }
       for (const { to, body } of ready.messages) {
@@ -274,6 +298,16 @@ export class Bench {
     return this.outcomes.filter((o) => o.type === type) as Extract<ReplicaOutcome, { type: T }>[];
   }
 
+  /** The index of a node at a height. */
+  indexAt(node: number, height: number): number {
+    return this.#truth.at(height)!.indexOf(nodeIdOf(node));
+  }
+
+  /** The node that has an index at a height. */
+  nodeAt(index: number, height: number): number {
+    return Number(this.#truth.at(height)!.nodeIds[index]!.slice('node-'.length));
+  }
+
   /** A share of any custodian. */
   share(from: number, share: Partial<Share> & Pick<Share, 'kind'>): Share {
     const full = { height: 1, view: 0, digest: undefined, highView: undefined, ...share };
@@ -301,7 +335,9 @@ export class Bench {
       (signer) => this.share(signer, { kind: phase, height, view, digest: value }).signature,
     );
     const signature = this.scheme.aggregate(shares)!;
-    return { phase, height, view, digest: value, signers, signature };
+    const isSimple = this.#options.members === undefined;
+    const indices = isSimple ? signers : signers.map((node) => this.indexAt(node, height));
+    return { phase, height, view, digest: value, signers: indices, signature };
   }
 
   /** @param named what each signer names. */
@@ -341,7 +377,7 @@ export class Bench {
     } = {},
   ): Extract<ConsensusMessage, { type: 'proposal' }> {
     const { view = 0, height = 1, timeout, previous } = options;
-    const signer = options.signer ?? this.leaders.leaderOf(height, view);
+    const signer = options.signer ?? this.nodeAt(this.leaders.leaderOf(height, view), height);
     const bytes = digestMessage(CLUSTER_ID, 'proposal', height, view, value);
     const signature = this.#votesOf(signer).signProposal(height, bytes)!;
     const payload = Uint8Array.of(1);

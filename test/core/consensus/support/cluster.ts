@@ -38,7 +38,7 @@ export interface ClusterOptions {
   /** How often nodes hear who has more than they; left out: never. */
   readonly announceMs?: number;
   readonly seed?: string;
-  readonly fanout?: 'all' | 'leader';
+  readonly fanout?: 'all' | 'leader' | undefined;
   readonly timing?: Partial<Timing>;
   /** Chance that a message is lost, from 0 to 1. */
   readonly loss?: number;
