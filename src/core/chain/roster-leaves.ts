@@ -36,9 +36,6 @@ export function rosterKeys(clusterId: string): RosterKeys {
 const hasOwnEntries = ({ history, firstEntries, bundle }: RosterMember): boolean =>
   bundle !== undefined || history.length - 1 > firstEntries;
 
-const hasOwnMembership = ({ isFrozen, status, admission, hasLeaf }: RosterMember): boolean =>
-  isFrozen || status === 'left' || admission !== undefined || hasLeaf === true;
-
 /** The digest is that of the last entry, which names the one before, and so on. */
 function keysLeaf({ keys, retiredNetworkKey }: RosterMember): Uint8Array {
   const { number, keyEpoch, digest } = keys;
@@ -154,7 +151,7 @@ export function leavesOf(keys: RosterKeys, members: Iterable<RosterMember>): Sta
   for (const member of all) {
     const { nodeId } = member;
     if (hasOwnEntries(member)) leaves.push({ key: keys.keys(nodeId), value: keysLeaf(member) });
-    if (hasOwnMembership(member)) {
+    if (member.hasLeaf === true) {
       leaves.push({ key: keys.member(nodeId), value: memberLeaf(member) });
     }
   }

@@ -81,7 +81,7 @@ function succeed({ draft, time }: StatementContext, signed: SignedSuccession): S
   if (member.isFrozen) return 'frozen';
   if (number <= member.keys.number) {
     // S8: the one that is final counts; this one is evidence, if it would have followed.
-    if (isFork(draft, member, succession)) draft.put({ ...member, isFrozen: true });
+    if (isFork(draft, member, succession)) draft.put({ ...member, isFrozen: true, hasLeaf: true });
     return 'bad-succession';
   }
   if (number > LIMITS.entries || successionFault(member.keys, succession) !== undefined) {
@@ -139,7 +139,7 @@ function freezeFor(
   if (member === undefined) return 'not-a-member';
   if (member.isFrozen) return 'unchanged';
   if (![a, b].every(({ succession }) => isFork(draft, member, succession))) return 'bad-succession';
-  draft.put({ ...member, isFrozen: true });
+  draft.put({ ...member, isFrozen: true, hasLeaf: true });
   return 'done';
 }
 
@@ -153,7 +153,7 @@ function depart({ draft }: StatementContext, departure: Departure): StatementRes
   const isInForce = keyEpoch === draft.before.keyEpochOf(nodeId);
   const isOfThisStay = departure.admission === (member.admission ?? NO_ADMISSION);
   if (member.role === 'custodian' || !isInForce || !isOfThisStay) return 'bad-departure';
-  draft.put({ ...member, status: 'left', retiredNetworkKey: undefined });
+  draft.put({ ...member, status: 'left', hasLeaf: true, retiredNetworkKey: undefined });
   return 'done';
 }
 
@@ -196,6 +196,7 @@ function admit(context: StatementContext, signed: SignedAdmission): StatementRes
     admission: signed.digest,
     inviter: invitation.inviter,
     readiness: known?.readiness,
+    hasLeaf: true,
     bundle: known === undefined ? signed.bundle.bytes : known.bundle,
   });
   return 'done';

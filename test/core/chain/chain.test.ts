@@ -139,7 +139,7 @@ describe('what this node asked for', () => {
     const cluster = new TestCluster({ custodians: 4 });
     const [first] = cluster.nodes as [TestNode];
     cluster.submit(first, intentOf(first.member, 2, { version: 'a' }));
-    expect(first.told('refused')[0]?.error.code).toBe('TRY_AGAIN');
+    expect(first.told('refused')[0]?.error.code).toBe('OUT_OF_ORDER');
     expect(first.table(TABLES.pending)).toEqual([]);
   });
 
