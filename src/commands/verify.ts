@@ -59,11 +59,11 @@ export default class Verify extends BaseCommand<typeof Verify, VerifyResult> {
   protected override async work(): Promise<VerifyResult> {
     const { parseCheckpoint, readGenesis, verifyResult } = await import('../cli/proof.ts');
     const { readDocument } = await import('../cli/documents.ts');
-    const { PROOF_BYTES_MAX } = await import('../core/proof/codec.ts');
+    const { PROOF_LIMITS } = await import('../core/proof/codec.ts');
     const { verifyProof } = await import('../core/proof/verifier.ts');
     const checkpoint = parseCheckpoint(this.flags.checkpoint);
     const genesis = await readGenesis(this.flags.genesis ?? (await this.#ownGenesis()));
-    const bytes = await readDocument(this.args.file, PROOF_BYTES_MAX);
+    const bytes = await readDocument(this.args.file, PROOF_LIMITS.proofBytesMax);
     const verdict = verifyProof(bytes, genesis, { checkpoint });
     const { content } = this.flags;
     const compared = content === undefined ? null : await this.#compare(content, verdict);

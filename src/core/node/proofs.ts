@@ -13,7 +13,7 @@ import type { Genesis } from '../model/genesis.ts';
 import { parsePath } from '../model/path.ts';
 import type { SignedVersion } from '../model/version.ts';
 import { buildProof, directoryClaim, type HeldLink, lineageOf, pathClaim } from '../proof/build.ts';
-import { PROOF_CLAIMS_MAX, readStateValue } from '../proof/codec.ts';
+import { PROOF_LIMITS, readStateValue } from '../proof/codec.ts';
 import type { Claim } from '../proof/types.ts';
 import { SECOND } from '../units.ts';
 import type { BlockArchive } from './block-archive.ts';
@@ -140,10 +140,14 @@ export class Proofs {
       const { proof } = this.#deps.chain.proveDirectory(path);
       claims.push(directoryClaim(path, proof));
       if (isRecursive) paths.push(...this.#below(path, proof.leaves));
-      if (paths.length > PROOF_CLAIMS_MAX) {
-        throw new AegisError('TOO_LARGE', `there are more than ${PROOF_CLAIMS_MAX} directories`, {
-          hint: 'Prove them in several files.',
-        });
+      if (paths.length > PROOF_LIMITS.claimsMax) {
+        throw new AegisError(
+          'TOO_LARGE',
+          `there are more than ${PROOF_LIMITS.claimsMax} directories`,
+          {
+            hint: 'Prove them in several files.',
+          },
+        );
       }
     }
     return claims;

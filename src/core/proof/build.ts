@@ -4,7 +4,7 @@
  */
 import { AegisError } from '../errors.ts';
 import type { CustodianEntry } from '../model/custodians.ts';
-import { encodeProof, LEAVES_MAX, LINEAGE_MAX, PROOF_LINKS_MAX } from './codec.ts';
+import { encodeProof, PROOF_LIMITS } from './codec.ts';
 import type { Claim, OtherLeaf, ProofLink } from './types.ts';
 
 /** A link and its height. */
@@ -37,8 +37,8 @@ export interface ProofParts {
 export function buildProof(parts: ProofParts): Uint8Array {
   const { clusterId, claims } = parts;
   const links = linksOf(parts);
-  if (links.length > PROOF_LINKS_MAX) {
-    throw new AegisError('TOO_LARGE', `the proof has more than ${PROOF_LINKS_MAX} links`, {
+  if (links.length > PROOF_LIMITS.linksMax) {
+    throw new AegisError('TOO_LARGE', `the proof has more than ${PROOF_LIMITS.linksMax} links`, {
       hint: 'Begin later, at a checkpoint: --checkpoint H:HASH',
     });
   }
@@ -85,8 +85,12 @@ export function pathClaim(
 ): Claim {
   const { siblings, other, value } = placed;
   if (value === undefined) return { type: 'absence', path, siblings, other: otherOf(other) };
-  if (lineage.length <= LINEAGE_MAX) return { type: 'value', path, siblings, value, lineage };
-  throw new AegisError('TOO_LARGE', `the version is more than ${LINEAGE_MAX} versions old`);
+  if (lineage.length <= PROOF_LIMITS.lineageMax)
+    return { type: 'value', path, siblings, value, lineage };
+  throw new AegisError(
+    'TOO_LARGE',
+    `the version is more than ${PROOF_LIMITS.lineageMax} versions old`,
+  );
 }
 
 /** @throws {AegisError} `TOO_LARGE`. */
@@ -99,10 +103,10 @@ export function directoryClaim(
 ): Claim {
   const { siblings, other } = placed;
   const leaves = placed.leaves.map(({ key, value }) => ({ key: fromHex(key), value }));
-  if (leaves.length <= LEAVES_MAX) {
+  if (leaves.length <= PROOF_LIMITS.leavesMax) {
     return { type: 'directory', path, siblings, other: otherOf(other), leaves };
   }
-  throw new AegisError('TOO_LARGE', `the directory has more than ${LEAVES_MAX} names`, {
+  throw new AegisError('TOO_LARGE', `the directory has more than ${PROOF_LIMITS.leavesMax} names`, {
     hint: 'Prove its paths one by one: aegis kb get PATH --proof F',
   });
 }

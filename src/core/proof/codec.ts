@@ -11,34 +11,37 @@ import { SEALED_NAME_BYTES_MAX } from '../model/names.ts';
 import { PATH_BYTES_MAX, parsePath } from '../model/path.ts';
 import { RecordReader } from '../model/record.ts';
 import { ENVELOPE_BYTES_MAX } from '../model/signed.ts';
-import { VERSION_BYTES_MAX } from '../model/version.ts';
+import { isVersionCid, VERSION_BYTES_MAX } from '../model/version.ts';
 import type { Claim, OtherLeaf, Proof, ProofLeaf, ProofLink, ProvenHead } from './types.ts';
 
-export const PROOF_BYTES_MAX = 16 * 1024 * 1024;
-/** More membership epochs than a cluster sees. */
-export const PROOF_LINKS_MAX = 4096;
-export const PROOF_CLAIMS_MAX = 256;
-/** Versions between a head and the one that is meant. */
-export const LINEAGE_MAX = 1024;
-/** What lies in one directory. */
-export const LEAVES_MAX = 65_536;
-const CERTIFICATE_BYTES_MAX = 512;
-const SIBLINGS_MAX = 256;
+export const PROOF_LIMITS = {
+  proofBytesMax: 16 * 1024 * 1024,
+  /** More membership epochs than a cluster sees. */
+  linksMax: 4096,
+  claimsMax: 256,
+  /** Of a key of the state. */
+  siblingsMax: 256,
+  /** Versions from a head to the one that is meant. */
+  lineageMax: 1024,
+  /** What lies in one directory. */
+  leavesMax: 65_536,
+  certificateBytesMax: 512,
+  stateValueBytesMax: 8192,
+} as const;
 const HASH_BYTES = 32;
 const HEADS_MAX = 32;
-const STATE_VALUE_BYTES_MAX = 8192;
 const BITMAP_BYTES_MAX = 32;
 const SIGNATURE_BYTES = 96;
 const VIEW_MAX = 2 ** 32 - 1;
 /** Heights have 48 bits wherever they are signed. */
-const HEIGHT_MAX = 2 ** 48 - 1;
+export const HEIGHT_MAX = 2 ** 48 - 1;
 
 /** The fields of each type of claim. */
-const CLAIM_FIELDS: Readonly<Record<string, readonly string[]>> = {
-  value: ['type', 'path', 'siblings', 'value', 'lineage'],
-  absence: ['type', 'path', 'siblings', 'other'],
-  directory: ['type', 'path', 'siblings', 'other', 'leaves'],
-};
+const CLAIM_FIELDS: ReadonlyMap<unknown, readonly string[]> = new Map([
+  ['value', ['type', 'path', 'siblings', 'value', 'lineage']],
+  ['absence', ['type', 'path', 'siblings', 'other']],
+  ['directory', ['type', 'path', 'siblings', 'other', 'leaves']],
+]);
 
 const bad = (why: string): AegisError => new AegisError('BAD_PROOF', why);
 
@@ -50,8 +53,8 @@ export function encodeProof({ clusterId, links, claims }: Proof): Uint8Array {
     claims: claims.map(claimValue),
   };
   const bytes = encode(record);
-  if (bytes.length <= PROOF_BYTES_MAX) return bytes;
-  throw new AegisError('TOO_LARGE', `the proof has more than ${PROOF_BYTES_MAX} bytes`);
+  if (bytes.length <= PROOF_LIMITS.proofBytesMax) return bytes;
+  throw new AegisError('TOO_LARGE', `the proof has more than ${PROOF_LIMITS.proofBytesMax} bytes`);
 }
 
 const linkValue = ({ header, certificate, custodians }: ProofLink): unknown => ({
@@ -74,10 +77,10 @@ function claimValue(claim: Claim): unknown {
 
 /** @throws {AegisError} `BAD_PROOF`, `BAD_ENCODING`, `TOO_LARGE`, `BAD_REQUEST` for a path. */
 export function readProof(bytes: Uint8Array): Proof {
-  const value = decode(bytes, { maxBytes: PROOF_BYTES_MAX });
+  const value = decode(bytes, { maxBytes: PROOF_LIMITS.proofBytesMax });
   const record = new RecordReader(value, 'proof', ['clusterId', 'links', 'claims']);
-  const links = record.list('links', PROOF_LINKS_MAX).map(readLink);
-  const claims = record.list('claims', PROOF_CLAIMS_MAX).map(readClaim);
+  const links = record.list('links', PROOF_LIMITS.linksMax).map(readLink);
+  const claims = record.list('claims', PROOF_LIMITS.claimsMax).map(readClaim);
   if (links.length === 0) throw bad('the proof has no links');
   if (claims.length === 0) throw bad('the proof claims nothing');
   return { clusterId: record.text('clusterId', { maxBytes: 64 }), links, claims };
@@ -88,7 +91,7 @@ function readLink(value: unknown): ProofLink {
   return {
     header: record.bytes('header', { maxBytes: HEADER_BYTES_MAX }),
     certificate: record.has('certificate')
-      ? record.bytes('certificate', { maxBytes: CERTIFICATE_BYTES_MAX })
+      ? record.bytes('certificate', { maxBytes: PROOF_LIMITS.certificateBytesMax })
       : undefined,
     custodians: record.has('custodians') ? readCustodians(record.item('custodians')) : undefined,
   };
@@ -96,27 +99,27 @@ function readLink(value: unknown): ProofLink {
 
 function readClaim(value: unknown): Claim {
   const { type } = Object(value) as { readonly type?: unknown };
-  const fields = typeof type === 'string' ? CLAIM_FIELDS[type] : undefined;
+  const fields = CLAIM_FIELDS.get(type);
   if (fields === undefined) throw bad('a claim has a type that this aegis does not know');
   const claim = new RecordReader(value, 'claim', fields, null);
   const text = claim.text('path', { maxBytes: PATH_BYTES_MAX });
   const path = type === 'directory' && text === '' ? text : parsePath(text);
-  const siblings = claim.byteStrings('siblings', SIBLINGS_MAX, HASH_BYTES);
+  const siblings = claim.byteStrings('siblings', PROOF_LIMITS.siblingsMax, HASH_BYTES);
   if (siblings.some(({ length }) => length !== HASH_BYTES)) {
     throw bad('a sibling does not have 32 bytes');
   }
   if (type === 'value') {
     const lineage = claim.byteStrings(
       'lineage',
-      LINEAGE_MAX,
+      PROOF_LIMITS.lineageMax,
       VERSION_BYTES_MAX + ENVELOPE_BYTES_MAX,
     );
-    const held = claim.bytes('value', { maxBytes: STATE_VALUE_BYTES_MAX });
+    const held = claim.bytes('value', { maxBytes: PROOF_LIMITS.stateValueBytesMax });
     return { type, path, siblings, value: held, lineage };
   }
   const other = claim.has('other') ? readOther(claim) : undefined;
   if (type !== 'directory') return { type: 'absence', path, siblings, other };
-  const leaves = claim.list('leaves', LEAVES_MAX).map(readLeaf);
+  const leaves = claim.list('leaves', PROOF_LIMITS.leavesMax).map(readLeaf);
   return { type, path, siblings, other, leaves };
 }
 
@@ -132,7 +135,7 @@ function readLeaf(item: unknown): ProofLeaf {
   const [key, value, ...more] = Array.isArray(item) ? (item as unknown[]) : [];
   const isLeaf =
     key instanceof Uint8Array && key.length === HASH_BYTES && value instanceof Uint8Array;
-  if (!isLeaf || value.length > STATE_VALUE_BYTES_MAX || more.length > 0) {
+  if (!isLeaf || value.length > PROOF_LIMITS.stateValueBytesMax || more.length > 0) {
     throw bad('a leaf of a directory is none');
   }
   return { key, value };
@@ -149,7 +152,7 @@ export interface CommitCertificate {
 
 /** @throws {AegisError} `BAD_PROOF`, `BAD_ENCODING`, `TOO_LARGE`. */
 export function readCommitCertificate(bytes: Uint8Array): CommitCertificate {
-  const value = decode(bytes, { maxBytes: CERTIFICATE_BYTES_MAX });
+  const value = decode(bytes, { maxBytes: PROOF_LIMITS.certificateBytesMax });
   const fields: readonly unknown[] = Array.isArray(value) ? value : [];
   const [phase, height, view, digest, bitmap, signature] = fields;
   const isRead =
@@ -181,7 +184,7 @@ export type StateValue =
 
 /** @throws {AegisError} `BAD_PROOF`, `BAD_ENCODING`. */
 export function readStateValue(bytes: Uint8Array): StateValue | undefined {
-  const value = decode(bytes, { maxBytes: STATE_VALUE_BYTES_MAX });
+  const value = decode(bytes, { maxBytes: PROOF_LIMITS.stateValueBytesMax });
   const { type } = Object(value) as { readonly type?: unknown };
   const nameOf = (record: RecordReader) =>
     record.bytes('name', { maxBytes: SEALED_NAME_BYTES_MAX });
@@ -201,7 +204,9 @@ function readHead(item: unknown): ProvenHead {
   const version = CID.asCID(cid);
   const isFlagged = deleted === undefined || deleted === true;
   const isWhole = isInteger(generation, 1, Number.MAX_SAFE_INTEGER) && more.length === 0;
-  if (version === null || !isWhole || !isFlagged) throw bad('a value has a head that is none');
+  if (version === null || !isVersionCid(version) || !isWhole || !isFlagged) {
+    throw bad('a value has a head that is none');
+  }
   return { version, generation, deleted: deleted === true };
 }
 

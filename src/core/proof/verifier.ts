@@ -16,7 +16,7 @@ import { GENESIS_BYTES_MAX } from '../model/genesis.ts';
 import { Names, nameKeyOf } from '../model/names.ts';
 import { bytesOfText, RecordReader } from '../model/record.ts';
 import { readUnverifiedVersion } from '../model/version.ts';
-import { readCommitCertificate, readProof, readStateValue } from './codec.ts';
+import { HEIGHT_MAX, readCommitCertificate, readProof, readStateValue } from './codec.ts';
 import type {
   AbsenceClaim,
   Checkpoint,
@@ -118,6 +118,7 @@ function verify(bytes: Uint8Array, trust: Trust, options: VerifyOptions): Verdic
 function readLink(link: ProofLink, clusterId: string): Link {
   const read = readHeader(link.header);
   if (read.clusterId !== clusterId) throw bad('a link is of another cluster');
+  if (read.height > HEIGHT_MAX) throw bad('a link has a height that no block has');
   return { ...link, read, digest: sha256Hex(link.header) };
 }
 
