@@ -406,9 +406,10 @@ export class Decider {
       const { header, bytes, digest } = executed.block;
       turn.persist(TABLES.blocks, blockKey(header.height, digest), bytes);
       this.#conclude(turn, executed, isLast ? certificate : undefined, certificate);
+      // What is final waits no more before the next height begins, which may ask for a block.
+      this.#owner.finalised(executed);
       if (isLast) this.#begin(turn, header.height, executed.leaders, certificate);
       else this.#pass(turn, header.height, executed.leaders);
-      this.#owner.finalised(executed);
     }
     const missed = [...this.#missed];
     this.#missed.clear();

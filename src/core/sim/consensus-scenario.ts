@@ -343,11 +343,23 @@ export class ConsensusScenario implements Scenario {
     const rest = { fanout, epochHeights: epochHeights ?? 8 };
     const chain = Chain.recover(
       { clusterId, genesis, self: nodeId, held, ...rest },
-      { scheme: votes, seeds, sets },
+      {
+        ...{ scheme: votes, seeds, sets },
+        schemeOf: (known) => this.#crypto.votes({ sets: known }),
+        verify: (key, bytes, signature) => this.#holds(key, bytes, signature),
+      },
       wanted,
       standing,
     );
     return { chain, keys: { votes, seeds, sets } };
+  }
+
+  /** Successors sign in earnest, whatever stands for the other signatures. */
+  #holds(key: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean {
+    return (
+      this.#crypto.verifyIdentity(key, message, signature) ||
+      verifyEd25519(key, message, signature)
+    );
   }
 
   /** K2: a home from a backup is that until another key is in force. */

@@ -194,6 +194,12 @@ function fork(block: Uint8Array, attacker: Attacker): BlockWindow {
   return { blocks: [other.bytes], certificate };
 }
 
+function mutate(bytes: Uint8Array): Uint8Array {
+  const other = new Uint8Array(bytes);
+  other[other.length - 1]! ^= 1;
+  return other;
+}
+
 function lieOf(message: ChainMessage, attacker: Attacker): OutgoingMessage | undefined {
   const { random } = attacker.tools;
   switch (message.type) {
