@@ -21,8 +21,10 @@ function chainOf(height: number) {
     },
   };
   const store = { range: async () => [] };
-  const genesis = { members: [], custodians: [] };
-  const room = { chain: { height, roster: new Roster([]) }, archive };
+  const genesis = { members: [], custodians: [{ nodeId: 'first' }] };
+  const handover = { height: 2, custodians: [{ nodeId: 'later' }] };
+  const chain = { height, roster: new Roster([]), handovers: () => [handover] };
+  const room = { chain, archive };
   const deps = { genesis, room, store, self: 'node', isConnected: () => true };
   return { views: new ConsensusViews(deps as unknown as ConsensusViewsDeps), reads };
 }
@@ -49,4 +51,15 @@ it('begins with the last blocks, however large they are', async () => {
   const recent = heights(views.recent());
   expect(recent.at(-1)).toBe(150);
   expect(recent).toEqual(recent.map((_, n) => 150 - recent.length + 1 + n));
+});
+
+it('names the custodians of a block by its epoch', async () => {
+  const { views } = chainOf(4);
+  const { blocks } = await views.blocks({ from: 4, limit: 4 });
+  expect(blocks.map(({ height, absent }) => [height, absent])).toEqual([
+    [4, ['later']],
+    [3, ['later']],
+    [2, ['first']],
+    [1, ['first']],
+  ]);
 });
