@@ -110,17 +110,21 @@ export class History {
   #height = 0;
   #time = 1_700_000_000_000;
 
-  /** @param custodians how many there are at first. */
-  constructor(seed: string, custodians = 4) {
+  /**
+   * @param custodians how many there are at first.
+   * @param names the key of names of the oldest cluster, when it is a recovered one.
+   */
+  constructor(seed: string, custodians = 4, names?: Uint8Array) {
     this.chance = new Chance(seed);
     this.first = sorted(Array.from({ length: custodians }, () => this.#newCustodian()));
     this.#custodians = this.first;
     this.genesis = encode({
       ...{ v: 4, type: 'genesis', name: seed, createdAt: this.#time, replicas: 3, protocol: 2 },
       ...{ custodians: custodianPairs(this.first), bundles: [] },
+      ...(names === undefined ? {} : { origin: { names, height: 7 } }),
     });
     this.clusterId = `aegisc1${base32(sha256(this.genesis))}`;
-    this.names = new Names(nameKeyOf(this.genesis));
+    this.names = new Names(names ?? nameKeyOf(this.genesis));
   }
 
   get tip(): Final {
