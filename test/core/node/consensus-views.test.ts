@@ -12,7 +12,7 @@ function chainOf(height: number) {
   const blockAt = (at: number): ArchivedBlock => {
     const header = { height: at, view: 0, intents: 1, proposer: 'node', time: at };
     const block = { header, digest: `${at}`, bytes: new Uint8Array(BLOCK_BYTES) };
-    return { block, certificate: { signers: [] } } as unknown as ArchivedBlock;
+    return { block, certificate: { height: at, signers: [] } } as unknown as ArchivedBlock;
   };
   const archive = {
     blocks: async (from: number, upTo: number) => {
