@@ -45,6 +45,9 @@ export function earlyRefusal(
   now: number,
 ): AegisError | undefined {
   const { author, changes } = intent;
+  // V4
+  const later = ledger.protocol < 2 ? changes.find(({ op }) => isLater(op)) : undefined;
+  if (later !== undefined) return notYet(ledger.protocol, later);
   const where = changes.find((change) => !isAllowed(ledger, author, change));
   // A grant that waits may give the right.
   if (where !== undefined && backlog.grants === 0) return notAllowed(where);
@@ -59,7 +62,9 @@ export function earlyRefusal(
   return isOver(usage, limitsOf(ledger.registers, author), paths) ? overQuota() : undefined;
 }
 
-function isAllowed({ registers, protocol }: EarlyLedger, author: string, change: Change): boolean {
+const isLater = (op: Change['op']): boolean => op === 'anchor' || op === 'erase';
+
+function isAllowed({ registers }: EarlyLedger, author: string, change: Change): boolean {
   const { namespaces } = registers;
   switch (change.op) {
     case undefined:
@@ -68,9 +73,9 @@ function isAllowed({ registers, protocol }: EarlyLedger, author: string, change:
     case 'revoke':
       return mayGrant(namespaces, author, change.path);
     case 'erase':
-      return protocol >= 2 && mayErase(namespaces, author, change.path);
+      return mayErase(namespaces, author, change.path);
     case 'anchor':
-      return protocol >= 2;
+      return true;
   }
 }
 
@@ -85,9 +90,15 @@ function madePaths({ names, tree }: EarlyLedger, changes: readonly Change[]): nu
 }
 
 function notAllowed(change: Change): AegisError {
-  const what = change.op === 'anchor' ? 'anchors' : `changes of this kind at ${change.path}`;
-  return new AegisError('NOT_ALLOWED', `this node may not make ${what}`);
+  const where = 'path' in change ? ` at ${change.path}` : '';
+  return new AegisError('NOT_ALLOWED', `this node may not make changes of this kind${where}`);
 }
+
+const notYet = (protocol: number, { op }: Change): AegisError =>
+  new AegisError('CHECK_FAILED', `protocol version ${protocol} has no ${op} yet`, {
+    hint: 'See by which one the cluster goes: aegis cluster show',
+    details: { reason: 'not-yet' },
+  });
 
 const overQuota = (): AegisError =>
   new AegisError('OVER_QUOTA', 'this node has used up what it may change in an hour');
