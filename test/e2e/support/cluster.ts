@@ -92,6 +92,10 @@ export interface ClusterOptions {
   readonly storageWeights?: readonly number[];
   /** So many of the nodes, the last ones, are agents. @default 0 */
   readonly agents?: number;
+  /** Protocol version of the first block. @default the latest */
+  readonly protocol?: number;
+  /** Key and value of a setting of all nodes. */
+  readonly settings?: readonly [string, string];
 }
 
 export class Cluster {
@@ -103,7 +107,8 @@ export class Cluster {
     this.devnet = devnet;
   }
 
-  static async start({ agents = 0, ...options }: ClusterOptions): Promise<Cluster> {
+  static async start(wanted: ClusterOptions): Promise<Cluster> {
+    const { agents = 0, protocol, settings, ...options } = wanted;
     const dir = mkdtempSync(join(tmpdir(), 'aegis-e2e-'));
     const devnet = await Devnet.create(
       { dir: join(dir, 'devnet'), bin: BIN, version: '0.0.0-test' },
@@ -111,7 +116,10 @@ export class Cluster {
     );
     const cluster = new Cluster(dir, devnet);
     try {
-      if (agents > 0) await cluster.#found(options.size - agents);
+      if (agents > 0 || protocol !== undefined) {
+        await cluster.#found(options.size - agents, protocol);
+      }
+      if (settings !== undefined) await cluster.#set(settings);
       await devnet.up();
       await cluster.connected();
     } catch (cause) {
@@ -123,7 +131,7 @@ export class Cluster {
   }
 
   /** Founds the cluster again: as many custodians as told, and the others agents. */
-  async #found(custodians: number): Promise<void> {
+  async #found(custodians: number, protocol: number | undefined): Promise<void> {
     const numbers = this.devnet.nodes.map((_, n) => n + 1);
     const passphrase = ['--passphrase-file', this.passphraseFile];
     const bundle = (number: number) => join(this.dir, `${number}.bundle`);
@@ -137,9 +145,15 @@ export class Cluster {
     );
     const genesis = join(this.dir, 'genesis');
     const [first, ...others] = numbers;
-    const name = ['--name', 'with-agents', '--out', genesis];
+    const from = protocol === undefined ? [] : ['--protocol', String(protocol)];
+    const name = ['--name', 'with-agents', '--out', genesis, ...from];
     await this.json(first!, 'cluster', 'create', ...numbers.map(bundle), ...name);
     await Promise.all(others.map((number) => this.json(number, 'cluster', 'join', genesis)));
+  }
+
+  #set(setting: readonly [string, string]): Promise<unknown> {
+    const numbers = this.devnet.nodes.map((_, n) => n + 1);
+    return Promise.all(numbers.map((number) => this.json(number, 'config', 'set', ...setting)));
   }
 
   node(number: number): DevnetNode {
