@@ -198,7 +198,7 @@ describe('R4: anchors', () => {
     const blocks = new Blocks(members, 1, 1);
     blocks.add(blocks.intent(custodian, { path: 'p', version: 'a', deleted: true }));
     const signed = blocks.changes(custodian, anchor('l', 'a'));
-    expect(earlyRefusal(blocks.ledger, signed, NO_BACKLOG, 0)?.code).toBe('NOT_ALLOWED');
+    expect(earlyRefusal(blocks.ledger, signed, NO_BACKLOG, 0)?.code).toBe('CHECK_FAILED');
     expect(blocks.outcomes(signed)).toEqual(['not-yet']);
     expect(blocks.outcomes(blocks.changes(custodian, { op: 'erase', path: 'p' }))).toEqual([
       'not-yet',
