@@ -4,6 +4,7 @@ import { decodeOrigin, encodeOrigin } from '../../../src/core/chain/origin-file.
 import { TABLES } from '../../../src/core/chain/rows.ts';
 import { createGenesis } from '../../../src/core/model/genesis.ts';
 import { createDeparture, NO_ADMISSION } from '../../../src/core/model/membership.ts';
+import { createProposal } from '../../../src/core/model/proposals.ts';
 import { createDuplicity } from '../../../src/core/model/statement.ts';
 import { Owner } from '../../helpers/owner.ts';
 import { Alone, bundleOf, goOn } from './support/alone.ts';
@@ -46,6 +47,38 @@ describe('a cluster that goes on', () => {
     // Keys of the state are those of the oldest cluster.
     const key = old.genesis.names.refKey('a');
     expect(next.rows.has(`${TABLES.state} ${key}`)).toBe(true);
+  });
+
+  it('has the rights, parameters and anchors of the one before, and none of its proposals', () => {
+    const { old, custodian, agent } = setUp();
+    const { nodeId } = agent;
+    const { clusterId, names } = old.genesis;
+    const nonce = new Uint8Array(16);
+    const { keyEpoch } = custodian.state;
+    const times = { createdAt: 1, expiresAt: 2_000_000 };
+    const proposal = createProposal(
+      {
+        ...{ clusterId, proposer: custodian.nodeId, keyEpoch, nonce, at: 0, ...times },
+        changes: [
+          { op: 'namespace', path: 'x', owners: [nodeId], writers: [] },
+          { op: 'parameter', name: 'openWrites', value: 0 },
+          { op: 'quota', nodeId, changesPerHour: 9, bytesPerHour: null, paths: null },
+        ],
+      },
+      names,
+      custodian.identity,
+    );
+    old.handIn(proposal.bytes);
+    old.write('late', 'l1');
+    expect(old.chain.ref('late')).toBeUndefined();
+    const next = new Alone(custodian, goOn(old, [custodian]), old.origin.rows);
+    expect(next.chain.namespaces()).toEqual([{ path: 'x', owners: [nodeId], writers: [] }]);
+    expect(next.chain.parameters().openWrites).toBe(0);
+    expect(next.chain.usage(nodeId).limits?.changesPerHour).toBe(9);
+    expect([old.chain.proposals().length, next.chain.proposals()]).toEqual([1, []]);
+    expect(next.chain.proveDirectory('').proof).toEqual(old.chain.proveDirectory('').proof);
+    next.write('late', 'l2');
+    expect([next.chain.height, next.chain.ref('late')]).toEqual([0, undefined]);
   });
 
   it('has the members of its genesis, and knows who may have signed versions before', () => {
