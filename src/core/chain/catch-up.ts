@@ -205,8 +205,8 @@ export class CatchUp {
   /** Requests that were not answered in time, and what is not wanted any more. */
   #expire(now: Instant, tip: number): string[] {
     const slow: string[] = [];
-    for (const { peer, deadline, to } of this.#requests) {
-      if (deadline > now || to <= tip) continue;
+    const late = this.#requests.filter(({ deadline, to }) => deadline <= now && to > tip);
+    for (const peer of new Set(late.map((request) => request.peer))) {
       this.#delay(peer, now + SILENT_PENALTY_MS);
       const silences = (this.#silences.get(peer) ?? 0) + 1;
       this.#silences.set(peer, silences);

@@ -74,7 +74,8 @@ export class Chain extends FinalViews implements Machine<ChainInput> {
       behind: (height, digest, from) => this.#sync.behind(height, digest, from),
     });
     const parts = { ledger, decider: this.#decider, intake, peers: this.#peers };
-    this.#sync = new Sync(options, { ...deps, ...parts }, rows);
+    const restarted = (): void => this.#reads.moved(this.#turn, this.#ownAnswer());
+    this.#sync = new Sync(options, { ...deps, ...parts, restarted }, rows);
     this.#reads = new Reads({ clusterId, ledger, self }, deps.scheme);
     const runs = rows.meta.get(META.runs);
     this.#runs = runs === undefined ? 0 : readRuns(runs);

@@ -55,6 +55,8 @@ export interface SyncDeps extends Pick<ChainDeps, 'scheme' | 'sets' | 'schemeOf'
   readonly decider: Decider;
   readonly intake: Intake;
   readonly peers: ReadonlySet<string>;
+  /** Y4: the ledger has another state. */
+  restarted(): void;
 }
 
 export class Sync {
@@ -359,6 +361,7 @@ export class Sync {
     this.#base = height + 1;
     this.#offers.clear();
     intake.rebase(turn, height);
+    this.#deps.restarted();
     this.finalised(turn);
     this.#offer();
     turn.tell({ type: 'snapshot', state: 'installed', height, from: fetched.source });

@@ -6,6 +6,7 @@ import { decodeCertificate } from '../consensus/certificate.ts';
 import type { Certificate } from '../consensus/types.ts';
 import type { SignatureCheck } from '../model/signed.ts';
 import type { OpenedBlock } from './opened-block.ts';
+import type { BlockWindow } from './types.ts';
 
 export interface FetchedWindow {
   /** At least one. */
@@ -42,4 +43,20 @@ export function windowFault({ blocks, certificate }: FetchedWindow): string | un
   return isIts && certificate.phase === 'commit'
     ? undefined
     : 'its certificate is of another block';
+}
+
+/**
+ * The window of consecutive final blocks that begins with the first of them: it ends at the last one
+ * with a certificate among the first `count`, or at the first one with a certificate.
+ */
+export function windowIn(
+  rows: readonly { readonly block: Uint8Array; readonly certificate: Uint8Array | undefined }[],
+  count: number,
+): BlockWindow | undefined {
+  const isCertified = rows.map(({ certificate }) => certificate !== undefined);
+  const within = isCertified.lastIndexOf(true, Math.max(0, count - 1));
+  const end = within === -1 ? isCertified.indexOf(true) : within;
+  const certificate = rows[end]?.certificate;
+  if (certificate === undefined) return undefined;
+  return { blocks: rows.slice(0, end + 1).map(({ block }) => block), certificate };
 }

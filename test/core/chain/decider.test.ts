@@ -204,8 +204,9 @@ describe('divergence', () => {
     cluster.runUntil(() => cluster.nodes.every(({ chain }) => chain.height === 1));
     const { digest } = last.chain.tip();
     const intent = intentOf(first.member, 2, { version: 'b' });
-    const leaders = new LeaderSchedule({ clusterId: CLUSTER_ID, custodians: 4 });
-    leaders.advance({ height: 1, view: 0 });
+    const order = new LeaderSchedule({ clusterId: CLUSTER_ID, custodians: 4 });
+    const leaders = order.next({ height: 1, view: 0 });
+    const after = leaders.next({ height: 2, view: 0 });
     const header = {
       clusterId: CLUSTER_ID,
       height: 2,
@@ -213,7 +214,10 @@ describe('divergence', () => {
       time: cluster.now,
       proposer: cluster.nodes[leaders.leaderOf(2, 0)]!.nodeId,
       view: 0,
+      protocol: cluster.genesis.protocol,
       stateRoot: new Uint8Array(32).fill(5),
+      custodians: last.chain.custodians().digest,
+      leaders: after.digest,
     };
     const block = createBlock(header, [intent.bytes]);
     const certificate = certified(cluster, block);
@@ -223,7 +227,9 @@ describe('divergence', () => {
       return cluster.give(last, { type: 'message', from: first.nodeId, message });
     };
     give(encodeMessage({ type: 'announce', height: 2, digest: block.digest }));
-    give(encodeMessage({ type: 'blocks', blocks: [{ block: block.bytes, certificate }] }));
+    give(
+      encodeMessage({ type: 'blocks', from: 2, window: { blocks: [block.bytes], certificate } }),
+    );
     return { cluster, last, first, header };
   }
 
@@ -272,23 +278,26 @@ it('a fetched block with a certificate that does not hold changes nothing', () =
       time: 5,
       proposer: cluster.nodes[leaders.leaderOf(1, 0)]!.nodeId,
       view: 0,
+      protocol: cluster.genesis.protocol,
       stateRoot: new Uint8Array(32),
+      custodians: first.chain.custodians().digest,
+      leaders: new Uint8Array(32),
     },
     [intentOf(first.member, 1, { version: 'a' }).bytes],
   );
   const sound = certified(cluster, block);
   const forged = sound.slice();
   forged[forged.length - 1]! ^= 1;
-  for (const certificate of [forged, new Uint8Array(10)]) {
-    const bodies = [
-      encodeMessage({ type: 'announce', height: 1, digest: block.digest }),
-      encodeMessage({ type: 'blocks', blocks: [{ block: block.bytes, certificate }] }),
-    ];
-    for (const body of bodies) {
-      const message = cluster.open(first, { to: first.nodeId, protocol: 'chain', body });
-      cluster.give(first, { type: 'message', from: second.nodeId, message });
-    }
+  const window = { blocks: [block.bytes], certificate: forged };
+  const bodies = [
+    encodeMessage({ type: 'announce', height: 1, digest: block.digest }),
+    encodeMessage({ type: 'blocks', from: 1, window }),
+  ];
+  for (const body of bodies) {
+    const message = cluster.open(first, { to: first.nodeId, protocol: 'chain', body });
+    cluster.give(first, { type: 'message', from: second.nodeId, message });
   }
+  expect(first.told('liar')).toMatchObject([{ nodeId: second.nodeId, height: 1 }]);
   expect(first.chain.height).toBe(0);
   expect(first.told('divergence')).toEqual([]);
 });

@@ -44,8 +44,8 @@ it('a block that was dropped and is final after all is fetched again', () => {
   give('consensus', encodeVote({ type: 'certificate', certificate }));
   expect(first.chain.height).toBe(0);
   // It takes only what it has asked for.
-  const fetched = { block, certificate: encodeCertificate(certificate) };
-  give('chain', encodeMessage({ type: 'blocks', blocks: [fetched] }));
+  const window = { blocks: [block], certificate: encodeCertificate(certificate) };
+  give('chain', encodeMessage({ type: 'blocks', from: 1, window }));
   expect(first.chain.height).toBe(1);
   expect(first.chain.tip().digest).toBe(certificate.digest);
   expect(first.table(TABLES.blocks).map((row) => row.key)).toEqual([key]);

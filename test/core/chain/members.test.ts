@@ -167,7 +167,7 @@ describe('catching up', () => {
     expect(away.chain.roster.isMember(guest.nodeId)).toBe(true);
   });
 
-  it('is held up by no peer that names keys which nobody has', () => {
+  it('is held up by no peer that claims what it does not have', () => {
     const cluster = clusterOf({ custodians: 4 });
     const nodes = cluster.nodes.slice(0, 3) as [TestNode, TestNode, TestNode];
     const away = cluster.nodes[3]!;
@@ -175,7 +175,7 @@ describe('catching up', () => {
     for (let round = 0; round < 40; round += 1) decide(cluster, nodes[0], nextOf(nodes[0]));
     cluster.boot(away);
     cluster.give(away, { type: 'start' });
-    // It says of every block that it comes too early.
+    // It says of every block that it does not have it.
     let lies = 0;
     const liar = nodes[1];
     cluster.isLost = (from, to, envelope) => {
@@ -183,8 +183,7 @@ describe('catching up', () => {
       const message = cluster.open(away, envelope);
       if (message.type !== 'blocks') return false;
       lies += 1;
-      const early = Math.max(away.chain.height + 2, message.blocks[0]!.opened.block.header.height);
-      const lie = verified({ type: 'blocks' as const, blocks: [], early });
+      const lie = verified({ type: 'blocks' as const, from: message.from, window: undefined });
       cluster.give(away, { type: 'message', from: liar.nodeId, message: lie });
       return true;
     };

@@ -8,6 +8,7 @@ import {
   type OutgoingMessage,
   openMessage,
 } from '../../../src/core/chain/messages.ts';
+import { encodeCertificate } from '../../../src/core/consensus/certificate.ts';
 import { encodeMessage as encodeConsensus } from '../../../src/core/consensus/messages.ts';
 import { AegisError } from '../../../src/core/errors.ts';
 import { createBlock } from '../../../src/core/model/block.ts';
@@ -25,10 +26,22 @@ const block = createBlock(
     time: 5,
     proposer: alice.nodeId,
     view: 0,
+    protocol: 1,
     stateRoot: new Uint8Array(32),
+    custodians: new Uint8Array(32),
+    leaders: new Uint8Array(32),
   },
   bytesOf(intents),
 );
+
+const certificate = encodeCertificate({
+  phase: 'commit',
+  height: 3,
+  view: 0,
+  digest: block.digest,
+  signers: [0, 1, 2],
+  signature: new Uint8Array(96),
+});
 
 const open = (message: OutgoingMessage, known: readonly string[] = []) =>
   openBytes(encodeMessage(message), known);
@@ -53,9 +66,10 @@ const refusal = (body: Uint8Array, protocol = CHAIN_PROTOCOL): string => {
 describe('messages', () => {
   it('arrive as they were sent', () => {
     const digest = 'ab'.repeat(32);
-    const certificate = new Uint8Array(100);
     const plain: OutgoingMessage[] = [
-      { type: 'announce', height: 0, digest },
+      { type: 'announce', height: 0, digest, base: 1, snapshot: 0 },
+      { type: 'announce', height: 9, digest, base: 7, snapshot: 5 },
+      { type: 'blocks', from: 3, window: undefined },
       { type: 'want', from: 1, to: 9, digest: undefined },
       { type: 'want', from: 1, to: 1, digest },
       { type: 'index-request', nonce: 7 },
@@ -90,13 +104,13 @@ describe('messages', () => {
 
   it('with blocks decode only the intents that nobody has checked', () => {
     const known = [intents[0]!.digest];
-    const certificate = new Uint8Array(10);
-    const blocks = [{ block: block.bytes, certificate }];
-    const { message, checks } = open({ type: 'blocks', blocks }, known);
+    const window = { blocks: [block.bytes], certificate };
+    const { message, checks } = open({ type: 'blocks', from: 3, window }, known);
     expect(checks).toHaveLength(2);
     expect(message).toMatchObject({
       type: 'blocks',
-      blocks: [{ certificate, opened: { digests: intents.map(({ digest }) => digest) } }],
+      from: 3,
+      window: { blocks: [{ digests: intents.map(({ digest }) => digest) }], late: [[]] },
     });
     const candidate = open({ type: 'candidate', block: block.bytes }, known);
     expect(candidate.message).toMatchObject({ block: { intents: [undefined, {}, {}] } });
@@ -132,10 +146,10 @@ describe('limits', () => {
     expect(refusal(new Uint8Array(LIMITS.messageBytes + 1))).toBe('TOO_LARGE');
     const many = Array.from({ length: LIMITS.messageIntents + 1 }, () => new Uint8Array(1));
     expect(refusal(encode([1, 'intents', many]))).toBe('BAD_ENCODING');
-    const pair = [block.bytes, new Uint8Array(10)];
-    const blocks = Array.from({ length: LIMITS.windowBlocks + 1 }, () => pair);
-    expect(refusal(encode([1, 'blocks', blocks]))).toBe('BAD_ENCODING');
-    expect(refusal(encode([1, 'blocks', [[block.bytes, new Uint8Array(513)]]]))).toBe('TOO_LARGE');
+    const blocks = Array.from({ length: LIMITS.windowBlocks + 1 }, () => new Uint8Array(1));
+    expect(refusal(encode([1, 'blocks', 1, blocks, null]))).toBe('BAD_ENCODING');
+    const long = [1, 'blocks', 1, [block.bytes], new Uint8Array(513)];
+    expect(refusal(encode(long))).toBe('TOO_LARGE');
     expect(refusal(encode([1, 'index-reply', 1, 1, new Uint8Array(513)]))).toBe('TOO_LARGE');
     expect(refusal(encode([1, 'candidate', new Uint8Array(512 * 1024 + 1)]))).toBe('TOO_LARGE');
   });
@@ -154,7 +168,8 @@ describe('limits', () => {
       encodeMessage({ type: 'intents', intents: bytesOf(intents) }),
       encodeMessage({
         type: 'blocks',
-        blocks: [{ block: block.bytes, certificate: new Uint8Array(9) }],
+        from: 1,
+        window: { blocks: [block.bytes], certificate },
       }),
       encodeMessage({ type: 'want', from: 1, to: 2, digest: undefined }),
     ];
@@ -199,20 +214,13 @@ describe('what names keys that are not known here yet', () => {
     });
   });
 
-  it('ends a window of blocks, unless it is the next one: that names none', () => {
-    const certificate = new Uint8Array(100);
-    const pair = { block: block.bytes, certificate };
-    const body = encodeMessage({ type: 'blocks', blocks: [pair, pair] });
-    const { height } = block.header;
-    const early = opened(body, height - 2);
-    expect(early).toEqual({
-      message: { type: 'blocks', blocks: [], early: height },
-      checks: [],
-      isEarly: true,
-    });
-    const next = opened(body, height - 1);
-    expect(next.message).toMatchObject({ type: 'blocks', blocks: [pair, pair] });
-    expect(next.checks).toHaveLength(2 * intents.length);
+  it('is left for later in a window of blocks', () => {
+    const window = { blocks: [block.bytes, block.bytes], certificate };
+    const body = encodeMessage({ type: 'blocks', from: 3, window });
+    const { message, checks, isEarly } = opened(body, 0);
+    expect([checks, isEarly]).toEqual([[], false]);
+    if (message.type !== 'blocks') throw new Error(message.type);
+    expect(message.window!.late.map((late) => late.length)).toEqual([3, 3]);
   });
 
   it('makes of a candidate what it proves of its sender', () => {

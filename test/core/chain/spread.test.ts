@@ -105,7 +105,7 @@ describe('intents', () => {
 });
 
 describe('announcements', () => {
-  const tip = { height: 5, digest: 'ab'.repeat(32) };
+  const tip = { type: 'announce' as const, height: 5, digest: 'ab'.repeat(32) };
   const known = new Map([
     ['c1', 5],
     ['c2', 4],

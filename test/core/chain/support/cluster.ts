@@ -9,11 +9,14 @@ import type {
   ChainGenesis,
   ChainInput,
   ChainOutcome,
+  Checkpoint,
   StoredRow,
 } from '../../../../src/core/chain/types.ts';
+import { windowIn } from '../../../../src/core/chain/window.ts';
 import { CustodianSet, CustodianSets } from '../../../../src/core/consensus/custodian-sets.ts';
 import type { Timing } from '../../../../src/core/consensus/types.ts';
 import { verifyEd25519 } from '../../../../src/core/crypto/sign.ts';
+import { isAegisError } from '../../../../src/core/errors.ts';
 import type { Envelope, Ready } from '../../../../src/core/machine.ts';
 import type { SignedIntent } from '../../../../src/core/model/intent.ts';
 import type { SignatureCheck } from '../../../../src/core/model/signed.ts';
@@ -50,6 +53,8 @@ export class TestNode {
   readonly peers = new Set<string>();
   /** Public keys, in hex, of which the home does not hold the secret. */
   readonly lostKeys = new Set<string>();
+  checkpoint: Checkpoint | undefined;
+  snapshots: 'auto' | 'never' = 'auto';
   chain!: Chain;
   isUp = false;
   /** By key: when the alarm is due, and a number that tells it from an earlier one. */
@@ -121,11 +126,14 @@ export class TestCluster {
         timing,
         epochHeights,
         protocolMax: protocolMax?.(node.nodeId),
+        checkpoint: node.checkpoint,
+        snapshots: node.snapshots,
       },
       {
         scheme: this.keyring.votesOver({ sets, self }),
         seeds: this.keyring.seedsOver({ sets, self }),
         sets,
+        schemeOf: (other) => this.keyring.votesOver({ sets: other }),
       },
       node.rows.values(),
       standing,
@@ -257,6 +265,15 @@ export class TestCluster {
     return { message: verified(message), checks };
   }
 
+  #tryOpen(node: TestNode, envelope: Envelope) {
+    try {
+      return this.#open(node, envelope);
+    } catch (error) {
+      if (isAegisError(error)) return undefined;
+      throw error;
+    }
+  }
+
   /** Whether all signatures hold, by the keys that a node knows. */
   #holds(node: TestNode, checks: readonly SignatureCheck[]): boolean {
     const { roster } = node.chain;
@@ -273,16 +290,23 @@ export class TestCluster {
     this.#events.splice(place === -1 ? this.#events.length : place, 0, event);
   }
 
+  /** As if the node had sent it. What cannot be read, its receiver hears of. */
+  deliver(from: TestNode, envelope: Envelope): void {
+    this.#send(from, envelope);
+  }
+
   #send(from: TestNode, envelope: Envelope): void {
     const to = this.nodes.find(({ nodeId }) => nodeId === envelope.to)!;
     this.#at(this.now + LATENCY_MS, () => {
       const isThere = to.isUp && to.peers.has(from.nodeId) && from.peers.has(to.nodeId);
       if (!isThere || this.isLost(from, to, envelope)) return;
-      const { message, checks } = this.#open(to, envelope);
-      if (this.verifies && !this.#holds(to, checks)) {
+      const opened = this.#tryOpen(to, envelope);
+      if (opened === undefined || (this.verifies && !this.#holds(to, opened.checks))) {
         this.refused += 1;
+        this.give(to, { type: 'unreadable', from: from.nodeId });
         return;
       }
+      const { message } = opened;
       this.give(to, { type: 'message', from: from.nodeId, message });
     });
   }
@@ -306,15 +330,17 @@ export class TestCluster {
   #serve(node: TestNode, { to, from, upTo }: { to: string; from: number; upTo: number }): void {
     this.#at(this.now + LATENCY_MS, () => {
       if (!node.isUp) return;
-      const blocks = node.table(TABLES.chain).flatMap(({ key, value }) => {
+      const rows = node.table(TABLES.chain).flatMap(({ key, value }) => {
         const height = Number(key);
-        if (height < from || height > upTo) return [];
         const { digest, certificate } = readChainRow(value);
-        const row = node.rows.get(`${TABLES.blocks}\0${blockKey(height, digest)}`)!;
-        return [{ height, block: row.value, certificate }];
+        const row = node.rows.get(`${TABLES.blocks}\0${blockKey(height, digest)}`);
+        return height < from || row === undefined
+          ? []
+          : [{ height, block: row.value, certificate }];
       });
-      const sorted = blocks.toSorted((a, b) => a.height - b.height);
-      this.give(node, { type: 'rows', to, blocks: sorted });
+      const sorted = rows.toSorted((a, b) => a.height - b.height);
+      const window = sorted[0]?.height === from ? windowIn(sorted, upTo - from + 1) : undefined;
+      this.give(node, { type: 'rows', to, from, window });
     });
   }
 }

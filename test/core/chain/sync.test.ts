@@ -1,0 +1,390 @@
+/** How a node comes to the history of the others: windows, liars, snapshots, and where it differs. */
+import { describe, expect, it } from 'vitest';
+import { LIMITS } from '../../../src/core/chain/limits.ts';
+import {
+  CHAIN_PROTOCOL,
+  type ChainMessage,
+  encodeMessage,
+  type OutgoingMessage,
+} from '../../../src/core/chain/messages.ts';
+import { META, readChainRow, readDivergence, TABLES } from '../../../src/core/chain/rows.ts';
+import { StateTree } from '../../../src/core/chain/state-tree.ts';
+import { encodeCertificate } from '../../../src/core/consensus/certificate.ts';
+import type { Envelope } from '../../../src/core/machine.ts';
+import { TestCluster, type TestNode } from './support/cluster.ts';
+import { intentOf, type Member, statementOf } from './support/fixtures.ts';
+
+interface Scene {
+  readonly cluster: TestCluster;
+  readonly first: TestNode;
+  readonly others: readonly TestNode[];
+  /** An agent that was away all the time. */
+  readonly away: TestNode;
+}
+
+/** A cluster that has decided some blocks, in several epochs, while an agent was away. */
+function sceneOf(blocks: number, agents = 1): Scene {
+  const cluster = new TestCluster({ custodians: 4, agents });
+  cluster.verifies = true;
+  const [first, second] = cluster.nodes as [TestNode, TestNode];
+  const away = cluster.nodes.at(-1)!;
+  cluster.stop(away);
+  for (let at = 0; at < blocks; at += 1) {
+    const isTurn = at % 30 === 20;
+    write(cluster, isTurn ? second : first, isTurn ? second.member : undefined);
+  }
+  const others = cluster.nodes.filter((node) => node !== away);
+  return { cluster, first, others, away };
+}
+
+/** One block more. */
+function write(cluster: TestCluster, node: TestNode, rotates?: Member): void {
+  const height = node.chain.height + 1;
+  const signed =
+    rotates === undefined
+      ? intentOf(node.member, node.chain.nextSequence(node.nodeId), {
+          path: `dir/${height % 17}`,
+          version: `${height}`,
+        })
+      : statementOf(rotates.rotate(['consensus', 'identity']).bytes);
+  cluster.submit(node, signed);
+  const up = cluster.nodes.filter(({ isUp }) => isUp);
+  cluster.runUntil(() => up.every(({ chain }) => chain.receipt(signed.id) !== undefined));
+}
+
+function begin({ cluster, others, away }: Scene): void {
+  cluster.boot(away);
+  cluster.give(away, { type: 'start' });
+  for (const node of others) {
+    cluster.connect(away, node);
+    cluster.connect(node, away);
+  }
+}
+
+/** What a node answers in the place of what it would have said. */
+type Twist = (message: ChainMessage) => OutgoingMessage | 'silence' | undefined;
+
+function lieTo({ cluster, away }: Scene, twists: ReadonlyMap<TestNode, Twist>): void {
+  const twistedBodies = new Set<Uint8Array>();
+  cluster.isLost = (from: TestNode, to: TestNode, envelope: Envelope) => {
+    const twist = twists.get(from);
+    if (twist === undefined || to !== away || twistedBodies.has(envelope.body)) return false;
+    const twisted = twist(cluster.open(to, envelope));
+    if (twisted === undefined || twisted === 'silence') return twisted === 'silence';
+    const body = encodeMessage(twisted);
+    twistedBodies.add(body);
+    cluster.deliver(from, { to: to.nodeId, protocol: CHAIN_PROTOCOL, body });
+    return true;
+  };
+}
+
+const rowsOf = (node: TestNode, table: string): string[] =>
+  node
+    .table(table)
+    .map(({ key, value }) => `${key} ${Buffer.from(value).toString('hex')}`)
+    .toSorted();
+
+const certified = (node: TestNode): number[] =>
+  node
+    .table(TABLES.chain)
+    .filter(({ value }) => readChainRow(value).certificate !== undefined)
+    .map(({ key }) => Number(key))
+    .toSorted((a, b) => a - b);
+
+describe('windows', () => {
+  const scene = sceneOf(95);
+  const { cluster, first, others, away } = scene;
+
+  it('bring a node to the same state with few certificates', () => {
+    begin(scene);
+    cluster.runUntil(() => away.chain.height === first.chain.height);
+    expect(away.chain.tip()).toEqual(first.chain.tip());
+    expect(rowsOf(away, TABLES.state)).toEqual(rowsOf(first, TABLES.state));
+    expect(rowsOf(away, TABLES.blocks)).toEqual(rowsOf(first, TABLES.blocks));
+    expect(away.chain.handovers(0).map(({ height }) => height)).toEqual([21, 51, 81]);
+    expect(away.told('liar')).toEqual([]);
+    // Windows end with each epoch, and with the window.
+    expect(certified(first)).toHaveLength(95);
+    expect(certified(away).length).toBeLessThan(12);
+    for (const end of [21, 51, 81]) expect(certified(away)).toContain(end);
+    expect(away.told('finalised').map(({ height }) => height)).toHaveLength(95);
+  });
+
+  it('are served by a node that has few certificates, and by a restarted one', () => {
+    cluster.restart(away);
+    const next = cluster.nodes[3]!;
+    cluster.stop(next);
+    next.rows.clear();
+    cluster.boot(next);
+    cluster.give(next, { type: 'start' });
+    cluster.connect(next, away);
+    cluster.connect(away, next);
+    cluster.runUntil(() => next.chain.height === first.chain.height);
+    expect(rowsOf(next, TABLES.state)).toEqual(rowsOf(first, TABLES.state));
+    expect([...next.told('liar'), ...away.told('liar')]).toEqual([]);
+    expect(certified(next).every((height) => certified(away).includes(height))).toBe(true);
+    for (const other of others) cluster.connect(next, other);
+  });
+});
+
+describe('liars', () => {
+  it('five of six, each another kind, are named, and hold nothing up', () => {
+    const scene = sceneOf(70, 4);
+    const { cluster, first, others, away } = scene;
+    const [forker, cutter, big, slow, double] = others.slice(1, 6) as TestNode[];
+    // The custodians have restarted; an honest one of them is left.
+    for (const node of others.slice(6)) cluster.stop(node);
+    const blockOf = (message: ChainMessage) => {
+      if (message.type !== 'blocks' || message.window === undefined) return undefined;
+      const { blocks, certificate } = message.window;
+      return {
+        from: message.from,
+        blocks: blocks.map(({ block }) => block.bytes),
+        certificate: encodeCertificate(certificate),
+      };
+    };
+    let answers = 0;
+    const twists = new Map<TestNode, Twist>([
+      [
+        forker!,
+        (message) => {
+          const found = blockOf(message);
+          if (found === undefined) return undefined;
+          // Blocks that follow one another, under a certificate that nobody has signed.
+          const certificate = found.certificate.slice();
+          certificate[certificate.length - 1]! ^= 1;
+          return { type: 'blocks', from: found.from, window: { ...found, certificate } };
+        },
+      ],
+      [
+        cutter!,
+        (message) =>
+          message.type === 'blocks'
+            ? { type: 'blocks', from: message.from, window: undefined }
+            : undefined,
+      ],
+      [
+        big!,
+        (message) => {
+          const found = blockOf(message);
+          if (found === undefined) return undefined;
+          const blocks = Array.from({ length: LIMITS.windowBlocks + 1 }, () => found.blocks[0]!);
+          return { type: 'blocks', from: found.from, window: { ...found, blocks } };
+        },
+      ],
+      [slow!, (message) => (message.type === 'blocks' ? 'silence' : undefined)],
+      [
+        double!,
+        (message) => {
+          const found = blockOf(message);
+          answers += 1;
+          if (found === undefined || answers % 2 === 0) return undefined;
+          const blocks = found.blocks.toReversed();
+          return { type: 'blocks', from: found.from, window: { ...found, blocks } };
+        },
+      ],
+    ]);
+    lieTo(scene, twists);
+    // The honest one comes last, so that each of the others is believed first.
+    begin({ ...scene, others: [forker!, cutter!, big!, slow!, double!] });
+    cluster.run(200_000);
+    cluster.connect(away, first);
+    cluster.connect(first, away);
+    cluster.runUntil(() => away.chain.height === first.chain.height);
+    expect(rowsOf(away, TABLES.state)).toEqual(rowsOf(first, TABLES.state));
+    const named = new Set(away.told('liar').map(({ nodeId }) => nodeId));
+    expect(named).toEqual(new Set([forker, cutter, big, double].map((node) => node!.nodeId)));
+    expect(away.told('slow').map(({ nodeId }) => nodeId)).toContain(slow!.nodeId);
+    expect(named.has(first.nodeId)).toBe(false);
+    expect(away.told('conflict')).toEqual([]);
+  });
+});
+
+/** Blocks of a node below a height are gone. */
+function prune(cluster: TestCluster, node: TestNode, base: number): void {
+  for (const [name, { table, key }] of node.rows) {
+    if (table === TABLES.chain && Number(key) < base) node.rows.delete(name);
+    if (table === TABLES.blocks && Number(key.split('/')[0]) < base) node.rows.delete(name);
+  }
+  cluster.give(node, { type: 'pruned', base });
+}
+
+/** All of them offer their tip, and have no blocks below it. */
+function pruneAll({ cluster, others }: Scene): void {
+  for (const node of others) {
+    cluster.restart(node);
+    prune(cluster, node, node.chain.height + 1);
+  }
+}
+
+describe('snapshots', () => {
+  it('are taken when nobody has the blocks any more, and lead on', () => {
+    const scene = sceneOf(40);
+    const { cluster, first, away } = scene;
+    pruneAll(scene);
+    begin(scene);
+    cluster.runUntil(() => away.chain.height === first.chain.height);
+    expect(away.told('snapshot').map(({ state }) => state)).toEqual(['begun', 'installed']);
+    for (const table of [TABLES.state, TABLES.members, TABLES.successions]) {
+      expect(rowsOf(away, table)).toEqual(rowsOf(first, table));
+    }
+    expect([away.table(TABLES.blocks), away.chain.base]).toEqual([[], 41]);
+    // It goes on with the others, also after a restart, and serves what it has.
+    write(cluster, first);
+    cluster.runUntil(() => away.chain.height === 41);
+    cluster.restart(away);
+    write(cluster, away);
+    cluster.runUntil(() => away.chain.height === 42);
+    expect(rowsOf(away, TABLES.state)).toEqual(rowsOf(first, TABLES.state));
+    expect(away.told('liar')).toEqual([]);
+  });
+
+  const spoil = (value: Uint8Array): Uint8Array => {
+    const copy = value.slice();
+    copy[copy.length - 1]! ^= 1;
+    return copy;
+  };
+
+  const lies: readonly (readonly [string, Twist])[] = [
+    [
+      'leaders',
+      (message) =>
+        message.type === 'snapshot' && message.manifest !== undefined
+          ? {
+              ...message,
+              manifest: { ...message.manifest, leaders: spoil(message.manifest.leaders) },
+            }
+          : undefined,
+    ],
+    [
+      'certificate',
+      (message) =>
+        message.type === 'snapshot' && message.manifest !== undefined
+          ? {
+              ...message,
+              manifest: { ...message.manifest, certificate: spoil(message.manifest.certificate) },
+            }
+          : undefined,
+    ],
+    [
+      'part',
+      (message) =>
+        message.type === 'part' && message.leaves !== undefined
+          ? {
+              ...message,
+              leaves: message.leaves.map((leaf) => ({ ...leaf, value: spoil(leaf.value) })),
+            }
+          : undefined,
+    ],
+    [
+      'list of parts',
+      (message) =>
+        message.type === 'snapshot' && message.manifest !== undefined
+          ? { ...message, manifest: { ...message.manifest, parts: [] } }
+          : undefined,
+    ],
+    [
+      'list of successions',
+      (message) =>
+        message.type === 'page' && message.rows !== undefined
+          ? { ...message, rows: message.rows.filter(({ table }) => table !== TABLES.successions) }
+          : undefined,
+    ],
+    [
+      'list of hand-overs',
+      (message) =>
+        message.type === 'page' && message.rows !== undefined
+          ? { ...message, rows: message.rows.filter(({ table }) => table !== TABLES.handovers) }
+          : undefined,
+    ],
+  ];
+
+  it.each(lies)('with a false %s name who sent them, and come from another', (_what, twist) => {
+    const scene = sceneOf(24);
+    const { cluster, first, others, away } = scene;
+    pruneAll(scene);
+    const liars = others.slice(1);
+    lieTo(scene, new Map(liars.map((node) => [node, twist])));
+    begin({ ...scene, others: liars });
+    cluster.run(20_000);
+    expect(away.chain.height).toBe(0);
+    const named = new Set(away.told('liar').map(({ nodeId }) => nodeId));
+    expect(liars.some(({ nodeId }) => named.has(nodeId))).toBe(true);
+    cluster.connect(away, first);
+    cluster.connect(first, away);
+    cluster.runUntil(() => away.chain.height === first.chain.height);
+    expect(rowsOf(away, TABLES.state)).toEqual(rowsOf(first, TABLES.state));
+    expect(away.told('liar').map(({ nodeId }) => nodeId)).not.toContain(first.nodeId);
+  });
+});
+
+describe('a state that differs', () => {
+  /** The node executes one change of each block to another value. */
+  function spoil(node: TestNode, at: number): void {
+    const step = node.chain.step.bind(node.chain);
+    const { update } = StateTree.prototype;
+    node.chain.step = (input, now) => {
+      if (node.chain.height !== at) return step(input, now);
+      StateTree.prototype.update = function wrong(this: StateTree, changes) {
+        const [first, ...rest] = [...changes].filter(({ value }) => value !== undefined);
+        const value = first!.value!.slice();
+        value[value.length - 1]! ^= 1;
+        return update.call(this, [{ key: first!.key, value }, ...rest]);
+      };
+      try {
+        return step(input, now);
+      } finally {
+        StateTree.prototype.update = update;
+      }
+    };
+  }
+
+  const scene = sceneOf(60);
+  const { cluster, first, away } = scene;
+
+  it('is traced to its first key, by peers of whom one lies', () => {
+    const liar = scene.others[1]!;
+    lieTo(
+      scene,
+      new Map([
+        [
+          liar,
+          (message) =>
+            message.type === 'node' ? { ...message, node: { type: 'empty' as const } } : undefined,
+        ],
+      ]),
+    );
+    cluster.boot(away);
+    spoil(away, 21);
+    cluster.give(away, { type: 'start' });
+    for (const node of [liar, first]) {
+      cluster.connect(away, node);
+      cluster.connect(node, away);
+    }
+    cluster.runUntil(() => away.told('divergence').some(({ key }) => key !== undefined));
+    const { divergence, isVoting } = away.chain.status();
+    expect([away.chain.height, isVoting]).toEqual([21, false]);
+    const key = divergence!.key!;
+    const rows = first.table(TABLES.state);
+    expect(rows.some((row) => row.key === key)).toBe(true);
+    expect(away.told('liar')).toMatchObject([{ nodeId: liar.nodeId, height: 22 }]);
+    const row = away.rows.get(`${TABLES.meta}\0${META.divergence}`)!;
+    expect(readDivergence(row.value)).toEqual(divergence);
+  });
+
+  it('stays so after a restart, until the state is taken anew', () => {
+    const before = away.chain.status().divergence;
+    cluster.restart(away);
+    cluster.run(10_000);
+    expect(away.chain.status().divergence).toEqual(before);
+    expect(away.chain.height).toBe(21);
+    cluster.restart(first);
+    cluster.give(away, { type: 'take-anew' });
+    cluster.runUntil(() => away.chain.height === first.chain.height);
+    expect(away.chain.status().divergence).toBeUndefined();
+    expect(rowsOf(away, TABLES.state)).toEqual(rowsOf(first, TABLES.state));
+    expect(away.rows.has(`${TABLES.meta}\0${META.divergence}`)).toBe(false);
+    write(cluster, first);
+    cluster.runUntil(() => away.chain.height === first.chain.height);
+  });
+});
