@@ -32,13 +32,13 @@ export class Pace {
 
   /** E5: the same measurements, of those who are custodians still. */
   follow(timing: Timing, faultyMax: number, indexOf: (leader: number) => number | undefined): Pace {
-    const next = new Pace(timing, faultyMax);
+    const pace = new Pace(timing, faultyMax);
     for (const [leader, measured] of this.#leaders) {
       const index = indexOf(leader);
-      if (index !== undefined) next.#leaders.set(index, measured);
+      if (index !== undefined) pace.#leaders.set(index, measured);
     }
-    next.#settle();
-    return next;
+    pace.#settle();
+    return pace;
   }
 
   /** @param elapsedMs from the start of a view to its final block. */
