@@ -359,9 +359,15 @@ export class Decider {
    * E5: where they are other nodes, another replica begins.
    * @param jump when the replica was not stepped through the blocks: what makes the last one final.
    */
-  #begin(turn: Turn, height: number, leaders: LeaderSchedule, jump?: Certificate): void {
+  #begin(
+    turn: Turn,
+    height: number,
+    leaders: LeaderSchedule,
+    jump?: Certificate,
+    isRestart = false,
+  ): void {
     const { custodians } = this.#ledger;
-    const isOther = !custodians.hasSameMembers(this.#custodians);
+    const isOther = isRestart || !custodians.hasSameMembers(this.#custodians);
     this.#leaders = leaders;
     turn.persist(TABLES.meta, META.leaders, leaders.snapshot());
     // V3: its place is kept, whether or not it goes on from there.
@@ -442,8 +448,9 @@ export class Decider {
     this.#divergence = undefined;
     turn.persist(TABLES.meta, META.divergence, undefined);
     this.#candidates.decide(turn, height, digest);
-    this.#begin(turn, height, leaders, certificate);
     this.#sets.restart(height + 1, this.#ledger.custodians);
+    // Custodians may have gone and come back in what was passed over.
+    this.#begin(turn, height, leaders, certificate, true);
   }
 
   /** Y7: durable, until the state is taken anew. */

@@ -5,7 +5,7 @@ import type { Certificate } from '../consensus/types.ts';
 import type { Ledger } from './ledger.ts';
 import { type ProposalState, proposalState } from './proposals.ts';
 import { limitsOf, type QuotaLimits, type Usage, usageAt } from './quotas.ts';
-import type { AnchorState, RefState } from './ref.ts';
+import { type AnchorState, decodeRef, isRef, type RefState } from './ref.ts';
 import type { Namespace, Parameters } from './registers.ts';
 import { mayErase, mayGrant, mayWrite, namespaceOf } from './rights.ts';
 import type { Roster } from './roster.ts';
@@ -52,6 +52,14 @@ export abstract class FinalViews {
 
   ref(path: string): RefState | undefined {
     return this.#ledger.ref(path);
+  }
+
+  /** Versions to which paths point. */
+  heads(): string[] {
+    const refs = this.#ledger.tree.leaves().filter(({ value }) => isRef(value));
+    return refs.flatMap(({ value }) =>
+      decodeRef(value).heads.map(({ version }) => version.toString()),
+    );
   }
 
   /** The value of a leaf of the state. @param key hex of 32 bytes. */

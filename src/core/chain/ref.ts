@@ -6,6 +6,7 @@
 import type { CID } from 'multiformats/cid';
 import { decode, encode } from '../model/cbor.ts';
 import type { Names } from '../model/names.ts';
+import { LIMITS } from './limits.ts';
 import type { Usage } from './quotas.ts';
 
 export interface RefHead {
@@ -63,6 +64,10 @@ export function encodeRef({ name, heads, generation }: RefState): Uint8Array {
   const named = name === undefined ? {} : { name };
   return encode({ v: 2, type: 'ref', ...named, generation, heads: list });
 }
+
+/** Whether a leaf of the state is the value of a path. */
+export const isRef = (leaf: Uint8Array): boolean =>
+  (decode(leaf, { maxBytes: LIMITS.leafBytes }) as { readonly type?: unknown }).type === 'ref';
 
 /** Of bytes that stand in the state: this node has encoded them, or checked their hash. */
 export function decodeRef(bytes: Uint8Array): RefState {

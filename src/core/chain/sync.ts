@@ -352,6 +352,8 @@ export class Sync {
       const leaders = recoverLeaders(this.#options, ledger.custodians, rows);
       this.#walk = undefined;
       this.#isForced = false;
+      // What is decided waits no more before the next height begins, which may ask for a block.
+      intake.rebase(turn, height);
       decider.restart(turn, leaders, certificate);
     } catch (error) {
       if (!isAegisError(error)) throw error;
@@ -360,7 +362,6 @@ export class Sync {
     this.#fetch.stop(turn);
     this.#base = height + 1;
     this.#offers.clear();
-    intake.rebase(turn, height);
     this.#deps.restarted();
     this.finalised(turn);
     this.#offer();

@@ -22,7 +22,7 @@ export const CHAIN_MACHINE = 'chain';
 
 export interface ChainDeskDeps {
   readonly context: IntentContext;
-  readonly chain: Pick<Chain, 'height' | 'status'>;
+  readonly chain: Pick<Chain, 'height' | 'base' | 'heads' | 'status'>;
   readonly desk: IntentDesk;
   readonly finals: Finals;
   readonly reads: LinearReads;
@@ -138,6 +138,7 @@ export class ChainDesk {
   /** The index of final versions may be behind the blocks. Call before anything is stepped. */
   async catchUp(): Promise<void> {
     const { archive, finals, chain, context } = this.#deps;
+    this.#adopt();
     while (finals.height < chain.height) {
       const from = finals.height + 1;
       const upTo = Math.min(chain.height, from + CATCH_UP_BLOCKS - 1);
@@ -153,6 +154,12 @@ export class ChainDesk {
         finals.learn({ height, signed, receipts });
       }
     }
+  }
+
+  /** Y4: there are no blocks below the state that was taken over. */
+  #adopt(): void {
+    const { finals, chain } = this.#deps;
+    if (finals.height < chain.base - 1) finals.adopt(chain.heads(), chain.base - 1);
   }
 
   fail(error: AegisError): void {
@@ -208,6 +215,7 @@ export class ChainDesk {
 
   #snapshot({ state, height, from }: Extract<ChainOutcome, { type: 'snapshot' }>): void {
     this.#deps.metrics.count('aegis_chain_snapshots_total', state === 'installed' ? 1 : 0);
+    if (state === 'installed') this.#adopt();
     const level = state === 'failed' ? 'warn' : 'info';
     this.#deps.log.write(level, `a snapshot of the state is ${state}`, { height, from });
     this.#deps.moved();

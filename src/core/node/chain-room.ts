@@ -261,7 +261,8 @@ function recoverChain(
   const sets = new CustodianSets(new CustodianSet(custodians));
   // Also of an agent: it may be a custodian one day.
   const own = { self: { nodeId: self, ring: keystore }, sets };
-  const deps = { scheme: blsScheme(own), seeds: vrfScheme(own), sets };
+  const schemeOf = (other: CustodianSets) => blsScheme({ sets: other });
+  const deps = { scheme: blsScheme(own), seeds: vrfScheme(own), sets, schemeOf };
   const options = {
     ...{ clusterId, genesis, self, held: keystore.heldConsensusKeys() },
     protocolMax: protocolMaxOf(settings),

@@ -81,6 +81,13 @@ export class Finals {
     return found;
   }
 
+  /** Y4: what a state points to is final by its height; of what was before it nothing is known. */
+  adopt(heads: readonly string[], height: number): void {
+    for (const version of heads) this.#unsaved.set(version, { height, result: 'done' });
+    this.#height = height;
+    this.#timer ??= setTimeout(() => void this.#save(), SAVE_AFTER_MS).unref();
+  }
+
   /** Blocks come in the order of their heights. */
   learn({ height, receipts, signed }: Decided): void {
     for (const [n, { result }] of receipts.entries()) {
