@@ -14,6 +14,8 @@ const BATCH_MAX = 512;
 /** A request has a limit of 1 MiB; the rest is room for its frame. */
 const BATCH_BYTES_MAX = 900 * KIB;
 const LINE_BYTES_MAX = 256 * KIB;
+/** Signed intents in one request; each has 64 KiB at most, in base64 a third more. */
+const SIGNED_BATCH_MAX = 8;
 /** Intents that one command takes. */
 const INTENTS_MAX = 100_000;
 
@@ -42,6 +44,19 @@ export async function* batchesOf(file: string): AsyncGenerator<WantedIntent[], v
     }
     batch.push(parseIntent(text, count));
     size += length;
+  }
+  if (batch.length > 0) yield batch;
+}
+
+/** Batches of signed intents, one a line in base64. @throws {AegisError} as `batchesOf`. */
+export async function* signedBatchesOf(file: string): AsyncGenerator<string[], void> {
+  let batch: string[] = [];
+  for await (const text of linesOf(file)) {
+    if (text.trim() === '') continue;
+    batch.push(text.trim());
+    if (batch.length < SIGNED_BATCH_MAX) continue;
+    yield batch;
+    batch = [];
   }
   if (batch.length > 0) yield batch;
 }
@@ -90,9 +105,8 @@ export function troubleOf(
   if (first !== undefined) {
     const reason = first.reason ?? 'no reason given';
     const which = fates.length === 1 ? 'the intent was' : `${refused.length} intents were`;
-    const isCompare = options.compared && first.reason === 'conflict';
     return {
-      exit: isCompare ? EXIT.exists : EXIT.no,
+      exit: exitOf(first.reason, options.compared),
       text: `${which} refused: ${reason}`,
       hint: 'Nothing was changed by it. See what is there: aegis kb log PATH',
     };
@@ -105,4 +119,11 @@ export function troubleOf(
     text: `${which} queued and not final yet`,
     hint: 'Repeating the command is harmless. Why: aegis consensus status --why',
   };
+}
+
+/** Q3: the same status as where one intent alone is asked for. */
+function exitOf(reason: string | null, compared: boolean): number {
+  if (reason === 'not-allowed') return EXIT.denied;
+  if (reason === 'over-quota') return EXIT.tryAgain;
+  return compared && reason === 'conflict' ? EXIT.exists : EXIT.no;
 }

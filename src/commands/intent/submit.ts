@@ -3,7 +3,7 @@ import { Args, Flags } from '@oclif/core';
 import { BaseCommand } from '../../cli/base.ts';
 import { fateText } from '../../cli/chain.ts';
 import { facts } from '../../cli/format.ts';
-import { batchesOf, troubleOf, type WantedIntent } from '../../cli/intents.ts';
+import { batchesOf, signedBatchesOf, troubleOf, type WantedIntent } from '../../cli/intents.ts';
 import type { Reply } from '../../core/api/contract/endpoints.ts';
 import type { IntentFate } from '../../core/api/contract/intents.ts';
 import { AegisError } from '../../core/errors.ts';
@@ -18,8 +18,9 @@ export default class IntentSubmit extends BaseCommand<typeof IntentSubmit, Submi
     'Low level: aegis kb put does this and stores the content too. The daemon signs the intent, ' +
     'keeps it durable and passes it on until it is decided, in the order of submission. The same ' +
     'path, version and parents make the same intent, so repeating the command is harmless. Exit ' +
-    'status 73 when --if-version does not hold, 1 when the intent is refused for another reason, ' +
-    '75 when it is queued and not decided within --timeout (60 s): no quorum, most likely.';
+    'status 73 when --if-version does not hold, or the sequence of a signed intent has been used, ' +
+    '77 without the right, 75 over quota, 65 for a signed intent that leaves a gap or is for ' +
+    'another cluster, 1 when the intent is refused for another reason, 75 when it is queued and not decided within --timeout (60 s): no quorum, most likely.';
   static override readonly examples = [
     {
       description: 'Let a path point at a version',
@@ -65,6 +66,10 @@ export default class IntentSubmit extends BaseCommand<typeof IntentSubmit, Submi
       helpValue: '<file>|-',
       description: 'Read intents from here, one JSON object a line; - is standard input.',
     }),
+    signed: Flags.string({
+      helpValue: '<file>|-',
+      description: 'Hand in intents that were signed elsewhere, one a line in base64.',
+    }),
     wait: Flags.option({
       options: ['accepted', 'final'] as const,
       default: 'final' as const,
@@ -78,6 +83,12 @@ export default class IntentSubmit extends BaseCommand<typeof IntentSubmit, Submi
     const deadline = Date.now() + this.timeoutMs(TIMEOUT_MS);
     const client = await this.client();
     const fates: IntentFate[] = [];
+    if (this.flags.signed !== undefined) {
+      for await (const signed of this.#signed(this.flags.signed)) {
+        const body = { signed, wait, timeoutMs: Math.max(1, deadline - Date.now()) };
+        fates.push(...(await client.call('intents.relay', { body, signal })).intents);
+      }
+    }
     for await (const intents of this.#batches()) {
       const timeoutMs = Math.max(1, deadline - Date.now());
       const body = { intents, wait, timeoutMs };
@@ -92,9 +103,15 @@ export default class IntentSubmit extends BaseCommand<typeof IntentSubmit, Submi
     return submitted;
   }
 
+  #signed(file: string): AsyncIterable<string[]> {
+    if (this.args.path === undefined && this.flags.file === undefined) return signedBatchesOf(file);
+    throw new AegisError('USAGE', 'give --signed, --file or PATH VERSION, and no two of them');
+  }
+
   #batches(): AsyncIterable<WantedIntent[]> | Iterable<WantedIntent[]> {
     const { path, version } = this.args;
-    const { file, parent = [], generation, delete: deleted } = this.flags;
+    const { file, signed, parent = [], generation, delete: deleted } = this.flags;
+    if (signed !== undefined) return [];
     if (file !== undefined) {
       if (path !== undefined) throw new AegisError('USAGE', 'give either PATH VERSION or --file');
       return batchesOf(file);

@@ -91,7 +91,7 @@ export class AuditDesk {
     const { report, check } = readAuditReport(bytes, clusterId);
     const key = room.chain.roster.identityKey(nodeId, report.keyEpoch);
     const isIts = report.nodeId === nodeId && sameBytes(report.nonce, nonce);
-    if (isIts && key !== undefined && verifyEd25519(check.signature, check.message, key)) {
+    if (isIts && key !== undefined && verifyEd25519(key, check.message, check.signature)) {
       return report;
     }
     throw new AegisError('BAD_SIGNATURE', `${nodeId} has not signed an answer to this question`);

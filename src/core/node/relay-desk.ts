@@ -99,8 +99,10 @@ export class RelayDesk {
     }
     const key = roster.identityKey(author, keyEpoch);
     for (const { message, signature } of checks) {
-      if (key !== undefined && (await verifyEd25519InPool(signature, message, key))) continue;
-      throw new AegisError('BAD_SIGNATURE', `the intent is not signed by ${author}`);
+      if (key !== undefined && (await verifyEd25519InPool(key, message, signature))) continue;
+      throw new AegisError('BAD_SIGNATURE', `the intent is not signed by ${author}`, {
+        hint: 'It has been changed, or its key was never that of the author.',
+      });
     }
   }
 
