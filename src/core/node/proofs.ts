@@ -23,7 +23,7 @@ export interface ProofsDeps {
   readonly genesis: Pick<Genesis, 'clusterId' | 'custodians' | 'names'>;
   readonly chain: Pick<
     Chain,
-    'tip' | 'certificate' | 'handovers' | 'prove' | 'proveDirectory' | 'ref'
+    'tip' | 'certificate' | 'handovers' | 'headerOf' | 'prove' | 'proveDirectory' | 'ref'
   >;
   readonly graph: Pick<VersionGraph, 'get'>;
   readonly archive: Pick<BlockArchive, 'block'>;
@@ -181,9 +181,7 @@ export class Proofs {
 
   async #header(height: number): Promise<Uint8Array> {
     const { chain, archive } = this.#deps;
-    const tip = chain.tip();
-    if (height === tip.height && tip.headerBytes !== undefined) return tip.headerBytes;
-    const handover = chain.handovers().find((one) => one.height === height);
-    return handover?.header ?? (await archive.block(height)).block.headerBytes;
+    // Some are kept for ever (Z1), others for as long as their blocks.
+    return chain.headerOf(height) ?? (await archive.block(height)).block.headerBytes;
   }
 }

@@ -58,8 +58,8 @@ interface Link extends ProofLink {
   readonly digest: string;
 }
 
-const bad = (why: string, cause?: unknown): AegisError =>
-  new AegisError('BAD_PROOF', why, { cause });
+const bad = (why: string, hint?: string): AegisError =>
+  new AegisError('BAD_PROOF', why, hint === undefined ? {} : { hint });
 
 /**
  * What the proof shows, if it is one.
@@ -76,7 +76,7 @@ export function verifyProof(
     return verify(bytes, trust, options);
   } catch (error) {
     if (!isAegisError(error) || error.code === 'BAD_PROOF') throw error;
-    throw bad(error.message, error);
+    throw new AegisError('BAD_PROOF', error.message, { cause: error });
   }
 }
 
@@ -183,7 +183,10 @@ function checkCertificate(
   holds = fastAggregateVerify,
 ): void {
   const { height } = link.read;
-  if (link.certificate === undefined) throw bad(`the block of height ${height} has no certificate`);
+  if (link.certificate === undefined) {
+    const hint = `It may be a checkpoint, which you trust: --checkpoint ${height}:HASH`;
+    throw bad(`the block of height ${height} has no certificate`, hint);
+  }
   const certificate = readCommitCertificate(link.certificate);
   const { signers, view, digest, signature } = certificate;
   if (certificate.height !== height || hex(digest) !== link.digest) {

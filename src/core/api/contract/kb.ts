@@ -162,8 +162,8 @@ export const kbStat = endpoint('kb.stat', {
 
 export const kbProof = endpoint('kb.proof', {
   query: {
-    /** A path; of a directory, which may be empty for the root, with or without a `/` after it. */
-    path: text,
+    /** A path; of a directory with or without a `/` after it, and empty for the root. */
+    path: v.optional(text, ''),
     /** CID of a version; without one it is the head. Not of directories. */
     version: v.optional(cid),
     /** All that lies in a directory. */
