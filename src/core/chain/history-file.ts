@@ -4,6 +4,7 @@
  * length, so that a file of any size is written and read piece by piece. Nothing here says whether
  * what is in it holds.
  */
+import { unreachable } from '../assert.ts';
 import { Fields } from '../consensus/fields.ts';
 import { AegisError } from '../errors.ts';
 import { decode, encode } from '../model/cbor.ts';
@@ -88,6 +89,8 @@ function valueOf(frame: HistoryFrame): unknown {
       return ['part', frame.prefix, leavesValue(frame.leaves)];
     case 'end':
       return ['end', frame.frames];
+    default:
+      return unreachable(frame);
   }
 }
 

@@ -11,6 +11,7 @@ import {
   type OutgoingMessage,
   openMessage,
 } from '../chain/messages.ts';
+import { openBlockBytes } from '../chain/opened-block.ts';
 import { vrfScheme } from '../chain/seeds.ts';
 import type { ChainOptions, StoredRow } from '../chain/types.ts';
 import { blsScheme } from '../consensus/bls-scheme.ts';
@@ -40,6 +41,8 @@ export interface ReplayDeps {
   readonly signal: AbortSignal;
 }
 
+type Blocks = Extract<OutgoingMessage, { type: 'blocks' }>;
+
 const PEER = 'file';
 const NO_DIGEST = '00'.repeat(32);
 const COMMIT_BYTES = MIB;
@@ -61,9 +64,10 @@ export function recoverFollower(
 ): Chain {
   const { clusterId, custodians } = genesis;
   const sets = new CustodianSets(new CustodianSet(custodians));
-  const [scheme, seeds] = [blsScheme({ sets }), vrfScheme({ sets })];
+  const schemeOf = (of: CustodianSets) => blsScheme({ sets: of });
+  const deps = { scheme: schemeOf(sets), seeds: vrfScheme({ sets }), sets, schemeOf };
   const options = { clusterId, genesis, ...more, held: [] };
-  return Chain.recover(options, { scheme, seeds, sets }, rows, standing);
+  return Chain.recover(options, deps, rows, standing);
 }
 
 export class Replay {
@@ -131,8 +135,29 @@ export class Replay {
       this.#step({ type: 'message', from: PEER, message: verified(opened) });
     } catch (error) {
       if (!isAegisError(error)) throw error;
-      throw this.#bad(error.message, this.#chain.height + 1);
+      const at = message.type === 'blocks' ? await this.#firstBad(message) : undefined;
+      throw this.#bad(error.message, at ?? this.#chain.height + 1);
     }
+  }
+
+  /** The height of the first block of a window that cannot be read, or is not signed as it says. */
+  async #firstBad({ from, window }: Blocks): Promise<number | undefined> {
+    const { clusterId, names } = this.#genesis;
+    const { roster } = this.#chain;
+    for (const [at, bytes] of (window?.blocks ?? []).entries()) {
+      const checks: SignatureCheck[] = [];
+      try {
+        openBlockBytes(bytes, { clusterId, names, isKnown: () => false }, checks);
+        await this.#check(
+          checks.filter(({ key, author, keyEpoch }) => {
+            return key !== undefined || roster.identityKey(author, keyEpoch) !== undefined;
+          }),
+        );
+      } catch {
+        return from + at;
+      }
+    }
+    return undefined;
   }
 
   async #check(checks: readonly SignatureCheck[]): Promise<void> {

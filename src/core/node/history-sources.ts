@@ -5,6 +5,7 @@ import type { ChainMessage, OutgoingMessage } from '../chain/messages.ts';
 import { decodeManifest, type Manifest } from '../chain/snapshot.ts';
 import type { BlockWindow } from '../chain/types.ts';
 import { AegisError } from '../errors.ts';
+import { MIB } from '../units.ts';
 import { BlockArchive } from './block-archive.ts';
 import type { HistorySource, Stretch } from './history-export.ts';
 import type { ReplaySource } from './history-replay.ts';
@@ -70,16 +71,19 @@ interface Held {
   readonly certificate: Uint8Array | undefined;
 }
 
-/**
- * A file with blocks. It is read as far as is asked for; what was asked for is forgotten, for what
- * did not hold will not do so the second time.
- */
+/** Blocks that were answered with may be asked for again, as a part of another window. */
+const HELD_BLOCKS = LIMITS.windowBlocks * LIMITS.windowsAtOnce * 2;
+const HELD_BYTES_MAX = 64 * MIB;
+
+/** A file with blocks. It is read as far as is asked for. */
 export class BlockFile implements ReplaySource {
   readonly height: number;
   readonly base: number;
   readonly snapshot = 0;
   readonly #reader: FrameReader;
+  /** By height, the lowest first. */
   readonly #held = new Map<number, Held>();
+  #heldBytes = 0;
   /** The first height that has not been read. */
   #next: number;
 
@@ -96,7 +100,9 @@ export class BlockFile implements ReplaySource {
     if (wanted.type !== 'want') return undefined;
     const { from, to } = wanted;
     const window = await this.#window(from, Math.min(to, this.height));
-    return { type: 'blocks', from, window };
+    // What is not held any more has been answered with before.
+    const isOver = window === undefined && from < this.#next && !this.#held.has(from);
+    return isOver ? undefined : { type: 'blocks', from, window };
   }
 
   async #window(from: number, to: number): Promise<BlockWindow | undefined> {
@@ -116,7 +122,6 @@ export class BlockFile implements ReplaySource {
       ({ certificate } = held);
     }
     if (certificate === undefined) return undefined;
-    for (let at = 0; at < end; at += 1) this.#held.delete(from + at);
     return { blocks: blocks.slice(0, end), certificate };
   }
 
@@ -128,10 +133,22 @@ export class BlockFile implements ReplaySource {
       const { blocks, certificate } = frame;
       for (const [at, block] of blocks.entries()) {
         const isLast = at === blocks.length - 1;
-        const held = { block, certificate: isLast ? certificate : undefined };
-        if (this.#next >= this.base) this.#held.set(this.#next, held);
-        this.#next += 1;
+        this.#hold({ block, certificate: isLast ? certificate : undefined });
       }
+    }
+  }
+
+  #hold(held: Held): void {
+    if (this.#next >= this.base) {
+      this.#held.set(this.#next, held);
+      this.#heldBytes += held.block.length;
+    }
+    this.#next += 1;
+    for (const [height, { block }] of this.#held) {
+      const isMuch = this.#held.size > HELD_BLOCKS || this.#heldBytes > HELD_BYTES_MAX;
+      if (!isMuch) return;
+      this.#held.delete(height);
+      this.#heldBytes -= block.length;
     }
   }
 }
