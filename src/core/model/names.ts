@@ -1,7 +1,7 @@
 /**
- * Names in the state and in blocks (docs/history.md, N4; docs/proofs.md, "The state"): keyed hashes,
- * so that a proof of one leaf tells no other name, and names encrypted by a key that is made from
- * the genesis. Whoever has the genesis can read them all: this hides nothing from members.
+ * Names in the state and in blocks (docs/history.md, N4; docs/proofs.md, "The state"): keyed
+ * hashes, so that a proof of one leaf tells no other name, and names encrypted by a key that is
+ * made from the genesis. Whoever has the genesis can read them all: nothing is hidden from members.
  */
 import { assert } from '../assert.ts';
 import { sameBytes } from '../bytes.ts';
@@ -148,6 +148,8 @@ export class Names {
     const path = this.#pathIn(nonce, sealed.subarray(AEAD_NONCE_BYTES));
     // Every member has the key, and could write one path in many ways.
     if (!sameBytes(nonce, this.#nonceOf(path))) throw bad('has the nonce of another');
+    // What comes in an intent will stand in the state. Its own memory: the intent need not stay.
+    if (this.#sealed.get(path) === undefined) this.#sealed.set(path, new Uint8Array(sealed));
     return path;
   }
 
