@@ -1,6 +1,6 @@
 /**
- * How custodians decide (docs/history.md, E2 to E4, V2): the proposal of changes, the approval of it
- * by its digest, and the readiness of a program for a protocol version. Here stands only whether
+ * How custodians decide (docs/history.md, E2 to E4, V2): the proposal of changes, the approval of
+ * it by its digest, and the readiness of a program for a protocol version. Here stands only whether
  * the bytes are one; whether a change is possible, and who may ask for it, is for `chain/` to say.
  * Paths stand encrypted in the bytes.
  */

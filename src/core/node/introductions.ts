@@ -32,8 +32,8 @@ import { MINUTE, SECOND, type Verified } from '../units.ts';
 export interface IntroductionsOptions {
   readonly clusterId: string;
   /**
-   * Who has invited this node, if it came after the genesis: let in until the blocks, which this node
-   * may have to get from it, say who it is.
+   * Who has invited this node, if it came after the genesis: let in until the blocks, which this
+   * node may have to get from it, say who it is.
    */
   readonly sponsor?: KeyState | undefined;
 }

@@ -66,7 +66,8 @@ test('a sealed path opens, has one form, and only under its key', () => {
 
 test('the encoding does not change with the program', () => {
   expect(toHex(names.seal('notes/plan.md'))).toBe(
-    '2f97711da589b2f43ab5e7a42440ac69ba1717f5b57c8e4c1647540eb751b310df4d44e96a96ad8d0299fffae89cb11aeefe42fa59',
+    '2f97711da589b2f43ab5e7a42440ac69ba1717f5b57c8e4c1647540eb751' +
+      'b310df4d44e96a96ad8d0299fffae89cb11aeefe42fa59',
   );
   expect(names.refKey('notes/plan.md')).toBe(
     '2a1edd74f81a4e2f545286fec213c6866a825993b40e32e405ad382d3902dac8',

@@ -41,7 +41,7 @@ test('what is read for a peer is little more than is sent, however much it asks 
   expect(read.length).toBeLessThanOrEqual(8);
 });
 
-test('Y1: a window ends at a certificate, also when that is beyond what was asked for', async () => {
+test('Y1: a window ends at a certificate, also beyond what was asked for', async () => {
   const { archive } = archiveOf(12, [3, 4, 9]);
   const windowOf = async (from: number, upTo: number, maxBytes = 10_000) => {
     const window = await archive.window(from, upTo, maxBytes);
