@@ -102,6 +102,10 @@ export class Totals {
     laterViews: 0,
     doubts: 0,
     successions: 0,
+    decided: 0,
+    epochs: 0,
+    refusals: 0,
+    snapshots: 0,
     byzantine: 0,
     accused: 0,
     sent: 0,
@@ -131,7 +135,9 @@ export class Totals {
     }
     counts.realSeeds += result.isReal ? 1 : 0;
     const same = ['nodeHours', 'heights', 'intents', 'reads', 'viewChanges', 'laterViews'] as const;
-    for (const name of [...same, 'doubts', 'successions', 'byzantine', 'accused'] as const) {
+    const history = ['decided', 'epochs', 'refusals', 'snapshots'] as const;
+    const rest = ['doubts', 'successions', 'byzantine', 'accused'] as const;
+    for (const name of [...same, ...rest, ...history] as const) {
       counts[name] += result[name];
     }
     for (const name of ['sent', 'delivered', 'lost', 'doubled', 'reordered', 'blocked'] as const) {

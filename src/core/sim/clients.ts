@@ -10,7 +10,8 @@ import { isMove } from '../model/change.ts';
 import { type Change, createIntent, type Move, type SignedIntent } from '../model/intent.ts';
 import { versionCidOf } from '../model/version.ts';
 import type { Signer } from '../ports.ts';
-import type { Verified } from '../units.ts';
+import { type Verified, verified } from '../units.ts';
+import { citizenChange } from './citizens.ts';
 import type { ConsensusTools } from './consensus-tools.ts';
 import type { SimNode } from './node.ts';
 import type { SimRandom } from './random.ts';
@@ -95,6 +96,32 @@ export class Clients {
     const author = node.nodeId;
     this.#writesOf(author).push({ author, sequence, digest, id, calls, ...flags });
     this.counts.writes += 1;
+    this.#deps.submit(node, { type: 'submit', intents: [signed] });
+  }
+
+  /** Something about rights, or where not everybody may write; at times past the own node. */
+  rule(node: SimNode, random: SimRandom): void {
+    const chain = this.#deps.chainOf(node);
+    const sequence = chain?.nextSequence(node.nodeId);
+    if (chain === undefined || sequence === undefined) return;
+    const view = {
+      node,
+      heads: (path: string) => chain.ref(path)?.heads ?? [],
+      anchor: (label: string) =>
+        chain.anchors(node.nodeId).find((anchor) => anchor.label === label)?.digest,
+    };
+    const signed = this.#sign(node, sequence, [citizenChange(view, random)]);
+    if (signed === undefined) return;
+    if (random.chance(0.4)) {
+      // Its own node would refuse much of it at once.
+      const other = random.pick(node.world.nodes)!;
+      const message = verified({ type: 'intents' as const, intents: [signed] });
+      if (other.isUp) this.#deps.submit(other, { type: 'message', from: node.nodeId, message });
+      return;
+    }
+    const { id, digest } = signed;
+    const flags = { isAccepted: false, isExcused: false, isDone: false };
+    this.#writesOf(node.nodeId).push({ author: node.nodeId, sequence, digest, id, calls: [], ...flags });
     this.#deps.submit(node, { type: 'submit', intents: [signed] });
   }
 

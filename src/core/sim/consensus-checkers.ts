@@ -6,7 +6,9 @@ import type { VoteScheme } from '../consensus/scheme.ts';
 import type { Evidence } from '../consensus/types.ts';
 import type { Envelope, Outcome } from '../machine.ts';
 import type { Clients } from './clients.ts';
+import { checkHandovers } from './handover-checker.ts';
 import type { SimCluster } from './consensus-tools.ts';
+import type { Governors } from './governors.ts';
 import type { SimHome } from './home.ts';
 import { LedgerChecker } from './ledger-checker.ts';
 import type { SimNode } from './node.ts';
@@ -48,6 +50,7 @@ export interface CheckerContext {
   readonly truth: Truth;
   readonly clients: Clients;
   readonly operators: Operators;
+  readonly governors: Governors;
   readonly homeOf: (node: SimNode) => SimHome;
   readonly isByzantine: (nodeId: string) => boolean;
   readonly chainOf: (node: SimNode) => Chain | undefined;
@@ -64,11 +67,16 @@ export class ConsensusChecker implements Checker {
 
   constructor(context: CheckerContext) {
     this.#context = context;
-    const { clients, operators } = context;
-    this.wire = new WireChecker(context);
+    const { clients, operators, governors } = context;
+    this.wire = new WireChecker({
+      ...context,
+      programOf: (nodeId) => governors.programs.get(nodeId) ?? Infinity,
+      versionAt: (height) => this.ledger.versionAt(height),
+    });
     this.ledger = new LedgerChecker({
       ...context,
-      isSubmitted: (digest) => clients.submitted.has(digest) || operators.made.has(digest),
+      isSubmitted: (digest) =>
+        clients.submitted.has(digest) || operators.made.has(digest) || governors.made.has(digest),
     });
   }
 
@@ -87,6 +95,7 @@ export class ConsensusChecker implements Checker {
     switch (told.type) {
       case 'finalised':
         this.ledger.onFinalised(node, told);
+        this.#checkProgram(node, told.height);
         this.wire.settle();
         break;
       case 'entered':
@@ -167,7 +176,9 @@ export class ConsensusChecker implements Checker {
     const { clients, chainOf, isByzantine } = this.#context;
     for (const node of nodes) {
       const chain = chainOf(node);
-      if (chain !== undefined && !isByzantine(node.nodeId)) this.ledger.onSettled(node, chain);
+      if (chain === undefined || isByzantine(node.nodeId)) continue;
+      this.ledger.onSettled(node, chain);
+      checkHandovers(node, chain, this.#context, (height) => this.ledger.blockAt(height));
     }
     const history = clients.history((digest) => this.ledger.placeOf(digest));
     if (!isExplained(registerModel, history)) {
@@ -175,9 +186,19 @@ export class ConsensusChecker implements Checker {
     }
   }
 
+  /** V3: whoever does not know a version executes nothing by it. */
+  #checkProgram(node: SimNode, height: number): void {
+    const program = this.#context.governors.programs.get(node.nodeId) ?? Infinity;
+    const version = this.ledger.versionAt(height);
+    if (program >= version) return;
+    const what = `takes block ${height} of version ${version} with a program for ${program}`;
+    throw new SimFailure(`upgrade: ${node.options.name} ${what}`);
+  }
+
   /** Whether a node counts among the f: it is Byzantine, or in doubt, or will be when it starts. */
   #isFaulty(node: SimNode): boolean {
     if (this.#context.isByzantine(node.nodeId) || node.disk.isDoubtful) return true;
+    if (this.#context.homeOf(node).marker !== undefined) return true;
     if (!this.#damaged.has(node.nodeId)) return false;
     const chain = this.#context.chainOf(node);
     return chain === undefined || chain.status().doubt !== undefined;

@@ -2,7 +2,7 @@
 import { MINUTE, SECOND } from '../units.ts';
 import { byzantineRun } from './byzantine/run.ts';
 import { type ConsensusOptions, ConsensusScenario } from './consensus-scenario.ts';
-import type { FaultKind } from './faults.ts';
+import { CONSENSUS_FAULTS, type FaultKind, HISTORY_FAULTS } from './faults.ts';
 import { LATENCIES, type LatencyName, PROFILES } from './latency.ts';
 import { SimRandom } from './random.ts';
 import { World, type WorldReport } from './world.ts';
@@ -42,6 +42,14 @@ export interface RunReport extends WorldReport {
   readonly doubts: number;
   /** Entries of successions that are final. */
   readonly successions: number;
+  /** Proposals that were carried out. */
+  readonly decided: number;
+  /** How often others became custodians, or had other keys. */
+  readonly epochs: number;
+  /** Intents refused for want of a right, and over quota. */
+  readonly refusals: number;
+  /** States that nodes took over from others. */
+  readonly snapshots: number;
   readonly accused: number;
   readonly byzantine: number;
   readonly isReal: boolean;
@@ -56,6 +64,10 @@ interface Plan {
   readonly durationMs: number;
   readonly actions: number;
   readonly fanout: 'all' | 'leader';
+  readonly faults: readonly FaultKind[];
+  readonly isUpgraded: boolean;
+  /** By place, when agents start for the first time. */
+  readonly startsAtMs: ReadonlyMap<number, number>;
 }
 
 const DISKS: Readonly<Record<LatencyName, { minMs: number; maxMs: number }>> = {
@@ -63,6 +75,9 @@ const DISKS: Readonly<Record<LatencyName, { minMs: number; maxMs: number }>> = {
   wan: { minMs: 1, maxMs: 20 },
   tor: { minMs: 1, maxMs: 20 },
 };
+
+/** Custodians and those who may become some. */
+const MEMBERS = 7;
 
 /** Work comes this often on average, over all clients. */
 const WORK_EVERY_MS = 1300;
@@ -77,14 +92,38 @@ function planOf(options: RunOptions): Plan {
     fanout: random.pick(['all', 'all', 'leader'] as const)!,
   };
   const durationMs = options.durationMs ?? draw.durationMs;
+  const history = new SimRandom(`${options.seed}/history`);
+  const faults = options.faults ?? drawKinds(history);
+  const isChanging = faults.includes('member-change');
+  const isPruning = faults.includes('prune');
+  const custodians = options.custodians ?? (isChanging ? history.pick([1, 4, 7])! : draw.custodians);
+  const spare = isChanging ? Math.max(3, MEMBERS - custodians) : isPruning ? 2 : draw.agents;
+  const agents = options.agents ?? spare;
+  const late = isPruning ? Array.from({ length: agents }, (_, i) => custodians + i) : [];
   return {
-    custodians: options.custodians ?? draw.custodians,
-    agents: options.agents ?? draw.agents,
+    custodians,
+    agents,
+    faults,
+    isUpgraded: faults.includes('upgrade'),
+    startsAtMs: new Map(
+      late.filter(() => history.chance(0.5)).map((at) => [at, history.between(1, durationMs)]),
+    ),
     latency: options.latency ?? draw.latency,
     durationMs,
     actions: Math.ceil(durationMs / WORK_EVERY_MS),
     fanout: options.fanout ?? draw.fanout,
   };
+}
+
+/**
+ * The kinds of faults of a run that names none: all that may befall nodes, and in half of the runs
+ * some of what changes the cluster itself.
+ */
+function drawKinds(random: SimRandom): readonly FaultKind[] {
+  const isCalm = random.chance(0.5);
+  const changes = HISTORY_FAULTS.filter(() => random.chance(0.5));
+  const dropped = new Set<FaultKind>(HISTORY_FAULTS.filter((kind) => isCalm || !changes.includes(kind)));
+  return CONSENSUS_FAULTS.filter((kind) => !dropped.has(kind));
 }
 
 /** @throws {SimFailure} when a checker fails. */
@@ -101,6 +140,8 @@ export function runConsensus(options: RunOptions): RunReport {
       custodians,
       fanout,
       scheme,
+      isUpgraded: plan.isUpgraded,
+      startsAtMs: plan.startsAtMs,
       ...(run.wrap === undefined ? {} : { wrap: run.wrap }),
       ...(run.checkers === undefined ? {} : { checkers: run.checkers }),
     });
@@ -121,12 +162,13 @@ export function runConsensus(options: RunOptions): RunReport {
       isHasty: options.isHasty ?? false,
       keepTrace: options.keepTrace ?? false,
       hashesTrace: options.hashesTrace ?? false,
-      ...(options.faults === undefined ? {} : { faults: options.faults }),
+      faults: plan.faults,
     },
     { scenario: make },
   );
   const report = world.run();
   const { checker, clients } = scenario!;
+  const { refused: refusals } = checker.ledger.polity.rights;
   return {
     ...report,
     custodians,
@@ -138,6 +180,10 @@ export function runConsensus(options: RunOptions): RunReport {
     laterViews: checker.ledger.laterViews,
     doubts: checker.counts.doubts,
     successions: checker.ledger.successions,
+    decided: checker.ledger.polity.done,
+    epochs: scenario!.epochs,
+    refusals: refusals.rights + refusals.quota,
+    snapshots: checker.ledger.snapshots,
     accused: checker.accused,
     byzantine: scenario!.byzantine,
     isReal,

@@ -3,23 +3,14 @@
  * follow, and clients at all of them.
  */
 import { Chain } from '../chain/chain.ts';
-import {
-  CHAIN_PROTOCOL,
-  type ChainMessage,
-  type OpenedMessage,
-  openMessage,
-} from '../chain/messages.ts';
-import type { Roster } from '../chain/roster.ts';
 import { heightKey, RECOVERY_TABLES, TABLES, undecidedFrom } from '../chain/rows.ts';
 import type { ChainInput, ChainOutcome, StoredRow } from '../chain/types.ts';
 import type { Standing } from '../consensus/contract.ts';
 import { CustodianSet, CustodianSets } from '../consensus/custodian-sets.ts';
 import { EVIDENCE_TABLE, REPLICA_TABLE } from '../consensus/journal.ts';
-import { CONSENSUS_PROTOCOL } from '../consensus/messages.ts';
 import { verifyEd25519 } from '../crypto/sign.ts';
-import { AegisError } from '../errors.ts';
-import type { Envelope, Machine, Outcome, Ready } from '../machine.ts';
-import { verified } from '../units.ts';
+import type { Machine, Outcome, Ready } from '../machine.ts';
+import { PROTOCOL } from '../model/protocol.ts';
 import { Clients } from './clients.ts';
 import { connectorTie } from './connector.ts';
 import { ConsensusChecker } from './consensus-checkers.ts';
@@ -32,15 +23,16 @@ import {
   type SimKeys,
   stubCrypto,
 } from './consensus-tools.ts';
-import type { Core } from './core.ts';
 import { CONSENSUS_FAULTS } from './faults.ts';
-import { windowOf } from './final-blocks.ts';
+import { prune, windowOf } from './final-blocks.ts';
+import { Governors } from './governors.ts';
 import { nameOfKey, SimHome } from './home.ts';
 import { meteredSeeds, meteredVotes } from './metered-scheme.ts';
 import type { SimNode } from './node.ts';
 import { Operators } from './operator.ts';
 import type { SimRandom } from './random.ts';
-import { type Checker, type Scenario, SimFailure, type Tie } from './scenario.ts';
+import { Reading } from './reading.ts';
+import type { Checker, Scenario, Tie } from './scenario.ts';
 import { Truth } from './truth.ts';
 import { VoteChecker } from './vote-checker.ts';
 import type { World } from './world.ts';
@@ -59,6 +51,10 @@ export interface ConsensusOptions {
   readonly fanout?: 'all' | 'leader';
   /** @default 8, so that runs see several seeds */
   readonly epochHeights?: number;
+  /** The cluster begins with version 1, and nodes with programs that know no other. */
+  readonly isUpgraded?: boolean;
+  /** By place, when a node starts for the first time. @default at once */
+  readonly startsAtMs?: ReadonlyMap<number, number>;
   /** @default 'stub' */
   readonly scheme?: 'stub' | 'real';
   /** Beside those of the scenario. */
@@ -74,12 +70,6 @@ export interface ConsensusOptions {
   ) => Machine<ChainInput>;
   /** Called instead of each step of a chain; takes it by `step`, and may look at the time. */
   readonly watch?: (input: ChainInput, step: () => Ready) => Ready;
-}
-
-interface ReadMessage {
-  readonly message: ChainMessage;
-  /** Whether its signatures hold. */
-  readonly isRight: boolean;
 }
 
 interface ChainTie extends Tie {
@@ -100,11 +90,9 @@ export class ConsensusScenario implements Scenario {
   /** By node id, the keys of its present machine. */
   readonly #present = new Map<string, SimKeys>();
   readonly #byzantine = new Set<string>();
-  /** By body, then by what is known of the members' keys. */
-  readonly #known = new WeakMap<Uint8Array, Map<string, ReadMessage>>();
+  readonly #reading: Reading;
   readonly #truth: Truth;
-  /** Messages that a node refused, as it should. */
-  refused = 0;
+  readonly governors: Governors;
 
   constructor(world: World, options: ConsensusOptions) {
     this.options = options;
@@ -112,7 +100,8 @@ export class ConsensusScenario implements Scenario {
     const name = world.random.child('cluster').bytes(16).join();
     const crypto = options.scheme === 'real' ? realCrypto(name) : stubCrypto(name);
     this.#crypto = crypto;
-    this.cluster = clusterOf(world, name, options.custodians, crypto);
+    const protocol = options.isUpgraded === true ? 1 : PROTOCOL.max;
+    this.cluster = clusterOf(world, name, { custodians: options.custodians, protocol }, crypto);
     this.#truth = new Truth(this.cluster.firstKeys);
     const chainOf = (node: SimNode): Chain | undefined => this.chainOf(node);
     this.clients = new Clients({
@@ -131,11 +120,30 @@ export class ConsensusScenario implements Scenario {
       this.operators.furnish(node, member.keys);
     }
     const isByzantine = (nodeId: string): boolean => this.#byzantine.has(nodeId);
+    this.#reading = new Reading(
+      { cluster: this.cluster, isReal: options.scheme === 'real', isByzantine },
+      crypto,
+    );
+    this.governors = new Governors({
+      chainOf,
+      isByzantine,
+      toolsOf: (node) => this.toolsOf(node),
+      submit: (node, input) => node.submit(TIE, input),
+      custodians: () => this.#truth.latest.nodeIds,
+      polity: () => this.checker.ledger.polity,
+      height: () => this.checker.ledger.height,
+      allows: (adds, removes) => this.checker.allowsChange(world, adds, removes),
+      random: this.#random.child('governors'),
+    });
+    if (options.isUpgraded === true) {
+      for (const { nodeId } of world.nodes) this.governors.programs.set(nodeId, 1);
+    }
     this.checker = new ConsensusChecker({
       chainOf,
       cluster: this.cluster,
       clients: this.clients,
       operators: this.operators,
+      governors: this.governors,
       homeOf: (node) => this.toolsOf(node).home,
       isByzantine,
       truth: this.#truth,
@@ -157,6 +165,11 @@ export class ConsensusScenario implements Scenario {
   /** How many nodes are Byzantine. */
   get byzantine(): number {
     return this.#byzantine.size;
+  }
+
+  /** How often the epoch has changed. */
+  get epochs(): number {
+    return this.#truth.handovers().length;
   }
 
   isByzantine(nodeId: string): boolean {
@@ -192,7 +205,36 @@ export class ConsensusScenario implements Scenario {
     const node = random.pick(world.nodes);
     if (node === undefined || !node.isUp || node.isPaused) return;
     if (random.chance(0.02)) this.clients.cancel(node);
+    else if (random.chance(0.2)) this.clients.rule(node, random);
     else this.clients.act(node, random);
+  }
+
+  changeMembers(world: World, random: SimRandom): boolean {
+    return this.governors.changeMembers(world, random);
+  }
+
+  rule(world: World, random: SimRandom): boolean {
+    return this.governors.rule(world, random);
+  }
+
+  /** V1: the new program is there; who has it first, asks for the new version. */
+  upgrade(node: SimNode, random: SimRandom): boolean {
+    if (this.governors.programs.get(node.nodeId) !== 1) return false;
+    this.governors.programs.set(node.nodeId, PROTOCOL.max);
+    this.governors.raise(node.world, random);
+    return true;
+  }
+
+  prune(node: SimNode, force: number): boolean {
+    const chain = this.chainOf(node);
+    if (chain === undefined || this.#byzantine.has(node.nodeId)) return false;
+    return prune(node, chain, force, (base) => {
+      node.submit(TIE, { type: 'pruned', base } satisfies ChainInput);
+    });
+  }
+
+  startsAtMs(index: number): number {
+    return this.options.startsAtMs?.get(index) ?? 0;
   }
 
   changeKeys(node: SimNode, force: number): boolean {
@@ -219,6 +261,11 @@ export class ConsensusScenario implements Scenario {
       this.toolsOf(node).home.isRefusing = undefined;
       this.#renew(node);
       this.#probe(node);
+      if (this.governors.programs.get(node.nodeId) === 1) {
+        this.governors.programs.set(node.nodeId, PROTOCOL.max);
+        node.crash();
+        node.start();
+      }
     }
   }
 
@@ -275,6 +322,9 @@ export class ConsensusScenario implements Scenario {
         this.#renew(node);
         return { node, why: status.doubt === undefined ? 'lacks its key' : 'is in doubt' };
       }
+      const open = this.governors.urge(node.world);
+      if (open !== undefined) return { node, why: `sees that ${open}` };
+      if (!this.#isRaised(node.world)) return { node, why: 'waits for the new version' };
       const since = this.#truth.since(node.nodeId);
       // A node that has changed its key, or has become a custodian, votes within its turn.
       if (since > 1 && this.checker.wire.signedAt(node.nodeId) < since) {
@@ -282,6 +332,13 @@ export class ConsensusScenario implements Scenario {
       }
     }
     return undefined;
+  }
+
+  #isRaised(world: World): boolean {
+    const isWanted = this.options.isUpgraded === true;
+    if (!isWanted || this.checker.ledger.polity.version === PROTOCOL.max) return true;
+    this.governors.raise(world, this.#random);
+    return false;
   }
 
   /** A client that is left alone writes something, so that there is something to decide. */
@@ -302,6 +359,7 @@ export class ConsensusScenario implements Scenario {
     this.checker.onBoot(node, chain);
     this.clients.booted(node);
     this.#settleHome(node, chain);
+    this.governors.started(node);
     return {
       name: TIE,
       chain,
@@ -310,7 +368,8 @@ export class ConsensusScenario implements Scenario {
       alarmInput: (key) => ({ type: 'alarm', key }) satisfies ChainInput,
       peerInput: (nodeId, isUp) =>
         ({ type: isUp ? 'peer-up' : 'peer-down', nodeId }) satisfies ChainInput,
-      envelopeInput: (from, envelope) => this.#open(chain, from, envelope, node.options.core),
+      envelopeInput: (from, envelope) =>
+        this.#reading.open(chain, from, envelope, node.options.core),
       tell: (outcome) => this.#told(node, outcome),
     };
   }
@@ -340,7 +399,8 @@ export class ConsensusScenario implements Scenario {
       table === TABLES.blocks ? key >= first : RECOVERED.includes(table),
     );
     const held = home.heldConsensusKeys();
-    const rest = { fanout, epochHeights: epochHeights ?? 8 };
+    const protocolMax = this.governors.programs.get(nodeId);
+    const rest = { fanout, epochHeights: epochHeights ?? 8, protocolMax };
     const chain = Chain.recover(
       { clusterId, genesis, self: nodeId, held, ...rest },
       {
@@ -382,71 +442,6 @@ export class ConsensusScenario implements Scenario {
     home.settle(consensusKey);
   }
 
-  /** As the node does off the loop: read, check signatures, hand in. */
-  #open(
-    chain: Chain,
-    from: string,
-    { protocol, body }: Envelope,
-    core: Core | undefined,
-  ): ChainInput | undefined {
-    if (protocol !== CHAIN_PROTOCOL && protocol !== CONSENSUS_PROTOCOL) return undefined;
-    try {
-      const { message, isRight } = this.#read(chain, protocol, body);
-      core?.read(newIntents(chain, message));
-      if (isRight) return { type: 'message', from, message: verified(message) };
-    } catch (error) {
-      if (!(error instanceof AegisError)) throw error;
-    }
-    this.refused += 1;
-    if (!this.#byzantine.has(from)) {
-      throw new SimFailure(`evidence: a message of ${from}, who is innocent, is refused`);
-    }
-    return undefined;
-  }
-
-  /** One body goes to many: it is read and verified once, except where signatures are real. */
-  #read(chain: Chain, protocol: string, body: Uint8Array): ReadMessage {
-    const { clusterId, names } = this.cluster;
-    const { roster } = chain;
-    const isWaiting = (digest: string): boolean => chain.isWaiting(digest);
-    const options = {
-      clusterId,
-      names,
-      height: () => chain.height,
-      hasKey: (author: string, keyEpoch: number) =>
-        roster.identityKey(author, keyEpoch) !== undefined,
-    };
-    if (this.options.scheme === 'real') {
-      const isKnown = (digest: string): boolean => chain.isKnown(digest);
-      return this.#verify(roster, openMessage(protocol, body, { ...options, isKnown, isWaiting }));
-    }
-    const byKeys = this.#known.get(body) ?? new Map<string, ReadMessage>();
-    this.#known.set(body, byKeys);
-    const epochs = roster
-      .all()
-      .map(({ keys }) => keys.keyEpoch)
-      .join();
-    const known =
-      byKeys.get(epochs) ??
-      this.#verify(roster, openMessage(protocol, body, { ...options, isKnown: () => false }));
-    byKeys.set(epochs, known);
-    const { message, isRight } = known;
-    if (message.type !== 'intents') return known;
-    const intents = message.intents.filter(({ digest }) => !isWaiting(digest));
-    return { message: { ...message, intents }, isRight };
-  }
-
-  #verify(roster: Roster, { message, checks }: OpenedMessage): ReadMessage {
-    const isRight = checks.every((check) => {
-      const { author, keyEpoch, message: bytes, signature } = check;
-      // Successors sign in earnest, whatever stands for the other signatures.
-      if (check.key !== undefined) return verifyEd25519(check.key, bytes, signature);
-      const key = roster.identityKey(author, keyEpoch);
-      return key !== undefined && this.#crypto.verifyIdentity(key, bytes, signature);
-    });
-    return { message, isRight };
-  }
-
   #told(node: SimNode, outcome: Outcome): void {
     const told = outcome as ChainOutcome;
     this.clients.told(node, told);
@@ -464,14 +459,3 @@ export class ConsensusScenario implements Scenario {
     }
   }
 }
-
-/** Intents in a message that a node has to read and verify, since it does not know them. */
-function newIntents(chain: Chain, message: ChainMessage): number {
-  const isNew = (digest: string): boolean => !chain.isKnown(digest);
-  if (message.type === 'intents') {
-    return message.intents.filter(({ digest }) => isNew(digest)).length;
-  }
-  if (message.type !== 'consensus' || message.block === undefined) return 0;
-  return message.block.digests.filter(isNew).length;
-}
-

@@ -12,7 +12,6 @@ import { signerOf, verifyEd25519 } from '../crypto/sign.ts';
 import { proveVrf, vrfPublicKeyOf } from '../crypto/vrf.ts';
 import type { IntentContext } from '../model/intent.ts';
 import { Names } from '../model/names.ts';
-import { PROTOCOL } from '../model/protocol.ts';
 import type { KeyState } from '../model/succession.ts';
 import type { KeyRing, Signer } from '../ports.ts';
 import type { SimHome, VotingKeys } from './home.ts';
@@ -76,7 +75,7 @@ export interface SimCrypto {
 export function clusterOf(
   world: World,
   seed: string,
-  custodians: number,
+  { custodians, protocol }: { readonly custodians: number; readonly protocol: number },
   crypto: SimCrypto,
 ): SimCluster {
   const ids = world.nodes.map(({ nodeId }) => nodeId);
@@ -94,7 +93,7 @@ export function clusterOf(
   };
   const clusterId = hex(sha256(Buffer.from(`${seed}/cluster`)));
   const names = new Names(sha256(Buffer.from(`${seed}/names`)));
-  const genesis = { names, protocol: PROTOCOL.max };
+  const genesis = { names, protocol };
   return {
     clusterId,
     names,

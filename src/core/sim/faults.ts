@@ -46,7 +46,19 @@ export const CONSENSUS_FAULTS = [
   'key-change',
   'restored-home',
   'signer-refusal',
+  'member-change',
+  'ruling',
+  'upgrade',
+  'prune',
 ] as const;
+
+/** Of these, what changes the cluster itself and not what befalls its nodes. */
+export const HISTORY_FAULTS = [
+  'member-change',
+  'ruling',
+  'upgrade',
+  'prune',
+] as const satisfies readonly (typeof CONSENSUS_FAULTS)[number][];
 
 export type FaultKind = (typeof KB_FAULTS)[number] | (typeof CONSENSUS_FAULTS)[number];
 

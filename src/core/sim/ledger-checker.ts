@@ -74,6 +74,8 @@ export class LedgerChecker {
   laterViews = 0;
   /** Entries of successions that are final. */
   successions = 0;
+  /** States that nodes have taken over. */
+  snapshots = 0;
 
   constructor(context: LedgerContext) {
     this.#context = context;
@@ -161,6 +163,7 @@ export class LedgerChecker {
   onSnapshot(node: SimNode, height: number): void {
     if (height > this.#chain.length) fail('sync', node, `takes a state of ${height}, not final`);
     this.#told.set(node.nodeId, height);
+    this.snapshots += 1;
   }
 
   /** The lowest height whose block a node need keep. */
@@ -235,6 +238,11 @@ export class LedgerChecker {
     if (Buffer.compare(next, header.custodians) !== 0) {
       fail('membership', node, `names other custodians after ${height} than were decided`);
     }
+  }
+
+  /** By which the block of a height is executed; of the last ones it is not known yet. */
+  versionAt(height: number): number {
+    return this.#chain[height - 1]?.block.header.protocol ?? this.polity.version;
   }
 
   /** The block at a height that is final. */

@@ -51,6 +51,16 @@ export interface Scenario {
    * @returns whether there is one.
    */
   refuseSigning?(node: SimNode, how: 'no' | 'lost' | undefined): boolean;
+  /** Custodians propose to change who decides. @returns whether they do. */
+  changeMembers?(world: World, random: SimRandom): boolean;
+  /** Custodians propose to change rights, quotas or parameters. @returns whether they do. */
+  rule?(world: World, random: SimRandom): boolean;
+  /** A node that is down gets a newer program. @returns whether there is one. */
+  upgrade?(node: SimNode, random: SimRandom): boolean;
+  /** A node forgets old blocks. @returns whether it has any. */
+  prune?(node: SimNode, force: number): boolean;
+  /** When a node starts for the first time, by its place. @default at once */
+  startsAtMs?(index: number): number;
   /** All faults are over. */
   healed?(world: World): void;
   /** What is still missing after the faults, as a sentence; undefined when all is well. */

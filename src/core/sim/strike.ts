@@ -98,6 +98,14 @@ function ofNode(world: World, node: SimNode, fault: Fault): Undo {
       return restore(world, node, force);
     case 'signer-refusal':
       return refuse(world, node, force);
+    case 'member-change':
+      return done(world.scenario.changeMembers?.(world, randomOf(world, fault)));
+    case 'ruling':
+      return done(world.scenario.rule?.(world, randomOf(world, fault)));
+    case 'prune':
+      return done(node.isUp && world.scenario.prune?.(node, force));
+    case 'upgrade':
+      return upgrade(world, node, fault);
     case 'root-damage':
       return world.scenario.damage?.(node, force) === true ? nothing : undefined;
     default:
@@ -171,6 +179,18 @@ function restore(world: World, node: SimNode, force: number): Undo {
     if (transactions > node.disk.transactions) node.disk.lose();
     else node.disk.goBack(transactions);
   });
+}
+
+const randomOf = ({ random }: World, { kind, atMs }: Fault): SimRandom =>
+  random.child(`strike ${kind} ${atMs}`);
+
+const done = (isDone: boolean | undefined): Undo => (isDone === true ? nothing : undefined);
+
+/** The node is stopped, and starts with a newer program. */
+function upgrade(world: World, node: SimNode, fault: Fault): Undo {
+  const { scenario } = world;
+  if (!node.isUp || scenario.upgrade?.(node, randomOf(world, fault)) !== true) return undefined;
+  return stop(node);
 }
 
 function refuse({ scenario }: World, node: SimNode, force: number): Undo {

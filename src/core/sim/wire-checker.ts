@@ -24,6 +24,10 @@ interface WireContext {
   readonly truth: Truth;
   readonly isByzantine: (nodeId: string) => boolean;
   readonly homeOf: (node: SimNode) => SimHome;
+  /** The highest protocol version that the program of a node takes part in. */
+  readonly programOf: (nodeId: string) => number;
+  /** Of a height whose predecessor is final. */
+  readonly versionAt: (height: number) => number;
 }
 
 /** One thing that a node has signed. */
@@ -40,6 +44,8 @@ interface Signed {
 interface Unverified {
   readonly node: SimNode;
   readonly signed: Signed;
+  /** What its program knew then. */
+  readonly program: number;
 }
 
 const highText = (highView: number | undefined): string => `high ${highView ?? 'none'}`;
@@ -74,7 +80,7 @@ export class WireChecker implements Checker {
     this.#last.set(nodeId, body);
     const signed = this.#signedBy(nodeId, decodeMessage(body));
     if (signed === undefined) return;
-    this.#verify(node, signed);
+    this.#verify(node, signed, this.#context.programOf(nodeId));
     this.#checkDurable(node, signed);
     const slot = `${signed.kind} ${signed.height}/${signed.view}`;
     const name = `${nodeId} ${slot}`;
@@ -98,16 +104,18 @@ export class WireChecker implements Checker {
   settle(): void {
     const all = this.#unverified;
     this.#unverified = [];
-    for (const { node, signed } of all) this.#verify(node, signed);
+    for (const { node, signed, program } of all) this.#verify(node, signed, program);
   }
 
   /** C1. */
-  #verify(node: SimNode, signed: Signed): void {
-    const { truth } = this.#context;
+  #verify(node: SimNode, signed: Signed, program: number): void {
+    const { truth, versionAt } = this.#context;
     const slot = `${signed.kind} ${signed.height}/${signed.view}`;
-    if (!truth.knows(signed.height)) this.#unverified.push({ node, signed });
+    if (!truth.knows(signed.height)) this.#unverified.push({ node, signed, program });
     else if (truth.keyOf(node.nodeId, signed.height) === undefined) {
       throw new SimFailure(`membership: ${node.options.name} signs ${slot}, and is no custodian`);
+    } else if (program < versionAt(signed.height)) {
+      throw new SimFailure(`upgrade: ${node.options.name} signs ${slot} of a later version`);
     } else if (!signed.holds()) {
       throw new SimFailure(`wire: ${node.options.name} signs ${slot} with a key not in force`);
     }

@@ -142,7 +142,11 @@ export class World {
 
   /** @throws {SimFailure} */
   run(): WorldReport {
-    for (const node of this.nodes) node.start();
+    for (const [index, node] of this.nodes.entries()) {
+      const atMs = this.scenario.startsAtMs?.(index) ?? 0;
+      if (atMs === 0) node.start();
+      else this.clock.after(atMs, () => node.isUp || node.start());
+    }
     this.#schedule();
     this.clock.runUntil(instant(START + this.#durationMs));
     this.#heal();
