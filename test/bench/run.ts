@@ -11,6 +11,7 @@ import { fifty } from './fifty.ts';
 import { type Figure, isReached, machine, table } from './figures.ts';
 import { flood } from './flood.ts';
 import { failover, intents } from './intents.ts';
+import { prune } from './prune.ts';
 import { large, transfer } from './transfer.ts';
 
 const PARTS: Readonly<Record<string, () => Promise<Figure[]>>> = {
@@ -24,6 +25,7 @@ const PARTS: Readonly<Record<string, () => Promise<Figure[]>>> = {
   failover,
   fifty,
   flood,
+  prune,
 };
 
 const wanted = process.argv.slice(2);
