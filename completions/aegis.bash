@@ -18,7 +18,7 @@ _aegis() {
       -*) continue ;;
     esac
     case "${command:+$command }$word" in
-      'api'|'cluster'|'cluster bundle'|'cluster create'|'cluster invite'|'cluster join'|'cluster leave'|'cluster members'|'cluster recover'|'cluster rejoin'|'cluster show'|'completion'|'config'|'config get'|'config list'|'config path'|'config set'|'config unset'|'config validate'|'consensus'|'consensus block'|'consensus blocks'|'consensus evidence'|'consensus explain'|'consensus status'|'consensus validators'|'consensus watch'|'devnet'|'devnet down'|'devnet heal'|'devnet kill'|'devnet partition'|'devnet pause'|'devnet resume'|'devnet status'|'devnet up'|'doctor'|'init'|'intent'|'intent cancel'|'intent list'|'intent show'|'intent submit'|'kb'|'kb get'|'kb log'|'kb ls'|'kb put'|'kb stat'|'kb where'|'keygen'|'keys'|'keys backup'|'keys export'|'keys history'|'keys import'|'keys list'|'keys passwd'|'keys restore'|'keys revoke'|'keys rotate'|'keys serve'|'keys show'|'monitor'|'node'|'node backup'|'node info'|'node logs'|'node restart'|'node start'|'node status'|'node stop'|'node wait'|'peers'|'peers add'|'peers ban'|'peers find'|'peers list'|'peers ping'|'peers remove'|'peers show'|'peers unban'|'peers why'|'quickstart'|'sim'|'version') command="${command:+$command }$word" ;;
+      'api'|'chain'|'chain export'|'chain import'|'chain prune'|'chain snapshot'|'chain verify'|'cluster'|'cluster approve'|'cluster bundle'|'cluster create'|'cluster invite'|'cluster join'|'cluster leave'|'cluster members'|'cluster proposals'|'cluster propose'|'cluster quota'|'cluster recover'|'cluster rejoin'|'cluster show'|'completion'|'config'|'config get'|'config list'|'config path'|'config set'|'config unset'|'config validate'|'consensus'|'consensus block'|'consensus blocks'|'consensus evidence'|'consensus explain'|'consensus status'|'consensus validators'|'consensus watch'|'devnet'|'devnet down'|'devnet heal'|'devnet kill'|'devnet partition'|'devnet pause'|'devnet resume'|'devnet status'|'devnet up'|'doctor'|'init'|'intent'|'intent anchor'|'intent anchors'|'intent cancel'|'intent list'|'intent show'|'intent submit'|'kb'|'kb erase'|'kb get'|'kb grant'|'kb log'|'kb ls'|'kb put'|'kb revoke'|'kb rights'|'kb stat'|'kb where'|'keygen'|'keys'|'keys backup'|'keys export'|'keys history'|'keys import'|'keys list'|'keys passwd'|'keys restore'|'keys revoke'|'keys rotate'|'keys serve'|'keys show'|'monitor'|'node'|'node backup'|'node info'|'node logs'|'node restart'|'node start'|'node status'|'node stop'|'node wait'|'peers'|'peers add'|'peers audit'|'peers ban'|'peers find'|'peers list'|'peers ping'|'peers remove'|'peers show'|'peers unban'|'peers why'|'quickstart'|'sim'|'verify'|'version') command="${command:+$command }$word" ;;
       *) break ;;
     esac
   done
@@ -27,6 +27,22 @@ _aegis() {
     'api --content-type') COMPREPLY=(); return ;;
     'api --home'|'api -H') COMPREPLY=(); return ;;
     'api --timeout') COMPREPLY=(); return ;;
+    'chain export --from') COMPREPLY=(); return ;;
+    'chain export --home'|'chain export -H') COMPREPLY=(); return ;;
+    'chain export --timeout') COMPREPLY=(); return ;;
+    'chain export --to') COMPREPLY=(); return ;;
+    'chain import --home'|'chain import -H') COMPREPLY=(); return ;;
+    'chain import --timeout') COMPREPLY=(); return ;;
+    'chain prune --home'|'chain prune -H') COMPREPLY=(); return ;;
+    'chain prune --keep') COMPREPLY=(); return ;;
+    'chain prune --timeout') COMPREPLY=(); return ;;
+    'chain snapshot --home'|'chain snapshot -H') COMPREPLY=(); return ;;
+    'chain snapshot --timeout') COMPREPLY=(); return ;;
+    'chain verify --from') COMPREPLY=(); return ;;
+    'chain verify --home'|'chain verify -H') COMPREPLY=(); return ;;
+    'chain verify --timeout') COMPREPLY=(); return ;;
+    'cluster approve --home'|'cluster approve -H') COMPREPLY=(); return ;;
+    'cluster approve --timeout') COMPREPLY=(); return ;;
     'cluster bundle --address') COMPREPLY=(); return ;;
     'cluster bundle --home'|'cluster bundle -H') COMPREPLY=(); return ;;
     'cluster bundle --out') COMPREPLY=(); return ;;
@@ -38,6 +54,7 @@ _aegis() {
     'cluster create --home'|'cluster create -H') COMPREPLY=(); return ;;
     'cluster create --name') COMPREPLY=(); return ;;
     'cluster create --out') COMPREPLY=(); return ;;
+    'cluster create --protocol') COMPREPLY=(); return ;;
     'cluster create --timeout') COMPREPLY=(); return ;;
     'cluster invite --expires') COMPREPLY=(); return ;;
     'cluster invite --home'|'cluster invite -H') COMPREPLY=(); return ;;
@@ -50,6 +67,23 @@ _aegis() {
     'cluster leave --timeout') COMPREPLY=(); return ;;
     'cluster members --home'|'cluster members -H') COMPREPLY=(); return ;;
     'cluster members --timeout') COMPREPLY=(); return ;;
+    'cluster proposals --home'|'cluster proposals -H') COMPREPLY=(); return ;;
+    'cluster proposals --timeout') COMPREPLY=(); return ;;
+    'cluster propose --add') COMPREPLY=(); return ;;
+    'cluster propose --at') COMPREPLY=(); return ;;
+    'cluster propose --expel') COMPREPLY=(); return ;;
+    'cluster propose --expires') COMPREPLY=(); return ;;
+    'cluster propose --home'|'cluster propose -H') COMPREPLY=(); return ;;
+    'cluster propose --namespace') COMPREPLY=(); return ;;
+    'cluster propose --parameter') COMPREPLY=(); return ;;
+    'cluster propose --protocol') COMPREPLY=(); return ;;
+    'cluster propose --quota') COMPREPLY=(); return ;;
+    'cluster propose --remove') COMPREPLY=(); return ;;
+    'cluster propose --timeout') COMPREPLY=(); return ;;
+    'cluster propose --weight') COMPREPLY=(); return ;;
+    'cluster propose --zone') COMPREPLY=(); return ;;
+    'cluster quota --home'|'cluster quota -H') COMPREPLY=(); return ;;
+    'cluster quota --timeout') COMPREPLY=(); return ;;
     'cluster recover --home'|'cluster recover -H') COMPREPLY=(); return ;;
     'cluster recover --out'|'cluster recover -o') COMPREPLY=(); return ;;
     'cluster recover --state') COMPREPLY=(); return ;;
@@ -118,6 +152,12 @@ _aegis() {
     'init --storage-weight') COMPREPLY=(); return ;;
     'init --timeout') COMPREPLY=(); return ;;
     'init --zone') COMPREPLY=(); return ;;
+    'intent anchor --file') COMPREPLY=(); return ;;
+    'intent anchor --home'|'intent anchor -H') COMPREPLY=(); return ;;
+    'intent anchor --previous') COMPREPLY=(); return ;;
+    'intent anchor --timeout') COMPREPLY=(); return ;;
+    'intent anchors --home'|'intent anchors -H') COMPREPLY=(); return ;;
+    'intent anchors --timeout') COMPREPLY=(); return ;;
     'intent cancel --home'|'intent cancel -H') COMPREPLY=(); return ;;
     'intent cancel --timeout') COMPREPLY=(); return ;;
     'intent list --home'|'intent list -H') COMPREPLY=(); return ;;
@@ -131,17 +171,27 @@ _aegis() {
     'intent submit --home'|'intent submit -H') COMPREPLY=(); return ;;
     'intent submit --if-version') COMPREPLY=(); return ;;
     'intent submit --parent') COMPREPLY=(); return ;;
+    'intent submit --signed') COMPREPLY=(); return ;;
     'intent submit --timeout') COMPREPLY=(); return ;;
     'intent submit --wait') COMPREPLY=($(compgen -W 'accepted final' -- "$cur")); return ;;
+    'kb erase --home'|'kb erase -H') COMPREPLY=(); return ;;
+    'kb erase --timeout') COMPREPLY=(); return ;;
+    'kb get --checkpoint') COMPREPLY=(); return ;;
     'kb get --home'|'kb get -H') COMPREPLY=(); return ;;
     'kb get --output'|'kb get -o') COMPREPLY=(); return ;;
+    'kb get --proof') COMPREPLY=(); return ;;
     'kb get --timeout') COMPREPLY=(); return ;;
+    'kb grant --as') COMPREPLY=($(compgen -W 'owner writer' -- "$cur")); return ;;
+    'kb grant --home'|'kb grant -H') COMPREPLY=(); return ;;
+    'kb grant --timeout') COMPREPLY=(); return ;;
     'kb log --home'|'kb log -H') COMPREPLY=(); return ;;
     'kb log --limit'|'kb log -n') COMPREPLY=(); return ;;
     'kb log --timeout') COMPREPLY=(); return ;;
     'kb ls --after') COMPREPLY=(); return ;;
+    'kb ls --checkpoint') COMPREPLY=(); return ;;
     'kb ls --home'|'kb ls -H') COMPREPLY=(); return ;;
     'kb ls --limit'|'kb ls -n') COMPREPLY=(); return ;;
+    'kb ls --proof') COMPREPLY=(); return ;;
     'kb ls --timeout') COMPREPLY=(); return ;;
     'kb put --hash') COMPREPLY=($(compgen -W 'blake3 sha2-256' -- "$cur")); return ;;
     'kb put --home'|'kb put -H') COMPREPLY=(); return ;;
@@ -151,6 +201,10 @@ _aegis() {
     'kb put --replicas') COMPREPLY=(); return ;;
     'kb put --timeout') COMPREPLY=(); return ;;
     'kb put --wait') COMPREPLY=($(compgen -W 'local replicated final' -- "$cur")); return ;;
+    'kb revoke --home'|'kb revoke -H') COMPREPLY=(); return ;;
+    'kb revoke --timeout') COMPREPLY=(); return ;;
+    'kb rights --home'|'kb rights -H') COMPREPLY=(); return ;;
+    'kb rights --timeout') COMPREPLY=(); return ;;
     'kb stat --home'|'kb stat -H') COMPREPLY=(); return ;;
     'kb stat --timeout') COMPREPLY=(); return ;;
     'kb where --cid') COMPREPLY=(); return ;;
@@ -247,6 +301,8 @@ _aegis() {
     'peers --timeout') COMPREPLY=(); return ;;
     'peers add --home'|'peers add -H') COMPREPLY=(); return ;;
     'peers add --timeout') COMPREPLY=(); return ;;
+    'peers audit --home'|'peers audit -H') COMPREPLY=(); return ;;
+    'peers audit --timeout') COMPREPLY=(); return ;;
     'peers ban --home'|'peers ban -H') COMPREPLY=(); return ;;
     'peers ban --timeout') COMPREPLY=(); return ;;
     'peers find --home'|'peers find -H') COMPREPLY=(); return ;;
@@ -277,18 +333,32 @@ _aegis() {
     'sim --seed') COMPREPLY=(); return ;;
     'sim --seeds') COMPREPLY=(); return ;;
     'sim --timeout') COMPREPLY=(); return ;;
+    'verify --checkpoint') COMPREPLY=(); return ;;
+    'verify --content') COMPREPLY=(); return ;;
+    'verify --genesis'|'verify -g') COMPREPLY=(); return ;;
+    'verify --home'|'verify -H') COMPREPLY=(); return ;;
+    'verify --timeout') COMPREPLY=(); return ;;
     'version --home'|'version -H') COMPREPLY=(); return ;;
     'version --timeout') COMPREPLY=(); return ;;
   esac
   if [[ $cur == -* ]]; then
     case $command in
       'api') words='--body --content-type --help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
+      'chain export') words='--from --help --home --json --no-color --no-input --quiet --timeout --to --verbose' ;;
+      'chain import') words='--help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
+      'chain prune') words='--dry-run --help --home --json --keep --no-color --no-input --quiet --timeout --verbose --yes' ;;
+      'chain snapshot') words='--help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
+      'chain verify') words='--from --help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
+      'cluster approve') words='--help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
       'cluster bundle') words='--address --help --home --json --no-address --no-color --no-input --out --passphrase-fd --passphrase-file --quiet --recover --role --timeout --verbose --yes' ;;
-      'cluster create') words='--help --home --json --name --no-color --no-input --out --quiet --timeout --verbose' ;;
+      'cluster create') words='--help --home --json --name --no-color --no-input --out --protocol --quiet --timeout --verbose' ;;
       'cluster invite') words='--expires --help --home --json --no-color --no-input --out --quiet --timeout --verbose' ;;
       'cluster join') words='--help --home --json --no-color --no-input --quiet --state --timeout --verbose --yes' ;;
       'cluster leave') words='--help --home --json --no-color --no-input --quiet --timeout --verbose --yes' ;;
       'cluster members') words='--all --help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
+      'cluster proposals') words='--all --help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
+      'cluster propose') words='--add --at --expel --expires --help --home --json --namespace --no-color --no-input --parameter --protocol --quiet --quota --remove --timeout --verbose --weight --zone' ;;
+      'cluster quota') words='--help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
       'cluster recover') words='--help --home --json --no-color --no-input --out --quiet --state --timeout --verbose' ;;
       'cluster rejoin') words='--help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
       'cluster show') words='--help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
@@ -316,14 +386,20 @@ _aegis() {
       'devnet up') words='--help --home --json --no-color --no-input --nodes --quiet --timeout --verbose' ;;
       'doctor') words='--fix --help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
       'init') words='--help --home --json --listen --name --next-passphrase-file --no-color --no-input --passphrase-fd --passphrase-file --quiet --region --storage-weight --timeout --verbose --zone' ;;
+      'intent anchor') words='--file --help --home --json --no-color --no-input --previous --quiet --timeout --verbose' ;;
+      'intent anchors') words='--help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
       'intent cancel') words='--help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
       'intent list') words='--help --home --json --limit --no-color --no-input --quiet --status --timeout --verbose' ;;
       'intent show') words='--help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
-      'intent submit') words='--delete --file --generation --help --home --if-version --json --no-color --no-input --parent --quiet --timeout --verbose --wait' ;;
-      'kb get') words='--force --help --home --json --linearizable --no-color --no-input --output --provisional --quiet --timeout --verbose' ;;
+      'intent submit') words='--delete --file --generation --help --home --if-version --json --no-color --no-input --parent --quiet --signed --timeout --verbose --wait' ;;
+      'kb erase') words='--help --home --json --no-color --no-input --quiet --timeout --verbose --yes' ;;
+      'kb get') words='--checkpoint --force --help --home --json --linearizable --no-color --no-input --output --proof --provisional --quiet --timeout --verbose' ;;
+      'kb grant') words='--as --help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
       'kb log') words='--help --home --json --limit --no-color --no-input --quiet --timeout --verbose' ;;
-      'kb ls') words='--after --help --home --json --limit --no-color --no-input --quiet --recursive --timeout --verbose' ;;
+      'kb ls') words='--after --checkpoint --force --help --home --json --limit --no-color --no-input --proof --quiet --recursive --timeout --verbose' ;;
       'kb put') words='--hash --help --home --if-version --json --message --no-color --no-input --path --quiet --replicas --timeout --verbose --wait' ;;
+      'kb revoke') words='--help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
+      'kb rights') words='--help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
       'kb stat') words='--help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
       'kb where') words='--cid --help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
       'keygen') words='--help --home --json --no-color --no-input --out --passphrase-fd --passphrase-file --public --quiet --timeout --type --verbose' ;;
@@ -350,6 +426,7 @@ _aegis() {
       'node wait') words='--for --help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
       'peers') words='--help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
       'peers add') words='--help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
+      'peers audit') words='--help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
       'peers ban') words='--help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
       'peers find') words='--help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
       'peers list') words='--help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
@@ -360,21 +437,23 @@ _aegis() {
       'peers why') words='--help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
       'quickstart') words='--help --home --json --keep --no-color --no-input --quiet --timeout --verbose' ;;
       'sim') words='--byzantine --duration --faults --help --home --jobs --json --latency --no-color --no-input --nodes --quiet --replay --seed --seeds --timeout --verbose' ;;
+      'verify') words='--checkpoint --content --genesis --help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
       'version') words='--help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
       *) words='--help --version' ;;
     esac
   else
     case $command in
-      '') words='api cluster completion config consensus devnet doctor init intent kb keygen keys monitor node peers quickstart sim version' ;;
-      'cluster') words='bundle create invite join leave members recover rejoin show' ;;
+      '') words='api chain cluster completion config consensus devnet doctor init intent kb keygen keys monitor node peers quickstart sim verify version' ;;
+      'chain') words='export import prune snapshot verify' ;;
+      'cluster') words='approve bundle create invite join leave members proposals propose quota recover rejoin show' ;;
       'config') words='get list path set unset validate' ;;
       'consensus') words='block blocks evidence explain status validators watch' ;;
       'devnet') words='down heal kill partition pause resume status up' ;;
-      'intent') words='cancel list show submit' ;;
-      'kb') words='get log ls put stat where' ;;
+      'intent') words='anchor anchors cancel list show submit' ;;
+      'kb') words='erase get grant log ls put revoke rights stat where' ;;
       'keys') words='backup export history import list passwd restore revoke rotate serve show' ;;
       'node') words='backup info logs restart start status stop wait' ;;
-      'peers') words='add ban find list ping remove show unban why' ;;
+      'peers') words='add audit ban find list ping remove show unban why' ;;
       'completion') words='bash zsh fish' ;;
       'keys show') words='identity next network consensus vrf onion' ;;
     esac
