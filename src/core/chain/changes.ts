@@ -3,6 +3,7 @@
  * the state as the intents before have left it, and of the members as they were before the block.
  */
 import type { CID } from 'multiformats/cid';
+import { unreachable } from '../assert.ts';
 import { sameBytes } from '../bytes.ts';
 import type { Anchor, Change, Erase, Grant, Move, Revoke } from '../model/change.ts';
 import type { SignedIntent } from '../model/intent.ts';
@@ -109,6 +110,8 @@ function tryChange(
       return tryAnchor(context, trial, author, change);
     case 'erase':
       return tryErase(context, trial, author, change);
+    default:
+      return unreachable(change);
   }
 }
 

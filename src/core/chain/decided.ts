@@ -2,6 +2,7 @@
  * What decided proposals do when their height has come (docs/history.md, E3, V1, V2): at the end of
  * the block before it, all changes of one or none.
  */
+import { unreachable } from '../assert.ts';
 import { quorumOf } from '../consensus/quorum.ts';
 import { CUSTODIANS_MAX } from '../model/custodians.ts';
 import type { ProposedChange } from '../model/proposed-change.ts';
@@ -9,7 +10,7 @@ import { LIMITS } from './limits.ts';
 import type { ProposalContext, ProposalRecord } from './proposals.ts';
 import { RegistersDraft } from './registers.ts';
 import type { RosterMember } from './roster.ts';
-import { RosterDraft } from './roster-draft.ts';
+import type { RosterDraft } from './roster-draft.ts';
 
 /** Upon which a proposal is tried; it is thrown away when one of its changes is impossible. */
 interface Trial {
@@ -118,6 +119,8 @@ function tryChange(trial: Trial, change: ProposedChange): string | undefined {
       registers.protocol = { version, raise: change.version };
       return undefined;
     }
+    default:
+      return unreachable(change);
   }
 }
 
@@ -148,6 +151,8 @@ function tryMember(
       return put({ zone: change.zone });
     case 'weight':
       return put({ storageWeight: change.storageWeight });
+    default:
+      return unreachable(change);
   }
 }
 

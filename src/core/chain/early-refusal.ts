@@ -3,6 +3,7 @@
  * at once. What changes with every block, such as conflicts, is left to execution, which judges all
  * of it again.
  */
+import { unreachable } from '../assert.ts';
 import { AegisError } from '../errors.ts';
 import type { Change } from '../model/change.ts';
 import type { SignedIntent } from '../model/intent.ts';
@@ -76,6 +77,8 @@ function isAllowed({ registers }: EarlyLedger, author: string, change: Change): 
       return mayErase(namespaces, author, change.path);
     case 'anchor':
       return true;
+    default:
+      return unreachable(change);
   }
 }
 

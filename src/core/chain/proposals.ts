@@ -69,7 +69,7 @@ type Outcome = 'done' | 'unchanged' | ProposalRefusal;
 const SLACK_MS = LIMITS.aheadMs;
 
 /** E4: whether what a member has signed with the key of this epoch counts. */
-export function countsOf(before: Roster, nodeId: string, keyEpoch: number): boolean {
+function countsOf(before: Roster, nodeId: string, keyEpoch: number): boolean {
   const member = before.get(nodeId);
   const isCustodian = member?.role === 'custodian' && member.status === 'member';
   return isCustodian && !member.isFrozen && member.keys.keyEpoch === keyEpoch;
@@ -77,11 +77,11 @@ export function countsOf(before: Roster, nodeId: string, keyEpoch: number): bool
 
 /** E2, E4. */
 export function countedApprovals(before: Roster, { approvals }: ProposalRecord): string[] {
-  const counted: string[] = [];
+  const nodeIds: string[] = [];
   for (const [nodeId, keyEpoch] of approvals) {
-    if (countsOf(before, nodeId, keyEpoch)) counted.push(nodeId);
+    if (countsOf(before, nodeId, keyEpoch)) nodeIds.push(nodeId);
   }
-  return counted;
+  return nodeIds;
 }
 
 export function proposalState(roster: Roster, record: ProposalRecord): ProposalState {
@@ -123,7 +123,7 @@ export function propose(context: ProposalContext, signed: SignedProposal): Outco
   if (expiresAt > time + PROPOSAL_LIFETIME_MAX_MS + SLACK_MS) return 'bad-proposal';
   if (openOf(registers, proposer) >= LIMITS.openProposals) return 'too-many-proposals';
   const approvals = new Map([[proposer, keyEpoch]]);
-  return counted(context, { signed, status: 'open', approvals });
+  return settle(context, { signed, status: 'open', approvals });
 }
 
 /** Those that wait for approvals or for their height. */
@@ -148,14 +148,14 @@ export function approve(context: ProposalContext, approval: Approval): Outcome {
   const isNew = record.approvals.get(nodeId) !== keyEpoch;
   const all: [string, number][] = [...record.approvals, [nodeId, keyEpoch]];
   const approvals = new Map([...new Map(all)].toSorted(([one], [other]) => (one < other ? -1 : 1)));
-  return counted(context, { ...record, approvals }, isNew);
+  return settle(context, { ...record, approvals }, isNew);
 }
 
 /**
  * E2: decides it when the approvals that count are those of a quorum.
  * @param isNew whether it is to be kept even if that decides nothing.
  */
-function counted(
+function settle(
   { draft, registers, height }: ProposalContext,
   record: ProposalRecord,
   isNew = true,

@@ -2,9 +2,9 @@ import { describe, expect, it } from 'vitest';
 import { TABLES } from '../../../src/core/chain/rows.ts';
 import { verifyStateProof } from '../../../src/core/chain/state-proof.ts';
 import { verified } from '../../../src/core/units.ts';
-import { TestCluster, type TestNode } from './support/cluster.ts';
 import { NAMES } from '../../helpers/names.ts';
-import { CLUSTER_ID, intentOf, type Move, versionOf } from './support/fixtures.ts';
+import { TestCluster, type TestNode } from './support/cluster.ts';
+import { intentOf, type Move, versionOf } from './support/fixtures.ts';
 
 /** Submits one intent at a node and waits until all that are up have it final. */
 function decide(cluster: TestCluster, node: TestNode, ...moves: readonly Move[]): void {

@@ -3,7 +3,7 @@ import { restoreSets } from '../../../src/core/chain/custodian-periods.ts';
 import { Ledger } from '../../../src/core/chain/ledger.ts';
 import { sortRows, TABLES } from '../../../src/core/chain/rows.ts';
 import type { StoredRow } from '../../../src/core/chain/types.ts';
-import { CustodianSet, CustodianSets } from '../../../src/core/consensus/custodian-sets.ts';
+import { type CustodianSet, CustodianSets } from '../../../src/core/consensus/custodian-sets.ts';
 import type { SignedIntent } from '../../../src/core/model/intent.ts';
 import { Blocks } from './support/blocks.ts';
 import {
