@@ -271,7 +271,7 @@ export class Chain extends FinalViews implements Machine<ChainInput> {
 
   #finalised(executed: ExecutedBlock): void {
     this.#intake.settle(this.#turn, executed);
-    tellDecided(this.#turn, executed, this.height, this.roster);
+    tellDecided(this.#turn, executed, this.#ledger);
     this.#reads.moved(this.#turn, this.#ownAnswer());
     this.#sync.finalised(this.#turn);
   }

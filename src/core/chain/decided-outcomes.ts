@@ -1,20 +1,20 @@
 /** Tells the owner what a final block has decided about the cluster (docs/history.md, E1, E2). */
 import type { Executed } from './execution.ts';
+import type { Ledger } from './ledger.ts';
 import { proposalState } from './proposals.ts';
-import type { Roster } from './roster.ts';
 import type { Turn } from './turn.ts';
 
-/** @param roster as it is after the block. */
+/** @param ledger as it is after the block. */
 export function tellDecided(
   turn: Turn,
-  { custodians, registers }: Pick<Executed, 'custodians' | 'registers'>,
-  height: number,
-  roster: Roster,
+  { registers }: Pick<Executed, 'registers'>,
+  { tip, roster, handovers, custodians }: Ledger,
 ): void {
+  const { height } = tip;
   for (const record of registers.proposals.values()) {
     if (record === undefined) continue;
     turn.tell({ type: 'proposal', height, proposal: proposalState(roster, record) });
   }
-  if (custodians === undefined) return;
+  if (handovers.at(-1)?.height !== height) return;
   turn.tell({ type: 'custodians', height: height + 1, nodeIds: custodians.nodeIds });
 }

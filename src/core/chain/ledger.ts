@@ -167,9 +167,15 @@ export class Ledger {
     return { height, stateRoot, proof, value };
   }
 
-  /** @param dir '' is the root. */
+  /** @param dir '' is the root. @throws {AegisError} `TOO_LARGE`. */
   proveDirectory(dir: string): ProvenDirectory {
-    const proof = this.#tree.proveUnder(this.names.tagOf(dir));
+    const max = LIMITS.directoryLeaves;
+    const proof = this.#tree.proveUnder(this.names.tagOf(dir), max);
+    if (proof === undefined) {
+      throw new AegisError('TOO_LARGE', `more than ${max} names lie in the directory`, {
+        hint: 'Prove its paths one by one: aegis kb get PATH --proof F',
+      });
+    }
     return { height: this.#tip.height, stateRoot: this.#tree.root, proof };
   }
 

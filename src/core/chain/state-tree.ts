@@ -298,8 +298,11 @@ export class StateTree implements StateReader {
     return node === undefined || gatherSome(node, rows, max) ? rows : undefined;
   }
 
-  /** What shows which leaves begin with a tag of 8 bytes (docs/proofs.md, claim `directory`). */
-  proveUnder(tag: string): RangeProof {
+  /**
+   * What shows which leaves begin with a tag of 8 bytes (docs/proofs.md, claim `directory`).
+   * @returns undefined when there are more than `max`.
+   */
+  proveUnder(tag: string, max: number): RangeProof | undefined {
     const siblings: Uint8Array[] = [];
     let node = this.#top;
     for (let depth = 0; depth < 4 * tag.length; depth += 1) {
@@ -313,8 +316,8 @@ export class StateTree implements StateReader {
       return { siblings, other, leaves: [] };
     }
     const leaves: StateRow[] = [];
-    if (node !== undefined) gather(node, leaves);
-    return { siblings, leaves };
+    const fits = node === undefined || gatherSome(node, leaves, max);
+    return fits ? { siblings, leaves } : undefined;
   }
 
   /** What shows that a key has its value, or that it is not there. */

@@ -116,6 +116,18 @@ describe('a directory', () => {
     );
   });
 
+  it('is not proved whole when there is too much in it', () => {
+    const { blocks, author } = setUp();
+    blocks.add(blocks.intent(author, { path: 'd/1', version: 'a' }, { path: 'd/2', version: 'b' }));
+    const { tree } = blocks.ledger;
+    const tag = NAMES.tagOf('d');
+    expect([tree.proveUnder(tag, 1), tree.proveUnder(tag, 2)?.leaves.length]).toEqual([
+      undefined,
+      2,
+    ]);
+    expect([tree.under(tag, 1), tree.under(tag, 2)?.length]).toEqual([undefined, 2]);
+  });
+
   it('N4: keeps its own name when there is much in it', () => {
     const { blocks, author, move } = setUp();
     const count = LIMITS.erasedLeaves + 1;
