@@ -3,6 +3,7 @@ import type { InvitationView } from '../core/api/contract/cluster.ts';
 import type { HomePaths } from '../core/config/home.ts';
 import { AegisError } from '../core/errors.ts';
 import { writeFileAtomic } from '../core/files.ts';
+import { openBundle } from '../core/model/bundle.ts';
 import {
   INVITATION_FILE_BYTES_MAX,
   invitationFromText,
@@ -58,13 +59,20 @@ export async function keepInvitation(
 ): Promise<InvitationView> {
   const { id, inviter, createdAt, expiresAt } = invited.invitation.invitation;
   await writeFileAtomic(paths.invitation, text, { mode: 0o600 });
-  const name = invited.genesis.members.find((member) => member.nodeId === inviter)!.name;
+  const name = nameOf(invited, inviter);
   return {
     id,
     inviter: { nodeId: inviter, name },
     createdAt: new Date(createdAt).toISOString(),
     expiresAt: new Date(expiresAt).toISOString(),
   };
+}
+
+/** Of a member of the genesis, or of one that came later and brings its bundle. */
+function nameOf({ genesis, file }: OpenInvitationFile, nodeId: string): string {
+  const member = genesis.members.find((one) => one.nodeId === nodeId);
+  if (member !== undefined) return member.name;
+  return file.inviter === undefined ? nodeId : openBundle(file.inviter).inception.name;
 }
 
 export const invitationFacts = ({ id, inviter, expiresAt }: InvitationView): string =>

@@ -126,7 +126,7 @@ test('an invited node takes the invitation, and nobody else can', async () => {
     await writeFile(file, await inviteTo(a, made, { nodeId, expiresAt: Date.now() - 1 }));
     await expect(take(c)).rejects.toMatchObject({ code: 'CHECK_FAILED', exit: 1 });
     await writeFile(file, await inviteTo(b, made, { nodeId }));
-    await expect(take(c)).rejects.toThrow('not by a custodian of the cluster');
+    await expect(take(c)).rejects.toThrow('not by a member of the cluster');
     const text = await inviteTo(a, made, { nodeId });
     await writeFile(file, text);
     await expect(take(b)).rejects.toMatchObject({ code: 'DENIED' });
