@@ -45,7 +45,7 @@ function plain(finding: Finding): Said {
 
 const holds = remembering();
 /** 10,000 by `npm run test:long`. */
-const MUTANTS = Number(process.env['AEGIS_PROOF_MUTANTS'] ?? 1500);
+const MUTANTS = Number(process.env['AEGIS_PROOF_MUTANTS'] ?? 600);
 
 function refusalOf(run: () => unknown): unknown {
   try {

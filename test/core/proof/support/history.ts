@@ -13,11 +13,13 @@ import {
   signBls,
 } from '../../../../src/core/crypto/bls.ts';
 import { sha256 } from '../../../../src/core/crypto/hash.ts';
-import { encode } from '../../../../src/core/model/cbor.ts';
-import { custodianPairs, custodiansDigest } from '../../../../src/core/model/custodians.ts';
+import { decode, encode } from '../../../../src/core/model/cbor.ts';
+import { custodiansDigest } from '../../../../src/core/model/custodians.ts';
+import { createGenesis } from '../../../../src/core/model/genesis.ts';
 import { Names, nameKeyOf } from '../../../../src/core/model/names.ts';
 import { sortParents, versionCidOf } from '../../../../src/core/model/version.ts';
 import type { Handover } from '../../../../src/core/proof/build.ts';
+import { type TestNode, testNode } from '../../../helpers/nodes.ts';
 
 export interface Custodian {
   readonly nodeId: string;
@@ -116,13 +118,14 @@ export class History {
    */
   constructor(seed: string, custodians = 4, names?: Uint8Array) {
     this.chance = new Chance(seed);
-    this.first = sorted(Array.from({ length: custodians }, () => this.#newCustodian()));
+    const nodes = Array.from({ length: custodians }, (_, n) => testNode(n + 1));
+    this.first = sorted(nodes.map(custodianOf));
     this.#custodians = this.first;
-    this.genesis = encode({
-      ...{ v: 4, type: 'genesis', name: seed, createdAt: this.#time, replicas: 3, protocol: 2 },
-      ...{ custodians: custodianPairs(this.first), bundles: [] },
-      ...(names === undefined ? {} : { origin: { names, height: 7 } }),
-    });
+    const bundles = nodes.map(({ bundle }) => bundle);
+    const made = createGenesis({ name: seed, createdAt: this.#time, bundles });
+    const fields = decode(made, { maxBytes: made.length }) as object;
+    // What a verifier looks at of a recovered cluster.
+    this.genesis = names === undefined ? made : encode({ ...fields, origin: { names, height: 7 } });
     this.clusterId = `aegisc1${base32(sha256(this.genesis))}`;
     this.names = new Names(names ?? nameKeyOf(this.genesis));
   }
@@ -279,6 +282,12 @@ export class History {
     return { secret, consensusKey: blsPublicKeyOf(secret) };
   }
 }
+
+const custodianOf = ({ nodeId, consensusSecret, keys }: TestNode): Custodian => ({
+  nodeId,
+  secret: consensusSecret,
+  consensusKey: keys.consensusKey,
+});
 
 export const entryOf = ({ nodeId, consensusKey }: Custodian) => ({ nodeId, consensusKey });
 

@@ -18,7 +18,7 @@ export const CLAIM_MUTATIONS: Readonly<Record<string, Mutation>> = {
     proof.claims = [];
   },
   'the claims of another height': (proof, { other }) => {
-    proof.claims = other.claims;
+    proof.claims = other().claims;
   },
   'a claim of another path': inClaim(undefined, (claim, { chance }) => {
     const path = claim['path'] as string;

@@ -57,7 +57,7 @@ export const LINK_MUTATIONS: Readonly<Record<string, Mutation>> = {
     proof.links.pop();
   },
   'the links of another height': (proof, { other }) => {
-    proof.links = other.links;
+    proof.links = other().links;
   },
   'no links': (proof) => {
     proof.links = [];

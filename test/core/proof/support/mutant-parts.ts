@@ -18,7 +18,7 @@ export interface Scene {
   readonly history: History;
   readonly good: GeneratedProof;
   /** Another proof of the same history, at another height. */
-  readonly other: Plain;
+  readonly other: () => Plain;
 }
 
 /** Changes the proof, unless it is none to which this can be done. */

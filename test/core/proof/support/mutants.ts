@@ -112,7 +112,7 @@ export function* mutants({ history, proofs }: Generated): Generator<Mutant, neve
       continue;
     }
     const elsewhere = proofs.filter(({ says }) => says.height !== good.says.height);
-    const other = plainOf(chance.pick(elsewhere).bytes);
+    const other = () => plainOf(chance.pick(elsewhere).bytes);
     const what = chance.pick(KINDS);
     const bytes = mutated(what, { chance, history, good, other });
     // Not every kind fits every proof.
