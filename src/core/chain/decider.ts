@@ -4,14 +4,8 @@
  * no intents and asks nobody for final blocks; what it tells, its owner acts on at once.
  */
 import { assert } from '../assert.ts';
-import type { CustodianSet, CustodianSets } from '../consensus/custodian-sets.ts';
 import { faultyMax } from '../consensus/quorum.ts';
-import {
-  Replica,
-  type ReplicaInput,
-  type ReplicaOutcome,
-  type Standing,
-} from '../consensus/replica.ts';
+import type { Replica, ReplicaInput, ReplicaOutcome, Standing } from '../consensus/replica.ts';
 import type { LeaderSchedule } from '../consensus/schedule.ts';
 import type { Certificate, ReplicaStatus } from '../consensus/types.ts';
 import { verifyEd25519 } from '../crypto/sign.ts';
@@ -23,8 +17,8 @@ import { divergenceOf, finalisedBy } from './finalised.ts';
 import type { Ledger } from './ledger.ts';
 import type { Mempool } from './mempool.ts';
 import type { OpenedBlock } from './opened-block.ts';
-import { recoverLeaders, replicaOptions } from './replica-parts.ts';
 import { blockKey, divergenceRow, META, readDivergence, type SortedRows, TABLES } from './rows.ts';
+import { type Jump, Seat } from './seat.ts';
 import type { StateTree } from './state-tree.ts';
 import type { Turn } from './turn.ts';
 import type { ChainDeps, ChainOptions, Divergence } from './types.ts';
@@ -65,12 +59,7 @@ interface Sought {
 export class Decider {
   readonly #options: ChainOptions;
   readonly #ledger: Ledger;
-  readonly #sets: CustodianSets;
-  /** As they are after the last final block. */
-  #leaders: LeaderSchedule;
-  /** Those of the replica. */
-  #custodians: CustodianSet;
-  #replica: Replica;
+  readonly #seat: Seat;
   readonly #candidates: Candidates;
   readonly #owner: DeciderOwner;
   readonly #opened = new Map<string, OpenedBlock>();
@@ -89,31 +78,23 @@ export class Decider {
     stored: { readonly rows: SortedRows; readonly standing: Standing },
     owner: DeciderOwner,
   ) {
-    const { scheme, seeds, sets, ledger, mempool } = deps;
-    const { rows, standing } = stored;
+    const { seeds, ledger, mempool } = deps;
+    const { rows } = stored;
     this.#options = options;
     this.#ledger = ledger;
-    this.#sets = sets;
     this.#owner = owner;
     this.#verify = deps.verify ?? verifyEd25519;
     const divergence = rows.meta.get(META.divergence);
     this.#divergence = divergence === undefined ? undefined : readDivergence(divergence);
-    this.#custodians = ledger.custodians;
-    this.#leaders = recoverLeaders(options, ledger.custodians, rows.meta);
-    this.#replica = Replica.recover(
-      replicaOptions(options, ledger.custodians),
-      { scheme, leaders: this.#leaders },
-      rows.consensus,
-      standing,
-    );
-    const leaders = (): LeaderSchedule => this.#leaders;
+    const seat = new Seat(options, deps, stored);
+    this.#seat = seat;
     const { clusterId } = options;
     const context = {
       clusterId,
       ledger,
       seeds,
       get leaders() {
-        return leaders();
+        return seat.leaders;
       },
     };
     this.#candidates = new Candidates(context, mempool);
@@ -141,7 +122,7 @@ export class Decider {
 
   /** What proves the leaders after the last final block. */
   get leaders(): Uint8Array {
-    return this.#leaders.snapshot();
+    return this.#seat.leaders.snapshot();
   }
 
   get undecided(): number {
@@ -155,6 +136,10 @@ export class Decider {
   /** What proves the highest height for which this node may have voted `commit`. */
   get proof(): Certificate | undefined {
     return this.#replica.high ?? this.#ledger.certificate;
+  }
+
+  get #replica(): Replica {
+    return this.#seat.replica;
   }
 
   get #height(): number {
@@ -181,8 +166,7 @@ export class Decider {
     // A node that comes to another state than the others has nothing more to say, and neither has
     // one that cannot tell which state is next.
     if (this.isStopped) return;
-    if (this.#replica.height > this.#height) return this.#step(turn, input);
-    // Y1: in the midst of a window.
+    if (this.#seat.isAtTip) return this.#step(turn, input);
     if (input.type === 'peer-up') this.#missed.add(input.nodeId);
     if (input.type === 'peer-down') this.#missed.delete(input.nodeId);
   }
@@ -269,8 +253,8 @@ export class Decider {
   seek(turn: Turn, peers: ReadonlySet<string>): void {
     const sought = this.#sought;
     if (sought === undefined) return;
-    const connected = this.#custodians.nodeIds.filter((nodeId) => peers.has(nodeId));
-    const count = Math.min(faultyMax(this.#custodians.size) + 1, connected.length);
+    const connected = this.#seat.custodians.nodeIds.filter((nodeId) => peers.has(nodeId));
+    const count = Math.min(faultyMax(this.#seat.custodians.size) + 1, connected.length);
     const asked = Array.from(
       { length: count },
       (_, at) => connected[(sought.tries * count + at) % connected.length]!,
@@ -320,7 +304,7 @@ export class Decider {
       type: 'proposal-refused',
       height,
       view,
-      proposer: this.#custodians.nodeIds[wanted.proposer]!,
+      proposer: this.#seat.custodians.nodeIds[wanted.proposer]!,
       ...reasonOf(late, judgement),
     });
     return this.drive(turn, { ...verdict, isValid: false });
@@ -333,7 +317,7 @@ export class Decider {
     const { executed } = judgement;
     this.#candidates.persist(turn, digest);
     this.#conclude(turn, executed, certificate, certificate);
-    this.#begin(turn, executed.block.header.height, executed.leaders);
+    this.#begin(turn, executed.leaders);
     this.#owner.finalised(executed);
   }
 
@@ -354,35 +338,18 @@ export class Decider {
     turn.tell(finalisedBy(executed, shown));
   }
 
-  /**
-   * The height after `height` begins. A1, E1: its custodians have the keys of the state before it.
-   * E5: where they are other nodes, another replica begins.
-   * @param jump when the replica was not stepped through the blocks: what makes the last one final.
-   */
-  #begin(
-    turn: Turn,
-    height: number,
-    leaders: LeaderSchedule,
-    jump?: Certificate,
-    isRestart = false,
-  ): void {
-    const { custodians } = this.#ledger;
-    const isOther = isRestart || !custodians.hasSameMembers(this.#custodians);
-    this.#leaders = leaders;
-    turn.persist(TABLES.meta, META.leaders, leaders.snapshot());
-    // V3: its place is kept, whether or not it goes on from there.
-    if (isOther) {
-      this.#custodians = custodians;
-      const options = replicaOptions(this.#options, custodians);
-      this.#replica = this.#replica.follow(options, leaders, jump);
-      this.#step(turn, { type: 'start' });
-    } else if (jump !== undefined) {
-      this.#step(turn, { type: 'caught-up', certificate: jump, leaders });
-    }
-    if (!this.#sets.knows(height + 1)) {
-      this.#sets.change(height + 1, custodians);
-      this.#sets.advance(height);
-    }
+  /** Within a window: the replica hears of its last block only. */
+  #pass(turn: Turn, leaders: LeaderSchedule): void {
+    this.#seat.pass(turn, leaders);
+    this.#seat.advance();
+  }
+
+  /** The height after the last final one begins: A1, E1 with the custodians of the state, E5. */
+  #begin(turn: Turn, leaders: LeaderSchedule, jump?: Jump): void {
+    this.#seat.pass(turn, leaders);
+    const input = this.#seat.begin(jump);
+    if (input !== undefined) this.#step(turn, input);
+    this.#seat.advance();
     // C2: before anything else of the height that has begun.
     this.drive(turn, { type: 'keys-known' });
   }
@@ -414,8 +381,8 @@ export class Decider {
       this.#conclude(turn, executed, isLast ? certificate : undefined, certificate);
       // What is final waits no more before the next height begins, which may ask for a block.
       this.#owner.finalised(executed);
-      if (isLast) this.#begin(turn, header.height, executed.leaders, certificate);
-      else this.#pass(turn, header.height, executed.leaders);
+      if (isLast) this.#begin(turn, executed.leaders, { certificate, isRestart: false });
+      else this.#pass(turn, executed.leaders);
     }
     const missed = [...this.#missed];
     this.#missed.clear();
@@ -433,24 +400,14 @@ export class Decider {
     return { isValid: false, why: 'a signature in it does not hold' };
   }
 
-  /** A1, E1: one height further within a window, which the replica does not hear of. */
-  #pass(turn: Turn, height: number, leaders: LeaderSchedule): void {
-    this.#leaders = leaders;
-    turn.persist(TABLES.meta, META.leaders, leaders.snapshot());
-    if (this.#sets.knows(height + 1)) return;
-    this.#sets.change(height + 1, this.#ledger.custodians);
-    this.#sets.advance(height);
-  }
-
   /** Y4: the ledger has another state, with the certificate of its last block. */
   restart(turn: Turn, leaders: LeaderSchedule, certificate: Certificate): void {
     const { height, digest } = this.#ledger.tip;
     this.#divergence = undefined;
     turn.persist(TABLES.meta, META.divergence, undefined);
     this.#candidates.decide(turn, height, digest);
-    this.#sets.restart(height + 1, this.#ledger.custodians);
-    // Custodians may have gone and come back in what was passed over.
-    this.#begin(turn, height, leaders, certificate, true);
+    this.#seat.forget();
+    this.#begin(turn, leaders, { certificate, isRestart: true });
   }
 
   /** Y7: durable, until the state is taken anew. */

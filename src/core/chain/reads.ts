@@ -120,7 +120,7 @@ export class Reads {
     for (const [nonce, round] of this.#rounds) {
       if (round.since + GIVE_UP_MS <= turn.now) {
         this.#rounds.delete(nonce);
-        this.#fail(turn, round.ids);
+        this.#fail(turn, round);
         continue;
       }
       if (own !== undefined) round.answers.set(this.#options.self, own);
@@ -167,8 +167,11 @@ export class Reads {
     for (const id of round.ids) turn.tell({ type: 'read-index', id, height });
   }
 
-  #fail(turn: Turn, ids: readonly string[]): void {
-    const what = 'too few custodians have said what is final';
+  #fail(turn: Turn, { ids, height }: Round): void {
+    const what =
+      height === undefined
+        ? 'too few custodians have said what is final'
+        : `block ${height} is final, and is not here yet`;
     for (const id of ids) {
       turn.tell({ type: 'read-failed', id, error: new AegisError('TIMEOUT', what) });
     }

@@ -20,9 +20,9 @@ import type { Ledger } from './ledger.ts';
 import { LIMITS } from './limits.ts';
 import type { Announcement, ChainMessage } from './messages.ts';
 import { decodeName } from './ref.ts';
-import { recoverLeaders } from './replica-parts.ts';
 import { custodiansIn, firstMembers } from './roster.ts';
 import { heightKey, META, readBase, type SortedRows, TABLES } from './rows.ts';
+import { recoverLeaders } from './seat.ts';
 import { SERVE_ALARM, Serving } from './serving.ts';
 import {
   type FetchedSnapshot,

@@ -16,14 +16,17 @@ export function stateAfter(
   leaders: Leaders,
   final: Certificate | undefined,
 ): State {
+  // P6: at the height at which it was already it goes on from what it has signed there.
+  const isSameHeight = (final?.height ?? 0) === before.finalised;
+  const here = isSameHeight ? before : undefined;
   const kept: Kept = {
     final,
     handover: final,
-    slot: undefined,
+    slot: here?.pen.slot,
     last: before.pen.last,
-    entry: undefined,
-    high: undefined,
-    named: undefined,
+    entry: here?.entry,
+    high: here?.high,
+    named: here?.named,
     doubt: undefined,
     absolved: before.pen.absolved,
     evidence: [],

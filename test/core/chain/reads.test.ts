@@ -42,6 +42,10 @@ describe('a linearizable read', () => {
     expect(fourth.chain.height).toBe(1);
     read(cluster, fourth, 'r');
     cluster.run(10);
+    // Whether it still asks the right custodians it knows when that height is final here.
+    expect([indexes(fourth), fourth.chain.height]).toEqual([[], 1]);
+    cluster.isLost = () => false;
+    cluster.runUntil(() => fourth.chain.height === 2);
     expect(indexes(fourth)).toEqual([['r', 2]]);
   });
 

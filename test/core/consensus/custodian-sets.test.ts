@@ -40,7 +40,7 @@ describe('a set of custodians', () => {
         const isSame = one.isSame(other);
         expect(Buffer.compare(one.digest, other.digest) === 0).toBe(isSame);
         if (isSame) expect(one.hasSameMembers(other)).toBe(true);
-        expect(one.hasSameMembers(other)).toBe(`${one.nodeIds}` === `${other.nodeIds}`);
+        expect(one.hasSameMembers(other)).toBe(one.nodeIds.join() === other.nodeIds.join());
       }),
     );
     expect(setOf([0, 0], [1, 1]).hasSameMembers(first)).toBe(true);
