@@ -9,6 +9,7 @@ import type { Genesis } from '../core/model/genesis.ts';
 import type { Log } from '../core/ports.ts';
 import type { ChainReader } from '../core/storage/chain-readonly.ts';
 import { ownGenesis } from './cluster.ts';
+import { requireAbsent } from './documents.ts';
 import { requireOwnHome } from './own-home.ts';
 import { mayDraw } from './terminal.ts';
 
@@ -55,6 +56,7 @@ export async function writeHistory(
     const { writeStdout } = await import('./kb/stdout.ts');
     await writeStdout(counted(), { guard: false, signal });
   } else {
+    await requireAbsent(file);
     const { writeFileTarget } = await import('./kb/target.ts');
     await writeFileTarget({ path: file, force: false }, counted());
   }

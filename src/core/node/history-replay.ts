@@ -22,6 +22,7 @@ import { AegisError, isAegisError } from '../errors.ts';
 import type { LogEntry, Ready } from '../machine.ts';
 import type { Genesis } from '../model/genesis.ts';
 import type { SignatureCheck } from '../model/signed.ts';
+import type { KeyRing } from '../ports.ts';
 import { type Instant, instant, MIB, MINUTE, verified } from '../units.ts';
 
 /** What the one peer has, and what it answers. */
@@ -56,6 +57,13 @@ export interface FollowerOptions extends Pick<ChainOptions, 'self' | 'checkpoint
   readonly standing: Standing;
 }
 
+const NO_KEYS: KeyRing = {
+  identity: () => undefined,
+  votes: () => undefined,
+  seeds: () => undefined,
+  heldConsensusKeys: () => [],
+};
+
 /** A chain that follows, by what is durable of it. @throws {AegisError} `STORE_DAMAGED`. */
 export function recoverFollower(
   genesis: Genesis,
@@ -64,8 +72,10 @@ export function recoverFollower(
 ): Chain {
   const { clusterId, custodians } = genesis;
   const sets = new CustodianSets(new CustodianSet(custodians));
+  // It may be a custodian: one whose keys are not at hand.
+  const own = { self: { nodeId: more.self, ring: NO_KEYS }, sets };
   const schemeOf = (of: CustodianSets) => blsScheme({ sets: of });
-  const deps = { scheme: schemeOf(sets), seeds: vrfScheme({ sets }), sets, schemeOf };
+  const deps = { scheme: blsScheme(own), seeds: vrfScheme(own), sets, schemeOf };
   const options = { clusterId, genesis, ...more, held: [] };
   return Chain.recover(options, deps, rows, standing);
 }

@@ -106,7 +106,7 @@ const taking = (home: Home, made: MadeHistory, bytes: Uint8Array, more = {}) =>
   importHistory(
     home,
     {
-      ...{ genesis: made.genesis, self: 'aegis1elsewhere', settings: DEFAULT_SETTINGS },
+      ...{ genesis: made.genesis, self: made.node.nodeId, settings: DEFAULT_SETTINGS },
       bytes: inPieces(bytes),
     },
     { log, ...deps, ...more },
