@@ -208,15 +208,14 @@ export class History {
   }
 
   /** A version of a path; it follows all heads unless it contradicts them. */
-  write(path: string, kind: 'next' | 'conflict' | 'deletion' = 'next'): void {
+  write(path: string, kind: 'next' | 'conflict' | 'deletion' = 'next', content?: CID): void {
     const heads = this.paths.get(path)?.heads ?? [];
     const after = kind === 'conflict' ? (heads[0]?.parents ?? []) : heads.map(({ cid }) => cid);
     const parents = sortParents(after);
     const known = parents.map((cid) => this.versions.get(cid.toString())!.generation);
     const generation = 1 + Math.max(0, ...known);
     const deleted = kind === 'deletion';
-    const content = this.chance.bytes(32);
-    const root = CID.createV1(RAW, versionCidOf(content).multihash);
+    const root = content ?? CID.createV1(RAW, versionCidOf(this.chance.bytes(32)).multihash);
     const author = this.first[0]!.nodeId;
     const [time, sequence] = [this.#time, this.versions.size + 1];
     const payload = encode({
