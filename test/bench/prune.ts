@@ -52,6 +52,7 @@ async function measure(dir: string): Promise<Figure[]> {
     {
       ...{ store, log, metrics, idsOf: intentIds(made.genesis) },
       height: () => BLOCKS,
+      base: () => 1,
       pruned: () => {},
     },
   );

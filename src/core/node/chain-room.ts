@@ -211,6 +211,7 @@ async function prunerOf(
       idsOf: intentIds(genesis),
       // The index of final versions is made up for from the blocks.
       height: () => Math.min(chain.height, finals.height),
+      base: () => chain.base,
       pruned: (base) => submit({ type: 'pruned', base }),
     },
   );

@@ -41,6 +41,7 @@ export async function pruneOffline(
         {
           ...{ store, log, metrics: NO_METRICS, idsOf: intentIds(context) },
           height: () => height,
+          base: () => 1,
           pruned: () => {},
         },
       );

@@ -56,6 +56,8 @@ export interface PrunerDeps {
   idsOf(block: Uint8Array): readonly string[];
   /** The last height of which nothing needs the blocks before any more. */
   height(): number;
+  /** The lowest height whose block the chain keeps: a snapshot may have raised it (Y4). */
+  base(): number;
   /** Blocks below this height are gone, durably. */
   pruned(base: number): void;
 }
@@ -107,15 +109,15 @@ export class Pruner {
 
   /** The lowest height whose block is kept. */
   get base(): number {
-    return this.#base;
+    return Math.max(this.#base, this.#deps.base());
   }
 
   /** What would go, and what the facts take now. */
   async plan(keep: number): Promise<Pruned> {
     const { bytes } = await this.#deps.store.space();
     const height = this.#deps.height();
-    const base = baseFor(height, keep, this.#base);
-    const from = this.#base;
+    const from = this.base;
+    const base = baseFor(height, keep, from);
     return { from, base, height, blocks: base - from, bytesBefore: bytes, bytesAfter: bytes };
   }
 
@@ -139,8 +141,9 @@ export class Pruner {
   moved(): void {
     const { keepBlocks } = this.#options;
     if (keepBlocks === 0 || this.#isBusy || Date.now() < this.#retryAt) return;
-    const to = baseFor(this.#deps.height(), keepBlocks, this.#base);
-    if (to - this.#base < SLACK_BLOCKS) return;
+    const { base } = this;
+    const to = baseFor(this.#deps.height(), keepBlocks, base);
+    if (to - base < SLACK_BLOCKS) return;
     const work = this.#alone(async () => {
       await this.#forget(to);
       await this.#giveBack(FREE_BYTES_MAX);
@@ -193,7 +196,7 @@ export class Pruner {
   /** The base is above a block as soon as anything of it is gone. */
   async #forgetBlocks(rows: readonly TableRow[], signal?: AbortSignal): Promise<void> {
     let entries: LogEntry[] = [];
-    let base = this.#base;
+    let { base } = this;
     const flush = async (): Promise<void> => {
       const some = entries;
       entries = [];
@@ -233,12 +236,12 @@ export class Pruner {
 
   /** Blocks are whole from `base` on once this is durable. */
   async #commit(entries: readonly LogEntry[], base: number): Promise<void> {
-    const next = Math.max(base, this.#base);
-    const value = baseRow(next);
-    const row = { table: TABLES.meta, key: META.base, value };
-    await this.#deps.store.commitApart(next === this.#base ? entries : [...entries, row]);
-    if (next === this.#base) return;
-    this.#deps.metrics.count('aegis_chain_pruned_blocks_total', next - this.#base);
+    const before = this.base;
+    const next = Math.max(base, before);
+    const row = { table: TABLES.meta, key: META.base, value: baseRow(next) };
+    await this.#deps.store.commitApart(next === before ? entries : [...entries, row]);
+    if (next === before) return;
+    this.#deps.metrics.count('aegis_chain_pruned_blocks_total', next - before);
     this.#deps.metrics.gauge('aegis_chain_base_height', next);
     this.#base = next;
     this.#deps.pruned(next);

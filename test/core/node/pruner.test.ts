@@ -37,6 +37,7 @@ async function prunerOf(store: ChainStore, deps: Partial<PrunerDeps> = {}, keepB
     {
       ...{ store, log: silentLog, metrics: silentMetrics, idsOf },
       height: () => tip,
+      base: () => 1,
       pruned: () => {},
       ...deps,
     },
@@ -123,6 +124,16 @@ test('what is kept is kept in the background, in steps that are worth it', async
   await pruner.close();
   await checkWhole(store);
   await expect(pruner.prune(130)).rejects.toMatchObject({ code: 'STOPPING' });
+});
+
+test('where a snapshot began later, the base never falls behind it', async () => {
+  const { store } = await chainOf(400);
+  const bases: number[] = [];
+  const pruner = await prunerOf(store, { base: () => 150, pruned: (base) => bases.push(base) });
+  expect(pruner.base).toBe(150);
+  expect(await pruner.prune(200)).toMatchObject({ from: 150, base: 201, blocks: 51 });
+  expect(bases.every((base) => base > 150)).toBe(true);
+  await checkNothingBelow(store);
 });
 
 test('a prune that is broken off has done what it has done', async () => {

@@ -47,6 +47,7 @@ const pruner = await Pruner.open(
   {
     ...{ store, log, metrics: silentMetrics, idsOf },
     height: () => height,
+    base: () => 1,
     pruned: (base) => say(`base ${base}`),
   },
 );
