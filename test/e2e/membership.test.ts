@@ -1,5 +1,6 @@
 /**
- * Goal: who is invited comes in, once and in time, and who leaves is out until invited again.
+ * Goal: who is invited comes in, once and in time, and may come to decide and to invite; who leaves
+ * is out until invited again.
  * Setup: three custodians; nodes that the genesis does not name, each made by its operator.
  * Check: by the commands that operators use, at the custodians and at the newcomers.
  */
@@ -8,6 +9,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Result } from '../../src/core/api/contract/endpoints.ts';
 import { clientOf, putFinal, readLinearizable } from './support/api.ts';
 import { Cluster, eventually, type Run } from './support/cluster.ts';
+import { decide } from './support/governance.ts';
 import { Newcomer } from './support/newcomer.ts';
 import { rotate } from './support/rotate.ts';
 
@@ -16,15 +18,17 @@ type Members = Result<'cluster.members'>['members'];
 let cluster: Cluster;
 let carol: Newcomer;
 let dave: Newcomer;
+let erin: Newcomer;
 beforeAll(async () => {
-  [cluster, carol, dave] = await Promise.all([
+  [cluster, carol, dave, erin] = await Promise.all([
     Cluster.start({ size: 3 }),
     Newcomer.create('carol'),
     Newcomer.create('dave'),
+    Newcomer.create('erin'),
   ]);
 });
 afterAll(async () => {
-  await Promise.all([carol?.remove(), dave?.remove()]);
+  await Promise.all([carol?.remove(), dave?.remove(), erin?.remove()]);
   await cluster?.stop();
 });
 
@@ -223,6 +227,23 @@ test('a member whose peers all have moved, with other keys, finds them again', a
   expectExit(await put(carol, 'by-carol', 'of carol, who found them'), 0);
   const { agents } = await clientOf(cluster, 3).call('cluster.members', { query: {} });
   expect(agents).toBe(2);
+});
+
+test('who came after the genesis becomes a custodian, votes, and invites', async () => {
+  await decide(cluster, [1, 2, 3], [{ op: 'add', nodeId: carol.nodeId }]);
+  await eventually(
+    async () => await carol.client().call('consensus.status'),
+    ({ role, isVoting, custodians }) => role === 'custodian' && isVoting && custodians === 4,
+    'carol votes',
+  );
+  const file = erin.at('invitation');
+  expectExit(await carol.run('cluster', 'invite', await erin.bundle(), '-o', file), 0);
+  // The genesis does not know who has signed it.
+  expectExit(await erin.run('cluster', 'join', file), 0);
+  expectExit(await erin.start(), 0);
+  await untilMember(erin);
+  expectExit(await put(erin, 'by-erin', 'of erin'), 0);
+  expect((await readLinearizable(cluster, 1, 'by-erin')).text).toBe('of erin');
 });
 
 /** Tells the other custodians where one listens now. */
