@@ -1,6 +1,7 @@
 /**
- * What the changes of one intent do: all of them, or none (docs/history.md, N, Q, R4). A function of
- * the state as the intents before have left it, and of the members as they were before the block.
+ * What the changes of one intent do: all of them, or none (docs/history.md, N, Q, R4). A function
+ * of the state as the intents before have left it, and of the members as they were before the
+ * block.
  */
 import type { CID } from 'multiformats/cid';
 import { unreachable } from '../assert.ts';

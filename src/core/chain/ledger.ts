@@ -237,7 +237,7 @@ export class Ledger {
     turn.persist(TABLES.handovers, heightKey(height), handoverRow(handover));
   }
 
-  /** Y4: a later state takes the place of this one. What was decided lately is not known any more. */
+  /** Y4: a later state takes the place of this one. What was decided lately is known no more. */
   replaceBy(other: Ledger): void {
     this.#tip = other.#tip;
     this.#tree = other.#tree;

@@ -1,7 +1,8 @@
 /**
- * R2: a chain that begins with the state of another cluster, key for key. What has a
- * name lies under the key of names of the oldest cluster, and so do rights, parameters and quotas. Who was a member there is none here for that;
- * but versions name no cluster, so who may have signed them stays known.
+ * R2: a chain that begins with the state of another cluster, key for key. What has a name lies
+ * under the key of names of the oldest cluster, and so do rights, parameters and quotas. Who was a
+ * member there is none here for that; but versions name no cluster, so who may have signed them
+ * stays known.
  */
 import { sameBytes } from '../bytes.ts';
 import { AegisError } from '../errors.ts';

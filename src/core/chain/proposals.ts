@@ -65,7 +65,7 @@ export interface ProposalContext {
 
 type Outcome = 'done' | 'unchanged' | ProposalRefusal;
 
-/** By the clocks of custodians, which differ: how much longer than it may be a proposal may seem. */
+/** Clocks of custodians differ: how much longer than it may be a proposal may seem. */
 const SLACK_MS = LIMITS.aheadMs;
 
 /** E4: whether what a member has signed with the key of this epoch counts. */
@@ -76,7 +76,7 @@ function countsOf(before: Roster, nodeId: string, keyEpoch: number): boolean {
 }
 
 /** E2, E4. */
-export function countedApprovals(before: Roster, { approvals }: ProposalRecord): string[] {
+function countedApprovals(before: Roster, { approvals }: ProposalRecord): string[] {
   const nodeIds: string[] = [];
   for (const [nodeId, keyEpoch] of approvals) {
     if (countsOf(before, nodeId, keyEpoch)) nodeIds.push(nodeId);

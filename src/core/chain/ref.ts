@@ -1,6 +1,6 @@
 /**
- * What stands in the leaves of the state under the key of names (docs/proofs.md, "The state"): refs,
- * marks of directories, accounts and anchors. Names in them are encrypted, and keys are keyed
+ * What stands in the leaves of the state under the key of names (docs/proofs.md, "The state"):
+ * refs, marks of directories, accounts and anchors. Names in them are encrypted, and keys are keyed
  * hashes, so that who holds a proof of one leaf learns no other name.
  */
 import type { CID } from 'multiformats/cid';

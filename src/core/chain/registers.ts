@@ -1,7 +1,7 @@
 /**
  * What the cluster has decided about itself, as of the last final block: namespaces, parameters,
- * quotas, proposals and the protocol version. All of it stands in leaves of the state; here it is at
- * hand. It judges nothing: see `rights.ts`, `quotas.ts`, `proposals.ts`.
+ * quotas, proposals and the protocol version. All of it stands in leaves of the state, and here it
+ * is at hand. It judges nothing: see `rights.ts`, `quotas.ts`, `proposals.ts`.
  */
 import { PARAMETERS, type ParameterName } from '../model/parameters.ts';
 import type { Quota } from '../model/proposed-change.ts';

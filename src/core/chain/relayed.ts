@@ -1,6 +1,6 @@
 /**
- * Intents of other authors that were handed in here (Q3). They are judged like own ones, wait in the
- * mempool and are not durable: whoever hands them in sees to it that they are decided.
+ * Intents of other authors that were handed in here (Q3). They are judged like own ones, wait in
+ * the mempool and are not durable: whoever hands them in sees to it that they are decided.
  */
 import { AegisError } from '../errors.ts';
 import type { SignedIntent } from '../model/intent.ts';

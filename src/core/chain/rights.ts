@@ -11,7 +11,7 @@ import type { Namespace, ReadRegisters } from './registers.ts';
 type Namespaces = ReadMap<Namespace>;
 
 /** The namespaces around a path, the deepest first. A namespace is around its own path. */
-export function* namespacesAround(namespaces: Namespaces, path: string): Generator<Namespace> {
+function* namespacesAround(namespaces: Namespaces, path: string): Generator<Namespace> {
   if (namespaces.size === 0) return;
   for (let at = path; at !== ''; at = at.slice(0, Math.max(0, at.lastIndexOf('/')))) {
     const found = namespaces.get(at);

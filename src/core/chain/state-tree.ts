@@ -188,7 +188,7 @@ export class StateTree implements StateReader {
     return StateTree.empty.update(rows);
   }
 
-  /** The subtree of leaves, sorted by key, each once, whose keys begin with the bits of `prefix`. */
+  /** The subtree of leaves, sorted by key, each once, whose keys begin with `prefix` (bits). */
   static part(prefix: string, rows: readonly StateRow[]): Part {
     const top = build(rows, 0, rows.length, prefix.length);
     return { prefix, hash: bytesOf(top?.hash ?? EMPTY_HASH), size: rows.length, top };
@@ -239,7 +239,7 @@ export class StateTree implements StateReader {
     return weightOf(this.#top);
   }
 
-  /** What stands where the bits of `prefix` lead. A leaf that is alone stands wherever they lead. */
+  /** What stands where the bits of `prefix` lead; undefined: the way ends at a leaf above. */
   node(prefix: string): TreeNode {
     const found = this.#find(prefix);
     if (found === undefined) return { type: 'empty' };
