@@ -239,7 +239,7 @@ export class StateTree implements StateReader {
     return weightOf(this.#top);
   }
 
-  /** What stands where the bits of `prefix` lead; undefined: the way ends at a leaf above. */
+  /** What stands where the bits of `prefix` lead. A leaf that is alone stands wherever those do. */
   node(prefix: string): TreeNode {
     const found = this.#find(prefix);
     if (found === undefined) return { type: 'empty' };

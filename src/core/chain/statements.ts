@@ -1,7 +1,7 @@
 /**
- * What statements do to the roster and to proposals. A function of the roster before, of the
- * statements and of the time of the block, and of nothing else. Their signatures have been verified;
- * who may have handed them in does not matter.
+ * What statements do to the roster and to proposals. A function of both as they were before, of the
+ * statements and of the time of the block, and of nothing else. Their signatures have been
+ * verified; who may have handed them in does not matter.
  */
 import { unreachable } from '../assert.ts';
 import { isAegisError } from '../errors.ts';
