@@ -155,13 +155,15 @@ export class Proofs {
 
   #below(path: string, leaves: readonly { readonly value: Uint8Array }[]): string[] {
     const { names } = this.#deps.genesis;
-    return leaves.flatMap(({ value }) => {
+    const below = leaves.flatMap(({ value }) => {
       const read = readStateValue(value);
       const name = read?.type === 'mark' ? names.open(read.name) : undefined;
       // Another directory may have the same tag by chance.
       const isIn = name?.slice(0, Math.max(0, name.lastIndexOf('/'))) === path;
       return name !== undefined && isIn ? [name] : [];
     });
+    // Leaves lie in the order of hashes, which says nothing to people.
+    return below.toSorted();
   }
 
   /** Y5: the header that the verifier is going to trust, if it is here. */
