@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { Client } from '../../../src/core/api/client/client.ts';
 import { type HomePaths, resolveHome } from '../../../src/core/config/home.ts';
 import { type RunningNode, startNode } from '../../../src/core/node/daemon.ts';
@@ -16,8 +16,8 @@ let paths: HomePaths;
 let node: RunningNode;
 let client: Client;
 
-async function start(vouch = false): Promise<void> {
-  node = await startNode({ paths, passphrase: PASSPHRASE, version: '0.0.0', env: {}, vouch });
+async function start(vouch = false, env: Record<string, string> = {}): Promise<void> {
+  node = await startNode({ paths, passphrase: PASSPHRASE, version: '0.0.0', env, vouch });
   const token = readFileSync(paths.adminToken, 'utf8').trim();
   client = new Client({ socket: paths.socket, token, timeoutMs: 20_000 });
 }
@@ -129,6 +129,40 @@ test('after a restart the chain, receipts and heights are there', async () => {
   expect(versions).toMatchObject([{ final: true, height: put.height, shown: true }]);
   const shown = await client.call('intents.show', { params: { id: put.intent! } });
   expect(shown).toMatchObject({ height: put.height, result: 'done' });
+});
+
+test('old blocks go while the node runs: when they are told to, and by themselves', async () => {
+  const first = await submit('first');
+  for (let n = 0; n < 140; n += 1) await submit(`many/${n}`);
+  const { height } = await client.call('consensus.status');
+  const planned = await client.call('chain.prune', { body: { keep: 128, dryRun: true } });
+  const base = height - 127;
+  expect(planned).toMatchObject({ from: 1, base, height, blocks: base - 1, dryRun: true });
+  expect(planned.bytesAfter).toBe(planned.bytesBefore);
+  const done = await client.call('chain.prune', { body: { keep: 128 } });
+  expect(done).toMatchObject({ from: 1, base, height, blocks: base - 1, dryRun: false });
+  expect(done.bytesAfter).toBeLessThan(done.bytesBefore);
+  await expect(client.call('consensus.block', { params: { id: '1' } })).rejects.toMatchObject({
+    code: 'NOT_FOUND',
+  });
+  expect(await client.call('consensus.block', { params: { id: String(base) } })).toMatchObject({
+    height: base,
+  });
+  // What became of its intents is gone with a block, what they have done is not.
+  await node.stop();
+  await start(false, { AEGIS_CHAIN_KEEP_BLOCKS: '128' });
+  const { id } = first.intents[0]!;
+  await expect(client.call('intents.show', { params: { id } })).rejects.toMatchObject({
+    code: 'NOT_FOUND',
+  });
+  const { versions } = await client.call('kb.log', { query: { path: 'kept.md' } });
+  expect(versions).toMatchObject([{ final: true, shown: true }]);
+  for (let n = 0; n < 70; n += 1) await submit(`more/${n}`);
+  const pruned = async () =>
+    await client.call('chain.prune', { body: { keep: 128, dryRun: true } });
+  await vi.waitUntil(async () => (await pruned()).from > base, { timeout: 10_000 });
+  const { blocks } = await client.call('consensus.blocks', { query: { limit: 1 } });
+  expect(blocks[0]).toMatchObject({ height: height + 70 });
 });
 
 test('a home that lost its votes stays silent until an operator vouches for it', async () => {
