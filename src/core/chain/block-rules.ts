@@ -49,16 +49,20 @@ export type Judgement =
 
 const no = (why: string): Judgement => ({ isValid: false, why });
 
-/** Whether `block` follows the last final block, and its state root is what it comes to. */
+/**
+ * Whether `block` follows the last final block, and its state root is what it comes to.
+ * @param isFinal a quorum has made it so, and with it the leaders that its header names.
+ */
 export function judge(
   context: RuleContext,
   block: Block,
   intents: readonly SignedIntent[],
+  isFinal = false,
 ): Judgement {
   const { header } = block;
   const fault = headerFault(context, header) ?? intentsFault(context, intents);
   if (fault !== undefined) return no(fault);
-  const seed = seedOf(context, header);
+  const seed = seedOf(context, header, isFinal);
   if (typeof seed === 'string') return no(seed);
   const executed = tryExecute(context, header, intents);
   if (typeof executed === 'string') return no(executed);
@@ -136,6 +140,7 @@ function intentsFault(context: RuleContext, intents: readonly SignedIntent[]): s
 export function seedOf(
   context: RuleContext,
   header: Pick<BlockHeader, 'height' | 'view' | 'seedProof' | 'proposer'>,
+  isFinal = false,
 ): Uint8Array | undefined | string {
   const { leaders, seeds, ledger } = context;
   const { height, view, seedProof } = header;
@@ -145,7 +150,11 @@ export function seedOf(
   if (seedProof === undefined) return 'it carries no seed proof at the end of an epoch';
   const [seed, epoch] = [leaders.seed(height), leaders.epochOf(height)];
   const custodian = ledger.custodians.indexOf(header.proposer);
-  const beta = seeds.verify(custodian, height, seedAlpha(seed, epoch), seedProof);
+  const alpha = seedAlpha(seed, epoch);
+  // Of what is final the quorum has verified it, and has signed which leaders follow from it.
+  const beta = isFinal
+    ? seeds.output(seedProof)
+    : seeds.verify(custodian, height, alpha, seedProof);
   return beta === undefined ? 'its seed proof does not hold' : nextSeed(seed, epoch, view, beta);
 }
 

@@ -109,7 +109,7 @@ export class Candidates {
   /** The same of a final block, which need not be kept among those that are undecided. */
   judgeFinal(opened: OpenedBlock): Judgement {
     const known = this.#all.get(opened.block.digest)?.judgement;
-    return known ?? judge(this.#context, opened.block, this.#intents(opened));
+    return known ?? judge(this.#context, opened.block, this.#intents(opened), true);
   }
 
   /** Makes the bytes durable in this transaction, if they are not yet. */

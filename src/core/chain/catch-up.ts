@@ -171,7 +171,7 @@ export class CatchUp {
       if (isFull && from > tip + 1) break;
       const peer = this.#choose(from, peers, turn.now);
       if (peer === undefined) {
-        isStuck = true;
+        isStuck = this.#requests.length === 0;
         break;
       }
       const last = Math.min(to, this.knownHeight(peer));
@@ -263,12 +263,16 @@ export class CatchUp {
     }
   }
 
-  /** Of those who should have the height: without a penalty first, then who has least to do. */
+  /**
+   * Of those who should have the height: without a penalty first, then who has least to do. Nobody
+   * is asked for more at a time than it serves.
+   */
   #choose(height: number, peers: ReadonlySet<string>, now: Instant): string | undefined {
     let best: { readonly peer: string; readonly rank: number } | undefined;
     for (const peer of this.#claims.keys()) {
       if (!peers.has(peer) || !this.#has(peer, height)) continue;
       const busy = this.#requests.filter((request) => request.peer === peer).length;
+      if (busy >= LIMITS.servingPerPeer) continue;
       const penalty = Math.max(0, (this.#penalties.get(peer) ?? 0) - now);
       const rank = penalty * LIMITS.windowsAtOnce * 2 + busy;
       if (best === undefined || rank < best.rank) best = { peer, rank };

@@ -5,7 +5,7 @@
 
 import type { CustodianKey, CustodianSets } from '../consensus/custodian-sets.ts';
 import { sha256 } from '../crypto/hash.ts';
-import { verifyVrf } from '../crypto/vrf.ts';
+import { readVrfOutput, verifyVrf } from '../crypto/vrf.ts';
 import type { KeyRing } from '../ports.ts';
 
 export interface SeedScheme {
@@ -24,6 +24,8 @@ export interface SeedScheme {
     alpha: Uint8Array,
     proof: Uint8Array,
   ): Uint8Array | undefined;
+  /** The output of a proof that a quorum has verified; undefined for what is no proof. */
+  output(proof: Uint8Array): Uint8Array | undefined;
 }
 
 /** The scheme over `crypto/vrf.ts`. */
@@ -45,6 +47,7 @@ export const vrfScheme = (options: {
       const key = keyAt(custodian, height)?.vrfKey;
       return key === undefined ? undefined : verifyVrf(key, alpha, proof);
     },
+    output: readVrfOutput,
   };
 };
 

@@ -50,5 +50,6 @@ export function meteredSeeds(scheme: SeedScheme, core: Core): SeedScheme {
       core.charge(PHASE, prices.seedVerify);
       return scheme.verify(custodian, height, alpha, proof);
     },
+    output: (proof) => scheme.output(proof),
   };
 }

@@ -163,6 +163,7 @@ export class StubKeyring {
         const expected = pad(this.#tag('seed', key, alpha), PROOF_BYTES);
         return equal(proof, expected) ? sha512(proof) : undefined;
       },
+      output: (proof) => sha512(proof),
     };
   }
 

@@ -91,9 +91,9 @@ describe('catching up', () => {
     const catchUp = new CatchUp();
     catchUp.note('liar', 2 ** 40);
     const peers = ['liar', 'honest'];
-    expect(pump(catchUp, 0, 10, peers).wants).toHaveLength(LIMITS.windowsAtOnce);
+    expect(pump(catchUp, 0, 10, peers).wants).toHaveLength(LIMITS.servingPerPeer);
     // It is asked again, since nobody else claims to have more.
-    expect(pump(catchUp, 3000, 10, peers).wants).toHaveLength(LIMITS.windowsAtOnce);
+    expect(pump(catchUp, 3000, 10, peers).wants).toHaveLength(LIMITS.servingPerPeer);
     catchUp.note('honest', 11);
     const { wants } = pump(catchUp, 3010, 10, peers);
     expect(wants[0]).toEqual({ to: 'honest', from: 11, upTo: 11 });

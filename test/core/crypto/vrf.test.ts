@@ -2,7 +2,12 @@ import { ed25519 } from '@noble/curves/ed25519.js';
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { sha512 } from '../../../src/core/crypto/hash.ts';
-import { proveVrf, verifyVrf, vrfPublicKeyOf } from '../../../src/core/crypto/vrf.ts';
+import {
+  proveVrf,
+  readVrfOutput,
+  verifyVrf,
+  vrfPublicKeyOf,
+} from '../../../src/core/crypto/vrf.ts';
 import { fromHex, readVectors, toHex } from '../../helpers/vectors.ts';
 
 interface Vector {
@@ -38,6 +43,8 @@ test('keys, proofs and outputs are those of RFC 9381, examples 16 to 18', () => 
     expect(toHex(vrfPublicKeyOf(fromHex(SK)))).toBe(PK);
     expect(toHex(proveVrf(fromHex(SK), fromHex(input)))).toBe(pi);
     expect(toHex(verifyVrf(fromHex(PK), fromHex(input), fromHex(pi))!)).toBe(beta);
+    expect(toHex(readVrfOutput(fromHex(pi))!)).toBe(beta);
+    expect(readVrfOutput(fromHex(pi).subarray(1))).toBeUndefined();
   }
 });
 
