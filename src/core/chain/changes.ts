@@ -10,6 +10,7 @@ import type { Anchor, Change, Erase, Grant, Move, Revoke } from '../model/change
 import type { SignedIntent } from '../model/intent.ts';
 import type { Names } from '../model/names.ts';
 import { DraftMap } from './draft-map.ts';
+import { LIMITS } from './limits.ts';
 import type { Overlay } from './overlay.ts';
 import { added, isOver, limitsOf, usageAt } from './quotas.ts';
 import { type AnchorState, HEADS_MAX, type RefHead, type RefState } from './ref.ts';
@@ -53,6 +54,7 @@ class Trial {
   readonly namespaces: DraftMap<Namespace>;
   /** Q1: paths, and labels of anchors. */
   made = 0;
+  labels = 0;
 
   constructor({ registers }: IntentContext) {
     this.namespaces = new DraftMap(registers.namespaces);
@@ -178,7 +180,11 @@ function tryAnchor(
   // Whoever repeats what has been done, gets the same answer.
   if (isSame(before?.digest, digest) && isSame(before?.previous, previous)) return undefined;
   if (!isSame(before?.digest, previous)) return 'bad-anchor';
-  if (before === undefined) trial.made += 1;
+  if (before === undefined) {
+    trial.labels += 1;
+    trial.made += 1;
+    if (overlay.labelsOf(author) + trial.labels > LIMITS.anchorLabels) return 'over-quota';
+  }
   trial.anchors.set(label, { label, digest, previous, height });
   return undefined;
 }

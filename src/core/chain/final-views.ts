@@ -145,6 +145,10 @@ export abstract class FinalViews {
     return this.#ledger.anchors(nodeId);
   }
 
+  anchor(nodeId: string, label: string): AnchorState | undefined {
+    return this.#ledger.anchor(nodeId, label);
+  }
+
   /** Q1: by the time of the last block. */
   usage(nodeId: string): UsageView {
     const { registers, tip } = this.#ledger;

@@ -18,7 +18,14 @@ import { type Receipt, readAccount, readRef, setOf } from './execution.ts';
 import { handoverRow, readHandover } from './handovers.ts';
 import { LIMITS } from './limits.ts';
 import { checkContinued, readFormer } from './origin.ts';
-import { type Account, type AnchorState, anchorTag, decodeAnchor, type RefState } from './ref.ts';
+import {
+  type Account,
+  type AnchorState,
+  anchorKey,
+  anchorTag,
+  decodeAnchor,
+  type RefState,
+} from './ref.ts';
 import { restoreRegisters } from './register-leaves.ts';
 import type { Registers } from './registers.ts';
 import { custodiansIn, firstMembers, Roster } from './roster.ts';
@@ -156,8 +163,13 @@ export class Ledger {
 
   /** R4: the last of each label, in the order of their keys. */
   anchors(nodeId: string): readonly AnchorState[] {
-    const rows = this.#tree.under(anchorTag(this.names, nodeId), Number.MAX_SAFE_INTEGER) ?? [];
+    const rows = this.#tree.under(anchorTag(this.names, nodeId), LIMITS.anchorLabels) ?? [];
     return rows.map(({ value }) => decodeAnchor(value));
+  }
+
+  anchor(nodeId: string, label: string): AnchorState | undefined {
+    const bytes = this.#tree.get(anchorKey(this.names, nodeId, label));
+    return bytes === undefined ? undefined : decodeAnchor(bytes);
   }
 
   prove(path: string): ProvenRef {

@@ -69,6 +69,8 @@ export const LIMITS = {
   leafBytes: 128 * KIB,
   /** N4: what lies in a directory and is looked at to see whether its name can go. */
   erasedLeaves: 64,
+  /** R4: labels of the anchors of one node. */
+  anchorLabels: 4096,
   /** Leaves of a directory that is proved whole. */
   directoryLeaves: 65_536,
   /** Digests of intents whose signatures have been verified lately. */

@@ -12,6 +12,7 @@ import {
   type AnchorState,
   accountKey,
   anchorKey,
+  anchorTag,
   decodeAccount,
   decodeAnchor,
   decodeRef,
@@ -46,6 +47,8 @@ export class Overlay {
   readonly #accounts = new Map<string, Entry<Account>>();
   /** By key. */
   readonly #anchors = new Map<string, AnchorEntry>();
+  /** By node: labels of anchors. */
+  readonly #labels = new Map<string, number>();
 
   constructor(names: Names, below: StateReader) {
     this.#names = names;
@@ -92,8 +95,19 @@ export class Overlay {
 
   setAnchor(nodeId: string, anchor: AnchorState): void {
     const entry = this.#anchorEntry(nodeId, anchor.label);
+    if (entry.value === undefined) this.#labels.set(nodeId, this.labelsOf(nodeId) + 1);
     entry.value = anchor;
     entry.isChanged = true;
+  }
+
+  /** How many labels of anchors a node has. */
+  labelsOf(nodeId: string): number {
+    const known = this.#labels.get(nodeId);
+    if (known !== undefined) return known;
+    const max = LIMITS.anchorLabels;
+    const count = this.#below.under(anchorTag(this.#names, nodeId), max)?.length ?? max;
+    this.#labels.set(nodeId, count);
+    return count;
   }
 
   /** Of which the refs have changed. */

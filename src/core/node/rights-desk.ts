@@ -142,7 +142,7 @@ export class RightsDesk {
     const waiting = desk.allPending().flatMap(({ intent }) => intent.changes);
     const isIt = (change: Change): change is Anchor =>
       change.op === 'anchor' && change.label === label;
-    const last = waiting.findLast(isIt) ?? chain.anchors(self).find((one) => one.label === label);
+    const last = waiting.findLast(isIt) ?? chain.anchor(self, label);
     return last === undefined ? null : hex(last.digest);
   }
 

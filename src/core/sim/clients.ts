@@ -107,8 +107,7 @@ export class Clients {
     const view = {
       node,
       heads: (path: string) => chain.ref(path)?.heads ?? [],
-      anchor: (label: string) =>
-        chain.anchors(node.nodeId).find((anchor) => anchor.label === label)?.digest,
+      anchor: (label: string) => chain.anchor(node.nodeId, label)?.digest,
     };
     const signed = this.#sign(node, sequence, [citizenChange(view, random)]);
     if (signed === undefined) return;
@@ -121,7 +120,14 @@ export class Clients {
     }
     const { id, digest } = signed;
     const flags = { isAccepted: false, isExcused: false, isDone: false };
-    this.#writesOf(node.nodeId).push({ author: node.nodeId, sequence, digest, id, calls: [], ...flags });
+    this.#writesOf(node.nodeId).push({
+      author: node.nodeId,
+      sequence,
+      digest,
+      id,
+      calls: [],
+      ...flags,
+    });
     this.#deps.submit(node, { type: 'submit', intents: [signed] });
   }
 

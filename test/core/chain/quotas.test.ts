@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { earlyRefusal, NO_BACKLOG } from '../../../src/core/chain/early-refusal.ts';
+import { LIMITS } from '../../../src/core/chain/limits.ts';
 import { FIRST_PARAMETERS } from '../../../src/core/chain/registers.ts';
 import { HOUR } from '../../../src/core/units.ts';
 import { Blocks } from './support/blocks.ts';
@@ -190,6 +191,20 @@ describe('R4: anchors', () => {
     expect(blocks.views.usage(nodeId).paths).toBe(2);
     const { anchors } = blocks.add(blocks.changes(agent, anchor('n', 'a')));
     expect(anchors).toEqual([{ nodeId, label: 'n' }]);
+  });
+
+  it('have so many labels of one node', () => {
+    const { blocks, custodian, nodeId } = setUp();
+    const labels = Array.from({ length: LIMITS.anchorLabels }, (_, at) => `l${at}`);
+    for (let at = 0; at < labels.length; at += 256) {
+      const some = labels.slice(at, at + 256).map((label) => anchor(label, 'a'));
+      expect(blocks.outcomes(blocks.changes(custodian, ...some))).toEqual(['done']);
+    }
+    expect(blocks.views.anchors(custodian.nodeId)).toHaveLength(labels.length);
+    expect(blocks.outcomes(blocks.changes(custodian, anchor('more', 'a')))).toEqual(['over-quota']);
+    expect(blocks.outcomes(blocks.changes(custodian, anchor('l1', 'b', 'a')))).toEqual(['done']);
+    expect(blocks.views.anchor(custodian.nodeId, 'l1')?.digest).toEqual(digestOf('b'));
+    expect(blocks.views.anchor(nodeId, 'l1')).toBeUndefined();
   });
 
   it('V4: are of version 2, as erasure is', () => {
