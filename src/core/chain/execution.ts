@@ -129,7 +129,7 @@ function endBlock(context: StatementContext): void {
   expire(context);
   makeDecided(context);
   raiseProtocol(context);
-  forgetEnded(context.registers);
+  forgetEnded(context);
 }
 
 /** E1. Undefined: they stay as they are. */

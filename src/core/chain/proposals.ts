@@ -209,14 +209,17 @@ export function expire({ registers, height, time }: ProposalContext): void {
   }
 }
 
-/** Of those that are over, only the latest are kept. */
-export function forgetEnded({ proposals }: RegistersDraft): void {
+/**
+ * Of those that are over, only the latest are kept, and those whose time is not over: handed in once
+ * more, with the approvals that they had, they would be decided again.
+ */
+export function forgetEnded({ registers: { proposals }, time }: ProposalContext): void {
   if (proposals.size <= LIMITS.endedProposals) return;
   const ended = [...proposals.values()].filter(isOver);
   const byEnd = ended.toSorted(
     (a, b) => b.endedAt! - a.endedAt! || (a.signed.digest < b.signed.digest ? -1 : 1),
   );
   for (const { signed } of byEnd.slice(LIMITS.endedProposals)) {
-    proposals.set(signed.digest, undefined);
+    if (signed.proposal.expiresAt <= time) proposals.set(signed.digest, undefined);
   }
 }

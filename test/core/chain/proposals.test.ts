@@ -94,13 +94,38 @@ describe('E2: a proposal', () => {
 
   it('that is over is told a while', () => {
     const { blocks, a } = setUp(1);
-    const decide = () => blocks.decide([a], [{ op: 'parameter', name: 'openWrites', value: 1 }]);
+    const decide = () => {
+      const expiresAt = blocks.time + 1;
+      return blocks.decide([a], [{ op: 'parameter', name: 'openWrites', value: 1 }], { expiresAt });
+    };
     const first = decide();
     for (let more = 1; more < LIMITS.endedProposals; more += 1) decide();
     expect(stateOf(blocks, first)?.status).toBe('done');
     const last = decide();
     expect([stateOf(blocks, first), stateOf(blocks, last)?.status]).toEqual([undefined, 'done']);
     expect(blocks.restart().tree.root).toEqual(blocks.ledger.tree.root);
+  });
+
+  it('is not decided again, whatever one custodian brings up in between', () => {
+    const { blocks, a, b, c, d, agent } = setUp();
+    const { time: createdAt } = blocks;
+    const add = proposalOf(a, [{ op: 'add', nodeId: agent.nodeId }], { createdAt });
+    const approvals = [approvalOf(b, add), approvalOf(c, add)];
+    blocks.add(add, ...approvals);
+    expect(blocks.views.custodians().size).toBe(5);
+    blocks.decide([a, b, c, d], [{ op: 'remove', nodeId: agent.nodeId }]);
+    expect(blocks.views.custodians().size).toBe(4);
+    const changes = [{ op: 'parameter', name: 'agentPaths', value: 1 }] as const;
+    for (let more = 0; more < 2 * LIMITS.endedProposals; more += LIMITS.openProposals) {
+      const { time } = blocks;
+      const times = { createdAt: time, expiresAt: time + 1 };
+      blocks.add(
+        ...Array.from({ length: LIMITS.openProposals }, () => proposalOf(d, changes, times)),
+      );
+      blocks.add(blocks.intent(d));
+    }
+    expect(blocks.outcomes(add, ...approvals)).toEqual(['unchanged', 'unchanged', 'unchanged']);
+    expect(blocks.views.custodians().size).toBe(4);
   });
 });
 
