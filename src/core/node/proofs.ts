@@ -90,12 +90,17 @@ export class Proofs {
     if (value === undefined) return pathClaim(path, { ...proof, value }, []);
     const heads = decodeRef(value).heads.map((head) => head.version.toString());
     const lineage = version === undefined ? [] : this.#lineage(heads, version);
-    if (version !== undefined && lineage.length === 0) {
-      throw new AegisError('NOT_FOUND', `no final version of ${path} goes back to ${version}`, {
-        hint: 'See which are final: aegis kb log',
-      });
-    }
+    if (version !== undefined && lineage.length === 0) throw this.#unrelated(path, version, heads);
     return pathClaim(path, { ...proof, value }, lineage);
+  }
+
+  #unrelated(path: string, version: string, heads: readonly string[]): AegisError {
+    if (heads.some((head) => this.#deps.graph.get(head) === undefined)) {
+      return new AegisError('TRY_AGAIN', `a record of ${path} that is final is not here yet`);
+    }
+    return new AegisError('NOT_FOUND', `no final version of ${path} goes back to ${version}`, {
+      hint: 'See which are final: aegis kb log',
+    });
   }
 
   #lineage(heads: readonly string[], version: string): Uint8Array[] {
