@@ -5,6 +5,7 @@ import { decodeRef } from '../../../src/core/chain/ref.ts';
 import { bitOf, EMPTY_HASH, leafHash, nodeHash } from '../../../src/core/chain/state-tree.ts';
 import { sha256Latin1 } from '../../../src/core/crypto/hash.ts';
 import { decode } from '../../../src/core/model/cbor.ts';
+import type { SignedIntent } from '../../../src/core/model/intent.ts';
 import { NAMES } from '../../helpers/names.ts';
 import { Blocks } from './support/blocks.ts';
 import { type Member, membersOf, versionOf } from './support/fixtures.ts';
@@ -111,6 +112,31 @@ describe('a directory', () => {
           expect(provenIn(blocks, dir).toSorted()).toEqual(childrenOf(named, dir));
         }
         expect(blocks.restart().tree.root).toEqual(blocks.ledger.tree.root);
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  it('has the same marks, however what is written and erased is parted into blocks', () => {
+    fc.assert(
+      fc.property(fc.array(fc.tuple(step, fc.boolean()), { maxLength: 25 }), (steps) => {
+        const [one, other] = [setUp(), setUp()];
+        const { author } = one;
+        let waiting: SignedIntent[] = [];
+        const flush = (): void => {
+          if (waiting.length > 0) other.blocks.add(...waiting);
+          waiting = [];
+        };
+        for (const [at, [{ path: where, do: what }, isLast]] of steps.entries()) {
+          const move = one.move(where, `${at}`, what === 'delete');
+          const change = what === 'erase' ? ({ op: 'erase', path: where } as const) : move;
+          const signed = one.blocks.changes(author, change);
+          one.blocks.add(signed);
+          waiting.push(signed);
+          if (isLast) flush();
+        }
+        flush();
+        expect(other.blocks.ledger.tree.root).toEqual(one.blocks.ledger.tree.root);
       }),
       { numRuns: 40 },
     );
