@@ -146,7 +146,7 @@ function makeClaim(history: History): Made {
   return kind < 7 ? makeAbsence(history) : makeDirectory(history);
 }
 
-export function makeValue(history: History, path: string): Made {
+function makeValue(history: History, path: string): Made {
   const { chance, names, tree } = history;
   const { heads, isErased } = history.paths.get(path)!;
   const key = names.refKey(path);
