@@ -8,6 +8,7 @@ import {
   type OutgoingMessage,
   openMessage,
 } from '../../../src/core/chain/messages.ts';
+import { TABLES } from '../../../src/core/chain/rows.ts';
 import { encodeCertificate } from '../../../src/core/consensus/certificate.ts';
 import { encodeMessage as encodeConsensus } from '../../../src/core/consensus/messages.ts';
 import { AegisError } from '../../../src/core/errors.ts';
@@ -43,6 +44,42 @@ const certificate = encodeCertificate({
   signature: new Uint8Array(96),
 });
 
+const leaf = { key: 'ab'.repeat(32), value: new Uint8Array(9) };
+const row = { table: TABLES.successions, key: 'somebody/000001', value: new Uint8Array(7) };
+const manifest = {
+  height: 3,
+  header: block.headerBytes,
+  certificate,
+  leaders: new Uint8Array(40),
+  parts: [{ prefix: '01', hash: new Uint8Array(32) }],
+  pages: 2,
+  checkpoint: undefined,
+};
+/** Of snapshots and states. */
+const syncMessages: OutgoingMessage[] = [
+  { type: 'snapshot-want', height: 3, checkpoint: undefined },
+  { type: 'snapshot-want', height: 3, checkpoint: 2 },
+  { type: 'snapshot', height: 3, manifest: undefined },
+  { type: 'snapshot', height: 3, manifest },
+  { type: 'snapshot', height: 3, manifest: { ...manifest, checkpoint: block.headerBytes } },
+  { type: 'page-want', height: 3, index: 0 },
+  { type: 'page', height: 3, index: 0, rows: undefined },
+  { type: 'page', height: 3, index: 1, rows: [row] },
+  { type: 'part-want', height: 3, prefix: '' },
+  { type: 'part', height: 3, prefix: '0110', leaves: undefined },
+  { type: 'part', height: 3, prefix: '0110', leaves: [leaf] },
+  { type: 'node-want', height: 3, prefix: '1'.repeat(256) },
+  { type: 'node', height: 3, prefix: '1', node: undefined },
+  { type: 'node', height: 3, prefix: '1', node: { type: 'empty' } },
+  { type: 'node', height: 3, prefix: '1', node: { type: 'leaf', ...leaf } },
+  {
+    type: 'node',
+    height: 3,
+    prefix: '1',
+    node: { type: 'inner', left: new Uint8Array(32), right: new Uint8Array(32) },
+  },
+];
+
 const open = (message: OutgoingMessage, known: readonly string[] = []) =>
   openBytes(encodeMessage(message), known);
 
@@ -76,7 +113,7 @@ describe('messages', () => {
       { type: 'index-reply', nonce: 7, height: 0, certificate: undefined },
       { type: 'index-reply', nonce: 7, height: 4, certificate },
     ];
-    for (const message of plain)
+    for (const message of [...plain, ...syncMessages])
       expect(open(message)).toEqual({ message, checks: [], isEarly: false });
   });
 
@@ -154,6 +191,24 @@ describe('limits', () => {
     expect(refusal(encode([1, 'candidate', new Uint8Array(512 * 1024 + 1)]))).toBe('TOO_LARGE');
   });
 
+  it('of snapshots and states', () => {
+    const parts = Array.from({ length: LIMITS.snapshotParts + 1 }, () => 0);
+    const long = [3, new Uint8Array(1), certificate, new Uint8Array(1), parts, 0, null];
+    expect(refusal(encode([1, 'snapshot', 3, long]))).toBe('BAD_ENCODING');
+    const many = (length: number): number[] => Array.from({ length }, () => 0);
+    const pages = [3, new Uint8Array(1), certificate, new Uint8Array(1), [], 5000, null];
+    expect(refusal(encode([1, 'snapshot', 3, pages]))).toBe('BAD_ENCODING');
+    expect(refusal(encode([1, 'page', 3, 0, many(LIMITS.pageRows + 1)]))).toBe('BAD_ENCODING');
+    expect(refusal(encode([1, 'part', 3, '', many(LIMITS.partLeaves + 1)]))).toBe('BAD_ENCODING');
+    const big = [[new Uint8Array(32), new Uint8Array(LIMITS.leafBytes + 1)]];
+    expect(refusal(encode([1, 'part', 3, '', big]))).toBe('TOO_LARGE');
+    expect(refusal(encode([1, 'part-want', 3, '0'.repeat(257)]))).toBe('BAD_ENCODING');
+    expect(refusal(encode([1, 'node-want', 3, '02']))).toBe('BAD_ENCODING');
+    expect(refusal(encode([1, 'page', 3, 0, [[4, 'key', new Uint8Array(1)]]]))).toBe(
+      'BAD_ENCODING',
+    );
+  });
+
   it('of heights and versions', () => {
     expect(refusal(encode([1, 'want', 0, 1, null]))).toBe('BAD_ENCODING');
     expect(refusal(encode([1, 'want', 5, 4, null]))).toBe('BAD_ENCODING');
@@ -172,6 +227,7 @@ describe('limits', () => {
         window: { blocks: [block.bytes], certificate },
       }),
       encodeMessage({ type: 'want', from: 1, to: 2, digest: undefined }),
+      ...syncMessages.map(encodeMessage),
     ];
     const damaged = fc
       .tuple(fc.constantFrom(...sound), fc.nat(2000), fc.nat(255), fc.nat(2000))
@@ -181,7 +237,11 @@ describe('limits', () => {
         return copy;
       });
     const anything = fc.anything({ withBigInt: false, withDate: false, withMap: false });
-    const listed = fc.tuple(fc.constant(1), fc.constantFrom('want', 'blocks', 'intents'), anything);
+    const listed = fc.tuple(
+      fc.constant(1),
+      fc.constantFrom('want', 'blocks', 'snapshot', 'part', 'node'),
+      anything,
+    );
     const encoded = listed.map((value) => {
       try {
         return encode(value);
@@ -193,7 +253,8 @@ describe('limits', () => {
     const protocol = fc.constantFrom(CHAIN_PROTOCOL, CONSENSUS_PROTOCOL);
     fc.assert(
       fc.property(body, protocol, (bytes, name) => {
-        expect(['taken', 'BAD_ENCODING', 'TOO_LARGE']).toContain(refusal(bytes, name));
+        const verdicts = ['taken', 'BAD_ENCODING', 'TOO_LARGE', 'OTHER_CLUSTER'];
+        expect(verdicts).toContain(refusal(bytes, name));
       }),
       { numRuns: 300 },
     );
