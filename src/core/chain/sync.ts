@@ -198,7 +198,7 @@ export class Sync {
     }
     if (certificate?.height !== height) return;
     this.#shown = { ...this.#shown, height, digest };
-    if (isDue) this.#offer();
+    if (isDue || this.#leavesGap) this.#offer();
     this.#announcer.moved(turn, this.#announcement, this.#listeners);
   }
 
@@ -210,6 +210,12 @@ export class Sync {
   /** Z2. */
   pruned(base: number): void {
     this.#base = Math.max(base, this.#base);
+    if (this.#leavesGap) this.#offer();
+  }
+
+  /** Whether a new node would find neither the blocks after the latest snapshot nor a later one. */
+  get #leavesGap(): boolean {
+    return this.#base > this.#offers.latest + 1;
   }
 
   /** Y7: the operator wants the state of the others in the place of the own one. */
