@@ -12,6 +12,7 @@ import { type Figure, isReached, machine, table } from './figures.ts';
 import { flood } from './flood.ts';
 import { failover, intents } from './intents.ts';
 import { prune } from './prune.ts';
+import { slo } from './slo.ts';
 import { large, transfer } from './transfer.ts';
 
 const PARTS: Readonly<Record<string, () => Promise<Figure[]>>> = {
@@ -26,6 +27,7 @@ const PARTS: Readonly<Record<string, () => Promise<Figure[]>>> = {
   fifty,
   flood,
   prune,
+  slo,
 };
 
 const wanted = process.argv.slice(2);

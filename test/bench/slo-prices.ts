@@ -5,12 +5,21 @@
  */
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
-import { fastAggregateVerify, aggregateBls, aggregateVerify, blsPublicKeyOf, blsSecretOf, openBlsKey, signBls, verifyBls } from '../../src/core/crypto/bls.ts';
+import { decodeMessage, encodeMessage } from '../../src/core/consensus/messages.ts';
+import {
+  aggregateBls,
+  aggregateVerify,
+  blsPublicKeyOf,
+  blsSecretOf,
+  fastAggregateVerify,
+  openBlsKey,
+  signBls,
+  verifyBls,
+} from '../../src/core/crypto/bls.ts';
 import { signerOf, verifyEd25519 } from '../../src/core/crypto/sign.ts';
 import { proveVrf, verifyVrf, vrfPublicKeyOf } from '../../src/core/crypto/vrf.ts';
-import { decodeMessage, encodeMessage } from '../../src/core/consensus/messages.ts';
+import { nodeIdOf } from '../../src/core/model/identity.ts';
 import { createIntent, readIntent } from '../../src/core/model/intent.ts';
-import { nodeIdOf } from "../../src/core/model/identity.ts";
 import { Names } from '../../src/core/model/names.ts';
 import { versionCidOf } from '../../src/core/model/version.ts';
 import type { Log } from '../../src/core/ports.ts';
@@ -20,7 +29,7 @@ import { ChainStore } from '../../src/core/storage/chain-store.ts';
 import { KIB } from '../../src/core/units.ts';
 import { Cluster } from '../core/network/cluster.ts';
 import { withDirectory } from './cluster.ts';
-import { summaryOf, type Figure } from './figures.ts';
+import { type Figure, summaryOf } from './figures.ts';
 
 const SAMPLES = 300;
 const WARM = 60;
@@ -46,7 +55,9 @@ export async function measurePrices(): Promise<Measured> {
   const ms = (name: string): number => {
     const figure = figures.find((one) => one.name === name)!;
     // To the tenth of a microsecond: what is printed is what was used.
-    return Math.round(summaryOf(figure.samples).median * (figure.unit === 'us' ? 10 : 10_000)) / 10_000;
+    return (
+      Math.round(summaryOf(figure.samples).median * (figure.unit === 'us' ? 10 : 10_000)) / 10_000
+    );
   };
   const one = ms('BLS verify');
   const certificate = ms('BLS certificate of 34');
@@ -162,7 +173,8 @@ function measureMachine(): Figure[] {
   run(1500, false);
   run(4000, true);
   const base = classes.step[0]! / classes.step[1]!;
-  const each = ([us, steps, items]: readonly number[]): number => Math.max(0, us! - steps! * base) / items!;
+  const each = ([us, steps, items]: readonly number[]): number =>
+    Math.max(0, us! - steps! * base) / items!;
   return [
     { name: 'step of the chain', unit: 'us', samples: [base] },
     { name: 'intent taken in', unit: 'us', samples: [each(classes.take)] },

@@ -1,5 +1,6 @@
 /** Runs one Byzantine behaviour in one seed; a failure says how to run it again. */
 import type { Evidence } from '../../src/core/consensus/types.ts';
+import { BEHAVIOURS } from '../../src/core/sim/byzantine/catalogue.ts';
 import { byzantineRun } from '../../src/core/sim/byzantine/run.ts';
 import { type RunReport, runConsensus } from '../../src/core/sim/consensus-run.ts';
 import type { FaultKind } from '../../src/core/sim/faults.ts';
@@ -24,14 +25,15 @@ export function runByzantine(
   durationMs = 30_000,
 ): ByzantineReport {
   const { wrap, checkers, ledger, evidence } = byzantineRun(name, seed);
+  const needs = BEHAVIOURS.find((behaviour) => behaviour.name === name)?.needs ?? [];
   try {
     const report = runConsensus({
       seed,
       custodians,
-      agents: 1,
+      agents: needs.length > 0 ? 2 : 1,
       latency: 'lan',
       durationMs,
-      faults: FAULTS,
+      faults: [...FAULTS, ...needs],
       wrap,
       checkers,
     });

@@ -3,8 +3,9 @@
  * (docs/history.md, N, R4): much of it without the right to. What becomes of it is judged by the
  * model of the ledger checker; linearizability looks at other paths.
  */
-import type { Change } from '../model/intent.ts';
+
 import { sha256 } from '../crypto/hash.ts';
+import type { Change } from '../model/intent.ts';
 import { versionCidOf } from '../model/version.ts';
 import type { SimNode } from './node.ts';
 import type { SimRandom } from './random.ts';

@@ -6,9 +6,9 @@ import type { VoteScheme } from '../consensus/scheme.ts';
 import type { Evidence } from '../consensus/types.ts';
 import type { Envelope, Outcome } from '../machine.ts';
 import type { Clients } from './clients.ts';
-import { checkHandovers } from './handover-checker.ts';
 import type { SimCluster } from './consensus-tools.ts';
 import type { Governors } from './governors.ts';
+import { checkHandovers } from './handover-checker.ts';
 import type { SimHome } from './home.ts';
 import { LedgerChecker } from './ledger-checker.ts';
 import type { SimNode } from './node.ts';
@@ -131,8 +131,16 @@ export class ConsensusChecker implements Checker {
 
   /** Whether so few would be faulty, if these were custodians as well or no more, as there may be. */
   allowsChange(world: World, adds: readonly string[], removes: readonly string[]): boolean {
-    const { needed, faultyMax } = this.margin(world, adds, removes);
-    return this.#faultyOf(world, needed) <= faultyMax;
+    if (this.ledger.polity.pending.length > 0) {
+      const { needed, faultyMax } = this.margin(world, adds, removes);
+      return this.#faultyOf(world, needed) <= faultyMax;
+    }
+    // Either it is carried out or it is not.
+    const present = new Set(this.#context.truth.latest.nodeIds);
+    const after = new Set([...present, ...adds].filter((nodeId) => !removes.includes(nodeId)));
+    return [present, after].every(
+      (set) => this.#faultyOf(world, set) <= Math.floor((set.size - 1) / 3),
+    );
   }
 
   /**

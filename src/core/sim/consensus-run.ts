@@ -96,7 +96,8 @@ function planOf(options: RunOptions): Plan {
   const faults = options.faults ?? drawKinds(history);
   const isChanging = faults.includes('member-change');
   const isPruning = faults.includes('prune');
-  const custodians = options.custodians ?? (isChanging ? history.pick([1, 4, 7])! : draw.custodians);
+  const custodians =
+    options.custodians ?? (isChanging ? history.pick([1, 4, 7])! : draw.custodians);
   const spare = isChanging ? Math.max(3, MEMBERS - custodians) : isPruning ? 2 : draw.agents;
   const agents = options.agents ?? spare;
   const late = isPruning ? Array.from({ length: agents }, (_, i) => custodians + i) : [];
@@ -122,7 +123,9 @@ function planOf(options: RunOptions): Plan {
 function drawKinds(random: SimRandom): readonly FaultKind[] {
   const isCalm = random.chance(0.5);
   const changes = HISTORY_FAULTS.filter(() => random.chance(0.5));
-  const dropped = new Set<FaultKind>(HISTORY_FAULTS.filter((kind) => isCalm || !changes.includes(kind)));
+  const dropped = new Set<FaultKind>(
+    HISTORY_FAULTS.filter((kind) => isCalm || !changes.includes(kind)),
+  );
   return CONSENSUS_FAULTS.filter((kind) => !dropped.has(kind));
 }
 
@@ -141,6 +144,7 @@ export function runConsensus(options: RunOptions): RunReport {
       fanout,
       scheme,
       isUpgraded: plan.isUpgraded,
+      isPruned: plan.faults.includes('prune'),
       startsAtMs: plan.startsAtMs,
       ...(run.wrap === undefined ? {} : { wrap: run.wrap }),
       ...(run.checkers === undefined ? {} : { checkers: run.checkers }),

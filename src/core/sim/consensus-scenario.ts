@@ -42,6 +42,8 @@ const TIE = 'chain';
 const RESTORED_MS_MAX = 60_000;
 /** From a final change of keys until the home has erased the old ones. */
 const SETTLE_MS_MAX = 2000;
+/** Until custodians ask for snapshots at heights that a run comes to. */
+const SNAPSHOTS_ASKED_MS = 3000;
 const RECOVERED = [...RECOVERY_TABLES, REPLICA_TABLE, EVIDENCE_TABLE];
 
 export interface ConsensusOptions {
@@ -53,6 +55,8 @@ export interface ConsensusOptions {
   readonly epochHeights?: number;
   /** The cluster begins with version 1, and nodes with programs that know no other. */
   readonly isUpgraded?: boolean;
+  /** Snapshots are made often, for those that come when blocks are forgotten. */
+  readonly isPruned?: boolean;
   /** By place, when a node starts for the first time. @default at once */
   readonly startsAtMs?: ReadonlyMap<number, number>;
   /** @default 'stub' */
@@ -135,6 +139,10 @@ export class ConsensusScenario implements Scenario {
       allows: (adds, removes) => this.checker.allowsChange(world, adds, removes),
       random: this.#random.child('governors'),
     });
+    if (options.isPruned === true) {
+      const ask = (): void => void this.governors.offerSnapshots(world, this.#random.fraction());
+      world.clock.after(SNAPSHOTS_ASKED_MS, ask);
+    }
     if (options.isUpgraded === true) {
       for (const { nodeId } of world.nodes) this.governors.programs.set(nodeId, 1);
     }
@@ -225,12 +233,17 @@ export class ConsensusScenario implements Scenario {
     return true;
   }
 
-  prune(node: SimNode, force: number): boolean {
-    const chain = this.chainOf(node);
-    if (chain === undefined || this.#byzantine.has(node.nodeId)) return false;
-    return prune(node, chain, force, (base) => {
-      node.submit(TIE, { type: 'pruned', base } satisfies ChainInput);
+  /** At many nodes at once, or nobody would miss anything. */
+  prune({ world }: SimNode, force: number): boolean {
+    const all = world.nodes.filter(({ isUp, isPaused }) => isUp && !isPaused);
+    const pruned = all.filter((node, at) => {
+      const chain = this.chainOf(node);
+      if (chain === undefined || this.#byzantine.has(node.nodeId)) return false;
+      return prune(node, chain, (force + at / 3) % 1, (base) => {
+        node.submit(TIE, { type: 'pruned', base } satisfies ChainInput);
+      });
     });
+    return pruned.length > 0;
   }
 
   startsAtMs(index: number): number {
@@ -298,6 +311,7 @@ export class ConsensusScenario implements Scenario {
         return `${node.options.name} has not made ${ledger.height} durable`;
       }
       if (this.clients.undecided(node, (author, sequence) => ledger.isUsed(author, sequence))) {
+        this.#fillGap(node, chain);
         return `an intent of ${node.options.name} is undecided`;
       }
     }
@@ -327,11 +341,20 @@ export class ConsensusScenario implements Scenario {
       if (!this.#isRaised(node.world)) return { node, why: 'waits for the new version' };
       const since = this.#truth.since(node.nodeId);
       // A node that has changed its key, or has become a custodian, votes within its turn.
-      if (since > 1 && this.checker.wire.signedAt(node.nodeId) < since) {
+      // Alone it says nothing to anybody.
+      const isAlone = this.#truth.latest.size === 1;
+      if (since > 1 && !isAlone && this.checker.wire.signedAt(node.nodeId) < since) {
         return { node, why: `has not voted with its key of height ${since}` };
       }
     }
     return undefined;
+  }
+
+  /** What a member sends past its own node may be lost; what waits behind it waits for its place. */
+  #fillGap(node: SimNode, chain: Chain): void {
+    const next = chain.nextSequence(node.nodeId);
+    const isGap = chain.pending().some(({ signed }) => signed.intent.sequence > next);
+    if (isGap) this.#probe(node);
   }
 
   #isRaised(world: World): boolean {
@@ -417,8 +440,7 @@ export class ConsensusScenario implements Scenario {
   /** Successors sign in earnest, whatever stands for the other signatures. */
   #holds(key: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean {
     return (
-      this.#crypto.verifyIdentity(key, message, signature) ||
-      verifyEd25519(key, message, signature)
+      this.#crypto.verifyIdentity(key, message, signature) || verifyEd25519(key, message, signature)
     );
   }
 

@@ -3,8 +3,9 @@
  * measured elsewhere, and one thing is done after the other in the order in which it came up. There
  * are no threads beside it: what a real node gives to its pool waits here like everything else.
  */
-import type { ChainInput, ChainOutcome } from '../chain/types.ts';
+
 import { TABLES } from '../chain/rows.ts';
+import type { ChainInput, ChainOutcome } from '../chain/types.ts';
 import type { Envelope, Ready } from '../machine.ts';
 import { openBlock } from '../model/block.ts';
 import { KIB } from '../units.ts';
@@ -155,7 +156,9 @@ export function workOf(
   const heard =
     message?.type === 'intents' ? (message as unknown as { intents: unknown[] }).intents : [];
   // A block is made durable by the step that has executed it.
-  const blocks = entries.filter(({ table, value }) => table === TABLES.blocks && value !== undefined);
+  const blocks = entries.filter(
+    ({ table, value }) => table === TABLES.blocks && value !== undefined,
+  );
   const told = (outcomes as readonly ChainOutcome[]).filter((it) => it.type === 'finalised');
   return {
     taken: submitted.length + heard.length,

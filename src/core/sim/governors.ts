@@ -71,6 +71,13 @@ export class Governors {
     return this.propose(world, [this.#ruling(world, random)], random);
   }
 
+  /** Q2: at heights that a run comes to. */
+  offerSnapshots(world: World, force: number): boolean {
+    const value = 3 + Math.floor(force * 8);
+    const random = this.#deps.random.child(`snapshots ${force}`);
+    return this.propose(world, [{ op: 'parameter', name: 'snapshotHeights', value }], random);
+  }
+
   /** V1: once; `isOver` when it is decided, or on its way. */
   raise(world: World, random: SimRandom): boolean {
     const polity = this.#deps.polity();
@@ -92,7 +99,13 @@ export class Governors {
     const isShort = random.chance(0.1);
     const bytes = signRecord(
       {
-        ...{ v: 1, type: 'proposal', clusterId: cluster.clusterId, proposer: node.nodeId, keyEpoch },
+        ...{
+          v: 1,
+          type: 'proposal',
+          clusterId: cluster.clusterId,
+          proposer: node.nodeId,
+          keyEpoch,
+        },
         nonce: random.bytes(16),
         changes: changes.map((change) => encodeProposedChange(change, cluster.names)),
         at: random.chance(0.3) ? this.#deps.height() + random.between(1, 8) : 0,
@@ -193,8 +206,12 @@ export class Governors {
       });
     const add = (count: number): ProposedChange[] =>
       take(agents, count).map((nodeId) => ({ op: 'add', nodeId }));
+    const bad = custodians.filter((nodeId) => this.#deps.isByzantine(nodeId));
     const remove = (count: number): ProposedChange[] =>
-      take(custodians, count).map((nodeId) => ({ op: 'remove', nodeId }));
+      // Those that misbehave are sent away more often.
+      take(count === 1 && random.chance(0.5) && bad.length > 0 ? bad : custodians, count).map(
+        (nodeId) => ({ op: 'remove', nodeId }),
+      );
     const { length } = custodians;
     if (length < CUSTODIANS_LEAST) return add(CUSTODIANS_LEAST - length);
     if (length >= CUSTODIANS_MOST && random.chance(0.7)) return remove(length - CUSTODIANS_LEAST);

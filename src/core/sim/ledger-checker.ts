@@ -5,7 +5,15 @@
  * refs are those that the simulator computes for itself.
  */
 import type { Chain } from '../chain/chain.ts';
-import { blockKey, type ChainRow, heightKey, META, readBase, readChainRow, TABLES } from '../chain/rows.ts';
+import {
+  blockKey,
+  type ChainRow,
+  heightKey,
+  META,
+  readBase,
+  readChainRow,
+  TABLES,
+} from '../chain/rows.ts';
 import type { Finalised } from '../chain/types.ts';
 import {
   decodeCertificate,
@@ -189,7 +197,8 @@ export class LedgerChecker {
         fail('finality', node, `has lost block ${height}`);
       }
     }
-    if (!certified && base <= this.#chain.length) fail('finality', node, 'cannot show its last block');
+    if (!certified && base <= this.#chain.length)
+      fail('finality', node, 'cannot show its last block');
     this.#checkState(node, chain);
   }
 

@@ -163,7 +163,8 @@ class Load {
 
   #begin({ nodes, network }: World): void {
     this.#bytesBefore = network.bytes;
-    for (const node of nodes) this.#spentBefore.set(node, { ...node.options.core?.spentMs } as never);
+    for (const node of nodes)
+      this.#spentBefore.set(node, { ...node.options.core?.spentMs } as never);
   }
 
   #end({ nodes, network }: World): void {

@@ -2,6 +2,7 @@
 import type { ChainInput } from '../../chain/chain.ts';
 import type { Evidence } from '../../consensus/types.ts';
 import type { Machine } from '../../machine.ts';
+import type { FaultKind } from '../faults.ts';
 import { type Attacker, ByzantineMachine, type Hooks } from './attack.ts';
 
 export interface Behaviour {
@@ -10,6 +11,8 @@ export interface Behaviour {
   readonly leaves: readonly Evidence['kind'][];
   /** Whether it is found out sooner or later. */
   readonly isFoundOut: boolean;
+  /** It strikes only where this happens, too. */
+  readonly needs?: readonly FaultKind[];
   /** Called at each start of a node that misbehaves. */
   wrap(attacker: Attacker, honest: Machine<ChainInput>): Machine<ChainInput>;
 }
@@ -17,7 +20,7 @@ export interface Behaviour {
 /** A behaviour made of hooks, which forget everything at a restart. */
 export const behaviour = (
   name: string,
-  proof: { readonly leaves: Behaviour['leaves']; readonly isFoundOut: boolean },
+  proof: Pick<Behaviour, 'leaves' | 'isFoundOut' | 'needs'>,
   hooks: (attacker: Attacker) => Hooks,
 ): Behaviour => ({
   name,
