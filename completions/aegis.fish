@@ -28,7 +28,7 @@ function __aegis_at
     test "$command" = "$argv"
 end
 complete -c aegis -f -n '__aegis_at' -a 'api' -d 'Send one request to the API of the running node'
-complete -c aegis -f -n '__aegis_at' -a 'chain' -d ''
+complete -c aegis -f -n '__aegis_at' -a 'chain' -d 'Verify, move and prune the history in this home'
 complete -c aegis -f -n '__aegis_at' -a 'cluster' -d 'Found a cluster from the bundles of its nodes, and join it'
 complete -c aegis -f -n '__aegis_at' -a 'completion' -d 'Print the completion script for a shell'
 complete -c aegis -f -n '__aegis_at' -a 'config' -d 'Read and change the settings of this home'
