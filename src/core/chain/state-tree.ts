@@ -336,8 +336,12 @@ export class StateTree implements StateReader {
 }
 
 /** @param prefix bits, written as 0 and 1. */
-export const startsWith = (key: string, prefix: string): boolean =>
-  [...prefix].every((bit, depth) => bitOf(key, depth) === Number(bit));
+export function startsWith(key: string, prefix: string): boolean {
+  for (let depth = 0; depth < prefix.length; depth += 1) {
+    if (bitOf(key, depth) !== Number(prefix[depth])) return false;
+  }
+  return true;
+}
 
 function gather(node: Node, rows: StateRow[]): void {
   if (node.key !== undefined) {
