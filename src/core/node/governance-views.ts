@@ -52,7 +52,7 @@ export class GovernanceViews {
       expiresAt: timeText(proposal.expiresAt),
       at: proposal.at,
       status,
-      approvals: approvals.map((nodeId) => this.#who(nodeId)),
+      approvals: approvals.map((nodeId) => this.#who(nodeId)).toSorted(byName),
       quorum: this.#quorum,
       effectiveAt: effectiveAt ?? null,
       why: why ?? null,
@@ -165,6 +165,7 @@ export class GovernanceViews {
   }
 }
 
+const byName = (a: Who, b: Who): number => ((a.name ?? '') < (b.name ?? '') ? -1 : 1);
 const HOUR_MS = 3_600_000;
 const amountText = (amount: number | null, of: string): string[] =>
   amount === null ? [] : [`${amount} ${of}`];
