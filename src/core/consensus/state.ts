@@ -142,7 +142,8 @@ export class State implements Findings {
     for (const known of [this.named, this.high]) {
       if (known !== undefined) this.prepared.set(known.view, known);
     }
-    for (const share of this.pen.shares) this.tally.add(setting.self!, share);
+    const { self } = setting;
+    for (const share of self === undefined ? [] : this.pen.shares) this.tally.add(self!, share);
     this.lookForKey();
   }
 
