@@ -86,3 +86,9 @@ export class HeightLine {
     if (this.#drawnAt > 0) process.stderr.write('\r\u001b[K');
   }
 }
+
+/** What works on the files of a home; each is loaded by the command that needs it. */
+export const loadExport = () => import('../core/node/history-export.ts');
+export const loadVerify = () => import('../core/node/history-verify.ts');
+export const loadImport = () => import('../core/node/history-import.ts');
+export const loadPrune = () => import('../core/node/prune-offline.ts');

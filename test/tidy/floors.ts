@@ -23,7 +23,7 @@ const IMPURE_ROOT_FILES: readonly string[] = ['src/core/files.ts', 'src/core/pro
 const DOORS: Readonly<Record<string, RegExp>> = {
   node: new RegExp(
     '^src/(commands/(node/(re)?start|keys/serve|quickstart|devnet/\\w+)|' +
-      'cli/(devnet|detach|quickstart|recovery))\\.ts$',
+      'cli/(devnet|detach|history|quickstart|recovery))\\.ts$',
   ),
   sim: /^src\/commands\/sim\.ts$/,
   tui: /^src\/commands\/monitor\.ts$/,

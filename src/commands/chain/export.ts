@@ -3,7 +3,7 @@ import { Args, Flags } from '@oclif/core';
 import { BaseCommand } from '../../cli/base.ts';
 import { counted } from '../../cli/chain.ts';
 import { bytes, facts, safeText } from '../../cli/format.ts';
-import { HeightLine, openOwnHistory, writeHistory } from '../../cli/history.ts';
+import { HeightLine, loadExport, openOwnHistory, writeHistory } from '../../cli/history.ts';
 import type { ChainExportOutput } from '../../core/api/contract/chain.ts';
 
 export default class ChainExport extends BaseCommand<
@@ -46,7 +46,7 @@ export default class ChainExport extends BaseCommand<
     const { genesis, reader } = await openOwnHistory(this.home());
     const line = new HeightLine('writing', { quiet, json: this.json });
     try {
-      const { exportHistory, stretchOf } = await import('../../core/node/history-export.ts');
+      const { exportHistory, stretchOf } = await loadExport();
       const { clusterId } = genesis;
       const stretch = await stretchOf(reader, { from, to });
       let handovers = 0;

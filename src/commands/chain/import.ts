@@ -5,7 +5,7 @@ import { BaseCommand } from '../../cli/base.ts';
 import { counted, shortDigest } from '../../cli/chain.ts';
 import { ownGenesis } from '../../cli/cluster.ts';
 import { facts, safeText } from '../../cli/format.ts';
-import { HeightLine, SILENT } from '../../cli/history.ts';
+import { HeightLine, loadImport, SILENT } from '../../cli/history.ts';
 import { inspectOwnKeys } from '../../cli/own-home.ts';
 import type { ChainImportOutput } from '../../core/api/contract/chain.ts';
 import { loadSettings } from '../../core/config/settings.ts';
@@ -15,8 +15,8 @@ import { statIfPresent } from '../../core/files.ts';
 export default class ChainImport extends BaseCommand<typeof ChainImport, ChainImportOutput> {
   static override readonly summary = 'Take blocks or a snapshot from a file.';
   static override readonly description =
-    'Takes what `chain export` or `chain snapshot` wrote into this home, as if a peer had sent ' +
-    'it: everything is verified against the genesis, or the checkpoint of the settings, and every ' +
+    'Takes what `chain export` or `chain snapshot` wrote into this home, as if a peer had sent it: ' +
+    'everything is verified against the genesis, or the checkpoint of the settings, and every ' +
     'block is executed. The node must be stopped, and its home must be in the cluster. What does ' +
     'not hold is named and not taken; what came before it stays. Broken off, it goes on where it ' +
     'was when it is called again.';
@@ -41,7 +41,7 @@ export default class ChainImport extends BaseCommand<typeof ChainImport, ChainIm
     const { nodeId: self } = await inspectOwnKeys(paths);
     const { genesis } = await ownGenesis(paths);
     const { settings } = await loadSettings(paths, process.env);
-    const { importHistory } = await import('../../core/node/history-import.ts');
+    const { importHistory } = await loadImport();
     const line = new HeightLine('taking', { quiet: this.flags.quiet, json: this.json });
     const told = (height: number, to: number): void => line.tell(height, to);
     try {

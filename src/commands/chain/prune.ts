@@ -4,7 +4,7 @@ import { BaseCommand, confirmFlags } from '../../cli/base.ts';
 import { counted } from '../../cli/chain.ts';
 import { ownGenesis } from '../../cli/cluster.ts';
 import { bytes, facts } from '../../cli/format.ts';
-import { SILENT } from '../../cli/history.ts';
+import { loadPrune, SILENT } from '../../cli/history.ts';
 import { requireOwnHome } from '../../cli/own-home.ts';
 import type { Reply } from '../../core/api/contract/endpoints.ts';
 import { KEEP_BLOCKS_MIN } from '../../core/config/settings.ts';
@@ -67,7 +67,7 @@ export default class ChainPrune extends BaseCommand<typeof ChainPrune, Result> {
       return await client.call('chain.prune', { body: { keep, dryRun }, signal });
     }
     const { genesis } = await ownGenesis(paths);
-    const { pruneOffline } = await import('../../core/node/prune-offline.ts');
+    const { pruneOffline } = await loadPrune();
     const pruned = await pruneOffline(paths, genesis, { keep, dryRun, signal, log: SILENT });
     return { schema: 'aegis.chain.prune/1', ...pruned, dryRun };
   }

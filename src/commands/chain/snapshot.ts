@@ -3,7 +3,7 @@ import { Args } from '@oclif/core';
 import { BaseCommand } from '../../cli/base.ts';
 import { shortDigest } from '../../cli/chain.ts';
 import { bytes, facts, safeText } from '../../cli/format.ts';
-import { openOwnHistory, writeHistory } from '../../cli/history.ts';
+import { loadExport, loadVerify, openOwnHistory, writeHistory } from '../../cli/history.ts';
 import type { ChainSnapshotOutput } from '../../core/api/contract/chain.ts';
 import { AegisError } from '../../core/errors.ts';
 
@@ -35,8 +35,8 @@ export default class ChainSnapshot extends BaseCommand<
     const paths = this.home();
     const { genesis, reader } = await openOwnHistory(paths);
     reader.close();
-    const { exportSnapshot } = await import('../../core/node/history-export.ts');
-    const { readState } = await import('../../core/node/history-verify.ts');
+    const { exportSnapshot } = await loadExport();
+    const { readState } = await loadVerify();
     const { clusterId } = genesis;
     const { ledger, leaders } = readState(paths.chainDb, genesis);
     const { tip, tree } = ledger;

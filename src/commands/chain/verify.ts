@@ -3,7 +3,7 @@ import { Flags } from '@oclif/core';
 import { BaseCommand } from '../../cli/base.ts';
 import { counted, shortDigest } from '../../cli/chain.ts';
 import { facts } from '../../cli/format.ts';
-import { HeightLine, openOwnHistory } from '../../cli/history.ts';
+import { HeightLine, loadExport, loadVerify, openOwnHistory } from '../../cli/history.ts';
 import type { ChainVerifyOutput } from '../../core/api/contract/chain.ts';
 import { AegisError, hasCode } from '../../core/errors.ts';
 
@@ -38,8 +38,8 @@ export default class ChainVerify extends BaseCommand<typeof ChainVerify, ChainVe
     const line = new HeightLine('verifying', { quiet: this.flags.quiet, json: this.json });
     const begun = performance.now();
     try {
-      const { stretchOf } = await import('../../core/node/history-export.ts');
-      const history = await import('../../core/node/history-verify.ts');
+      const { stretchOf } = await loadExport();
+      const history = await loadVerify();
       const { tip } = history.readState(paths.chainDb, genesis).ledger;
       const { from } = this.flags;
       const stretch = await stretchOf(reader, { from, to: tip.height });

@@ -16,7 +16,7 @@ import {
   openDatabase,
 } from './database.ts';
 import { GroupCommit } from './group-commit.ts';
-import { type PackedEntries, unpackEntries } from './packed-entries.ts';
+import { unpackEntries } from './packed-entries.ts';
 import type { ChainOperations, StoreSpace, TableRow } from './protocol.ts';
 import type { Service } from './service.ts';
 import { type StandingOptions, StandingRecord } from './standing.ts';
@@ -60,7 +60,7 @@ export function chainService(
 ): Service<ChainOperations> {
   const standing = new StandingRecord(path, options);
   const db = openDatabase(path, CHAIN_SPEC, options);
-  const { put, remove, one, all, between } = statementsOf(db);
+  const { put, one, all, between } = statementsOf(db);
   const read = (table: string, key: string) =>
     one.get(table, key)?.['value'] as Uint8Array | undefined;
   const found = numberOf(read(SEQUENCE.table, SEQUENCE.key));
@@ -75,35 +75,9 @@ export function chainService(
       standing.advance(sequence);
     },
   });
-  const write = (entries: readonly LogEntry[]) => () => {
-    for (const { table, key, value } of entries) {
-      if (value === undefined) remove.run(table, key);
-      else put.run(table, key, value);
-    }
-  };
   return {
     handlers: {
-      commit: async (packed) => {
-        const entries = unpackEntries(packed);
-        await group.stage(sizeOf(entries), write(entries));
-        return undefined;
-      },
-      commitApart: async (packed: PackedEntries) => {
-        const entries = unpackEntries(packed);
-        // Deletions touch a page or two each, all over the file.
-        const sizeBytes = sizeOf(entries) + entries.length * CHAIN_SPEC.pageSizeBytes;
-        await group.apart(sizeBytes, write(entries));
-        return undefined;
-      },
-      shrink: async (pages) => {
-        const sizeBytes = 2 * pages * CHAIN_SPEC.pageSizeBytes;
-        await group.apart(sizeBytes, () => giveBack(db, pages));
-        return integer(db, 'freelist_count');
-      },
-      space: () => {
-        group.truncateLog();
-        return spaceOf(db, path);
-      },
+      ...writesOf(group, db, path),
       // What is read must be durable: nobody may act on a fact that a crash can take back.
       get: ({ table, key }) => {
         group.commit();
@@ -135,6 +109,45 @@ export function chainService(
     close: () => {
       closeDatabase(db);
       standing.close();
+    },
+  };
+}
+
+type Writes = 'commit' | 'commitApart' | 'shrink' | 'space';
+
+function writesOf(
+  group: GroupCommit,
+  db: DatabaseSync,
+  path: string,
+): Pick<Service<ChainOperations>['handlers'], Writes> {
+  const { put, remove } = statementsOf(db);
+  const write = (entries: readonly LogEntry[]) => () => {
+    for (const { table, key, value } of entries) {
+      if (value === undefined) remove.run(table, key);
+      else put.run(table, key, value);
+    }
+  };
+  return {
+    commit: async (packed) => {
+      const entries = unpackEntries(packed);
+      await group.stage(sizeOf(entries), write(entries));
+      return undefined;
+    },
+    commitApart: async (packed) => {
+      const entries = unpackEntries(packed);
+      // Deletions touch a page or two each, all over the file.
+      const sizeBytes = sizeOf(entries) + entries.length * CHAIN_SPEC.pageSizeBytes;
+      await group.apart(sizeBytes, write(entries));
+      return undefined;
+    },
+    shrink: async (pages) => {
+      const sizeBytes = 2 * pages * CHAIN_SPEC.pageSizeBytes;
+      await group.apart(sizeBytes, () => giveBack(db, pages));
+      return integer(db, 'freelist_count');
+    },
+    space: () => {
+      group.truncateLog();
+      return spaceOf(db, path);
     },
   };
 }
