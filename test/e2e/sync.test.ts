@@ -56,14 +56,16 @@ function history(): Block[] {
 }
 
 interface Line {
-  readonly type?: string;
+  readonly event?: string;
   readonly nodeId?: string;
 }
 
-const named = (): Set<string | undefined> => {
+/** Node ids, each once, in order. */
+const named = (): (string | undefined)[] => {
   const lines = readFileSync(cluster.home(JOINER).securityLog, 'utf8').trimEnd().split('\n');
   const events = lines.filter((line) => line !== '').map((line) => JSON.parse(line) as Line);
-  return new Set(events.filter(({ type }) => type === 'liar').map(({ nodeId }) => nodeId));
+  const all = events.filter(({ event }) => event === 'liar').map(({ nodeId }) => nodeId);
+  return [...new Set(all)].toSorted();
 };
 
 test('five of six peers lie about the history, each in another way', async () => {
@@ -115,8 +117,8 @@ test('five of six peers lie about the history, each in another way', async () =>
   ];
   const false4 = [forked, cut, big, double].map(({ nodeId }) => nodeId);
   await cluster.until(
-    async () => named(),
-    (found) => false4.every((nodeId) => found.has(nodeId)) && slow.asked > 0,
+    () => named(),
+    (found) => false4.every((nodeId) => found.includes(nodeId)) && slow.asked > 0,
     'all liars are named',
   );
   expect((await statusOf(cluster, JOINER)).height).toBe(0);
@@ -128,7 +130,7 @@ test('five of six peers lie about the history, each in another way', async () =>
     'the honest history arrives',
   );
   expect(there.digest).toBe(own.digest);
-  expect(named()).toEqual(new Set(false4));
+  expect(named()).toEqual(false4.toSorted());
   const why = await cluster.run(JOINER, 'peers', 'why', forked.nodeId);
   expect(why.stdout.toString()).toContain('certificate');
 });

@@ -56,21 +56,33 @@ export class ChainFaults {
   tell(outcome: ChainOutcome, now: number): boolean {
     if (outcome.type === 'liar') this.#lied(outcome, now);
     else if (outcome.type === 'conflict') this.#conflicts(outcome);
+    else if (outcome.type === 'slow') this.#slow(outcome, now);
     else return false;
     return true;
   }
 
   #lied({ nodeId, what, height }: Extract<ChainOutcome, { type: 'liar' }>, at: number): void {
     const { metrics, security } = this.#deps;
-    const count = (this.#lies.get(nodeId)?.count ?? 0) + 1;
-    this.#lies.delete(nodeId);
-    this.#lies.set(nodeId, { nodeId, what, height, at, count });
-    const [oldest] = this.#lies.keys();
-    if (this.#lies.size > LIARS_MAX && oldest !== undefined) this.#lies.delete(oldest);
+    this.#keep({ nodeId, what, height, at });
     metrics.count('aegis_chain_liars_total');
     security?.tell({ type: 'liar', nodeId, reason: `${what}, height ${height}` });
     const fields = { nodeId, what, height };
     this.#complaints.say('warn', 'a peer has sent what does not hold', `liar ${nodeId}`, fields);
+  }
+
+  /** Y2: no lie, but whoever asks why a node does not come on wants to know. */
+  #slow({ nodeId, height }: Extract<ChainOutcome, { type: 'slow' }>, at: number): void {
+    const what = 'it claims blocks and does not send them';
+    this.#keep({ nodeId, what, height, at });
+    this.#complaints.say('warn', what, `slow ${nodeId}`, { nodeId, height });
+  }
+
+  #keep({ nodeId, ...rest }: Omit<Lie, 'count'>): void {
+    const count = (this.#lies.get(nodeId)?.count ?? 0) + 1;
+    this.#lies.delete(nodeId);
+    this.#lies.set(nodeId, { nodeId, ...rest, count });
+    const [oldest] = this.#lies.keys();
+    if (this.#lies.size > LIARS_MAX && oldest !== undefined) this.#lies.delete(oldest);
   }
 
   #conflicts(conflict: Conflict): void {
