@@ -210,8 +210,8 @@ export function expire({ registers, height, time }: ProposalContext): void {
 }
 
 /**
- * Of those that are over, only the latest are kept, and those whose time is not over: handed in once
- * more, with the approvals that they had, they would be decided again.
+ * Of those that are over, only the latest are kept, and those whose time is not over: handed in
+ * once more, with the approvals that they had, they would be decided again.
  */
 export function forgetEnded({ registers: { proposals }, time }: ProposalContext): void {
   if (proposals.size <= LIMITS.endedProposals) return;
