@@ -5,15 +5,16 @@ import { facts, safeText, table } from './format.ts';
 
 export function proposalText(proposal: ProposalView): string {
   const { id, proposer, changes, at, effectiveAt, why, expiresAt } = proposal;
+  const { approvals, quorum, status } = proposal;
   return facts([
     ['proposal', id],
     ['by', whoText(proposer)],
     ...changes.map(({ text }, n): [string, string] => [n === 0 ? 'changes' : '', safeText(text)]),
     ['from', effectiveAt === null ? heightText(at) : `height ${effectiveAt}`],
-    ['approved by', `${whosText(proposal.approvals)} (${proposal.quorum} needed)`],
+    ['approved by', `${whosText(approvals)}${status === 'open' ? ` (${quorum} needed)` : ''}`],
     ['status', statusText(proposal)],
     ['why', why === null ? undefined : safeText(why)],
-    ['ends', proposal.status === 'open' ? expiresAt : undefined],
+    ['ends', status === 'open' ? expiresAt : undefined],
   ]);
 }
 
@@ -29,7 +30,8 @@ export const proposalsTable = (
       { title: 'STATUS', cell: statusText },
       {
         title: 'APPROVED',
-        cell: ({ approvals, quorum }) => `${approvals.length} of ${quorum}`,
+        cell: ({ approvals, quorum, status }) =>
+          status === 'open' ? `${approvals.length} of ${quorum}` : String(approvals.length),
       },
       { title: 'FROM', cell: ({ at, effectiveAt }) => heightText(effectiveAt ?? at) },
       { title: 'CHANGES', cell: changesText },
