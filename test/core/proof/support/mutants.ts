@@ -102,23 +102,32 @@ function misplaced(
 
 export const MUTATION_NAMES: readonly string[] = KINDS;
 
-/** As many as are asked for, without end, each kind about as often. */
+/** How often a kind is tried: not every one fits every proof. */
+const TRIES = 50;
+
+/** As many as are asked for, without end, each kind as often. */
 export function* mutants({ history, proofs }: Generated): Generator<Mutant, never> {
   const { chance } = history;
   for (;;) {
-    const good = chance.pick(proofs);
-    if (chance.below(KINDS.length + 1) === 0) {
-      yield misplaced(good, { history, chance });
-      continue;
+    for (const what of KINDS) {
+      const made = makeMutant(what, { history, proofs });
+      if (made !== undefined) yield made;
     }
+    yield misplaced(chance.pick(proofs), { history, chance });
+  }
+}
+
+function makeMutant(what: string, { history, proofs }: Generated): Mutant | undefined {
+  const { chance } = history;
+  for (let n = 0; n < TRIES; n += 1) {
+    const good = chance.pick(proofs);
     const elsewhere = proofs.filter(({ says }) => says.height !== good.says.height);
     const other = () => plainOf(chance.pick(elsewhere).bytes);
-    const what = chance.pick(KINDS);
     const bytes = mutated(what, { chance, history, good, other });
-    // Not every kind fits every proof.
-    if (Buffer.compare(bytes, good.bytes) === 0) continue;
-    yield { what, bytes, genesis: good.genesis, checkpoint: good.checkpoint };
+    const { genesis, checkpoint } = good;
+    if (Buffer.compare(bytes, good.bytes) !== 0) return { what, bytes, genesis, checkpoint };
   }
+  return undefined;
 }
 
 function mutated(what: string, scene: Scene): Uint8Array {

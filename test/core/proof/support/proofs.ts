@@ -57,6 +57,10 @@ export interface GenerateOptions {
   readonly epochs?: number;
   /** Changes of one consensus key. @default 20 */
   readonly rotations?: number;
+  /** Writes in the first epoch; a quarter of them in each later one. @default 160 */
+  readonly writes?: number;
+  /** Claims of one proof, at most. @default 16 */
+  readonly perProof?: number;
 }
 
 export interface Generated {
@@ -65,25 +69,23 @@ export interface Generated {
 }
 
 const WORDS = ['a', 'notes', 'plan.md', 'été', 'x'.repeat(60), '2026', 'www', 'b', 'keys', '🙂'];
-/** Claims of one proof, at most. */
-const CLAIMS_MAX = 16;
-
 export function generateProofs(options: GenerateOptions): Generated {
   const { seed, claims = 1000, epochs = 5, rotations = 20 } = options;
+  const { writes = 160, perProof = 16 } = options;
   const history = new History(seed);
   const { chance } = history;
   const proofs: GeneratedProof[] = [];
   let left = claims;
   for (let epoch = 1; epoch <= epochs; epoch += 1) {
     if (epoch > 1) history.changeMembers();
-    live(history, epoch === 1 ? 150 : 40);
+    live(history, epoch === 1 ? writes : writes / 4);
     const upTo = Math.round((rotations * epoch) / epochs);
     for (let n = Math.round((rotations * (epoch - 1)) / epochs); n < upTo; n += 1) history.rotate();
     // The last block of an epoch may be what is proved, too.
     if (epoch % 2 === 1) history.block();
     const upToNow = Math.round((claims * (epochs - epoch)) / epochs);
     while (left > upToNow) {
-      const count = Math.min(1 + chance.below(CLAIMS_MAX), left - upToNow);
+      const count = Math.min(1 + chance.below(perProof), left - upToNow);
       proofs.push(prove(history, count));
       left -= count;
     }
