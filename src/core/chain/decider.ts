@@ -389,7 +389,7 @@ export class Decider {
     for (const nodeId of missed) this.drive(turn, { type: 'peer-up', nodeId });
   }
 
-  /** Some of what authors have signed with keys of this very window could not be verified before. */
+  /** What authors have signed with keys of this very window could not be verified before. */
   #judgeFinal(opened: OpenedBlock, late: readonly SignatureCheck[]): Judgement {
     const { roster } = this.#ledger;
     const holds = ({ key, author, keyEpoch, message, signature }: SignatureCheck): boolean => {

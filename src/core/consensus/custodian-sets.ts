@@ -107,7 +107,7 @@ export class CustodianSets {
     return height >= this.#periods[0]!.from && height <= this.#knownTo;
   }
 
-  /** E1, A1: from height `from`, right after the block that decided it, these are the custodians. */
+  /** E1, A1: these are the custodians from height `from`, right after the block that decided it. */
   change(from: number, next: CustodianSet): void {
     const last = this.#periods.at(-1)!;
     const isLater = from > this.#knownTo && from >= last.from;

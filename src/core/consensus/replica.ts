@@ -83,7 +83,7 @@ export class Replica implements Machine<ReplicaInput> {
    * E5: the replica of the next custodians, which begins at the height after `final`. The owner
    * steps this one no more, and the other first with `keys-known`, in the same transaction.
    * @param leaders as they are after `final`.
-   * @param final that of this replica, or a later one up to which the owner has executed the blocks.
+   * @param final that of this replica, or a later one up to which the owner has executed blocks.
    */
   follow(options: ReplicaOptions, leaders: Leaders, final = this.#state.final): Replica {
     const before = this.#state;
@@ -376,7 +376,7 @@ const RESTORED =
   '(aegis node start --vouch)';
 
 /**
- * D3: the doubt with which a life begins; that of the life before goes on. An agent has one as well,
+ * D3: the doubt with which a life begins; that of the life before goes on. An agent has one too,
  * since its home may have been a custodian's, at heights that it does not remember (E5).
  */
 function doubtOf(

@@ -1,7 +1,7 @@
 /**
  * Who leads which view. Everything here follows from final blocks alone, so all agree on it; the
- * leaders of a height are fixed when the height begins. A schedule never changes: each block has the
- * next one, and names it by its digest.
+ * leaders of a height are fixed when the height begins. A schedule never changes: each block has
+ * the next one, and names it by its digest.
  */
 import { assert } from '../assert.ts';
 import { sha256 } from '../crypto/hash.ts';
