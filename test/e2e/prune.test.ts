@@ -4,10 +4,14 @@
  * Check: what stands is still proven by the genesis alone, a new node comes in by a snapshot, and
  * what each has left verifies.
  */
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join as pathOf } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { ChainVerifyOutput } from '../../src/core/api/contract/chain.ts';
+import type {
+  ChainImportOutput,
+  ChainSnapshotOutput,
+  ChainVerifyOutput,
+} from '../../src/core/api/contract/chain.ts';
 import type { Result } from '../../src/core/api/contract/endpoints.ts';
 import { clientOf, putFinal, readLinearizable } from './support/api.ts';
 import { Cluster, eventually } from './support/cluster.ts';
@@ -21,11 +25,16 @@ const OLD = 30;
 
 let cluster: Cluster;
 let carol: Newcomer;
+let dave: Newcomer;
 beforeAll(async () => {
-  [cluster, carol] = await Promise.all([Cluster.start({ size: 3 }), Newcomer.create('carol')]);
+  [cluster, carol, dave] = await Promise.all([
+    Cluster.start({ size: 3 }),
+    Newcomer.create('carol'),
+    Newcomer.create('dave'),
+  ]);
 });
 afterAll(async () => {
-  await carol?.remove();
+  await Promise.all([carol?.remove(), dave?.remove()]);
   await cluster?.stop();
 });
 
@@ -55,7 +64,7 @@ test('all forget their first blocks while they run', async () => {
 });
 
 test('what stands is proven by the genesis alone', async () => {
-  const file = join(cluster.dir, 'old.proof');
+  const file = pathOf(cluster.dir, 'old.proof');
   const got = await cluster.run(2, 'kb', 'get', 'old', '--proof', file);
   expect(got.exit, got.stderr).toBe(0);
   expect(readFileSync(file).length).toBeGreaterThan(100);
@@ -64,10 +73,14 @@ test('what stands is proven by the genesis alone', async () => {
   expect(verified.exit, `${String(verified.stdout)}${verified.stderr}`).toBe(0);
 });
 
+async function join(who: Newcomer): Promise<void> {
+  const file = who.at('invitation');
+  await cluster.json(1, 'cluster', 'invite', await who.bundle(), '-o', file);
+  await who.json('cluster', 'join', file);
+}
+
 test('a new node comes in by a snapshot, and goes on with blocks', async () => {
-  const file = carol.at('invitation');
-  await cluster.json(1, 'cluster', 'invite', await carol.bundle(), '-o', file);
-  await carol.json('cluster', 'join', file);
+  await join(carol);
   expect((await carol.start()).exit).toBe(0);
   const { height } = await putFinal(cluster, 2, 'after', 'after it came');
   await carol.client(60_000).call('node.wait', {
@@ -89,4 +102,24 @@ test('a new node comes in by a snapshot, and goes on with blocks', async () => {
   expect(String(old.stdout)).toBe('from a block that nobody keeps');
   const verified = await carol.json<ChainVerifyOutput>('chain', 'verify');
   expect(verified).toMatchObject({ from, depth: 'signatures' });
+});
+
+test('a snapshot can be brought on a disk, and is believed no more than a peer', async () => {
+  await join(dave);
+  const file = dave.at('state');
+  const { height } = await cluster.json<ChainSnapshotOutput>(3, 'chain', 'snapshot', file);
+  const bent = readFileSync(file);
+  const at = Math.floor(bent.length / 2);
+  bent[at] = bent[at]! ^ 1;
+  writeFileSync(dave.at('bent'), bent);
+  expect((await dave.run('chain', 'import', dave.at('bent'))).exit).toBe(65);
+  const imported = await dave.json<ChainImportOutput>('chain', 'import', file);
+  expect(imported).toMatchObject({ kind: 'snapshot', before: 0, height });
+  expect((await dave.start()).exit).toBe(0);
+  const later = await putFinal(cluster, 1, 'later', 'after dave came');
+  await dave.client(60_000).call('node.wait', {
+    query: { for: `height=${later.height}`, timeoutMs: 60_000 },
+  });
+  const { from } = await dave.client().call('chain.prune', { body: { keep: KEEP, dryRun: true } });
+  expect(from).toBe(height + 1);
 });

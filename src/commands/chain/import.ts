@@ -15,11 +15,11 @@ import { statIfPresent } from '../../core/files.ts';
 export default class ChainImport extends BaseCommand<typeof ChainImport, ChainImportOutput> {
   static override readonly summary = 'Take blocks or a snapshot from a file.';
   static override readonly description =
-    'Takes what `chain export` or `chain snapshot` wrote into this home, as if a peer had sent it: ' +
-    'everything is verified against the genesis, or the checkpoint of the settings, and every ' +
-    'block is executed. The node must be stopped, and its home must be in the cluster. What does ' +
-    'not hold is named and not taken; what came before it stays. Broken off, it goes on where it ' +
-    'was when it is called again.';
+    'Takes what `chain export` or `chain snapshot` wrote into this home, as if a peer had sent ' +
+    'it: verified against the genesis, or the checkpoint of the settings, and every block ' +
+    'executed. The node must be stopped, and its home must be in the cluster. What does not hold ' +
+    'is named and not taken; what came before it stays. Broken off, it goes on where it was when ' +
+    'it is called again.';
   static override readonly examples = [
     {
       description: 'Blocks, or a snapshot',
