@@ -18,7 +18,7 @@ _aegis() {
       -*) continue ;;
     esac
     case "${command:+$command }$word" in
-      'api'|'chain'|'chain export'|'chain import'|'chain prune'|'chain snapshot'|'chain verify'|'cluster'|'cluster approve'|'cluster bundle'|'cluster create'|'cluster invite'|'cluster join'|'cluster leave'|'cluster members'|'cluster proposals'|'cluster propose'|'cluster quota'|'cluster recover'|'cluster rejoin'|'cluster show'|'completion'|'config'|'config get'|'config list'|'config path'|'config set'|'config unset'|'config validate'|'consensus'|'consensus block'|'consensus blocks'|'consensus evidence'|'consensus explain'|'consensus status'|'consensus validators'|'consensus watch'|'devnet'|'devnet down'|'devnet heal'|'devnet kill'|'devnet partition'|'devnet pause'|'devnet resume'|'devnet status'|'devnet up'|'doctor'|'init'|'intent'|'intent anchor'|'intent anchors'|'intent cancel'|'intent list'|'intent show'|'intent submit'|'kb'|'kb erase'|'kb get'|'kb grant'|'kb log'|'kb ls'|'kb put'|'kb revoke'|'kb rights'|'kb stat'|'kb where'|'keygen'|'keys'|'keys backup'|'keys export'|'keys history'|'keys import'|'keys list'|'keys passwd'|'keys restore'|'keys revoke'|'keys rotate'|'keys serve'|'keys show'|'monitor'|'node'|'node backup'|'node info'|'node logs'|'node restart'|'node start'|'node status'|'node stop'|'node wait'|'peers'|'peers add'|'peers audit'|'peers ban'|'peers find'|'peers list'|'peers ping'|'peers remove'|'peers show'|'peers unban'|'peers why'|'quickstart'|'sim'|'verify'|'version') command="${command:+$command }$word" ;;
+      'api'|'bench'|'bench ramp'|'chain'|'chain export'|'chain import'|'chain prune'|'chain snapshot'|'chain verify'|'cluster'|'cluster approve'|'cluster bundle'|'cluster create'|'cluster invite'|'cluster join'|'cluster leave'|'cluster members'|'cluster proposals'|'cluster propose'|'cluster quota'|'cluster recover'|'cluster rejoin'|'cluster show'|'completion'|'config'|'config get'|'config list'|'config path'|'config set'|'config unset'|'config validate'|'consensus'|'consensus block'|'consensus blocks'|'consensus evidence'|'consensus explain'|'consensus status'|'consensus validators'|'consensus watch'|'devnet'|'devnet down'|'devnet heal'|'devnet kill'|'devnet partition'|'devnet pause'|'devnet resume'|'devnet status'|'devnet up'|'doctor'|'init'|'intent'|'intent anchor'|'intent anchors'|'intent cancel'|'intent list'|'intent show'|'intent submit'|'kb'|'kb erase'|'kb get'|'kb grant'|'kb log'|'kb ls'|'kb put'|'kb revoke'|'kb rights'|'kb stat'|'kb where'|'keygen'|'keys'|'keys backup'|'keys export'|'keys history'|'keys import'|'keys list'|'keys passwd'|'keys restore'|'keys revoke'|'keys rotate'|'keys serve'|'keys show'|'monitor'|'node'|'node backup'|'node info'|'node logs'|'node restart'|'node start'|'node status'|'node stop'|'node wait'|'peers'|'peers add'|'peers audit'|'peers ban'|'peers find'|'peers list'|'peers ping'|'peers remove'|'peers show'|'peers unban'|'peers why'|'quickstart'|'sim'|'verify'|'version') command="${command:+$command }$word" ;;
       *) break ;;
     esac
   done
@@ -27,6 +27,13 @@ _aegis() {
     'api --content-type') COMPREPLY=(); return ;;
     'api --home'|'api -H') COMPREPLY=(); return ;;
     'api --timeout') COMPREPLY=(); return ;;
+    'bench ramp --duration') COMPREPLY=(); return ;;
+    'bench ramp --home'|'bench ramp -H') COMPREPLY=(); return ;;
+    'bench ramp --limit') COMPREPLY=(); return ;;
+    'bench ramp --nodes'|'bench ramp -n') COMPREPLY=(); return ;;
+    'bench ramp --step') COMPREPLY=(); return ;;
+    'bench ramp --steps') COMPREPLY=(); return ;;
+    'bench ramp --timeout') COMPREPLY=(); return ;;
     'chain export --from') COMPREPLY=(); return ;;
     'chain export --home'|'chain export -H') COMPREPLY=(); return ;;
     'chain export --timeout') COMPREPLY=(); return ;;
@@ -344,6 +351,7 @@ _aegis() {
   if [[ $cur == -* ]]; then
     case $command in
       'api') words='--body --content-type --help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
+      'bench ramp') words='--duration --help --home --json --limit --no-color --no-input --nodes --quiet --step --steps --timeout --verbose' ;;
       'chain export') words='--from --help --home --json --no-color --no-input --quiet --timeout --to --verbose' ;;
       'chain import') words='--help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
       'chain prune') words='--dry-run --help --home --json --keep --no-color --no-input --quiet --timeout --verbose --yes' ;;
@@ -443,7 +451,8 @@ _aegis() {
     esac
   else
     case $command in
-      '') words='api chain cluster completion config consensus devnet doctor init intent kb keygen keys monitor node peers quickstart sim verify version' ;;
+      '') words='api bench chain cluster completion config consensus devnet doctor init intent kb keygen keys monitor node peers quickstart sim verify version' ;;
+      'bench') words='ramp' ;;
       'chain') words='export import prune snapshot verify' ;;
       'cluster') words='approve bundle create invite join leave members proposals propose quota recover rejoin show' ;;
       'config') words='get list path set unset validate' ;;

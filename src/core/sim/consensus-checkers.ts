@@ -63,7 +63,7 @@ export class ConsensusChecker implements Checker {
   /** By node id, those whose disk has lost something and who may be in doubt since. */
   readonly #damaged = new Set<string>();
   readonly #accused = new Map<string, Evidence>();
-  readonly counts = { viewChanges: 0, doubts: 0, badShares: 0, divergences: 0 };
+  readonly counts = { viewChanges: 0, doubts: 0, badShares: 0, liars: 0 };
 
   constructor(context: CheckerContext) {
     this.#context = context;
@@ -115,10 +115,15 @@ export class ConsensusChecker implements Checker {
         throw new SimFailure(`evidence: ${node.options.name} sees its key elsewhere: ${told.what}`);
       case 'divergence':
         throw new SimFailure(`execution: ${node.options.name} differs at height ${told.height}`);
-      default: {
-        const { type, state, height } = told as { type: string; state?: string; height: number };
-        if (type === 'snapshot' && state === 'installed') this.ledger.onSnapshot(node, height);
-      }
+      case 'snapshot':
+        if (told.state === 'installed') this.ledger.onSnapshot(node, told.height);
+        break;
+      case 'liar':
+        this.#onLiar(node, told.nodeId, told.what);
+        break;
+      case 'conflict':
+        throw new SimFailure(`sync: ${node.options.name} is shown two blocks of ${told.height}`);
+      default:
     }
   }
 
@@ -223,6 +228,13 @@ export class ConsensusChecker implements Checker {
     }
     const { custodian, height, view, kind } = evidence;
     this.#accused.set(`${custodian} ${height} ${view} ${kind}`, evidence);
+  }
+
+  /** Y2. */
+  #onLiar(node: SimNode, liar: string, what: string): void {
+    this.counts.liars += 1;
+    if (this.#context.isByzantine(liar)) return;
+    throw new SimFailure(`sync: ${node.options.name} calls ${liar} a liar: ${what}`);
   }
 
   #onBadShare(node: SimNode, from: string, what: string): void {

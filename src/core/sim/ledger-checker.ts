@@ -144,10 +144,10 @@ export class LedgerChecker {
   onFinalised(node: SimNode, told: Finalised): void {
     const { height, digest, certificate } = told;
     this.#learn(node, height - 1);
+    this.#checkCertificate(node, certificate, height);
     if (height > this.#chain.length) this.#append(node, height, digest);
     const decided = this.#chain[height - 1]!;
     this.#agree(node, height, digest);
-    this.#checkCertificate(node, certificate, height);
     this.#checkReceipts(node, told, decided.results);
     const before = this.#told.get(node.nodeId);
     if (before !== undefined && height !== before + 1) {

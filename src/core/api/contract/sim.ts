@@ -36,6 +36,13 @@ export const simResult = v.object({
   doubts: count,
   /** Changes of keys that became final. */
   successions: count,
+  /** Proposals that were carried out, and how often other custodians or keys came of it. */
+  decided: count,
+  epochs: count,
+  /** Intents refused for want of a right or over quota. */
+  refusals: count,
+  /** States that nodes took over from others. */
+  snapshots: count,
   /** Nodes that misbehaved, and of which evidence was found. */
   byzantine: count,
   accused: count,
