@@ -1,7 +1,7 @@
 /**
  * Y2: gets final blocks that this node lacks: windows of heights, several at a time from several
- * peers, in any order, and again from another peer when one is silent or lies. It looks at whether a
- * window hangs together; whether it is final, and what its blocks do, is for its owner, who takes
+ * peers, in any order, and again from another peer when one is silent or lies. It looks at whether
+ * a window hangs together; whether it is final, and what its blocks do, is for its owner, who takes
  * windows in the order of their heights and says which were bad.
  */
 import { type Instant, instant, MINUTE, SECOND } from '../units.ts';

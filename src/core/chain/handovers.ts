@@ -89,7 +89,7 @@ export class Trail {
     this.#isTrusted = true;
   }
 
-  /** The block of a height in the epoch after the last hand-over. @throws {AegisError} `BAD_DATA`. */
+  /** The block of a height after the last hand-over. @throws {AegisError} `BAD_DATA`. */
   end(bytes: Uint8Array, certificate: Uint8Array): BlockHeader {
     const header = this.#certified(bytes, certificate);
     const { checkpoint } = this.#options;

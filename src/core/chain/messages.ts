@@ -3,7 +3,6 @@
  * Decoding checks shapes and limits, and gathers the signatures of intents, which the caller
  * verifies off the loop before the machine sees the message.
  */
-import { unreachable } from '../assert.ts';
 import { Fields, fromHex, hex } from '../consensus/fields.ts';
 import {
   CONSENSUS_PROTOCOL,

@@ -1,6 +1,6 @@
 /**
- * Answers peers that want blocks: final ones from the owner's store, in bounded windows, and no more
- * bytes a second than leave the votes their share of the thread and of the line.
+ * Answers peers that want blocks: final ones from the owner's store, in bounded windows, and no
+ * more bytes a second than leave the votes their share of the thread and of the line.
  */
 import { SECOND } from '../units.ts';
 import { LIMITS } from './limits.ts';

@@ -13,7 +13,7 @@ import type { ChainOptions, StoredRow } from './types.ts';
 
 /**
  * @returns the certificate of its block.
- * @throws {AegisError} `STORE_DAMAGED` when the rows are not those of the state; nothing is changed.
+ * @throws {AegisError} `STORE_DAMAGED` when the rows are not those of the state.
  */
 export function installSnapshot(
   turn: Turn,

@@ -46,8 +46,8 @@ export function windowFault({ blocks, certificate }: FetchedWindow): string | un
 }
 
 /**
- * The window of consecutive final blocks that begins with the first of them: it ends at the last one
- * with a certificate among the first `count`, or at the first one with a certificate.
+ * The window of consecutive final blocks that begins with the first of them: it ends at the last
+ * one with a certificate among the first `count`, or at the first one with a certificate.
  */
 export function windowIn(
   rows: readonly { readonly block: Uint8Array; readonly certificate: Uint8Array | undefined }[],

@@ -1,4 +1,4 @@
-/** How a node comes to the history of the others: windows, liars, snapshots, and where it differs. */
+/** How a node comes to the history of the others: windows, liars, snapshots, divergence. */
 import { describe, expect, it } from 'vitest';
 import { LIMITS } from '../../../src/core/chain/limits.ts';
 import {

@@ -39,7 +39,7 @@ export class SyncLiar {
     this.#timer = setInterval(announce, ANNOUNCE_MS);
   }
 
-  /** Takes the place of node `number`, whose daemon must be down. It claims blocks up to `height`. */
+  /** Takes the place of node `number`, whose daemon must be down. It claims to have `height`. */
   static async join(cluster: Cluster, number: number, height: number, lie: Lie): Promise<SyncLiar> {
     const { home, address } = cluster.node(number);
     const paths = resolveHome({ home, env: {} });
