@@ -52,6 +52,7 @@ export function importFault(from: string, to: string): string | undefined {
   const [above, below] = [floorOf(a), floorOf(b)];
   if (above === undefined || below === undefined) return `${from} -> ${to}: no floor has the room`;
   if (below >= above) return `${from} -> ${to}: floor ${above} imports floor ${below}`;
+  if (a === 'proof' && b === 'consensus') return `${from} -> ${to}: it is a check on it`;
   if (above < PURE_FLOORS && IMPURE_ROOT_FILES.includes(to)) {
     return `${from} -> ${to}: a pure room touches files`;
   }

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { fastAggregateVerify } from '../../../src/core/crypto/bls.ts';
 import { hasCode } from '../../../src/core/errors.ts';
@@ -87,4 +88,9 @@ describe('a proof', () => {
     expect(accepted).toEqual([]);
     expect([...MUTATION_NAMES].filter((what) => !seen.has(what))).toEqual([]);
   });
+});
+
+it('is verified by what can be read in one sitting', () => {
+  const lines = readFileSync('src/core/proof/verifier.ts', 'utf8').split('\n');
+  expect(lines.length).toBeLessThanOrEqual(400);
 });
