@@ -1,7 +1,7 @@
 /**
  * Goal: whoever may not is refused, each with its own reason, and nothing of it is executed.
  * Setup: three custodians and an agent; a namespace, a quota, intents that are signed elsewhere.
- * Check: codes and exit statuses by the commands that operators use, and the state before and after.
+ * Check: codes and exit statuses by the commands of operators, and the state before and after.
  */
 import { randomBytes } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';

@@ -1,4 +1,4 @@
-/** `aegis cluster show`: the cluster of this home, from its genesis, and by what rules it goes now. */
+/** `aegis cluster show`: the cluster of this home, its genesis and by what rules it goes now. */
 import { BaseCommand } from '../../cli/base.ts';
 import { clusterText, describeCluster, ownGenesis } from '../../cli/cluster.ts';
 import { stateText } from '../../cli/governance.ts';

@@ -16,9 +16,9 @@ export default class IntentAnchor extends BaseCommand<
 > {
   static override readonly summary = 'Anchor the hash of a state under a label.';
   static override readonly description =
-    'What the hash is of, only this node knows; that it was there at that height, and after which ' +
-    'other one, the whole cluster does. Each anchor of a label follows the one before it. The ' +
-    'protocol version of the cluster must be 2.';
+    'What the hash is of, only this node knows; that it was there at that height, and after ' +
+    'which other one, the whole cluster does. Each anchor of a label follows the one before it. ' +
+    'The protocol version of the cluster must be 2.';
   static override readonly examples = [
     {
       description: 'The SHA-256 of a file',

@@ -16,11 +16,12 @@ export default class IntentSubmit extends BaseCommand<typeof IntentSubmit, Submi
   static override readonly summary = 'Submit a change of a path to the custodians.';
   static override readonly description =
     'Low level: aegis kb put does this and stores the content too. The daemon signs the intent, ' +
-    'keeps it durable and passes it on until it is decided, in the order of submission. The same ' +
-    'path, version and parents make the same intent, so repeating the command is harmless. Exit ' +
-    'status 73 when --if-version does not hold, or the sequence of a signed intent has been used, ' +
-    '77 without the right, 75 over quota, 65 for a signed intent that leaves a gap or is for ' +
-    'another cluster, 1 when the intent is refused for another reason, 75 when it is queued and not decided within --timeout (60 s): no quorum, most likely.';
+    'keeps it durable and passes it on until it is decided, in the order of submission. The ' +
+    'same path, version and parents make the same intent, so repeating the command is harmless. ' +
+    'Exit status 73 when --if-version does not hold, or the sequence of a signed intent was ' +
+    'used, 77 without the right, 75 over quota, 65 for a signed intent that leaves a gap or is ' +
+    'for another cluster, 1 when the intent is refused for another reason, 75 when it is queued ' +
+    'and not decided within --timeout (60 s): no quorum, most likely.';
   static override readonly examples = [
     {
       description: 'Let a path point at a version',

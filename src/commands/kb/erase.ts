@@ -9,9 +9,9 @@ const TIMEOUT_MS = 60_000;
 export default class KbErase extends BaseCommand<typeof KbErase, Reply<'kb.erase'>> {
   static override readonly summary = 'Erase the name of a deleted path from the state.';
   static override readonly description =
-    'The path must be deleted, all heads of it. Where there is a namespace, the node of this home ' +
-    'must be an owner of it. The name leaves the state of the cluster; blocks hold it encrypted ' +
-    'until they are pruned (`aegis chain prune`, on every node). The protocol version must be 2.';
+    'The path must be deleted, all heads of it. Where there is a namespace, this node must be ' +
+    'an owner of it. The name leaves the state of the cluster; blocks hold it encrypted until ' +
+    'they are pruned (`aegis chain prune`, on every node). The protocol version must be 2.';
   static override readonly examples = [
     { description: 'Erase one', command: '<%= config.bin %> kb erase notes/old.md --yes' },
   ];

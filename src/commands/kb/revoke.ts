@@ -11,9 +11,9 @@ const TIMEOUT_MS = 60_000;
 export default class KbRevoke extends BaseCommand<typeof KbRevoke, Reply<'kb.revoke'>> {
   static override readonly summary = 'Take from a node what it may do under a path.';
   static override readonly description =
-    'The node of this home must be an owner of the namespace, or of one around it. What the other ' +
-    'node has written there stays. The last owner can be revoked by an owner of a namespace ' +
-    'around it only, or by custodians: `aegis cluster propose --namespace`.';
+    'The node of this home must be an owner of the namespace, or of one around it. What the ' +
+    'other node has written there stays. The last owner can be revoked by an owner of a ' +
+    'namespace around it only, or by custodians: `aegis cluster propose --namespace`.';
   static override readonly examples = [
     {
       description: 'Bob may write there no more',

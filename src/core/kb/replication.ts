@@ -4,8 +4,7 @@
  * tells the placed holders until each has said that it is durable there.
  *
  * It opens no connection, moves no object and signs nothing: `node/` fetches what `fetchWanted`
- * names and reports `stored`. It does not choose new holders for dead ones, and frees nothing: what
- * a node has kept it keeps when the placement gives it to others.
+ * names and reports `stored`. It does not choose new holders for dead ones, and frees nothing.
  */
 import type { CID } from 'multiformats/cid';
 import { assert, unreachable } from '../assert.ts';

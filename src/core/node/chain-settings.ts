@@ -1,4 +1,4 @@
-/** What the operator says of the chain: its checkpoint, and the protocol that the node takes part in. */
+/** What the operator says of the chain: its checkpoint, and how far the protocol may go. */
 import type { Settings } from '../config/settings.ts';
 import type { Checkpoint, OpenInvitationFile } from '../model/invitation-file.ts';
 import { PROTOCOL } from '../model/protocol.ts';

@@ -37,5 +37,5 @@ export function doubleSignOf({ kind, height, view }: Evidence, nodeId: string): 
 export const tooOld = (protocol: number, height: number, protocolMax: number): AegisError =>
   new AegisError(
     'PROTOCOL_TOO_NEW',
-    `block ${height} is executed by protocol version ${protocol}, and this node takes part up to ${protocolMax}`,
+    `block ${height} is of protocol version ${protocol}, and this node knows up to ${protocolMax}`,
   );

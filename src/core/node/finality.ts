@@ -114,8 +114,8 @@ export class Finality {
 
   /**
    * At which height the custodians agreed on it.
-   * @throws {AegisError} `EXISTS` when another version was final first, `NOT_ALLOWED`, `OVER_QUOTA`,
-   * `TRY_AGAIN`, `NOT_FOUND` when it was cancelled; the reason of `signal`.
+   * @throws {AegisError} `EXISTS` when another version was final first, `NOT_ALLOWED`,
+   * `OVER_QUOTA`, `TRY_AGAIN`, `NOT_FOUND` when it was cancelled; the reason of `signal`.
    */
   async wait(queued: Queued, signal: AbortSignal): Promise<number> {
     const receipt = await this.#deps.desk.wait(queued, signal);

@@ -41,6 +41,7 @@ export interface PrunerStore {
   commitApart(entries: readonly LogEntry[]): Promise<void>;
   shrink(pages: number): Promise<number>;
   space(): Promise<StoreSpace>;
+  freeBytes(): Promise<number>;
 }
 
 export interface PrunerOptions {
@@ -249,12 +250,10 @@ export class Pruner {
 
   async #giveBack(freeBytesMax: number, signal?: AbortSignal): Promise<void> {
     const { store } = this.#deps;
-    const { freeBytes } = await store.space();
-    if (freeBytes <= freeBytesMax) return;
+    if ((await store.freeBytes()) <= freeBytesMax) return;
     for (let free = Number.POSITIVE_INFINITY; free > 0; ) {
       free = await this.#step(signal, () => store.shrink(STEP_PAGES));
     }
-    await store.space();
   }
 
   /** Work, and then a rest in proportion to it. */

@@ -112,7 +112,7 @@ export class RightsDesk {
     });
   }
 
-  /** R4. @throws {AegisError} `CHECK_FAILED` when `previous` is not the last anchor, `NOT_FINAL`. */
+  /** R4. @throws {AegisError} `CHECK_FAILED` when `previous` is not the last one, `NOT_FINAL`. */
   async anchor(
     body: Body<'intents.anchor'>,
     signal: AbortSignal,

@@ -12,102 +12,19 @@ import type { LogEntry, Ready } from '../../../src/core/machine.ts';
 import type { SignedVersion } from '../../../src/core/model/version.ts';
 import { instant, MINUTE, SECOND, type Verified } from '../../../src/core/units.ts';
 import { type Author, authors, contentOf, keyOfAuthor, versionOf } from './authors.ts';
-
-const [ana, bea, cai, dan] = authors as unknown as [Author, Author, Author, Author];
-const START = 1_000_000;
-
-/** One node under test: keeps its durable entries and decodes what it sends. */
-class Node {
-  readonly id: string;
-  readonly entries = new Map<string, LogEntry>();
-  machine: Replication;
-  now = START;
-  alarms = new Map<string, number>();
-  readonly #options: ReplicationOptions;
-
-  constructor(author: Author, options: Partial<ReplicationOptions> = {}) {
-    this.id = author.nodeId;
-    const members = [ana, bea, cai, dan].map(({ nodeId }, i) => ({
-      nodeId,
-      weight: 100,
-      zone: `z${i}`,
-    }));
-    this.#options = { nodeId: this.id, members, replicas: 3, ...options };
-    this.machine = new Replication(this.#options, { keyOf: keyOfAuthor });
-  }
-
-  step(input: ReplicationInput): { sent: Sent[]; told: ReplicationOutcome[]; ready: Ready } {
-    const ready = this.machine.step(input, instant(this.now));
-    for (const entry of ready.entries) {
-      const name = `${entry.table} ${entry.key}`;
-      if (entry.value === undefined) this.entries.delete(name);
-      else this.entries.set(name, entry);
-    }
-    for (const { key, at } of ready.alarms) {
-      if (at === undefined) this.alarms.delete(key);
-      else this.alarms.set(key, at);
-    }
-    const sent = ready.messages.map(({ to, body }) => ({ to, body, message: decodeMessage(body) }));
-    return { sent, told: ready.outcomes as ReplicationOutcome[], ready };
-  }
-
-  up(...peers: Author[]): void {
-    for (const { nodeId } of peers) this.step({ type: 'peer-up', nodeId });
-  }
-
-  message(from: Author, message: KbMessage) {
-    return this.step({ type: 'message', from: from.nodeId, body: encodeMessage(message) });
-  }
-
-  /** Lets the alarm with this key ring at its time. */
-  ring(key: string) {
-    const at = this.alarms.get(key);
-    expect(at, key).toBeDefined();
-    this.now = at!;
-    this.alarms.delete(key);
-    return this.step({ type: 'alarm', key });
-  }
-
-  restart(): void {
-    const rows = [...this.entries.values()].map(({ table, key, value }) => ({
-      table,
-      key,
-      value: value!,
-    }));
-    this.machine = Replication.recover(this.#options, { keyOf: keyOfAuthor }, rows);
-    this.alarms = new Map();
-  }
-}
-
-interface Sent {
-  readonly to: string;
-  readonly body: Uint8Array;
-  readonly message: KbMessage;
-}
-
-const kinds = (sent: readonly Sent[], to: Author): string[] =>
-  sent.filter((one) => one.to === to.nodeId).map(({ message }) => message.type);
-
-/** A version by ana whose root is placed at bea, cai and dan, in this order or another. */
-function versionFor(placed: readonly Author[]): Verified<SignedVersion> {
-  const probe = new Node(ana);
-  for (let i = 0; ; i += 1) {
-    const root = contentOf(`content ${i}`);
-    const { placed: holders } = probe.machine.holders(root);
-    if (placed.every(({ nodeId }) => holders.includes(nodeId))) {
-      return versionOf(ana, { path: 'doc', sequence: 1, root });
-    }
-  }
-}
-
-const elsewhere = versionFor([bea, cai, dan]);
-const atHome = versionFor([ana, bea]);
-
-const stored = (version: SignedVersion): KbMessage => ({
-  type: 'stored',
-  versions: [version.cid],
-  isReset: false,
-});
+import {
+  ana,
+  atHome,
+  bea,
+  cai,
+  dan,
+  elsewhere,
+  kinds,
+  Node,
+  type Sent,
+  START,
+  stored,
+} from './replication-node.ts';
 
 describe('a new version', () => {
   it('is made durable, pushed to all, offered to its holders, and counted', () => {
@@ -422,61 +339,6 @@ describe('hostile messages', () => {
       }),
       { numRuns: 1000 },
     );
-  });
-});
-
-describe('other members', () => {
-  const placed = (...members: Author[]) =>
-    members.map(({ nodeId }, i) => ({ nodeId, weight: 100, zone: `z${i}` }));
-  const push = (version: SignedVersion): KbMessage => ({
-    type: 'versions',
-    versions: [version.bytes],
-    isMore: false,
-  });
-
-  it('let a new holder fetch what it has to keep, from those before it', () => {
-    const node = new Node(dan, { members: placed(ana, bea, cai) });
-    node.up(ana, bea, cai);
-    expect(node.message(ana, push(elsewhere)).told.map(({ type }) => type)).toEqual([
-      'version-added',
-    ]);
-    const { told } = node.step({ type: 'members', members: placed(dan) });
-    expect(told.map(({ type }) => type)).toEqual(['fetchWanted']);
-    const [wanted] = told as Extract<ReplicationOutcome, { type: 'fetchWanted' }>[];
-    expect([...wanted!.sources].toSorted()).toEqual(
-      [ana, bea, cai].map(({ nodeId }) => nodeId).toSorted(),
-    );
-  });
-
-  it('are offered what they lack, and what was known of the others stays known', () => {
-    const node = new Node(ana, { members: placed(ana, bea, cai) });
-    node.up(bea, cai, dan);
-    node.step({ type: 'local', version: elsewhere });
-    node.message(bea, stored(elsewhere));
-    node.message(cai, stored(elsewhere));
-    const { sent } = node.step({ type: 'members', members: placed(ana, bea, dan) });
-    expect(kinds(sent, dan)).toEqual(['offer']);
-    expect(kinds(sent, bea)).not.toContain('offer');
-    expect(node.machine.copies(elsewhere.cidText)).toEqual([ana.nodeId, bea.nodeId]);
-    expect(node.machine.backlog.underReplicated).toBe(1);
-    node.message(dan, stored(elsewhere));
-    expect(node.machine.backlog.underReplicated).toBe(0);
-    expect(node.step({ type: 'want', version: elsewhere.cidText, copies: 3 }).told).toHaveLength(1);
-  });
-
-  it('are worked out a part at a time, as after a restart', () => {
-    const versions = Array.from({ length: 300 }, (_, i) =>
-      versionOf(bea, { path: `p${i}`, sequence: i + 1, root: contentOf(`content ${i}`) }),
-    );
-    const node = new Node(ana, { members: placed(bea, cai, dan) });
-    for (const version of versions) node.message(bea, push(version));
-    expect(node.machine.backlog.wanted).toBe(0);
-    node.step({ type: 'members', members: placed(ana) });
-    expect(node.machine.backlog.wanted).toBeGreaterThan(0);
-    expect(node.machine.backlog.wanted).toBeLessThan(300);
-    node.ring('place');
-    expect(node.machine.backlog.wanted).toBe(300);
-    expect(node.alarms.has('place')).toBe(false);
   });
 });
 

@@ -1,6 +1,6 @@
 /**
- * Endpoints of the topic `cluster` about who decides, and by which rules (docs/history.md, E, Q, V).
- * Where a member is named in a request, its node id, the start of one or its name will do.
+ * Endpoints of the topic `cluster` about who decides, and by which rules (docs/history.md, E, Q
+ * and V). Where a request names a member, its node id, the start of one or its name will do.
  */
 import * as v from 'valibot';
 import { whoSchema } from './consensus.ts';

@@ -40,7 +40,8 @@ function history({ divergence, conflict, protocol }: ConsensusStatus): Why[] {
     const { height, key, path } = divergence;
     const where = path ?? key;
     const first = where === null ? 'where they differ is being looked for' : `first at ${where}`;
-    const text = `this node does not vote: its state is not that of final block ${height} (${first})`;
+    const what = `its state is not that of final block ${height}`;
+    const text = `this node does not vote: ${what} (${first})`;
     found.push({ cause: 'diverged', text });
   }
   if (conflict !== null) {
