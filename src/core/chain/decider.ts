@@ -70,7 +70,7 @@ export class Decider {
   #divergence: Divergence | undefined;
   readonly #verify: NonNullable<ChainDeps['verify']>;
   /** Y1: peers that came while the replica was behind the state: it stands still then. */
-  readonly #missed = new Set<string>();
+  readonly #missed = new Map<string, ReplicaInput>();
 
   constructor(
     options: ChainOptions,
@@ -167,7 +167,8 @@ export class Decider {
     // one that cannot tell which state is next.
     if (this.isStopped) return;
     if (this.#seat.isAtTip) return this.#step(turn, input);
-    if (input.type === 'peer-up') this.#missed.add(input.nodeId);
+    if (input.type === 'work') this.#missed.set(input.type, input);
+    if (input.type === 'peer-up') this.#missed.set(input.nodeId, input);
     if (input.type === 'peer-down') this.#missed.delete(input.nodeId);
   }
 
@@ -317,7 +318,8 @@ export class Decider {
     const { executed } = judgement;
     this.#candidates.persist(turn, digest);
     this.#conclude(turn, executed, certificate, certificate);
-    this.#begin(turn, executed.leaders);
+    this.#seat.pass(turn, executed.leaders);
+    this.#begin(turn);
     this.#owner.finalised(executed);
   }
 
@@ -338,20 +340,16 @@ export class Decider {
     turn.tell(finalisedBy(executed, shown));
   }
 
-  /** Within a window: the replica hears of its last block only. */
-  #pass(turn: Turn, leaders: LeaderSchedule): void {
-    this.#seat.pass(turn, leaders);
-    this.#seat.advance();
-  }
-
   /** The height after the last final one begins: A1, E1 with the custodians of the state, E5. */
-  #begin(turn: Turn, leaders: LeaderSchedule, jump?: Jump): void {
-    this.#seat.pass(turn, leaders);
+  #begin(turn: Turn, jump?: Jump): void {
     const input = this.#seat.begin(jump);
     if (input !== undefined) this.#step(turn, input);
     this.#seat.advance();
     // C2: before anything else of the height that has begun.
     this.drive(turn, { type: 'keys-known' });
+    const missed = [...this.#missed.values()];
+    this.#missed.clear();
+    for (const input of missed) this.drive(turn, input);
   }
 
   #fetch(turn: Turn, { height, digest, from }: Extract<ReplicaOutcome, { type: 'fetch' }>): void {
@@ -379,14 +377,13 @@ export class Decider {
       const { header, bytes, digest } = executed.block;
       turn.persist(TABLES.blocks, blockKey(header.height, digest), bytes);
       this.#conclude(turn, executed, isLast ? certificate : undefined, certificate);
+      // Within a window the replica hears of its last block only.
+      this.#seat.pass(turn, executed.leaders);
+      if (!isLast) this.#seat.advance();
       // What is final waits no more before the next height begins, which may ask for a block.
       this.#owner.finalised(executed);
-      if (isLast) this.#begin(turn, executed.leaders, { certificate, isRestart: false });
-      else this.#pass(turn, executed.leaders);
+      if (isLast) this.#begin(turn, { certificate, isRestart: false });
     }
-    const missed = [...this.#missed];
-    this.#missed.clear();
-    for (const nodeId of missed) this.drive(turn, { type: 'peer-up', nodeId });
   }
 
   /** What authors have signed with keys of this very window could not be verified before. */
@@ -407,7 +404,8 @@ export class Decider {
     turn.persist(TABLES.meta, META.divergence, undefined);
     this.#candidates.decide(turn, height, digest);
     this.#seat.forget();
-    this.#begin(turn, leaders, { certificate, isRestart: true });
+    this.#seat.pass(turn, leaders);
+    this.#begin(turn, { certificate, isRestart: true });
   }
 
   /** Y7: durable, until the state is taken anew. */
