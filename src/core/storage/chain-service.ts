@@ -113,7 +113,7 @@ export function chainService(
   };
 }
 
-type Writes = 'commit' | 'commitApart' | 'shrink' | 'space';
+type Writes = 'commit' | 'commitApart' | 'shrink' | 'space' | 'freeBytes';
 
 function writesOf(
   group: GroupCommit,
@@ -149,13 +149,17 @@ function writesOf(
       group.truncateLog();
       return spaceOf(db, path);
     },
+    freeBytes: () => freeBytesOf(db),
   };
 }
 
+const freeBytesOf = (db: DatabaseSync): number =>
+  integer(db, 'freelist_count') * integer(db, 'page_size');
+
 function spaceOf(db: DatabaseSync, path: string): StoreSpace {
   const sizes = [path, `${path}-wal`].map((one) => lstatSync(one, { throwIfNoEntry: false })?.size);
-  const freeBytes = integer(db, 'freelist_count') * integer(db, 'page_size');
-  return { bytes: sizes.reduce<number>((sum, size) => sum + (size ?? 0), 0), freeBytes };
+  const bytes = sizes.reduce<number>((sum, size) => sum + (size ?? 0), 0);
+  return { bytes, freeBytes: freeBytesOf(db) };
 }
 
 /** About what they take in the log. */

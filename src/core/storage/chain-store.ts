@@ -55,9 +55,14 @@ export class ChainStore {
     return await this.#link.call('shrink', pages);
   }
 
-  /** Empties the log into the file, and says what both take. */
+  /** Empties the log into the file, which others wait for, and says what both take. */
   async space(): Promise<StoreSpace> {
     return await this.#link.call('space', undefined);
+  }
+
+  /** What could be given back. */
+  async freeBytes(): Promise<number> {
+    return await this.#link.call('freeBytes', undefined);
   }
 
   /** All rows of a table in the order of their keys (by bytes). */

@@ -26,6 +26,7 @@ export interface ChainOperations {
   commitApart: { args: PackedEntries; result: undefined };
   shrink: { args: number; result: number };
   space: { args: undefined; result: StoreSpace };
+  freeBytes: { args: undefined; result: number };
   scan: { args: string; result: TableRow[] };
   get: { args: { table: string; key: string }; result: Uint8Array | undefined };
   getMany: { args: { table: string; keys: readonly string[] }; result: (Uint8Array | undefined)[] };

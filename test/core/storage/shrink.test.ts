@@ -51,6 +51,7 @@ test('what was deleted goes back to the disk, log and all', async () => {
   const between = await store.space();
   expect(between.bytes).toBeGreaterThanOrEqual(before.bytes);
   expect(between.freeBytes).toBeGreaterThan(0.8 * before.bytes);
+  expect(await store.freeBytes()).toBe(between.freeBytes);
   await shrinkWhole(store);
   const after = await store.space();
   expect(after).toEqual({ bytes: sizeOf(path), freeBytes: 0 });
