@@ -69,7 +69,7 @@ export class Decider {
   #sought: Sought | undefined;
   #divergence: Divergence | undefined;
   readonly #verify: NonNullable<ChainDeps['verify']>;
-  /** Y1: peers that came while the replica was behind the state: it stands still then. */
+  /** What it has not been told while it stood still (Y1): who came, and whether there is work. */
   readonly #missed = new Map<string, ReplicaInput>();
 
   constructor(
@@ -349,7 +349,7 @@ export class Decider {
     this.drive(turn, { type: 'keys-known' });
     const missed = [...this.#missed.values()];
     this.#missed.clear();
-    for (const input of missed) this.drive(turn, input);
+    for (const one of missed) this.drive(turn, one);
   }
 
   #fetch(turn: Turn, { height, digest, from }: Extract<ReplicaOutcome, { type: 'fetch' }>): void {
