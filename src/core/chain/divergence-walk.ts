@@ -43,6 +43,11 @@ export class DivergenceWalk {
     this.#expected = textOf(root);
   }
 
+  /** Where it is. */
+  get prefix(): string {
+    return this.#prefix;
+  }
+
   /** Asks for the next node, if nobody is being asked. */
   pump(turn: Turn, peers: ReadonlySet<string>): void {
     if (this.#asked !== undefined && this.#asked.deadline > turn.now) return;
@@ -83,15 +88,18 @@ export class DivergenceWalk {
 
   /** Of our leaves here and the only one of the others, if they have one. */
   #first(theirs: { readonly key: string; readonly value: Uint8Array } | undefined): Difference {
-    const ours = this.#ours.leaves(this.#prefix).find(({ key, value }) => {
-      return key !== theirs?.key || Buffer.compare(value, theirs.value) !== 0;
-    });
-    if (ours !== undefined && (theirs === undefined || ours.key <= theirs.key)) {
+    const isSame = (value: Uint8Array | undefined): boolean =>
+      value !== undefined && theirs !== undefined && Buffer.compare(value, theirs.value) === 0;
+    const ours = this.#ours
+      .leaves(this.#prefix)
+      .find(({ key, value }) => key !== theirs?.key || !isSame(value));
+    const isTheirs = theirs !== undefined && !isSame(this.#ours.get(theirs.key));
+    if (ours !== undefined && (!isTheirs || ours.key <= theirs.key)) {
       const value = ours.key === theirs?.key ? theirs.value : undefined;
       return { key: ours.key, ours: ours.value, theirs: value };
     }
-    const { key, value } = theirs ?? { key: '', value: undefined };
-    return { key, ours: this.#ours.get(key), theirs: value };
+    const key = theirs?.key ?? '';
+    return { key, ours: this.#ours.get(key), theirs: theirs?.value };
   }
 }
 

@@ -131,7 +131,7 @@ describe('liars', () => {
   it('five of six, each another kind, are named, and hold nothing up', () => {
     const scene = sceneOf(70, 4);
     const { cluster, first, others, away } = scene;
-    const [forker, cutter, big, slow, double] = others.slice(1, 6) as TestNode[];
+    const [forker, cutter, big, slow, double] = others.slice(1, 6);
     // The custodians have restarted; an honest one of them is left.
     for (const node of others.slice(6)) cluster.stop(node);
     const blockOf = (message: ChainMessage) => {
