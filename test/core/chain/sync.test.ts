@@ -7,12 +7,20 @@ import {
   encodeMessage,
   type OutgoingMessage,
 } from '../../../src/core/chain/messages.ts';
-import { META, readChainRow, readDivergence, TABLES } from '../../../src/core/chain/rows.ts';
+import {
+  heightKey,
+  META,
+  readChainRow,
+  readDivergence,
+  TABLES,
+} from '../../../src/core/chain/rows.ts';
 import { StateTree } from '../../../src/core/chain/state-tree.ts';
 import { encodeCertificate } from '../../../src/core/consensus/certificate.ts';
+import { digestMessage } from '../../../src/core/consensus/signed-bytes.ts';
 import type { Envelope } from '../../../src/core/machine.ts';
+import { createBlock } from '../../../src/core/model/block.ts';
 import { TestCluster, type TestNode } from './support/cluster.ts';
-import { intentOf, type Member, statementOf } from './support/fixtures.ts';
+import { CLUSTER_ID, intentOf, type Member, statementOf } from './support/fixtures.ts';
 
 interface Scene {
   readonly cluster: TestCluster;
@@ -387,4 +395,92 @@ describe('a state that differs', () => {
     write(cluster, first);
     cluster.runUntil(() => away.chain.height === first.chain.height);
   });
+});
+
+describe('a checkpoint', () => {
+  const height = 10;
+  const wrong = { height, digest: 'cd'.repeat(32) };
+
+  it('that is in the history changes nothing, and another keeps the history out', () => {
+    const scene = sceneOf(24);
+    const { cluster, first, away } = scene;
+    const row = first.rows.get(`${TABLES.chain}\0${heightKey(height)}`)!;
+    away.checkpoint = wrong;
+    begin(scene);
+    cluster.run(10_000);
+    expect(away.chain.height).toBe(0);
+    expect(away.told('liar')[0]).toMatchObject({
+      what: 'its history does not go through the checkpoint',
+    });
+    away.checkpoint = { height, digest: readChainRow(row.value).digest };
+    cluster.restart(away);
+    cluster.runUntil(() => away.chain.height === first.chain.height);
+    expect(away.chain.headerOf(height)).toBeDefined();
+  });
+
+  it('is asked of a snapshot, which comes with its header or is not taken', () => {
+    const scene = sceneOf(24);
+    const { cluster, first, others, away } = scene;
+    const row = first.rows.get(`${TABLES.chain}\0${heightKey(21)}`)!;
+    const { digest } = readChainRow(row.value);
+    pruneAll(scene);
+    // 21 ends an epoch: everybody keeps its header. That of 10 nobody has any more.
+    for (const checkpoint of [wrong, { height: 21, digest: 'cd'.repeat(32) }]) {
+      away.checkpoint = checkpoint;
+      begin(scene);
+      cluster.run(5000);
+      expect([away.chain.height, away.told('liar').length > 0]).toEqual([0, true]);
+      for (const node of others) cluster.disconnect(away, node);
+      away.outcomes.length = 0;
+    }
+    away.checkpoint = { height: 21, digest };
+    begin(scene);
+    cluster.runUntil(() => away.chain.height === first.chain.height);
+    expect(away.told('liar')).toEqual([]);
+  });
+});
+
+it('a certified block upon another history is evidence, and takes nothing back', () => {
+  const cluster = new TestCluster({ custodians: 4 });
+  const [first, second, third, fourth] = cluster.nodes as [TestNode, TestNode, TestNode, TestNode];
+  write(cluster, first);
+  const tip = fourth.chain.tip();
+  const { digest: custodians } = fourth.chain.custodians();
+  const intent = intentOf(first.member, 2, { version: 'other' });
+  const block = createBlock(
+    {
+      clusterId: CLUSTER_ID,
+      height: 2,
+      previous: new Uint8Array(32).fill(9),
+      time: cluster.now,
+      proposer: first.nodeId,
+      view: 0,
+      protocol: cluster.genesis.protocol,
+      stateRoot: new Uint8Array(32),
+      custodians,
+      leaders: new Uint8Array(32),
+    },
+    [intent.bytes],
+  );
+  const signers = [0, 1, 2];
+  const message = digestMessage(CLUSTER_ID, 'commit', 2, 0, block.digest);
+  const signature = cluster.aggregate(signers.map((one) => cluster.shareOf(one, 2, message)));
+  const certificate = encodeCertificate({
+    ...{ phase: 'commit', height: 2, view: 0, digest: block.digest, signers, signature },
+  });
+  const window = { blocks: [block.bytes], certificate };
+  for (const body of [
+    encodeMessage({ type: 'announce', height: 2, digest: block.digest }),
+    encodeMessage({ type: 'blocks', from: 2, window }),
+  ]) {
+    cluster.deliver(second, { to: fourth.nodeId, protocol: CHAIN_PROTOCOL, body });
+    cluster.run(5);
+  }
+  expect(fourth.told('conflict')).toMatchObject([
+    { height: 1, ours: tip.digest, theirs: '09'.repeat(32), from: second.nodeId },
+  ]);
+  expect(fourth.told('liar')).toMatchObject([{ nodeId: second.nodeId }]);
+  expect([fourth.chain.tip(), fourth.table(TABLES.conflicts).length]).toEqual([tip, 1]);
+  write(cluster, third);
+  expect(fourth.chain.height).toBe(2);
 });
