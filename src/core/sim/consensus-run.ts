@@ -162,6 +162,7 @@ export function runConsensus(options: RunOptions): RunReport {
       disk: { ...DISKS[latency], keepsHistory: true },
       skewMsMax: 30 * SECOND,
       faultOffRate: 0.6,
+      steadyFaults: HISTORY_FAULTS,
       maxFaultsPerKind: 3,
       isHasty: options.isHasty ?? false,
       keepTrace: options.keepTrace ?? false,

@@ -80,6 +80,8 @@ export interface FaultOptions {
   readonly maxPerKind: number;
   /** Share of runs in which a kind is off. */
   readonly offRate: number;
+  /** Kinds that are never off. @default none */
+  readonly steady?: readonly FaultKind[] | undefined;
 }
 
 export function drawFaults(options: FaultOptions, random: SimRandom): Fault[] {
@@ -87,7 +89,8 @@ export function drawFaults(options: FaultOptions, random: SimRandom): Fault[] {
   const faults: Fault[] = [];
   for (const kind of options.kinds) {
     const child = random.child(kind);
-    if (child.chance(options.offRate)) continue;
+    const isOff = child.chance(options.offRate);
+    if (isOff && options.steady?.includes(kind) !== true) continue;
     for (let i = child.between(Math.min(1, maxPerKind), maxPerKind); i > 0; i -= 1) {
       const isLong = child.chance(0.2);
       faults.push({

@@ -213,6 +213,8 @@ export class Governors {
         (nodeId) => ({ op: 'remove', nodeId }),
       );
     const { length } = custodians;
+    // E3: what cannot be made takes what could be with it.
+    if (random.chance(0.15)) return [...add(1), { op: 'add', nodeId: custodians[0]! }];
     if (length < CUSTODIANS_LEAST) return add(CUSTODIANS_LEAST - length);
     if (length >= CUSTODIANS_MOST && random.chance(0.7)) return remove(length - CUSTODIANS_LEAST);
     if (random.chance(0.4)) return [...add(1), ...remove(1)];

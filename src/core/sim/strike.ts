@@ -12,6 +12,9 @@ import type { World } from './world.ts';
 const JUMP_MAX_MS = 230 * SECOND;
 const TAIL_MAX = 8;
 const PARTIAL_CUT_RATE = 0.4;
+/** How long a node is down for a newer program, and how long until most have it. */
+const UPGRADE_MS_MAX = 3000;
+const ROLLOUT_MS_MAX = 40 * SECOND;
 
 /** How to end the fault; undefined when it cannot strike now. */
 type Undo = (() => void) | undefined;
@@ -186,11 +189,20 @@ const randomOf = ({ random }: World, { kind, atMs }: Fault): SimRandom =>
 
 const done = (isDone: boolean | undefined): Undo => (isDone === true ? nothing : undefined);
 
-/** The node is stopped, and starts with a newer program. */
-function upgrade(world: World, node: SimNode, fault: Fault): Undo {
-  const { scenario } = world;
-  if (!node.isUp || scenario.upgrade?.(node, randomOf(world, fault)) !== true) return undefined;
-  return stop(node);
+/** A newer program is out: one node gets it at once, and most others at some time from then on. */
+function upgrade(world: World, first: SimNode, fault: Fault): Undo {
+  const random = randomOf(world, fault);
+  const change = (node: SimNode): boolean => {
+    if (!node.isUp || world.scenario.upgrade?.(node, random) !== true) return false;
+    const start = stop(node);
+    world.clock.after(random.between(10, UPGRADE_MS_MAX), () => start?.());
+    return true;
+  };
+  for (const node of world.nodes) {
+    if (node === first || random.chance(0.25)) continue;
+    world.clock.after(random.between(0, ROLLOUT_MS_MAX), () => change(node));
+  }
+  return done(change(first));
 }
 
 function refuse({ scenario }: World, node: SimNode, force: number): Undo {

@@ -31,6 +31,8 @@ export interface WorldOptions {
   readonly faults?: readonly FaultKind[];
   /** @default 3 */
   readonly maxFaultsPerKind?: number;
+  /** Kinds that are never off, where they may strike. @default none */
+  readonly steadyFaults?: readonly FaultKind[];
   /** Share of runs in which a kind is off. @default 0.4 */
   readonly faultOffRate?: number;
   readonly network?: NetworkOptions;
@@ -200,7 +202,8 @@ export class World {
     const kinds = this.#options.faults ?? scenario.faults;
     const durationMs = this.#durationMs;
     const offRate = this.#options.faultOffRate ?? 0.4;
-    const options = { kinds, nodes: nodes.length, durationMs, maxPerKind, offRate };
+    const { steadyFaults: steady } = this.#options;
+    const options = { kinds, nodes: nodes.length, durationMs, maxPerKind, offRate, steady };
     for (const fault of drawFaults(options, this.random.child('faults'))) {
       this.clock.after(fault.atMs, () => strike(this, fault));
     }
