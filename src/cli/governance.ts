@@ -39,7 +39,7 @@ export const proposalsTable = (
     { heading },
   );
 
-export const heightText = (height: number): string => (height === 0 ? 'at once' : `${height}`);
+const heightText = (height: number): string => (height === 0 ? 'at once' : `${height}`);
 
 function changesText({ changes }: ProposalView): string {
   const more = changes.length === 1 ? '' : ` and ${changes.length - 1} more`;

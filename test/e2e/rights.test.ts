@@ -117,7 +117,7 @@ test('an intent is for one cluster, once, and in its order', async () => {
 
   const good = signed(next, [anchorOf('relayed')]);
   const taken = await handIn(good);
-  expect(taken.exit, `${taken.stdout}${taken.stderr}`).toBe(0);
+  expect(taken.exit, `${String(taken.stdout)}${taken.stderr}`).toBe(0);
   expect(JSON.parse(taken.stdout.toString())).toMatchObject({ intents: [{ result: 'done' }] });
   const after = await tip();
   expectRefused(await handIn(good), 73, 'REPLAYED');

@@ -81,10 +81,12 @@ class BlockAudit {
       signal.throwIfAborted();
       const upTo = Math.min(tip.height, from + PAGE_BLOCKS - 1);
       const page = await this.#page(from, upTo);
-      if (page.length < upTo - from + 1) {
+      const gap = from + page.findIndex(({ block }, n) => block.header.height !== from + n);
+      const missing = gap < from ? from + page.length : gap;
+      if (missing <= upTo) {
         // It was pruned meanwhile, or it is not there.
-        if (from + page.length < this.#deps.base()) continue;
-        throw new Damage(from + page.length, 'the block is not there');
+        if (missing < this.#deps.base()) continue;
+        throw new Damage(missing, 'the block is not there');
       }
       for (const archived of page) this.#take(archived);
       last = page.at(-1)!.block.digest;

@@ -280,4 +280,6 @@ export class ChainDesk {
   }
 }
 
-const fieldsOf = ({ type: _, ...fields }: Divergence) => fields;
+const fieldsOf = ({ height, ours, theirs, proposer, key, path }: Divergence) => ({
+  ...{ height, ours, theirs, proposer, key, path },
+});

@@ -268,6 +268,7 @@ function recoverChain(
     ...{ clusterId, genesis, self, held: keystore.heldConsensusKeys() },
     protocolMax: protocolMaxOf(settings),
     checkpoint: checkpointOf(settings, invited),
+    snapshots: settings['chain.snapshots'],
   };
   return Chain.recover(options, deps, rows, standing);
 }

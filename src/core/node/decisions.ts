@@ -58,8 +58,10 @@ export class Decisions {
 
   tell(outcome: ChainOutcome): void {
     if (outcome.type === 'refused') {
-      const reason = outcome.error.details['reason'] ?? outcome.error.message;
-      this.#decided.tell(outcome.digest, { height: undefined, reason: String(reason) });
+      const { message, details } = outcome.error;
+      const found = details['reason'];
+      const reason = typeof found === 'string' ? found : message;
+      this.#decided.tell(outcome.digest, { height: undefined, reason });
     }
     if (outcome.type !== 'finalised') return;
     const { height } = outcome;

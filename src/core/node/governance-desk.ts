@@ -5,6 +5,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import type { Body } from '../api/contract/endpoints.ts';
+import { unreachable } from '../assert.ts';
 import type { Chain, ChainOutcome } from '../chain/chain.ts';
 import type { ProposalState } from '../chain/proposals.ts';
 import type { RosterMember } from '../chain/roster.ts';
@@ -209,6 +210,8 @@ export class GovernanceDesk {
       }
       case 'protocol':
         return change;
+      default:
+        return unreachable(change);
     }
   }
 }

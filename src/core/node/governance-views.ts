@@ -2,6 +2,7 @@
 import type { Who } from '../api/contract/consensus.ts';
 import type { Query, Result } from '../api/contract/endpoints.ts';
 import type { ProposalView } from '../api/contract/governance.ts';
+import { unreachable } from '../assert.ts';
 import { hex } from '../bytes.ts';
 import type { Chain } from '../chain/chain.ts';
 import type { ProposalState } from '../chain/proposals.ts';
@@ -157,6 +158,8 @@ export class GovernanceViews {
       }
       case 'protocol':
         return `protocol version ${change.version}`;
+      default:
+        return unreachable(change);
     }
   }
 

@@ -88,7 +88,7 @@ export const kinds = (sent: readonly Sent[], to: Author): string[] =>
   sent.filter((one) => one.to === to.nodeId).map(({ message }) => message.type);
 
 /** A version by ana whose root is placed at bea, cai and dan, in this order or another. */
-export function versionFor(placed: readonly Author[]): Verified<SignedVersion> {
+function versionFor(placed: readonly Author[]): Verified<SignedVersion> {
   const probe = new Node(ana);
   for (let i = 0; ; i += 1) {
     const root = contentOf(`content ${i}`);

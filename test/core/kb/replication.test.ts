@@ -1,16 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { LIMITS } from '../../../src/core/kb/limits.ts';
-import { decodeMessage, encodeMessage, type KbMessage } from '../../../src/core/kb/messages.ts';
-import {
-  Replication,
-  type ReplicationInput,
-  type ReplicationOptions,
-  type ReplicationOutcome,
-} from '../../../src/core/kb/replication.ts';
-import type { LogEntry, Ready } from '../../../src/core/machine.ts';
+import { encodeMessage, type KbMessage } from '../../../src/core/kb/messages.ts';
+import { Replication, type ReplicationOutcome } from '../../../src/core/kb/replication.ts';
 import type { SignedVersion } from '../../../src/core/model/version.ts';
-import { instant, MINUTE, SECOND, type Verified } from '../../../src/core/units.ts';
+import { MINUTE, SECOND } from '../../../src/core/units.ts';
 import { type Author, authors, contentOf, keyOfAuthor, versionOf } from './authors.ts';
 import {
   ana,
@@ -22,7 +16,6 @@ import {
   kinds,
   Node,
   type Sent,
-  START,
   stored,
 } from './replication-node.ts';
 

@@ -30,7 +30,7 @@ export async function decide(
   );
 }
 
-export async function proposalsAt(cluster: Cluster, node: number): Promise<ProposalView[]> {
+async function proposalsAt(cluster: Cluster, node: number): Promise<ProposalView[]> {
   const query = { all: true };
   return (await clientOf(cluster, node).call('cluster.proposals', { query })).proposals;
 }
