@@ -16,6 +16,8 @@ const ANSWER_MS = 3 * SECOND;
 /** How long a peer that was silent, or lied, is asked after others only. */
 const SILENT_PENALTY_MS = 10 * SECOND;
 const LIE_PENALTY_MS = 5 * MINUTE;
+/** Whoever has lied is not asked at all for so long: what it sends costs more than the question. */
+const LIE_PAUSE_MS = 2 * SECOND;
 /** What a peer claims to have is believed until it has been silent so often in a row. */
 const SILENCES_MAX = 5;
 /** When nobody can be asked, or nobody answers. */
@@ -274,6 +276,7 @@ export class CatchUp {
       const busy = this.#requests.filter((request) => request.peer === peer).length;
       if (busy >= LIMITS.servingPerPeer) continue;
       const penalty = Math.max(0, (this.#penalties.get(peer) ?? 0) - now);
+      if (penalty > LIE_PENALTY_MS - LIE_PAUSE_MS) continue;
       const rank = penalty * LIMITS.windowsAtOnce * 2 + busy;
       if (best === undefined || rank < best.rank) best = { peer, rank };
     }

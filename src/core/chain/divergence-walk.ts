@@ -12,6 +12,8 @@ import type { Turn } from './turn.ts';
 export const WALK_ALARM = 'walk';
 
 const ANSWER_MS = 3 * SECOND;
+/** When nobody helps, before they are asked again. */
+const PAUSE_MS = SECOND;
 
 /** Where the states differ first. A value is undefined where the key is not there. */
 export interface Difference {
@@ -33,7 +35,8 @@ export class DivergenceWalk {
   #prefix = '';
   #expected: string;
   #asked: { readonly peer: string; readonly deadline: number } | undefined;
-  /** Asked last, first: all have their turn. */
+  #askedAt = 0;
+  /** Those who did not help, the last one at the end: all have their turn. */
   readonly #tried: string[] = [];
 
   /** @param root of the final block. */
@@ -53,11 +56,16 @@ export class DivergenceWalk {
     if (this.#asked !== undefined && this.#asked.deadline > turn.now) return;
     this.#asked = undefined;
     const fresh = [...peers].find((peer) => !this.#tried.includes(peer));
+    if (fresh === undefined && turn.now < this.#askedAt + PAUSE_MS) {
+      turn.alarmIn(WALK_ALARM, PAUSE_MS);
+      return;
+    }
     const peer = fresh ?? this.#tried.find((one) => peers.has(one));
     if (peer === undefined) return;
     const at = this.#tried.indexOf(peer);
     if (at !== -1) this.#tried.splice(at, 1);
     this.#tried.push(peer);
+    this.#askedAt = turn.now;
     this.#asked = { peer, deadline: turn.now + ANSWER_MS };
     turn.send([peer], { type: 'node-want', height: this.height, prefix: this.#prefix });
     turn.alarmIn(WALK_ALARM, ANSWER_MS);

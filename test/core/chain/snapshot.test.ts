@@ -117,7 +117,7 @@ describe('the walk to where two states differ', () => {
         const walk = new DivergenceWalk(7, ours, theirs.root);
         for (let step = 0; ; step += 1) {
           expect(step).toBeLessThan(600);
-          const turn = new Turn(instant(step * 10));
+          const turn = new Turn(instant(step * 5000));
           walk.pump(turn, new Set(['a', 'b']));
           const to = turn.build().messages[0]?.to;
           if (to === undefined) throw new Error('nobody is asked');
