@@ -1,5 +1,5 @@
 /** How a node comes to the history of the others: windows, liars, snapshots, divergence. */
-import { describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { LIMITS } from '../../../src/core/chain/limits.ts';
 import {
   CHAIN_PROTOCOL,
@@ -103,9 +103,12 @@ describe('windows', () => {
   const scene = sceneOf(95);
   const { cluster, first, others, away } = scene;
 
-  it('bring a node to the same state with few certificates', () => {
+  beforeAll(() => {
     begin(scene);
     cluster.runUntil(() => away.chain.height === first.chain.height);
+  });
+
+  it('bring a node to the same state with few certificates', () => {
     expect(away.chain.tip()).toEqual(first.chain.tip());
     expect(rowsOf(away, TABLES.state)).toEqual(rowsOf(first, TABLES.state));
     expect(rowsOf(away, TABLES.blocks)).toEqual(rowsOf(first, TABLES.blocks));
