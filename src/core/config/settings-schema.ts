@@ -59,6 +59,7 @@ const SCHEMAS = {
     v.string('expected HEIGHT:HASH'),
     v.regex(/^[1-9]\d{0,14}:[0-9a-f]{64}$/, 'expected HEIGHT:HASH'),
   ),
+  'chain.snapshots': v.picklist(['auto', 'never'], 'expected auto or never'),
   'protocol.max': integer(1, PROTOCOL_MAX),
   'api.listen': v.pipe(
     v.string('expected host:port'),

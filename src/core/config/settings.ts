@@ -35,6 +35,8 @@ export interface Settings extends LimitSettings {
    * genesis. Off by default.
    */
   readonly 'chain.checkpoint': string | undefined;
+  /** `never`: it takes and executes each block that peers have kept (Y4). @default 'auto' */
+  readonly 'chain.snapshots': 'auto' | 'never';
   /** The highest protocol version that this node takes part in (V4); by default all it knows. */
   readonly 'protocol.max': number | undefined;
   /** `host:port` for the API over TCP, besides the unix socket. Off by default. */
@@ -64,6 +66,7 @@ export const DEFAULT_SETTINGS: Settings = {
   'kb.minReplicas': 2,
   'chain.keepBlocks': 0,
   'chain.checkpoint': undefined,
+  'chain.snapshots': 'auto',
   'protocol.max': undefined,
   'api.listen': undefined,
   'keys.signer': undefined,

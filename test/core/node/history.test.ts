@@ -27,7 +27,7 @@ import { buildProof, pathClaim } from '../../../src/core/proof/build.ts';
 import { verifyProof } from '../../../src/core/proof/verifier.ts';
 import { ChainReader } from '../../../src/core/storage/chain-readonly.ts';
 import { ChainStore } from '../../../src/core/storage/chain-store.ts';
-import { MadeHistory } from '../../helpers/made-history.ts';
+import { foundedBy, MadeHistory } from '../../helpers/made-history.ts';
 import { testNode } from '../../helpers/nodes.ts';
 import { openChain, scratch, silentLog } from '../storage/support/stores.ts';
 
@@ -106,7 +106,7 @@ const taking = (home: Home, made: MadeHistory, bytes: Uint8Array, more = {}) =>
   importHistory(
     home,
     {
-      ...{ genesis: made.genesis, self: made.node.nodeId, settings: DEFAULT_SETTINGS },
+      ...{ genesis: made.genesis, self: made.genesis.custodians[0]!.nodeId, settings: DEFAULT_SETTINGS },
       bytes: inPieces(bytes),
     },
     { log, ...deps, ...more },
@@ -262,7 +262,7 @@ test('a file that lies is named, and takes nothing of what is there', async () =
   await expect(taking(half, made, cut)).rejects.toThrow('the history file ends too early');
   const { to } = await reading(half, ownStretch);
   expect(to).toBeGreaterThan(60);
-  const elsewhere = new MadeHistory({}, testNode(2));
+  const elsewhere = new MadeHistory({}, foundedBy(testNode(2)));
   await expect(taking(await homeOf('far'), elsewhere, bytes)).rejects.toMatchObject({
     code: 'OTHER_CLUSTER',
   });
