@@ -4,7 +4,9 @@
  * Check: it grows to seven and shrinks back; then each of the four gives way to another machine and
  * is stopped. Every height has one digest, and so one state, wherever it is asked for.
  */
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { ChainExportOutput, ChainVerifyOutput } from '../../src/core/api/contract/chain.ts';
 import type { BlockSummary } from '../../src/core/api/contract/consensus.ts';
 import { clientOf, putFinal, readLinearizable, statusOf } from './support/api.ts';
 import { Cluster, eventually } from './support/cluster.ts';
@@ -115,4 +117,17 @@ test('every height has one digest everywhere', async () => {
   }
   const { epoch } = await stateAt(cluster, 8);
   expect(epoch.custodians).toHaveLength(4);
+});
+
+test('its history verifies through all epochs, anew and by signatures', async () => {
+  const whole = await cluster.json<ChainVerifyOutput>(8, 'chain', 'verify');
+  expect(whole).toMatchObject({ from: 1, depth: 'genesis' });
+  const from = String(whole.to);
+  const last = await cluster.json<ChainVerifyOutput>(8, 'chain', 'verify', '--from', from);
+  expect(last).toMatchObject({ depth: 'signatures', digest: whole.digest });
+  const file = join(cluster.dir, 'history');
+  const args = ['chain', 'export', file, '--from', from];
+  const { handovers } = await cluster.json<ChainExportOutput>(8, ...args);
+  // Each node that came or went ended an epoch.
+  expect(handovers).toBeGreaterThan(6);
 });

@@ -92,11 +92,19 @@ export async function* handoversBefore(
   }
 }
 
+/** Y1: windows end with each epoch. */
+export async function epochEnd(source: HistorySource, from: number, to: number): Promise<number> {
+  const keys = { from: heightKey(from), to: heightKey(to + 1) };
+  const [row] = await source.range({ table: TABLES.handovers, ...keys, limit: 1 });
+  return row === undefined ? to : Number(row.key);
+}
+
 /** @throws {AegisError} `STORE_DAMAGED` where a block is missing. */
 export async function* windowsOf(source: HistorySource, { from, to }: Stretch) {
   const archive = new BlockArchive(source);
   for (let next = from; next <= to; ) {
-    const window = await archive.window(next, to, LIMITS.windowBytes);
+    const end = await epochEnd(source, next, to);
+    const window = await archive.window(next, end, LIMITS.windowBytes);
     if (window === undefined) {
       const base = readBase(await source.get(TABLES.meta, META.base));
       if (base <= next) throw new AegisError('STORE_DAMAGED', `block ${next} is missing here`);

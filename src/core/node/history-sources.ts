@@ -7,7 +7,7 @@ import type { BlockWindow } from '../chain/types.ts';
 import { AegisError } from '../errors.ts';
 import { MIB } from '../units.ts';
 import { BlockArchive } from './block-archive.ts';
-import type { HistorySource, Stretch } from './history-export.ts';
+import { epochEnd, type HistorySource, type Stretch } from './history-export.ts';
 import type { ReplaySource } from './history-replay.ts';
 
 type Wanted<T extends ChainMessage['type']> = Extract<ChainMessage, { type: T }>;
@@ -21,7 +21,7 @@ export function blocksOf(source: HistorySource, { from: base, to }: Stretch): Re
     answer: async (wanted) => {
       if (wanted.type !== 'want') return undefined;
       const { from } = wanted;
-      const upTo = Math.min(wanted.to, to);
+      const upTo = await epochEnd(source, from, Math.min(wanted.to, to));
       const window = from > to ? undefined : await archive.window(from, upTo, LIMITS.windowBytes);
       if (window === undefined && from <= to) {
         throw new AegisError('BAD_DATA', `height ${from}: the block is missing`);
@@ -98,31 +98,24 @@ export class BlockFile implements ReplaySource {
 
   async answer(wanted: ChainMessage): Promise<OutgoingMessage | undefined> {
     if (wanted.type !== 'want') return undefined;
-    const { from, to } = wanted;
-    const window = await this.#window(from, Math.min(to, this.height));
+    const { from } = wanted;
+    const window = await this.#window(from);
     // What is not held any more has been answered with before.
     const isOver = window === undefined && from < this.#next && !this.#held.has(from);
     return isOver ? undefined : { type: 'blocks', from, window };
   }
 
-  async #window(from: number, to: number): Promise<BlockWindow | undefined> {
+  /** From there to the end of the window of the file: that is within one epoch (Y1). */
+  async #window(from: number): Promise<BlockWindow | undefined> {
     const blocks: Uint8Array[] = [];
-    let [bytes, end] = [0, 0];
-    let certificate: Uint8Array | undefined;
     for (let height = from; blocks.length < LIMITS.windowBlocks; height += 1) {
-      if (height > to && end > 0) break;
       await this.#readTo(height);
       const held = this.#held.get(height);
-      if (held === undefined) break;
-      bytes += held.block.length;
-      if (bytes > LIMITS.windowBytes && end > 0) break;
+      if (held === undefined) return undefined;
       blocks.push(held.block);
-      if (held.certificate === undefined) continue;
-      end = blocks.length;
-      ({ certificate } = held);
+      if (held.certificate !== undefined) return { blocks, certificate: held.certificate };
     }
-    if (certificate === undefined) return undefined;
-    return { blocks: blocks.slice(0, end), certificate };
+    return undefined;
   }
 
   async #readTo(height: number): Promise<void> {
