@@ -34,7 +34,9 @@ export default class ChainPrune extends BaseCommand<typeof ChainPrune, Result> {
     },
     {
       description: 'Keep so many from now on',
-      command: '<%= config.bin %> config set chain.keepBlocks 10000',
+      command:
+        '<%= config.bin %> config set chain.keepBlocks 10000 && ' +
+        '<%= config.bin %> chain prune --keep 10000 --yes',
     },
   ];
   static override readonly flags = {

@@ -85,8 +85,9 @@ class BlockAudit {
       const missing = gap < from ? from + page.length : gap;
       if (missing <= upTo) {
         // It was pruned meanwhile, or it is not there.
-        if (missing < this.#deps.base()) continue;
-        throw new Damage(missing, 'the block is not there');
+        if (missing >= this.#deps.base()) throw new Damage(missing, 'the block is not there');
+        this.#previous = undefined;
+        continue;
       }
       for (const archived of page) this.#take(archived);
       last = page.at(-1)!.block.digest;
