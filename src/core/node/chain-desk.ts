@@ -22,7 +22,7 @@ export const CHAIN_MACHINE = 'chain';
 
 export interface ChainDeskDeps {
   readonly context: IntentContext;
-  readonly chain: Pick<Chain, 'height' | 'base' | 'heads' | 'status'>;
+  readonly chain: Pick<Chain, 'height' | 'base' | 'heads' | 'status' | 'custodians' | 'protocol'>;
   readonly desk: IntentDesk;
   readonly finals: Finals;
   readonly reads: LinearReads;
@@ -67,6 +67,14 @@ export class ChainDesk {
     this.#isDoubtful = isDoubtful;
     // What has not happened yet is 0, not unknown.
     for (const name of COUNTED) deps.metrics.count(name, 0);
+    this.#gauge();
+  }
+
+  /** E1, V1. */
+  #gauge(): void {
+    const { chain, metrics } = this.#deps;
+    metrics.gauge('aegis_chain_custodians', chain.custodians().size);
+    metrics.gauge('aegis_chain_protocol', chain.protocol().version);
   }
 
   tell(outcome: Outcome): void {
@@ -113,7 +121,6 @@ export class ChainDesk {
           height: decided.height,
           nodeIds: decided.nodeIds,
         });
-        this.#deps.metrics.gauge('aegis_chain_custodians', decided.nodeIds.length);
         this.#deps.moved();
         return;
       case 'snapshot':
@@ -177,6 +184,7 @@ export class ChainDesk {
     const { finals, metrics } = this.#deps;
     finals.learn(block);
     metrics.gauge('aegis_chain_height', height);
+    this.#gauge();
     metrics.count('aegis_chain_intents_total', intents);
     const { mempool } = this.#deps.chain.status();
     metrics.gauge('aegis_mempool_intents', mempool.intents);
