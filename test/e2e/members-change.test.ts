@@ -6,7 +6,11 @@
  */
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { ChainExportOutput, ChainVerifyOutput } from '../../src/core/api/contract/chain.ts';
+import type {
+  ChainExportOutput,
+  ChainImportOutput,
+  ChainVerifyOutput,
+} from '../../src/core/api/contract/chain.ts';
 import type { BlockSummary } from '../../src/core/api/contract/consensus.ts';
 import { clientOf, putFinal, readLinearizable, statusOf } from './support/api.ts';
 import { Cluster, eventually } from './support/cluster.ts';
@@ -130,4 +134,21 @@ test('its history verifies through all epochs, anew and by signatures', async ()
   const { handovers } = await cluster.json<ChainExportOutput>(8, ...args);
   // Each node that came or went ended an epoch.
   expect(handovers).toBeGreaterThan(6);
+});
+
+test('files bring nodes that were stopped on the way through all epochs', async () => {
+  const [blocks, state] = [join(cluster.dir, 'blocks'), join(cluster.dir, 'state')];
+  await cluster.json(8, 'chain', 'export', blocks);
+  await cluster.json(8, 'chain', 'snapshot', state);
+  const { height, digest } = await statusOf(cluster, 8);
+  for (const [node, file] of [
+    [1, blocks],
+    [2, state],
+  ] as const) {
+    const imported = await cluster.json<ChainImportOutput>(node, 'chain', 'import', file);
+    expect(imported).toMatchObject({ height, digest });
+    expect(imported.before).toBeLessThan(height);
+  }
+  const whole = await cluster.json<ChainVerifyOutput>(1, 'chain', 'verify');
+  expect(whole).toMatchObject({ from: 1, to: height, depth: 'genesis', digest });
 });
