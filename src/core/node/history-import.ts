@@ -3,6 +3,8 @@
  * if a peer had sent it, and becomes durable step by step: what was sound before a fault, or before
  * it was broken off, stays, and the same file goes on from there.
  */
+
+import type { Chain } from '../chain/chain.ts';
 import type { HomePaths } from '../config/home.ts';
 import type { Settings } from '../config/settings.ts';
 import { AegisError } from '../errors.ts';
@@ -67,6 +69,7 @@ export async function importHistory(
         protocolMax: protocolMaxOf(settings),
       });
       const before = chain.height;
+      if (head.type === 'history') checkAgrees(chain);
       const source =
         head.type === 'history'
           ? new BlockFile(checkReach(head, before), reader, before)
@@ -98,6 +101,16 @@ async function openFacts(
   const marker = await markLostFacts(chainDb, contentDb);
   const hasHistory = (await statIfPresent(marker)) !== undefined;
   return await ChainStore.open(chainDb, { log }, { hasHistory });
+}
+
+/** Y7: blocks lead a state that differs nowhere. */
+function checkAgrees(chain: Chain): void {
+  const { divergence } = chain.status();
+  if (divergence === undefined) return;
+  const message = `the state of this home differs from final block ${divergence.height}`;
+  throw new AegisError('DIVERGED', message, {
+    hint: 'Take a snapshot that another member has made: aegis chain snapshot.',
+  });
 }
 
 function checkReach<H extends { readonly from: number }>(head: H, own: number): H {

@@ -118,6 +118,8 @@ export class Replay {
     this.#step({ type: 'peer-up', nodeId: PEER });
     const { height, base, snapshot } = source;
     await this.#hear({ type: 'announce', height, digest: NO_DIGEST, base, snapshot });
+    // Y7: it is the operator who takes the state anew.
+    if (this.#chain.status().divergence !== undefined) this.#step({ type: 'take-anew' });
     while (this.#chain.height < height) {
       signal.throwIfAborted();
       if (this.#fault !== undefined) throw this.#fault;

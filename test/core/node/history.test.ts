@@ -3,7 +3,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { blockKey, heightKey, META, TABLES } from '../../../src/core/chain/rows.ts';
+import { blockKey, divergenceRow, heightKey, META, TABLES } from '../../../src/core/chain/rows.ts';
 import { DEFAULT_SETTINGS } from '../../../src/core/config/settings.ts';
 import { encodeCertificate } from '../../../src/core/consensus/certificate.ts';
 import type { AegisError } from '../../../src/core/errors.ts';
@@ -106,7 +106,11 @@ const taking = (home: Home, made: MadeHistory, bytes: Uint8Array, more = {}) =>
   importHistory(
     home,
     {
-      ...{ genesis: made.genesis, self: made.genesis.custodians[0]!.nodeId, settings: DEFAULT_SETTINGS },
+      ...{
+        genesis: made.genesis,
+        self: made.genesis.custodians[0]!.nodeId,
+        settings: DEFAULT_SETTINGS,
+      },
       bytes: inPieces(bytes),
     },
     { log, ...deps, ...more },
@@ -305,6 +309,30 @@ test('a pruned history: proofs, a new node by a snapshot, and blocks after it', 
   }));
   expect(base).toBe(HEIGHTS + 1);
   expect(await verified(other, made)).toMatchObject({ from: 261, to: 290, depth: 'signatures' });
+});
+
+test('a home whose state differs takes it anew from a snapshot, and no blocks', async () => {
+  const { made, home } = await madeHome();
+  const other = await homeOf('other');
+  await taking(other, made, (await fileOf(home, made, 1, 100)).bytes);
+  const apart = {
+    type: 'divergence',
+    height: 106,
+    ours: 'aa',
+    theirs: 'bb',
+    proposer: 'x',
+  } as const;
+  const row = { table: TABLES.meta, key: META.divergence };
+  await change(other, (store) => store.commit([{ ...row, value: divergenceRow(apart) }]));
+  const { bytes } = await fileOf(home, made);
+  await expect(taking(other, made, bytes)).rejects.toMatchObject({ code: 'DIVERGED' });
+  const { digest } = made.ledger.tip;
+  const taken = { kind: 'snapshot', before: 105, height: HEIGHTS, digest };
+  expect(await taking(other, made, snapshotOf(home, made))).toMatchObject(taken);
+  await change(other, async (store) => {
+    expect(await store.get(row.table, row.key)).toBeUndefined();
+  });
+  expect(await taking(other, made, bytes)).toMatchObject({ before: HEIGHTS });
 });
 
 /** What a stranger reads in a proof by what is left. */
