@@ -195,9 +195,8 @@ function readHeader(frame: Uint8Array): readonly CID[] {
   if (version !== 1) throw bad('the header names no version that is known');
   if (!Array.isArray(roots)) throw bad('the header names no roots');
   return roots.map((root) => {
-    const cid = CID.asCID(root);
-    if (cid === null) throw bad('a root is not a CID');
-    return cid;
+    if (!(root instanceof CID)) throw bad('a root is not a CID');
+    return root;
   });
 }
 

@@ -148,9 +148,10 @@ function signedBytes(value: unknown): Uint8Array {
 
 function cids(value: unknown): CID[] {
   return list(value, LIMITS.messageItems).map((item) => {
-    const cid = CID.asCID(item);
-    if (cid === null || cid.byteLength > 64) throw bad('has something else in place of a CID');
-    return cid;
+    if (!(item instanceof CID) || item.byteLength > 64) {
+      throw bad('has something else in place of a CID');
+    }
+    return item;
   });
 }
 

@@ -55,15 +55,14 @@ export function decodeFetchRequest(bytes: Uint8Array): FetchRequest {
   if (typeof value !== 'object' || value === null) throw bad('that is not a map');
   const { v, type, root, ranges, skip, maxBytes } = value as Record<string, unknown>;
   if (v !== 1 || type !== 'kb-fetch') throw bad('of an unknown version');
-  const cid = CID.asCID(root);
-  if (cid === null) throw bad('without a root');
+  if (!(root instanceof CID)) throw bad('without a root');
   if (!(skip instanceof Uint8Array) || skip.length % SKIP_BYTES !== 0)
     throw bad('with a bad skip list');
   if (skip.length > LIMITS.requestSkips * SKIP_BYTES)
     throw bad('with a skip list that is too long');
   if (!Number.isSafeInteger(maxBytes) || Number(maxBytes) < 1) throw bad('for no bytes');
   return {
-    root: cid,
+    root,
     ranges: readRanges(ranges),
     skip,
     maxBytes: Math.min(Number(maxBytes), LIMITS.requestReplyBytes),

@@ -28,7 +28,7 @@ export class RecordReader {
   constructor(value: unknown, type: string, names: readonly string[], version: number | null = 1) {
     this.#what = type;
     const isObject = typeof value === 'object' && value !== null && !Array.isArray(value);
-    if (!isObject || value instanceof Uint8Array || CID.asCID(value) !== null) {
+    if (!isObject || value instanceof Uint8Array || value instanceof CID) {
       throw this.#bad('is not a map');
     }
     this.#fields = value as Readonly<Record<string, unknown>>;
@@ -145,9 +145,9 @@ export class RecordReader {
   }
 
   #cid(name: string, value: unknown): CID {
-    const cid = CID.asCID(value);
-    if (cid === null) throw this.#bad(`"${name}" is not a CID`);
-    return cid;
+    // `CID.asCID` would take a map for one whose fields "/" and "bytes" are equal.
+    if (!(value instanceof CID)) throw this.#bad(`"${name}" is not a CID`);
+    return value;
   }
 
   #checkLength(

@@ -200,11 +200,10 @@ export function readStateValue(bytes: Uint8Array): StateValue | undefined {
 }
 
 function readHead(item: unknown): ProvenHead {
-  const [cid, generation, deleted, ...more] = Array.isArray(item) ? (item as unknown[]) : [];
-  const version = CID.asCID(cid);
+  const [version, generation, deleted, ...more] = Array.isArray(item) ? (item as unknown[]) : [];
   const isFlagged = deleted === undefined || deleted === true;
   const isWhole = isInteger(generation, 1, Number.MAX_SAFE_INTEGER) && more.length === 0;
-  if (version === null || !isVersionCid(version) || !isWhole || !isFlagged) {
+  if (!(version instanceof CID) || !isVersionCid(version) || !isWhole || !isFlagged) {
     throw bad('a value has a head that is none');
   }
   return { version, generation, deleted: deleted === true };

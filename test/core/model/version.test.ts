@@ -144,6 +144,9 @@ test('well-signed but wrong versions are refused', () => {
     'a root with a short digest': {
       root: CID.createV1(0x55, Digest.create(0x1e, new Uint8Array(16))),
     },
+    // What CID.asCID takes for a CID.
+    'a map in place of a root': { root: { '/': 1, bytes: 1 } },
+    'a map in place of a parent': { parents: [{ '/': 1, bytes: 1 }] },
     'an identity root': { root: CID.createV1(0x55, Digest.create(0, new Uint8Array(32))) },
     size: { sizeBytes: -1 },
     'parents out of order': { parents: parents.toReversed() },
