@@ -195,8 +195,9 @@ export interface Backend {
   stat(query: Query<'kb.stat'>): Promise<Result<'kb.stat'>>;
   where(query: Query<'kb.where'>): Promise<Result<'kb.where'>>;
   /**
-   * @throws {AegisError} `TRY_AGAIN` before anything is final, `NOT_FOUND` for a version that is not
-   * final and a checkpoint that is not here, `CHECK_FAILED` for one of another history, `TOO_LARGE`.
+   * @throws {AegisError} `TRY_AGAIN` before anything is final, `NOT_FOUND` for a version that is
+   * not final and a checkpoint that is not here, `CHECK_FAILED` for one of another history,
+   * `TOO_LARGE`.
    */
   proof(query: Query<'kb.proof'>, context: CallContext): Promise<Result<'kb.proof'>>;
 

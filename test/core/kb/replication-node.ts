@@ -13,7 +13,7 @@ import { instant, type Verified } from '../../../src/core/units.ts';
 import { type Author, authors, contentOf, keyOfAuthor, versionOf } from './authors.ts';
 
 export const [ana, bea, cai, dan] = authors as unknown as [Author, Author, Author, Author];
-export const START = 1_000_000;
+const START = 1_000_000;
 
 /** One node under test: keeps its durable entries and decodes what it sends. */
 export class Node {
