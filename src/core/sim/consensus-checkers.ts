@@ -136,7 +136,7 @@ export class ConsensusChecker implements Checker {
 
   /** Whether so few would be faulty, if these were custodians as well or no more, as there may be. */
   allowsChange(world: World, adds: readonly string[], removes: readonly string[]): boolean {
-    if (this.ledger.polity.pending.length > 0) {
+    if (this.#context.governors.coming.length > 0) {
       const { needed, faultyMax } = this.margin(world, adds, removes);
       return this.#faultyOf(world, needed) <= faultyMax;
     }
@@ -158,7 +158,7 @@ export class ConsensusChecker implements Checker {
     removes: readonly string[] = [],
   ): { readonly needed: ReadonlySet<string>; readonly faultyMax: number } {
     const { nodeIds, size } = this.#context.truth.latest;
-    const changes = this.ledger.polity.pending.flatMap(({ proposal }) => proposal.changes);
+    const changes = this.#context.governors.coming;
     const isGoing = ({ op }: { readonly op: string }): boolean => op === 'remove' || op === 'expel';
     const added = changes.flatMap((it) => (it.op === 'add' ? [it.nodeId] : []));
     const least = size - changes.filter(isGoing).length - removes.length;

@@ -51,6 +51,8 @@ export class Governors {
   /** By node id, the highest protocol version of the program that it runs. */
   readonly programs = new Map<string, number>();
   #serial = 0;
+  /** By id, those that no block has shown yet: they may be decided all the same. */
+  readonly #asked = new Map<string, readonly ProposedChange[]>();
   readonly counts = { proposals: 0, memberChanges: 0 };
 
   constructor(deps: GovernorDeps) {
@@ -118,11 +120,22 @@ export class Governors {
     this.#handIn(node, bytes);
     // Others hear of it from their nodes, or from people.
     const id = readIntent(bytes, cluster).signed.digest;
+    this.#asked.set(id, changes);
     for (const other of able) {
       if (other === node || random.chance(0.1)) continue;
       other.later(random.between(1, APPROVAL_MS_MAX), () => this.#approve(other, id));
     }
     return true;
+  }
+
+  /** All that is proposed and not over, wherever it is known. */
+  get coming(): ProposedChange[] {
+    const { motions, pending } = this.#deps.polity();
+    const asked = [...this.#asked].filter(([id]) => !motions.has(id));
+    return [
+      ...asked.flatMap(([, changes]) => changes),
+      ...pending.flatMap(({ proposal }) => proposal.changes),
+    ];
   }
 
   /** What is not decided is handed in again, by all who may. @returns what is still open. */
