@@ -11,6 +11,7 @@ import { fifty } from './fifty.ts';
 import { type Figure, isReached, machine, table } from './figures.ts';
 import { flood } from './flood.ts';
 import { failover, intents } from './intents.ts';
+import { join } from './join.ts';
 import { prune } from './prune.ts';
 import { slo } from './slo.ts';
 import { large, transfer } from './transfer.ts';
@@ -27,6 +28,7 @@ const PARTS: Readonly<Record<string, () => Promise<Figure[]>>> = {
   fifty,
   flood,
   prune,
+  join,
   slo,
 };
 
