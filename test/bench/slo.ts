@@ -13,8 +13,8 @@ const LOAD = {
   seed: process.env['AEGIS_SLO_SEED'] ?? '1',
   custodians: 50,
   intentsPerSecond: 2000,
-  warmUpMs: 2000,
-  measuredMs: 5000,
+  warmUpMs: 1500,
+  measuredMs: 4000,
 } as const;
 /** Of the load that is stated: what does not fall behind makes all of it final. */
 const REACHED = 0.98;
@@ -57,11 +57,24 @@ function figuresOf(network: SloNetwork, priced: Priced): Figure[] {
   ];
   if (stated.perSecond >= REACHED * LOAD.intentsPerSecond) return figures;
   const [rate, most] = sustained(network, priced);
+  console.log(whereOf(network, stated));
   return [
     ...figures,
     { name: '  the most that does not fall behind', unit: 'intents/s', samples: [rate] },
     { name: '  at that load, to final', unit: 'ms', samples: most.finalityMs, of: 'p95' },
   ];
+}
+
+/** Where the time goes when the load is too much. */
+function whereOf(network: SloNetwork, { busiest, intentBytes }: SloReport): string {
+  const { bytesPerMs } = SLO_NETWORKS[network];
+  const others = LOAD.custodians - 1;
+  const most = Math.floor((bytesPerMs * 1000) / (others * intentBytes));
+  const core = `the busiest core had work for ${(100 * busiest).toFixed(0)} % of the time`;
+  return (
+    `${network.toUpperCase()}: ${core}; a leader sends each block whole to ${others} others over one ` +
+    `line, which carries ${most} intents/s, before anything else is said on it\n`
+  );
 }
 
 /** Halves the load until all of it becomes final in time. */
@@ -74,7 +87,8 @@ function sustained(network: SloNetwork, { prices, disk }: Priced): [number, SloR
 }
 
 function textOf(network: SloNetwork, submitted: number, report: SloReport): string {
-  const { finalityMs, perSecond, blocks, intentBytes, shares, busiest, line, viewChanges } = report;
+  const { finalityMs, perSecond, blocks, intentBytes, unfinished } = report;
+  const { shares, busiest, line, viewChanges } = report;
   const sorted = finalityMs.toSorted((a, b) => a - b);
   const at = (share: number): string =>
     (sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)] ?? Number.NaN).toFixed(1);
@@ -87,7 +101,7 @@ function textOf(network: SloNetwork, submitted: number, report: SloReport): stri
     `${network.toUpperCase()}, seed ${LOAD.seed}, ${submitted} intents/s of ${intentBytes} bytes submitted`,
     `final ${perSecond.toFixed(0)} intents/s in ${blocks} blocks; to final p50 ${at(0.5)} ms, ` +
       `p95 ${at(0.95)} ms, p99 ${at(0.99)} ms, most ${summaryOf(sorted).max.toFixed(1)} ms ` +
-      `(n = ${sorted.length}); view changes ${viewChanges}`,
+      `(n = ${sorted.length}, and ${unfinished} that were not); view changes ${viewChanges}`,
     `a core is busy ${percent(busy)} of the time, the busiest ${percent(busiest)}; ` +
       `a line carries ${percent(line)} of what it can`,
     ...rows,

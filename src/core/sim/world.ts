@@ -144,22 +144,36 @@ export class World {
 
   /** @throws {SimFailure} */
   run(): WorldReport {
+    this.begin();
+    this.clock.runUntil(instant(START + this.#durationMs));
+    this.#heal();
+    const settledAfterMs = this.#settle();
+    for (const checker of this.scenario.checkers) checker.onSettled?.(this);
+    return this.#report(settledAfterMs);
+  }
+
+  /** Starts the nodes and plans the faults: for runs that have no end to settle in. */
+  begin(): void {
     for (const [index, node] of this.nodes.entries()) {
       const atMs = this.scenario.startsAtMs?.(index) ?? 0;
       if (atMs === 0) node.start();
       else this.clock.after(atMs, () => node.isUp || node.start());
     }
     this.#schedule();
-    this.clock.runUntil(instant(START + this.#durationMs));
-    this.#heal();
-    const settledAfterMs = this.#settle();
-    for (const checker of this.scenario.checkers) checker.onSettled?.(this);
+  }
+
+  /** SHA-256 of all that has happened, in hex. */
+  trace(): string {
+    return this.#hash.copy().digest('hex');
+  }
+
+  #report(settledAfterMs: number): WorldReport {
     const kinds = this.#options.faults ?? this.scenario.faults;
     const faults = Object.fromEntries(kinds.map((kind) => [kind, this.#struck.get(kind) ?? 0]));
     return {
       seed: this.#options.seed,
       nodes: this.nodes.length,
-      trace: this.#hash.digest('hex'),
+      trace: this.trace(),
       lines: this.#lines,
       events: this.#events,
       faults: faults as Record<FaultKind, number>,
