@@ -17,7 +17,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'unit',
-          include: ['test/{core,cli,tui}/**/*.test.{ts,tsx}'],
+          include: ['test/{core,cli,tui,proof-check}/**/*.test.{ts,tsx}'],
           testTimeout: 20_000,
           sequence: { groupOrder: 0 },
         },
