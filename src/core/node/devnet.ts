@@ -11,6 +11,7 @@ import { join } from 'node:path';
 import { writeFormat } from '../config/format.ts';
 import { ensureHome, type HomePaths, resolveHome } from '../config/home.ts';
 import { writeSettings } from '../config/settings.ts';
+import type { KdfCost } from '../crypto/kdf.ts';
 import { AegisError } from '../errors.ts';
 import { writeFileAtomic } from '../files.ts';
 import { Keystore } from '../keys/keystore.ts';
@@ -55,6 +56,8 @@ export interface CreateOptions {
   readonly size: number;
   /** Share of the replicas, node by node. @default 100 each */
   readonly storageWeights?: readonly number[];
+  /** Only tests choose less. @default KDF_COST_DEFAULT */
+  readonly kdfCost?: KdfCost;
 }
 
 export class Devnet {
@@ -98,10 +101,12 @@ export class Devnet {
     const passphrase = randomBytes(18).toString('base64url');
     await writeFileAtomic(join(dir, 'passphrase'), Buffer.from(passphrase), { mode: 0o600 });
     const ports = await freePorts(create.size);
+    const { kdfCost } = create;
+    const secrets = { passphrase, ...(kdfCost === undefined ? {} : { kdfCost }) };
     const made = [];
     for (const [index, port] of ports.entries()) {
       const storageWeight = create.storageWeights?.[index] ?? 100;
-      made.push(await makeHome(options, { index, port, storageWeight, passphrase }));
+      made.push(await makeHome(options, { index, port, storageWeight, secrets }));
     }
     const name = 'devnet';
     const bundles = made.map((one) => one.bundle);
@@ -299,23 +304,28 @@ interface Made {
   readonly bundle: Uint8Array;
 }
 
+interface Secrets {
+  readonly passphrase: string;
+  readonly kdfCost?: KdfCost;
+}
+
 async function makeHome(
   { dir, version }: DevnetOptions,
-  options: { index: number; port: number; storageWeight: number; passphrase: string },
+  options: { index: number; port: number; storageWeight: number; secrets: Secrets },
 ): Promise<Made> {
   const name = `node${options.index + 1}`;
   const home = join(dir, name);
   const paths = resolveHome({ home, env: {} });
   await ensureHome(paths);
   const address = `/ip4/127.0.0.1/tcp/${options.port}`;
-  const { storageWeight, passphrase } = options;
+  const { storageWeight, secrets } = options;
   const zone = `zone${options.index + 1}`;
-  const fields = { dir: paths.keys, name, zone, region: 'local', passphrase };
+  const fields = { dir: paths.keys, name, zone, region: 'local', ...secrets };
   const createdAt = Date.now();
   await Keystore.create({ ...fields, createdAt }, { random: { bytes: (n) => randomBytes(n) } });
   await writeSettings(paths, { node: { listen: [address], storageWeight } });
   await writeFormat(paths, { aegis: version });
-  const keystore = await Keystore.open({ dir: paths.keys, passphrase });
+  const keystore = await Keystore.open({ dir: paths.keys, passphrase: secrets.passphrase });
   try {
     const { inceptionBytes: inception, signer, nodeId, consensusKeys } = keystore;
     const role = 'custodian' as const;

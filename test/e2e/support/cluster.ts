@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { type HomePaths, resolveHome } from '../../../src/core/config/home.ts';
 import { Devnet, type DevnetNode } from '../../../src/core/node/devnet.ts';
+import { QUICK_KDF } from '../../helpers/keystores.ts';
 
 export const BIN = resolve('bin/aegis.js');
 
@@ -112,7 +113,8 @@ export class Cluster {
     const dir = mkdtempSync(join(tmpdir(), 'aegis-e2e-'));
     const devnet = await Devnet.create(
       { dir: join(dir, 'devnet'), bin: BIN, version: '0.0.0-test' },
-      options,
+      // Every start of a daemon derives the key anew; transcripts pay what operators do.
+      { kdfCost: QUICK_KDF, ...options },
     );
     const cluster = new Cluster(dir, devnet);
     try {

@@ -4,6 +4,7 @@ import type { Result } from '../../../src/core/api/contract/endpoints.ts';
 import { systemRandom } from '../../../src/core/keys/random.ts';
 import { prepareRotation } from '../../../src/core/keys/rotation.ts';
 import type { CertifiedRole } from '../../../src/core/model/succession.ts';
+import { QUICK_KDF } from '../../helpers/keystores.ts';
 import { clientOf } from './api.ts';
 import type { Cluster } from './cluster.ts';
 
@@ -30,7 +31,7 @@ export async function rotate(
       ...{ dir: cluster.home(node).keys, passphrase, next: { passphrase }, roles, ...sealed },
       ...(graceMs === undefined ? {} : { graceMs }),
       ...(reason === undefined ? {} : { reason }),
-      now: Date.now(),
+      ...{ now: Date.now(), kdfCost: QUICK_KDF },
     },
     { random: systemRandom },
   );
