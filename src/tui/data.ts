@@ -142,6 +142,9 @@ function apply(draft: Draft, event: ApiEvent): void {
     case 'consensus':
       draft.set({ consensus: event.consensus });
       break;
+    case 'custodians':
+      draft.set({ custodians: event.custodians.slice(0, CUSTODIANS_MAX) });
+      break;
     case 'block':
       put(draft.blocks, String(event.block.height), event.block, BLOCKS_MAX);
       break;

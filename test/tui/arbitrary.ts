@@ -102,6 +102,9 @@ export const anyChange: fc.Arbitrary<ApiEvent> = fc.oneof(
   anyPeer.map(({ nodeId, address }): ApiEvent => ({ type: 'peer-gone', nodeId, address })),
   anyEntry.map((one): ApiEvent => ({ type: 'kb', entry: one })),
   anyConsensus.map((one): ApiEvent => ({ type: 'consensus', consensus: one })),
+  fc
+    .array(who, { maxLength: 30 })
+    .map((custodians): ApiEvent => ({ type: 'custodians', custodians })),
   anyBlock.map((one): ApiEvent => ({ type: 'block', block: one })),
 );
 

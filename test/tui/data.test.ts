@@ -63,6 +63,15 @@ describe('the state that events make', () => {
     expect(reduceEvents(data, [gone]).peers.size).toBe(0);
   });
 
+  test('who watches sees other custodians when there are others', () => {
+    const dave = { nodeId: idOf('d'), name: 'dave' };
+    const data = reduceEvents(NO_DATA, [snapshot()]);
+    expect(data.custodians).not.toEqual([dave]);
+    expect(reduceEvents(data, [{ type: 'custodians', custodians: [dave] }]).custodians).toEqual([
+      dave,
+    ]);
+  });
+
   test('a kind of event that a later aegis sends changes nothing', () => {
     const later = JSON.parse('{"type":"weather","height":7}');
     expect(reduceEvents(NO_DATA, [later])).toBe(NO_DATA);

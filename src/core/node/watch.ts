@@ -26,6 +26,8 @@ export class Watch {
   readonly #unsubscribe: () => void;
   #consensus: NodeJS.Timeout | undefined;
   #peers = new Map<string, { readonly peer: Peer; readonly text: string }>();
+  /** As they were told last. */
+  #custodians = '';
 
   constructor(deps: WatchDeps) {
     this.#deps = deps;
@@ -89,9 +91,18 @@ export class Watch {
     }));
   }
 
+  #custodiansChanged(): void {
+    const custodians = this.#deps.engine.consensus.custodians();
+    const text = JSON.stringify(custodians);
+    if (text === this.#custodians) return;
+    this.#custodians = text;
+    this.#deps.hub.emit(() => ({ type: 'custodians', custodians }));
+  }
+
   async #look(): Promise<void> {
     if (!this.#deps.hub.isWatched) return;
     this.peersChanged();
+    this.#custodiansChanged();
     this.#tellConsensus();
     try {
       const node = await this.#deps.backend.status();

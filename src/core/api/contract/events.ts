@@ -51,6 +51,8 @@ const changeSchema = v.variant('type', [
   v.object({ type: v.literal('kb'), entry: kbEntrySchema }),
   /** A new height, view or phase, or another custodian heard. */
   v.object({ type: v.literal('consensus'), consensus: consensusStatusSchema }),
+  /** Others are custodians now, in the order in which certificates number them. */
+  v.object({ type: v.literal('custodians'), custodians: v.array(whoSchema) }),
   /** Each block that becomes final, in order. */
   v.object({ type: v.literal('block'), block: blockSummarySchema }),
   v.object({ type: v.literal('log'), line: logLineSchema }),

@@ -80,6 +80,8 @@ function keyOf(change: Exclude<Change, { type: 'log' }>): string {
       return `kb:${change.entry.path}`;
     case 'consensus':
       return 'consensus';
+    case 'custodians':
+      return 'custodians';
     case 'block':
       return `block:${change.block.height}`;
     default:
