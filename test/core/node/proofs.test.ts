@@ -8,10 +8,24 @@ import { openBlock } from '../../../src/core/model/block.ts';
 import { Proofs, type ProofsDeps } from '../../../src/core/node/proofs.ts';
 import { verifyProof } from '../../../src/core/proof/verifier.ts';
 import { MadeHistory } from '../../helpers/made-history.ts';
+import { type Memo, verify } from '../../proof-check/verifier.ts';
 
 const PATHS = 20;
 const HEIGHTS = 50;
 const { signal } = new AbortController();
+const memo: Memo = new Map();
+
+/** How much a claim of either verifier says. */
+function counts(claim: object): unknown[] {
+  const { type, path, heads, values, paths, directories, erased } = claim as Record<
+    string,
+    unknown
+  >;
+  const inside = [heads, values ?? paths, directories].map(
+    (list) => (list as unknown[] | undefined)?.length,
+  );
+  return [type, path, erased, ...inside];
+}
 
 /** What a node knows of the history. */
 class Node extends FinalViews {
@@ -56,6 +70,10 @@ class Node extends FinalViews {
     const checkpoint = digest === undefined ? undefined : { height: Number(at), digest };
     const verdict = verifyProof(bytes, this.made.genesisBytes, { checkpoint });
     expect(verdict.height).toBe(height);
+    // The second verifier sees nothing else in a real history, either.
+    const second = verify(bytes, this.made.genesisBytes, { checkpoint, memo });
+    expect([second.height, second.digest]).toEqual([height, verdict.digest]);
+    expect(second.claims.map(counts)).toEqual(verdict.claims.map(counts));
     return verdict;
   }
 }
