@@ -58,7 +58,8 @@ async function connected(client: Client, peers: number, signal: AbortSignal): Pr
 }
 
 export function machineFacts(aegis: string): Pick<BenchRampResult, 'machine' | 'versions'> {
-  const { openssl = '?', sqlite = '?' } = process.versions;
+  const { openssl } = process.versions;
+  const sqlite = process.versions.sqlite ?? 'none';
   const [first] = cpus();
   return {
     machine: {

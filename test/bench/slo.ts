@@ -72,8 +72,8 @@ function whereOf(network: SloNetwork, { busiest, intentBytes }: SloReport): stri
   const most = Math.floor((bytesPerMs * 1000) / (others * intentBytes));
   const core = `the busiest core had work for ${(100 * busiest).toFixed(0)} % of the time`;
   return (
-    `${network.toUpperCase()}: ${core}; a leader sends each block whole to ${others} others over one ` +
-    `line, which carries ${most} intents/s, before anything else is said on it\n`
+    `${network.toUpperCase()}: ${core}; a leader sends each block whole to ${others} others over ` +
+    `one line, which carries ${most} intents/s, before anything else is said on it\n`
   );
 }
 

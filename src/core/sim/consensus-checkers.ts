@@ -134,7 +134,7 @@ export class ConsensusChecker implements Checker {
     return !needed.has(node.nodeId) || this.#faultyOf(node.world, needed, node) < faultyMax;
   }
 
-  /** Whether so few would be faulty, if these were custodians as well or no more, as there may be. */
+  /** Whether no more would be faulty than may be, if these became custodians, or were none. */
   allowsChange(world: World, adds: readonly string[], removes: readonly string[]): boolean {
     if (this.#context.governors.coming.length > 0) {
       const { needed, faultyMax } = this.margin(world, adds, removes);

@@ -350,7 +350,7 @@ export class ConsensusScenario implements Scenario {
     return undefined;
   }
 
-  /** What a member sends past its own node may be lost; what waits behind it waits for its place. */
+  /** What a member sends past its own node may be lost, and what comes after it waits. */
   #fillGap(node: SimNode, chain: Chain): void {
     const next = chain.nextSequence(node.nodeId);
     const isGap = chain.pending().some(({ signed }) => signed.intent.sequence > next);

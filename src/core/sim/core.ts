@@ -58,7 +58,7 @@ export type Phase = (typeof PHASES)[number];
 
 interface Job {
   readonly work: () => void;
-  readonly then: () => void;
+  readonly after: () => void;
 }
 
 export class Core {
@@ -88,9 +88,9 @@ export class Core {
     this.#chargedMs += ms;
   }
 
-  /** Does `work` when the core is free; `then` comes when the time for it is over. */
-  run(work: () => void, then: () => void): void {
-    this.#waiting.push({ work, then });
+  /** Does `work` when the core is free; `after` comes when the time for it is over. */
+  run(work: () => void, after: () => void): void {
+    this.#waiting.push({ work, after });
     if (!this.#isBusy) this.#next();
   }
 
@@ -106,7 +106,7 @@ export class Core {
     this.#chargedMs = 0;
     job.work();
     this.#clock.after(this.#chargedMs, () => {
-      job.then();
+      job.after();
       this.#next();
     });
   }

@@ -1,4 +1,4 @@
-/** What the owner of a store reads for a node that lags (Y1), and how it forgets old blocks (Z1). */
+/** What the owner of a store reads for a node that lags (Y1), and how it forgets blocks (Z1). */
 import type { Chain } from '../chain/chain.ts';
 import {
   baseRow,

@@ -50,7 +50,6 @@ export class Governors {
   readonly made = new Set<string>();
   /** By node id, the highest protocol version of the program that it runs. */
   readonly programs = new Map<string, number>();
-  #serial = 0;
   /** By id, those that no block has shown yet: they may be decided all the same. */
   readonly #asked = new Map<string, readonly ProposedChange[]>();
   readonly counts = { proposals: 0, memberChanges: 0 };
@@ -245,7 +244,6 @@ export class Governors {
   }
 
   #ruling({ nodes }: World, random: SimRandom): ProposedChange {
-    this.#serial += 1;
     const some = (count: number): string[] =>
       nodes
         .map(({ nodeId }) => nodeId)

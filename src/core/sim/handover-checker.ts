@@ -32,7 +32,8 @@ export function checkHandovers(
   const kept = chain.handovers(0);
   const wanted = truth.handovers().filter((height) => height <= chain.height);
   const heights = kept.map(({ height }) => height);
-  if (heights.join() !== wanted.join()) fail(`keeps ${heights}, and epochs end at ${wanted}`);
+  if (heights.join() !== wanted.join())
+    fail(`keeps ${heights.join()}, and epochs end at ${wanted.join()}`);
   for (const { height, header, certificate, custodians } of kept) {
     const shown = decodeCertificate(certificate);
     const digest = sha256Hex(header);

@@ -333,7 +333,9 @@ export class LedgerChecker {
     if (!rights.use(author, more, time)) return { isDone: false, promise: 'quota' };
     for (const [path, heads] of after) this.#refs.set(path, heads);
     for (const change of changes) {
-      if (isMove(change) && change.deleted === true) this.#deletions.add(`${change.version}`);
+      if (isMove(change) && change.deleted === true) {
+        this.#deletions.add(change.version.toString());
+      }
       if (isMove(change)) this.#nameless.delete(change.path);
       if (change.op === 'erase') this.#nameless.add(change.path);
       rights.apply(author, change);

@@ -3,6 +3,7 @@
  * itself, without a line of `chain/`. It judges an intent as a whole; what moves do to heads is for
  * `register.ts`.
  */
+import { unreachable } from '../assert.ts';
 import type { Change } from '../model/intent.ts';
 import { HOUR } from '../units.ts';
 
@@ -166,6 +167,8 @@ export class Rights {
         if (!isNobodys && !this.owns(author, change.path)) return 'rights';
         return headsAreDeleted(change.path) === true ? undefined : 'erasure';
       }
+      default:
+        return unreachable(change);
     }
   }
 

@@ -1,4 +1,4 @@
-/** A load on nodes with one core each: what it costs shows, and the same seed does the same again. */
+/** A load on nodes with one core each: what it costs shows, and a seed does the same again. */
 import { expect, it } from 'vitest';
 import type { Prices } from '../../../src/core/sim/core.ts';
 import { runSlo, type SloReport } from '../../../src/core/sim/slo.ts';

@@ -194,7 +194,7 @@ function fork(block: Uint8Array, attacker: Attacker): BlockWindow {
   return { blocks: [other.bytes], certificate };
 }
 
-function mutate(bytes: Uint8Array): Uint8Array {
+function spoil(bytes: Uint8Array): Uint8Array {
   const other = new Uint8Array(bytes);
   other[other.length - 1]! ^= 1;
   return other;
@@ -231,15 +231,15 @@ function lieOf(message: ChainMessage, attacker: Attacker): OutgoingMessage | und
     }
     case 'snapshot': {
       const { height, manifest } = message;
-      const lies = [undefined, manifest && { ...manifest, header: mutate(manifest.header) }];
+      const lies = [undefined, manifest && { ...manifest, header: spoil(manifest.header) }];
       return { type: 'snapshot', height, manifest: lies[random.between(0, 1)] };
     }
     case 'page': {
-      const rows = message.rows?.map((row) => ({ ...row, value: mutate(row.value) }));
+      const rows = message.rows?.map((row) => ({ ...row, value: spoil(row.value) }));
       return { ...message, rows: random.chance(0.5) ? rows : undefined };
     }
     case 'part': {
-      const leaves = message.leaves?.map((leaf) => ({ ...leaf, value: mutate(leaf.value) }));
+      const leaves = message.leaves?.map((leaf) => ({ ...leaf, value: spoil(leaf.value) }));
       return { ...message, leaves: random.chance(0.5) ? leaves : message.leaves?.slice(1) };
     }
     default:
