@@ -12,7 +12,7 @@ export const LIMITS = {
   messageIntents: 4096,
   messageIntentBytes: 512 * KIB,
   /** Blocks in one message, and their bytes where this node chooses. */
-  windowBlocks: 64,
+  windowBlocks: 128,
   windowBytes: 900 * KIB,
   /** Windows asked for at a time. */
   windowsAtOnce: 8,
@@ -31,7 +31,7 @@ export const LIMITS = {
   partBytes: 256 * KIB,
   partLeaves: 16_384,
   /** Pages of other rows; rows of one. */
-  snapshotPages: 4096,
+  snapshotPages: 512,
   pageRows: 4096,
   /** Parts and pages asked for at a time. */
   partsAtOnce: 8,

@@ -72,22 +72,21 @@ export const EMPTY_HASH: Hash = '\0'.repeat(32);
 const LEAF_DOMAIN = 'aegis/state-leaf/1\0';
 const NODE_DOMAIN = 'aegis/state-node/1\0';
 const DOMAIN_BYTES = LEAF_DOMAIN.length;
+/** What is hashed is put together here: buffers of their own took half of the time. */
+const LEAF_INPUT = Buffer.alloc(DOMAIN_BYTES + 64, LEAF_DOMAIN, 'latin1');
+const NODE_INPUT = Buffer.alloc(DOMAIN_BYTES + 64, NODE_DOMAIN, 'latin1');
 
 /** Hash of a leaf: of its key and the hash of its value, so that a proof can hide the value. */
 export function leafHash(key: string, valueHash: Hash): Hash {
-  const input = Buffer.allocUnsafe(DOMAIN_BYTES + 64);
-  input.write(LEAF_DOMAIN, 0, 'latin1');
-  input.write(key, DOMAIN_BYTES, 'hex');
-  input.write(valueHash, DOMAIN_BYTES + 32, 'latin1');
-  return sha256Latin1(input);
+  LEAF_INPUT.write(key, DOMAIN_BYTES, 32, 'hex');
+  LEAF_INPUT.write(valueHash, DOMAIN_BYTES + 32, 32, 'latin1');
+  return sha256Latin1(LEAF_INPUT);
 }
 
 export function nodeHash(left: Hash, right: Hash): Hash {
-  const input = Buffer.allocUnsafe(DOMAIN_BYTES + 64);
-  input.write(NODE_DOMAIN, 0, 'latin1');
-  input.write(left, DOMAIN_BYTES, 'latin1');
-  input.write(right, DOMAIN_BYTES + 32, 'latin1');
-  return sha256Latin1(input);
+  NODE_INPUT.write(left, DOMAIN_BYTES, 32, 'latin1');
+  NODE_INPUT.write(right, DOMAIN_BYTES + 32, 32, 'latin1');
+  return sha256Latin1(NODE_INPUT);
 }
 
 /** Bit `depth` of a key in hex, first bit first. */
@@ -237,6 +236,11 @@ export class StateTree implements StateReader {
   /** Bytes of all leaves, about as they travel. */
   get weight(): number {
     return weightOf(this.#top);
+  }
+
+  /** The same below the bits of `prefix`. */
+  weightUnder(prefix: string): number {
+    return weightOf(this.#find(prefix));
   }
 
   /** What stands where the bits of `prefix` lead. A leaf that is alone stands wherever those do. */
