@@ -67,7 +67,7 @@ function viewOf(key: SettingKey, loaded: LoadedSettings, paths: HomePaths): Sett
   const sources: Record<Origin, string | null> = {
     flag: 'command line',
     environment: variableOf(key),
-    config: paths.config,
+    config: loaded.fromHome.includes(key) ? (paths.homeConfig ?? null) : paths.config,
     default: null,
   };
   return { key, value: plain(loaded.settings[key]), origin, source: sources[origin] };

@@ -2,7 +2,12 @@
 import { chmod, readdir, readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { checkFormat } from '../../core/config/format.ts';
-import { directoriesOf, directoryProblem, type HomePaths } from '../../core/config/home.ts';
+import {
+  directoriesOf,
+  directoryProblem,
+  type HomePaths,
+  mayBeLink,
+} from '../../core/config/home.ts';
 import { loadSettings } from '../../core/config/settings.ts';
 import { statIfPresent } from '../../core/files.ts';
 import type { Inspection } from '../../core/keys/home.ts';
@@ -20,7 +25,7 @@ export async function checkPermissions({ paths, fix }: Patient): Promise<Check> 
   const repaired: string[] = [];
   const uid = process.getuid?.();
   for (const dir of directoriesOf(paths)) {
-    const problem = await directoryProblem(dir, dir === paths.label);
+    const problem = await directoryProblem(dir, mayBeLink(paths, dir));
     if (problem === undefined) continue;
     const stats = await statIfPresent(dir);
     if (fix && stats?.isDirectory() === true && stats.uid === uid) {

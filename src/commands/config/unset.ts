@@ -24,8 +24,8 @@ export default class ConfigUnset extends BaseCommand<typeof ConfigUnset, ConfigU
     const key = settingKey(this.args.key);
     await requireOwnHome(paths);
     // What the file says, whatever the environment says.
-    const { origins } = await loadSettings(paths, {});
-    const removed = origins[key] === 'config';
+    const { origins, fromHome } = await loadSettings(paths, {});
+    const removed = origins[key] === 'config' && !fromHome.includes(key);
     if (removed) await writeSettings(paths, changeOf(key, undefined));
     const { value } = await readSetting(paths, key);
     return { schema: 'aegis.config.unset/1', key, removed, value, file: paths.config };

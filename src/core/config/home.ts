@@ -12,7 +12,11 @@ import { statIfPresent } from '../files.ts';
 export interface HomePaths {
   /** How to name this home to a person: its directory. */
   readonly label: string;
+  /** Which cluster of the home; undefined for the one that needs no name. */
+  readonly cluster: string | undefined;
   readonly config: string;
+  /** Of the home, where `config` is that of a named cluster: its values count below. */
+  readonly homeConfig: string | undefined;
   readonly format: string;
   readonly keys: string;
   readonly data: string;
@@ -31,6 +35,8 @@ export interface HomePaths {
   readonly socket: string;
   readonly readToken: string;
   readonly adminToken: string;
+  /** From which the paths of its other clusters follow. */
+  readonly roots: Roots;
 }
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -39,24 +45,21 @@ interface HomeQuestion {
   /** Value of `--home`; wins over AEGIS_HOME. */
   readonly home?: string | undefined;
   readonly env: Environment;
+  /** J1: a cluster beside the one that needs no name; the caller has checked the name. */
+  readonly cluster?: string | undefined;
 }
 
 /** Longest path of a unix socket on Linux: `sun_path` has 108 bytes, the last is NUL (unix(7)). */
 export const SOCKET_PATH_BYTES_MAX = 107;
 
 /** Touches no disk. `--home`, else AEGIS_HOME, else the XDG base directories. */
-export function resolveHome({ home, env }: HomeQuestion): HomePaths {
+export function resolveHome({ home, env, cluster }: HomeQuestion): HomePaths {
   const chosen = home ?? env['AEGIS_HOME'];
   if (chosen !== undefined && chosen !== '') {
     const root = resolve(chosen);
     const at = (name: string): string => join(root, name);
-    return layOut({
-      config: root,
-      keys: at('keys'),
-      data: at('data'),
-      state: root,
-      run: at('run'),
-    });
+    const one = { config: root, keys: at('keys'), data: at('data'), state: root, run: at('run') };
+    return layOut({ ...one, single: root }, cluster);
   }
   const user = env['HOME'] || homedir();
   const config = xdg(env, 'XDG_CONFIG_HOME', join(user, '.config'));
@@ -65,8 +68,13 @@ export function resolveHome({ home, env }: HomeQuestion): HomePaths {
   const runtime = env['XDG_RUNTIME_DIR'];
   const run = runtime && isAbsolute(runtime) ? join(runtime, 'aegis') : join(state, 'run');
   // Keys are data, not configuration: people publish their ~/.config.
-  return layOut({ config, keys: join(data, 'keys'), data, state, run });
+  const keys = join(data, 'keys');
+  return layOut({ config, keys, data, state, run, single: undefined }, cluster);
 }
+
+/** The same home, in another of its clusters. */
+export const withCluster = (paths: HomePaths, cluster: string | undefined): HomePaths =>
+  layOut(paths.roots, cluster);
 
 /** The specification says that relative values are to be ignored (XDG Base Directory 0.8). */
 function xdg(env: Environment, name: string, fallback: string): string {
@@ -74,21 +82,42 @@ function xdg(env: Environment, name: string, fallback: string): string {
   return join(value !== undefined && isAbsolute(value) ? value : fallback, 'aegis');
 }
 
-interface Roots {
+export interface Roots {
   readonly config: string;
   readonly keys: string;
   readonly data: string;
   readonly state: string;
   readonly run: string;
+  /** The one directory that holds all of them, if there is one. */
+  readonly single: string | undefined;
 }
 
-function layOut({ config, keys, data, state, run }: Roots): HomePaths {
+/** Where the named clusters of a home have their data, each in a directory of its name. */
+export const clustersDir = ({ roots: { single, data } }: HomePaths): string =>
+  join(single ?? data, 'clusters');
+
+/** The keys and the format are the home's; everything else each cluster has for itself. */
+function rootsOf(roots: Roots, cluster: string | undefined): Omit<Roots, 'keys' | 'single'> {
+  if (cluster === undefined) return roots;
+  const inside = (root: string): string => join(root, 'clusters', cluster);
+  if (roots.single !== undefined) {
+    const root = inside(roots.single);
+    return { config: root, data: join(root, 'data'), state: root, run: join(root, 'run') };
+  }
+  const { config, data, state, run } = roots;
+  return { config: inside(config), data: inside(data), state: inside(state), run: inside(run) };
+}
+
+function layOut(roots: Roots, cluster: string | undefined): HomePaths {
+  const { config, data, state, run } = rootsOf(roots, cluster);
   const logs = join(state, 'logs');
   return {
     label: config,
+    cluster,
     config: join(config, 'config.json'),
-    format: join(config, 'format.json'),
-    keys,
+    homeConfig: cluster === undefined ? undefined : join(roots.config, 'config.json'),
+    format: join(roots.config, 'format.json'),
+    keys: roots.keys,
     data,
     chainDb: join(data, 'chain.db'),
     contentDb: join(data, 'content.db'),
@@ -105,6 +134,7 @@ function layOut({ config, keys, data, state, run }: Roots): HomePaths {
     socket: join(run, 'api.sock'),
     readToken: join(run, 'read.token'),
     adminToken: join(run, 'admin.token'),
+    roots,
   };
 }
 
@@ -117,17 +147,26 @@ export async function ensureHome(paths: HomePaths): Promise<void> {
 /** @throws {AegisError} `NO_HOME` when nobody has made this home; else as `checkPrivate`. */
 export async function requireHome(paths: HomePaths): Promise<void> {
   if ((await statIfPresent(paths.format)) === undefined) {
-    throw new AegisError('NO_HOME', `there is no aegis home at ${paths.label}`);
+    throw new AegisError('NO_HOME', `there is no aegis home at ${paths.roots.config}`);
+  }
+  if (paths.cluster !== undefined && (await statIfPresent(paths.data)) === undefined) {
+    throw new AegisError('NO_HOME', `this home has no cluster ${paths.cluster}`, {
+      hint: 'See: aegis cluster list. Make it: aegis cluster join FILE --cluster NAME',
+    });
   }
   await checkPrivate(paths);
 }
 
 /** Every directory of a home, outer ones first, without repetition. */
 export function directoriesOf(paths: HomePaths): string[] {
-  const { config, data, keys, logs, run, lock } = paths;
-  const all = [dirname(config), data, dirname(logs), keys, logs, dirname(lock), run];
+  const { config, format, data, keys, logs, run, lock } = paths;
+  const shared = paths.cluster === undefined ? [] : [dirname(format), clustersDir(paths)];
+  const all = [...shared, dirname(config), data, dirname(logs), keys, logs, dirname(lock), run];
   return [...new Set(all)];
 }
+
+/** The home itself may be a link; what is in it may not. */
+export const mayBeLink = ({ roots }: HomePaths, path: string): boolean => path === roots.config;
 
 /**
  * Refuses a home whose directories belong to somebody else, can be read or written by others, or
@@ -137,7 +176,7 @@ export function directoriesOf(paths: HomePaths): string[] {
  */
 async function checkPrivate(paths: HomePaths): Promise<void> {
   for (const path of directoriesOf(paths)) {
-    const problem = await directoryProblem(path, path === paths.label);
+    const problem = await directoryProblem(path, mayBeLink(paths, path));
     if (problem !== undefined) {
       throw new AegisError('BAD_CONFIG', problem, { hint: 'Repair it: aegis doctor --fix' });
     }
@@ -147,11 +186,11 @@ async function checkPrivate(paths: HomePaths): Promise<void> {
 /** What is wrong with a directory of a home, in words; undefined when it is fine or absent. */
 export async function directoryProblem(
   path: string,
-  mayBeLink: boolean,
+  isLinkAllowed: boolean,
 ): Promise<string | undefined> {
   const link = await statIfPresent(path);
   if (link === undefined) return undefined;
-  if (link.isSymbolicLink() && !mayBeLink) return `${path} is a symbolic link`;
+  if (link.isSymbolicLink() && !isLinkAllowed) return `${path} is a symbolic link`;
   const stats = link.isSymbolicLink() ? await stat(path) : link;
   if (!stats.isDirectory()) return `${path} is not a directory`;
   const uid = process.getuid?.();

@@ -54,7 +54,19 @@ export type SettingChanges = Readonly<Record<string, Readonly<Record<string, unk
 export interface LoadedSettings {
   readonly settings: Settings;
   readonly origins: Readonly<Record<SettingKey, Origin>>;
+  /** J1: of those from a config file, the ones that stand in that of the home. */
+  readonly fromHome: readonly SettingKey[];
 }
+
+type ConfigPaths = Pick<HomePaths, 'config'> & Partial<Pick<HomePaths, 'homeConfig'>>;
+
+/** J1: what says something about one cluster, or can be had by one daemon only. */
+const OF_ONE_CLUSTER: readonly SettingKey[] = [
+  'node.listen',
+  'node.peers',
+  'api.listen',
+  'chain.checkpoint',
+];
 
 export const DEFAULT_SETTINGS: Settings = {
   'node.listen': ['/ip4/127.0.0.1/tcp/0'],
@@ -87,17 +99,25 @@ export const variableOf = (key: SettingKey): string =>
  * @throws {AegisError} `BAD_CONFIG` naming the source, the key and what was expected.
  */
 export async function loadSettings(
-  paths: Pick<HomePaths, 'config'>,
+  paths: ConfigPaths,
   env: Environment,
   flags: Partial<Settings> = {},
 ): Promise<LoadedSettings> {
+  const { homeConfig } = paths;
   const config = await readConfig(paths.config);
+  const shared = homeConfig === undefined ? undefined : await readConfig(homeConfig);
   const given = SETTING_KEYS.filter((key) => env[variableOf(key)] !== undefined);
-  if (config === undefined && given.length === 0 && Object.keys(flags).length === 0) {
-    return { settings: DEFAULT_SETTINGS, origins: originsOf(() => 'default') };
+  const isBare = config === undefined && shared === undefined && given.length === 0;
+  if (isBare && Object.keys(flags).length === 0) {
+    return { settings: DEFAULT_SETTINGS, origins: originsOf(() => 'default'), fromHome: [] };
   }
   const schema = await import('./settings-schema.ts');
-  const fromConfig = config === undefined ? {} : schema.checkConfig(config, paths.config);
+  const own = config === undefined ? {} : schema.checkConfig(config, paths.config);
+  const ofHome = shared === undefined ? {} : schema.checkConfig(shared, homeConfig!);
+  const inherited = SETTING_KEYS.filter(
+    (key) => ofHome[key] !== undefined && !OF_ONE_CLUSTER.includes(key),
+  );
+  const fromConfig = { ...pick(ofHome, inherited), ...own };
   const fromEnv = schema.checkEnvironment(env, given);
   const fromFlags = schema.checkFlags(flags);
   return {
@@ -107,8 +127,26 @@ export async function loadSettings(
       if (fromEnv[key] !== undefined) return 'environment';
       return fromConfig[key] === undefined ? 'default' : 'config';
     }),
+    fromHome: inherited.filter((key) => own[key] === undefined),
   };
 }
+
+/**
+ * What the config file of a home would have to say that has this cluster alone; undefined: nothing.
+ * @throws {AegisError} as `loadSettings`.
+ */
+export async function configAlone(paths: HomePaths): Promise<string | undefined> {
+  const { settings, origins } = await loadSettings(paths, {});
+  const nested: Record<string, Record<string, unknown>> = {};
+  for (const key of SETTING_KEYS.filter((one) => origins[one] === 'config')) {
+    const [section = '', name = ''] = key.split('.');
+    (nested[section] ??= {})[name] = settings[key];
+  }
+  return Object.keys(nested).length === 0 ? undefined : JSON.stringify(nested, null, 2);
+}
+
+const pick = (from: Partial<Settings>, keys: readonly SettingKey[]): Partial<Settings> =>
+  Object.fromEntries(keys.map((key) => [key, from[key]]));
 
 function originsOf(of: (key: SettingKey) => Origin): Record<SettingKey, Origin> {
   return Object.fromEntries(SETTING_KEYS.map((key) => [key, of(key)])) as Record<

@@ -20,7 +20,7 @@ async function scratch(): Promise<string> {
 
 test('--home wins over AEGIS_HOME, and holds everything', () => {
   const paths = resolveHome({ home: '/h', env: { AEGIS_HOME: '/other', HOME: '/u' } });
-  expect(paths).toEqual({
+  expect(paths).toMatchObject({
     label: '/h',
     config: '/h/config.json',
     format: '/h/format.json',
