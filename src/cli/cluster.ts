@@ -116,7 +116,7 @@ export async function hasGenesis(paths: HomePaths, bytes: Uint8Array): Promise<b
   const before = await readDocument(paths.genesis, GENESIS_BYTES_MAX);
   if (Buffer.compare(before, bytes) === 0) return true;
   throw new AegisError('EXISTS', `the node at ${paths.label} is in another cluster already`, {
-    hint: 'A home serves one cluster for ever. See it: aegis cluster show; or use another --home.',
+    hint: 'See it: aegis cluster show. For one more: aegis cluster join FILE --cluster NAME',
   });
 }
 

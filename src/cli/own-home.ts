@@ -14,5 +14,5 @@ export async function requireOwnHome(paths: HomePaths): Promise<void> {
 export async function inspectOwnKeys(paths: HomePaths): Promise<Inspection> {
   await requireOwnHome(paths);
   const { Keystore } = await import('../core/keys/keystore.ts');
-  return await Keystore.inspect(paths.keys);
+  return await Keystore.inspect(paths.keys, { view: paths });
 }

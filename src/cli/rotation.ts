@@ -5,6 +5,7 @@
 import { type Command, Flags } from '@oclif/core';
 import type { Reply } from '../core/api/contract/endpoints.ts';
 import type { KeysRotateResult } from '../core/api/contract/keys.ts';
+import type { HomePaths } from '../core/config/home.ts';
 import { AegisError, hasCode } from '../core/errors.ts';
 import type { Inspection, PendingRotation } from '../core/keys/home.ts';
 import type { KeyFile } from '../core/keys/key-file.ts';
@@ -87,8 +88,10 @@ export abstract class RotationCommand<
     checkKnown(home, status);
     const { pending } = home;
     const isBare = asked.roles.length === 0 && !asked.session;
-    if (pending !== undefined) checkContinues(pending, asked);
-    else if (isBare && home.current.last !== undefined) return await this.#last(home, status);
+    if (pending !== undefined) {
+      checkContinues(pending, asked);
+      await this.#checkFinal(pending, status);
+    } else if (isBare && home.current.last !== undefined) return await this.#last(home, status);
     else if (isBare) {
       throw new AegisError('USAGE', 'say which keys are to change', {
         hint: 'All of them: --all. Or some: --identity, --network, --consensus, --onion, --session',
@@ -122,8 +125,7 @@ export abstract class RotationCommand<
 
   async #rotateCertified(home: Inspection, asked: Asked, hasDaemon: boolean): Promise<Rotation> {
     const { pending } = home;
-    const prepared =
-      pending === undefined ? await this.#prepare(home, asked, hasDaemon) : carriedOn(pending);
+    const prepared = pending === undefined ? await this.#prepare(home, asked) : carriedOn(pending);
     if (!hasDaemon) {
       this.note('No daemon runs for this home: it takes effect at the next start.');
       this.note('Next: aegis node start');
@@ -148,7 +150,7 @@ export abstract class RotationCommand<
     return { ...done, height, from: height === null ? null : height + 1, retiredNetworkUntil };
   }
 
-  async #prepare(home: Inspection, asked: Asked, hasDaemon: boolean): Promise<Rotation> {
+  async #prepare(home: Inspection, asked: Asked): Promise<Rotation> {
     const { planRotation, prepareRotation, findSuccessor } = await import(
       '../core/keys/rotation.ts'
     );
@@ -158,7 +160,7 @@ export abstract class RotationCommand<
     const successor = await findSuccessor(home, nextPath);
     await this.confirm(questionOf(home, plan));
     const passphrases = await this.#passphrases(successor, plan);
-    const sealed = plan.replaced.includes('identity') ? await this.#sealed(home, hasDaemon) : 0;
+    const sealed = plan.replaced.includes('identity') ? await this.#sealed(home) : 0;
     const options: RotationOptions = {
       ...asked,
       dir: this.home().keys,
@@ -216,10 +218,40 @@ export abstract class RotationCommand<
   }
 
   /** A3: versions signed so far. The daemon signs no more until the rotation is final. */
-  async #sealed(home: Inspection, hasDaemon: boolean): Promise<number> {
-    if (hasDaemon) return (await (await this.client()).call('keys.seal')).versions;
+  async #sealed(home: Inspection): Promise<number> {
+    const { clustersToTell } = await import('./clusters.ts');
+    const counts: number[] = [];
+    // J5: a version names no cluster, so that the longest history counts for all.
+    for (const paths of await clustersToTell(this.home())) {
+      counts.push(await this.#sealedIn(paths, home));
+    }
+    return Math.max(...counts);
+  }
+
+  async #sealedIn(paths: HomePaths, home: Inspection): Promise<number> {
+    const { connect } = await import('./connect.ts');
+    try {
+      return (await connect(paths, this.timeoutMs()).call('keys.seal')).versions;
+    } catch (error) {
+      if (!hasCode(error, 'DAEMON_UNREACHABLE')) throw error;
+    }
     const { countOwnVersions } = await import('./own-versions.ts');
-    return countOwnVersions(this.home(), home);
+    return countOwnVersions(paths, home);
+  }
+
+  /** J3: what is final here waits for the other clusters of the home, and nobody can hurry them. */
+  async #checkFinal(
+    { entry }: PendingRotation,
+    status: Reply<'keys.status'> | undefined,
+  ): Promise<void> {
+    if (status?.digest !== entry.digest) return;
+    const { clustersToTell } = await import('./clusters.ts');
+    const { length } = await clustersToTell(this.home());
+    if (length < 2) return;
+    const message = 'the rotation is final in this cluster, and not in every one of this home';
+    throw new AegisError('NOT_FINAL', message, {
+      hint: 'Each daemon hands it in by itself. See which is behind: aegis cluster list',
+    });
   }
 
   async #adopt(): Promise<Partial<Rotation>> {

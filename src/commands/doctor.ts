@@ -71,7 +71,7 @@ async function home(patient: Patient): Promise<Check[]> {
   let inspection: Inspection | undefined;
   const keys = await examine('keys', async () => {
     const { Keystore } = await import('../core/keys/keystore.ts');
-    inspection = await Keystore.inspect(patient.paths.keys);
+    inspection = await Keystore.inspect(patient.paths.keys, { view: patient.paths });
     return look.checkKeys(inspection, Date.now());
   });
   const known = inspection;

@@ -21,8 +21,8 @@ import { damagedAt, readKeyFile, readSmallFile } from './disk.ts';
 import type { KeyFile } from './key-file.ts';
 import {
   entryPath,
-  handedInPath,
   inceptionPath,
+  isHandedInMark,
   KEY_ROLES,
   type KeyRole,
   keyInForce,
@@ -33,6 +33,7 @@ import {
   retiredDir,
   retiredUntil,
   TYPE_OF_ROLE,
+  viewPath,
 } from './layout.ts';
 import { fromHex, hex } from './material.ts';
 import { type OwnSuccession, readOwnSuccession, statesOf } from './own-succession.ts';
@@ -56,6 +57,8 @@ export interface PendingRotation {
   readonly keys: readonly KeyEntry[];
   /** Others may know of it: another entry in its place would be duplicity (S8). */
   readonly isHandedIn: boolean;
+  /** J2: names of the marks, one for each cluster in which it was handed in. */
+  readonly handedIn: readonly string[];
 }
 
 /** A network key that peers may still know the node by. */
@@ -82,11 +85,18 @@ export interface Inspection extends OpenInception {
   readonly restored: readonly string[] | undefined;
 }
 
+export interface View {
+  /** Undefined for the one that needs no name. */
+  readonly cluster: string | undefined;
+}
+
 export interface ReadOptions {
   /** Roles whose secrets a signer holds: they need no file. */
   readonly behindSigner?: readonly OpenRole[];
   /** Key files from elsewhere, which say what those that are missing here were. */
   readonly spare?: readonly KeyFile[];
+  /** J2: as one of its clusters knows them. @default as all of them do */
+  readonly view?: View | undefined;
   /** Takes what is wrong with single key files, which is thrown otherwise. */
   readonly faults?: Map<KeyRole, AegisError>;
 }
@@ -121,7 +131,7 @@ async function stampOf(dir: string): Promise<string> {
 async function readOnce(dir: string, options: ReadOptions): Promise<Inspection> {
   const { behindSigner = [], faults } = options;
   const opened = await readInception(dir);
-  const own = await readOwnSuccession(dir);
+  const own = await readOwn(dir, options.view);
   const origin = own?.origin ?? (await originFromFiles(dir, options));
   const entries = own?.entries ?? [];
   const states = await statesIn(dir, opened, { origin, entries });
@@ -152,6 +162,14 @@ async function readOnce(dir: string, options: ReadOptions): Promise<Inspection> 
     retired: await readRetired(dir),
     restored: await readRestored(dir),
   };
+}
+
+/** J2: in one cluster more may be final than in all of them. */
+async function readOwn(dir: string, view: View | undefined): Promise<OwnSuccession | undefined> {
+  const home = await readOwnSuccession(dir);
+  if (view === undefined) return home;
+  const own = await readOwnSuccession(dir, viewPath(dir, view.cluster));
+  return own !== undefined && own.entries.length > (home?.entries.length ?? 0) ? own : home;
 }
 
 async function readInception(dir: string): Promise<OpenInception> {
@@ -288,9 +306,9 @@ async function readPending(dir: string, current: KeyState): Promise<PendingRotat
       if (file !== undefined) keys.push(entryOf(role, keyPath(pendingDir(dir), role), file));
     }
     // A backup does not tell what has become of the rotation since.
-    const marks = [handedInPath(dir), restoredPath(dir)].map(statIfPresent);
-    const isHandedIn = (await Promise.all(marks)).some((mark) => mark !== undefined);
-    return { entry, after, keys, isHandedIn };
+    const isRestored = (await statIfPresent(restoredPath(dir))) !== undefined;
+    const handedIn = (await namesIn(pendingDir(dir))).filter(isHandedInMark);
+    return { entry, after, keys, isHandedIn: isRestored || handedIn.length > 0, handedIn };
   } catch (error) {
     const why = `the pending rotation is damaged: ${toAegisError(error).message}`;
     throw await damagedAt(path, new AegisError('KEYSTORE_DAMAGED', why));

@@ -6,7 +6,7 @@
  * nor the network, and it cannot rotate: that takes the successor (rotation.ts).
  */
 import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { basename, dirname } from 'node:path';
 import { sha256 } from '../crypto/hash.ts';
 import type { KdfCost } from '../crypto/kdf.ts';
 import { signerOf } from '../crypto/sign.ts';
@@ -18,9 +18,10 @@ import type { SignedSession } from '../model/session.ts';
 import type { KeyState } from '../model/succession.ts';
 import type { KeyRing, Random, SeedProver, Signer, VoteSigner } from '../ports.ts';
 import { writeKeyFile } from './disk.ts';
-import { type Inspection, type PendingRotation, readHome } from './home.ts';
+import { type Inspection, type PendingRotation, type ReadOptions, readHome } from './home.ts';
 import { type KeyFile, sealKey } from './key-file.ts';
 import {
+  entryPath,
   handedInPath,
   inceptionPath,
   keyInForce,
@@ -35,6 +36,7 @@ import { systemRandom } from './random.ts';
 import type { Ring } from './ring.ts';
 import { Sessions } from './sessions.ts';
 import { type Settled, type SettleOptions, settleHome } from './settle.ts';
+import { alone, othersOf, type Sharing } from './sharing.ts';
 import { realDisk } from './steps.ts';
 import { kdfOf, newKdf, Unlocker } from './unlocker.ts';
 
@@ -58,11 +60,15 @@ export interface OpenOptions {
   /** Holds the keys that are behind a signer (G1), whose files are not here. */
   readonly remote?: KeyRing;
   readonly behindSigner?: readonly OpenRole[];
+  /** J2: for a home that may have several clusters. */
+  readonly sharing?: Sharing | undefined;
 }
 
 /** The roles that `create` makes. */
 const FIRST_ROLES = ['identity', 'next', 'network', 'consensus', 'vrf'] as const;
 type FirstRole = (typeof FIRST_ROLES)[number];
+
+type Final = Pick<SettleOptions, 'succession' | 'graceUntil' | 'now'>;
 
 interface Parts {
   readonly dir: string;
@@ -85,9 +91,11 @@ export class Keystore implements KeyRing, Disposable {
   readonly #sealer: Unlocker;
   readonly #sessions: Sessions;
   readonly #behindSigner: readonly OpenRole[];
+  readonly sharing: Sharing | undefined;
   #home: Inspection;
+  #seen = '';
 
-  private constructor(parts: Parts, behindSigner: readonly OpenRole[] = []) {
+  private constructor(parts: Parts, options: Pick<OpenOptions, 'behindSigner' | 'sharing'> = {}) {
     const { dir, home, ring, sealer } = parts;
     this.nodeId = home.nodeId;
     this.inception = home.inception;
@@ -96,9 +104,11 @@ export class Keystore implements KeyRing, Disposable {
     this.#home = home;
     this.#ring = ring;
     this.#sealer = sealer;
-    this.#behindSigner = behindSigner;
+    this.#behindSigner = options.behindSigner ?? [];
+    this.sharing = options.sharing;
     this.#sessions = new Sessions({
       dir,
+      cluster: options.sharing?.cluster,
       sealer,
       kdf: () => kdfOf(this.#anyFile()),
       identityKey: (keyEpoch) =>
@@ -158,9 +168,13 @@ export class Keystore implements KeyRing, Disposable {
    * @throws {AegisError} `NO_HOME`, `WRONG_PASSPHRASE`, `KEYSTORE_DAMAGED`, `BAD_CONFIG` for a home
    * from before there was consensus.
    */
-  static async open(options: OpenOptions): Promise<Keystore> {
-    const { dir, behindSigner = [] } = options;
-    const home = await readHome(dir, { behindSigner });
+  static open(options: OpenOptions): Promise<Keystore> {
+    return alone(options.sharing, () => Keystore.#open(options));
+  }
+
+  static async #open(options: OpenOptions): Promise<Keystore> {
+    const { dir, behindSigner = [], sharing } = options;
+    const home = await readHome(dir, { behindSigner, view: sharing });
     const { Ring } = await import('./ring.ts');
     const ring = new Ring(options.remote);
     const sealer = new Unlocker(options.passphrase);
@@ -169,7 +183,7 @@ export class Keystore implements KeyRing, Disposable {
         if (role !== 'next') ring.add(role, await openKey(path, sealer));
       }
       sealer.forget();
-      const keystore = new Keystore({ dir, home, ring, sealer }, behindSigner);
+      const keystore = new Keystore({ dir, home, ring, sealer }, options);
       await keystore.#sessions.load();
       return keystore;
     } catch (error) {
@@ -183,8 +197,8 @@ export class Keystore implements KeyRing, Disposable {
    * Reads the public parts, without a passphrase.
    * @throws {AegisError} `NO_HOME`, `KEYSTORE_DAMAGED`, `BAD_CONFIG` as in `open`.
    */
-  static async inspect(dir: string, behindSigner: readonly OpenRole[] = []): Promise<Inspection> {
-    return await readHome(dir, { behindSigner });
+  static async inspect(dir: string, options: Pick<ReadOptions, 'view'> = {}): Promise<Inspection> {
+    return await readHome(dir, options);
   }
 
   /** The keys in force, as far as this home knows. */
@@ -264,19 +278,40 @@ export class Keystore implements KeyRing, Disposable {
    * @throws {AegisError} `KEYSTORE_DAMAGED`, `WRONG_PASSPHRASE` when the passphrase was changed
    * while the keystore was open.
    */
-  async adoptPending(): Promise<PendingRotation | undefined> {
+  adoptPending(): Promise<PendingRotation | undefined> {
+    return alone(this.sharing, async () => {
+      this.#home = await this.#read();
+      const { pending } = this.#home;
+      for (const { role, path } of pending?.keys ?? []) {
+        if (role !== 'next') this.#ring.add(role, await openKey(path, this.#sealer));
+      }
+      return pending;
+    });
+  }
+
+  /** J2: whether a rotation waits in the home that was not there when this was asked last. */
+  async hasNews(): Promise<boolean> {
+    const found = await statIfPresent(entryPath(this.#dir));
+    const seen = found === undefined ? '' : `${found.ino} ${found.mtimeMs}`;
+    if (seen === this.#seen) return false;
     this.#home = await this.#read();
-    const { pending } = this.#home;
-    for (const { role, path } of pending?.keys ?? []) {
-      if (role !== 'next') this.#ring.add(role, await openKey(path, this.#sealer));
-    }
-    return pending;
+    this.#seen = seen;
+    return this.#home.pending !== undefined;
+  }
+
+  /** J2: another cluster has handed the pending entry in, so that there is no way back. */
+  get isOutElsewhere(): boolean {
+    const own = basename(this.#handedInPath);
+    return this.#home.pending?.handedIn.some((mark) => mark !== own) === true;
   }
 
   /** To be called before the pending entry is shown to anybody. Durable when it resolves. */
   async markHandedIn(): Promise<void> {
-    if (this.#home.pending === undefined || this.#home.pending.isHandedIn) return;
-    await realDisk.write(handedInPath(this.#dir), '');
+    const { pending, restored } = this.#home;
+    // J2: each cluster has its own mark, so that none takes back what another has shown.
+    const isMarked = pending?.handedIn.includes(basename(this.#handedInPath)) === true;
+    if (pending === undefined || isMarked || restored !== undefined) return;
+    await realDisk.write(this.#handedInPath, '');
     this.#home = await this.#read();
   }
 
@@ -285,8 +320,8 @@ export class Keystore implements KeyRing, Disposable {
    * one made in its place.
    */
   async markRefused(): Promise<void> {
-    if ((await statIfPresent(handedInPath(this.#dir))) === undefined) return;
-    await realDisk.unlink(handedInPath(this.#dir));
+    if ((await statIfPresent(this.#handedInPath)) === undefined) return;
+    await realDisk.unlink(this.#handedInPath);
     this.#home = await this.#read();
   }
 
@@ -295,12 +330,15 @@ export class Keystore implements KeyRing, Disposable {
    * before for its grace, erases what is retired (A4), follows a chain that knows more than this
    * home (K3). After a cut the same call finishes the work.
    */
-  async settle(
-    state: KeyState,
-    options: Pick<SettleOptions, 'succession' | 'graceUntil' | 'now'>,
-  ): Promise<Settled> {
+  settle(state: KeyState, options: Final): Promise<Settled> {
+    return alone(this.sharing, () => this.#settle(state, options));
+  }
+
+  async #settle(state: KeyState, options: Final): Promise<Settled> {
+    const { sharing } = this;
     const settled = await settleHome({
       ...options,
+      ...(sharing && { sharing: { cluster: sharing.cluster, others: await othersOf(sharing) } }),
       dir: this.#dir,
       state,
       behindSigner: this.#behindSigner,
@@ -387,7 +425,11 @@ export class Keystore implements KeyRing, Disposable {
   }
 
   #read(): Promise<Inspection> {
-    return readHome(this.#dir, { behindSigner: this.#behindSigner });
+    return readHome(this.#dir, { behindSigner: this.#behindSigner, view: this.sharing });
+  }
+
+  get #handedInPath(): string {
+    return handedInPath(this.#dir, this.sharing?.cluster);
   }
 
   #identityInForce(): Signer {

@@ -40,11 +40,23 @@ export const successionPath = (dir: string): string => join(dir, 'succession.cbo
 /** A rotation that is prepared and not final: the entry and the new keys. */
 export const pendingDir = (dir: string): string => join(dir, 'pending');
 export const entryPath = (dir: string): string => join(pendingDir(dir), 'entry.cbor');
+const HANDED_IN = 'handed-in';
 /** Others may know the entry: from then on it must not be given up for another one (S8). */
-export const handedInPath = (dir: string): string => join(pendingDir(dir), 'handed-in');
+export const handedInPath = (dir: string, cluster?: string): string =>
+  join(pendingDir(dir), cluster === undefined ? HANDED_IN : `${HANDED_IN}-${cluster}`);
+/** Whatever the cluster. */
+export const isHandedInMark = (name: string): boolean =>
+  name === HANDED_IN || name.startsWith(`${HANDED_IN}-`);
 /** Network keys within their grace (H2). */
 export const retiredDir = (dir: string): string => join(dir, 'retired');
-export const sessionDir = (dir: string): string => join(dir, 'session');
+export const sessionDir = (dir: string, cluster?: string): string =>
+  join(cluster === undefined ? dir : clusterDir(dir, cluster), 'session');
+/** What is known of the keys in one cluster of several (J2). */
+export const clustersIn = (dir: string): string => join(dir, 'clusters');
+const clusterDir = (dir: string, cluster: string): string => join(clustersIn(dir), cluster);
+/** J3: the own succession as far as it is final in one cluster, while others may be behind. */
+export const viewPath = (dir: string, cluster: string | undefined): string =>
+  join(clusterDir(dir, cluster ?? 'default'), 'succession.cbor');
 /** K2: lists the consensus keys that a backup brought. */
 export const restoredPath = (dir: string): string => join(dir, 'restored.json');
 

@@ -43,8 +43,10 @@ export function renderOwnSuccession({ origin, entries, lost }: OwnSuccession): U
  * Undefined for a home whose keys have never been rotated.
  * @throws {AegisError} `KEYSTORE_DAMAGED`.
  */
-export async function readOwnSuccession(dir: string): Promise<OwnSuccession | undefined> {
-  const path = successionPath(dir);
+export async function readOwnSuccession(
+  dir: string,
+  path = successionPath(dir),
+): Promise<OwnSuccession | undefined> {
   try {
     return parse((await readSmallFile(path, FILE_BYTES_MAX)).bytes);
   } catch (error) {

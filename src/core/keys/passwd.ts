@@ -10,7 +10,15 @@ import { statIfPresent } from '../files.ts';
 import type { Random } from '../ports.ts';
 import { readKeyFile, writeKeyFile } from './disk.ts';
 import { type KeyFile, renderKeyFile, sealKey } from './key-file.ts';
-import { type KeyRole, keyPath, OPEN_ROLES, pendingDir, retiredDir, sessionDir } from './layout.ts';
+import {
+  clustersIn,
+  type KeyRole,
+  keyPath,
+  OPEN_ROLES,
+  pendingDir,
+  retiredDir,
+  sessionDir,
+} from './layout.ts';
 import type { KeyMaterial } from './material.ts';
 import { openKey } from './open-key.ts';
 import { namesIn, realDisk } from './steps.ts';
@@ -116,10 +124,12 @@ async function placesOf({ dir, onlyNext = false }: ChangeOptions): Promise<reado
 
 async function passingPlaces(dir: string): Promise<readonly Place[]> {
   const places: Place[] = [];
-  for (const one of [pendingDir(dir), retiredDir(dir), sessionDir(dir)]) {
+  const clusters = await namesIn(clustersIn(dir));
+  const sessions = [undefined, ...clusters].map((cluster) => sessionDir(dir, cluster));
+  for (const one of [pendingDir(dir), retiredDir(dir), ...sessions]) {
     for (const name of await namesIn(one)) {
       // A session key under a passphrase of long ago is passed over, as it is when it is loaded.
-      const ownAllowed = one === sessionDir(dir) || name.startsWith('identity-next');
+      const ownAllowed = sessions.includes(one) || name.startsWith('identity-next');
       if (name.endsWith('.key.json')) places.push({ path: join(one, name), ownAllowed });
     }
   }

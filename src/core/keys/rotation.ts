@@ -5,7 +5,7 @@
  * entry is final. It knows no chain and hands nothing in.
  */
 import { mkdtemp } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import { sha256 } from '../crypto/hash.ts';
 import type { KdfCost } from '../crypto/kdf.ts';
 import { signerOf } from '../crypto/sign.ts';
@@ -29,9 +29,18 @@ import type { Verified } from '../units.ts';
 import { readKeyDocument } from './document.ts';
 import { type Inspection, type PendingRotation, readHome } from './home.ts';
 import { type KeyFile, renderKeyFile, sealKey, unsealKey } from './key-file.ts';
-import { handedInPath, type KeyRole, keyPath, pendingDir, rolesOf } from './layout.ts';
+import {
+  clustersIn,
+  isHandedInMark,
+  type KeyRole,
+  keyPath,
+  pendingDir,
+  rolesOf,
+  viewPath,
+} from './layout.ts';
 import { fromHex, generateKey, hex, type KeyMaterial } from './material.ts';
 import { openKey } from './open-key.ts';
+import { readOwnSuccession } from './own-succession.ts';
 import { settleHome } from './settle.ts';
 import { type Disk, eraseDirectory, namesIn, realDisk } from './steps.ts';
 import { kdfOf, newKdf, Unlocker } from './unlocker.ts';
@@ -178,7 +187,21 @@ export async function readForRotation(
   dir: string,
   wish: Pick<RotationWish, 'roles' | 'extend'>,
 ): Promise<Inspection> {
-  return await readHome(dir, { behindSigner: dispensable(wish) });
+  const home = await readHome(dir, { behindSigner: dispensable(wish) });
+  if (home.pending === undefined) await checkNoneAhead(dir, home);
+  return home;
+}
+
+/** J3: an entry that one cluster of the home has and another has not is not to be rivalled (S8). */
+async function checkNoneAhead(dir: string, { current }: Inspection): Promise<void> {
+  for (const name of await namesIn(clustersIn(dir))) {
+    const known = (await readOwnSuccession(dir, viewPath(dir, name)))?.entries.length ?? 0;
+    if (known <= current.number) continue;
+    const message = `entry ${known} of the succession is final in the cluster ${name} alone`;
+    throw new AegisError('ROTATION_PENDING', message, {
+      hint: 'The other clusters of this home have to decide it, too. See: aegis cluster list',
+    });
+  }
 }
 
 const dispensable = ({ roles, extend = false }: Pick<RotationWish, 'roles' | 'extend'>) =>
@@ -379,7 +402,7 @@ export async function discardRotation(
   // Aside first: a daemon that takes it up meanwhile cannot mark it any more, and hands nothing in.
   const aside = await mkdtemp(join(dir, `${ATTEMPT}${process.pid}-`));
   await disk.rename(pendingDir(dir), aside);
-  if ((await statIfPresent(join(aside, basename(handedInPath(dir))))) !== undefined) {
+  if ((await namesIn(aside)).some(isHandedInMark)) {
     await disk.rename(aside, pendingDir(dir));
     throw handedIn();
   }

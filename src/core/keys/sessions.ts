@@ -27,6 +27,8 @@ interface Held extends SignedSession {
 interface Parts {
   /** Of the keystore. */
   readonly dir: string;
+  /** J1: each has its own. */
+  readonly cluster: string | undefined;
   readonly sealer: Unlocker;
   readonly kdf: () => Kdf;
   /** The own identity key of a key epoch. */
@@ -39,7 +41,7 @@ export class Sessions {
   #held: readonly Held[] = [];
 
   constructor(parts: Parts) {
-    this.#dir = sessionDir(parts.dir);
+    this.#dir = sessionDir(parts.dir, parts.cluster);
     this.#parts = parts;
   }
 

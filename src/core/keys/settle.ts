@@ -3,13 +3,13 @@
  * before for its grace, erases what is retired. It compares what is here with what should be, so
  * that after a cut between any two steps the same call finishes the work. It opens no secret.
  */
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { sha256 } from '../crypto/hash.ts';
 import { AegisError } from '../errors.ts';
 import { statIfPresent } from '../files.ts';
 import { type KeyState, openSuccession, SUCCESSION_BYTES_MAX } from '../model/succession.ts';
 import { readKeyFile, readSmallFile } from './disk.ts';
-import { type Inspection, readHome } from './home.ts';
+import { type Inspection, readHome, type View } from './home.ts';
 import {
   entryPath,
   KEY_ROLES,
@@ -23,9 +23,15 @@ import {
   retiredDir,
   retiredPath,
   successionPath,
+  viewPath,
 } from './layout.ts';
 import { fromHex, hex } from './material.ts';
-import { type OwnSuccession, renderOwnSuccession, statesOf } from './own-succession.ts';
+import {
+  type OwnSuccession,
+  readOwnSuccession,
+  renderOwnSuccession,
+  statesOf,
+} from './own-succession.ts';
 import { type Disk, erase, eraseDirectory, namesIn, realDisk, sweepErased } from './steps.ts';
 
 export interface SettleOptions {
@@ -39,6 +45,8 @@ export interface SettleOptions {
   readonly now: number;
   /** Roles whose secrets a signer holds: their files may be missing before, too. */
   readonly behindSigner?: readonly OpenRole[];
+  /** J2: whose chain says so, and the other clusters of the home. @default there are no others */
+  readonly sharing?: View & { readonly others: readonly (string | undefined)[] };
   /** Only tests choose another. */
   readonly disk?: Disk;
 }
@@ -52,13 +60,22 @@ export interface Settled {
   readonly isSuperseded: boolean;
   /** Keys in force that this home does not have; those behind a signer are among them. */
   readonly lost: readonly OpenRole[];
+  /** J3: what is retired is kept here for other clusters, in which it is not final yet. */
+  readonly isKept: boolean;
 }
 
 /** @throws {AegisError} `BAD_DATA` when state and succession do not belong together, or here. */
 export async function settleHome(options: SettleOptions): Promise<Settled> {
-  const { dir, disk = realDisk, behindSigner = [] } = options;
-  const home = await readHome(dir, { behindSigner });
-  const target = targetOf(home, options);
+  const { dir, disk = realDisk, behindSigner = [], sharing } = options;
+  const known = await readHome(dir, { behindSigner, view: sharing });
+  const final = targetOf(known, options);
+  const others = sharing?.others ?? [];
+  if (others.length > 0) {
+    // J3: first what is final here, durably; the last cluster to say so changes the files.
+    await new Settling(options, final, disk).record(known, viewPath(dir, sharing!.cluster));
+  }
+  const home = sharing === undefined ? known : await readHome(dir, { behindSigner });
+  const target = await commonTarget(home, final, { dir, others });
   for (const one of [dir, pendingDir(dir), retiredDir(dir)]) await sweepErased(one, disk);
   const settling = new Settling(options, target, disk);
   const lost = await settling.record(home);
@@ -66,7 +83,8 @@ export async function settleHome(options: SettleOptions): Promise<Settled> {
   const isSuperseded = await settling.clearPending();
   await settling.clearRetired();
   await settling.clearMarker(home.restored);
-  return { promoted: settling.promoted, retired: settling.retired, isSuperseded, lost };
+  const isKept = target.state.number < final.state.number;
+  return { promoted: settling.promoted, retired: settling.retired, isSuperseded, lost, isKept };
 }
 
 interface Target {
@@ -91,6 +109,28 @@ function targetOf(home: Inspection, { state, succession }: SettleOptions): Targe
   return { entries: succession, states, state: last };
 }
 
+/** J3: the keys that are final in every cluster of the home. */
+async function commonTarget(
+  home: Inspection,
+  final: Target,
+  { dir, others }: { readonly dir: string; readonly others: readonly (string | undefined)[] },
+): Promise<Target> {
+  let count = final.entries.length;
+  for (const cluster of others) {
+    const view = await readOwnSuccession(dir, viewPath(dir, cluster));
+    const known = view?.entries ?? [];
+    const differs = final.entries.findIndex((entry, n) => !isSame(entry, known[n]));
+    if (differs !== -1) count = Math.min(count, differs);
+  }
+  // What all have known before is not taken back: a cluster may have come since.
+  count = Math.max(count, home.current.number);
+  const states = final.states.slice(0, count + 1) as [KeyState, ...KeyState[]];
+  return { entries: final.entries.slice(0, count), states, state: states.at(-1)! };
+}
+
+const isSame = (one: Uint8Array, other: Uint8Array | undefined): boolean =>
+  other !== undefined && Buffer.compare(one, other) === 0;
+
 class Settling {
   readonly promoted: KeyRole[] = [];
   readonly retired: KeyRole[] = [];
@@ -105,13 +145,17 @@ class Settling {
   }
 
   /** The succession first: from then on keys in force are found among the pending files, too. */
-  async record({ origin, current, lost: before }: Inspection): Promise<readonly OpenRole[]> {
+  async record(
+    { origin, current, lost: before }: Inspection,
+    path = successionPath(this.#options.dir),
+  ): Promise<readonly OpenRole[]> {
     const { entries, state } = this.#target;
     const lost: OpenRole[] = [];
     for (const role of OPEN_ROLES) if (await this.#isLost(role)) lost.push(role);
     if (state.number === current.number && lost.join() === before.join()) return lost;
     const own: OwnSuccession = { origin, entries, lost };
-    await this.#disk.write(successionPath(this.#options.dir), renderOwnSuccession(own));
+    if (dirname(path) !== this.#options.dir) await this.#disk.makeDirectory(dirname(path));
+    await this.#disk.write(path, renderOwnSuccession(own));
     return lost;
   }
 

@@ -12,6 +12,7 @@ import { Keystore } from './keystore.ts';
 import { entryPath, inceptionPath, type OpenRole, pendingDir, successionPath } from './layout.ts';
 import { hex } from './material.ts';
 import { readOwnSuccession, renderOwnSuccession } from './own-succession.ts';
+import type { Sharing } from './sharing.ts';
 import { RemoteRing } from './signer-client.ts';
 import type { SignerDescription } from './signer-frames.ts';
 
@@ -36,16 +37,21 @@ export async function openKeystore(
     readonly dir: string;
     readonly passphrase: string;
     readonly signer?: string | undefined;
+    /** J2 */
+    readonly sharing?: Sharing | undefined;
   },
   { log = SILENT }: { readonly log?: Log } = {},
 ): Promise<OpenKeystore> {
-  const { dir, passphrase, signer } = options;
+  const { dir, passphrase, signer, sharing } = options;
   if (signer === undefined) {
-    const keystore = await Keystore.open({ dir, passphrase });
+    const keystore = await Keystore.open({ dir, passphrase, sharing });
     return { keystore, close: () => Promise.resolve(keystore.close()) };
   }
   await prepareSignerHome({ dir, signer });
-  const { current, keys, nodeId } = await readHome(dir, { behindSigner: SIGNING_ROLES });
+  const { current, keys, nodeId } = await readHome(dir, {
+    behindSigner: SIGNING_ROLES,
+    view: sharing,
+  });
   const double = keys.find(({ role }) => SIGNING_ROLES.some((name) => name === role));
   if (double !== undefined) {
     // G2 is worth nothing when the key can sign without the guard.
@@ -64,7 +70,8 @@ export async function openKeystore(
   try {
     const { description } = remote;
     checkOwner(description, nodeId);
-    keystore = await Keystore.open({ dir, passphrase, remote, behindSigner: SIGNING_ROLES });
+    const parts = { remote, behindSigner: SIGNING_ROLES, sharing };
+    keystore = await Keystore.open({ dir, passphrase, ...parts });
     const opened = keystore;
     if (description !== undefined) await takePending(description, { dir, keystore, log });
     remote.settled(keystore.succession);

@@ -20,6 +20,7 @@ import { EventHub } from './events.ts';
 import { serverLimitsOf } from './limits.ts';
 import { checkStart, type Opened, openHome, type StartOptions } from './opening.ts';
 import { notifySystemd } from './sd-notify.ts';
+import { sharingOf } from './shared-home.ts';
 import { Watch } from './watch.ts';
 
 export { checkHome, checkStart } from './opening.ts';
@@ -241,7 +242,8 @@ function openKeys(
   { settings }: Opened,
   log?: NodeLog,
 ): Promise<OpenKeystore> {
-  const options = { dir: paths.keys, passphrase, signer: settings['keys.signer'] };
+  const signer = settings['keys.signer'];
+  const options = { dir: paths.keys, passphrase, signer, sharing: sharingOf(paths) };
   return openKeystore(options, log === undefined ? {} : { log: log.child('keys') });
 }
 

@@ -40,7 +40,6 @@ import { HolderQuery } from './holder-query.ts';
 import { IntentViews } from './intent-views.ts';
 import type { Introductions } from './introductions.ts';
 import { KbViews } from './kb-views.ts';
-import { followChain, usableNetworkKey } from './key-desk.ts';
 import { KB_MACHINE, Knowledge } from './knowledge.ts';
 import { Loop, type LoopDependencies } from './loop.ts';
 import { type Machines, Placement, recoverMachines } from './machines.ts';
@@ -48,6 +47,7 @@ import { createHost } from './network.ts';
 import { ObjectReader } from './object-reader.ts';
 import { ObjectServer } from './object-server.ts';
 import { markLostFacts, OwnHistory } from './own-history.ts';
+import { followChain, usableNetworkKey } from './own-keys.ts';
 import { PEERS_MACHINE, Peers } from './peers.ts';
 
 export interface EngineOptions {

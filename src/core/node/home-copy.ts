@@ -7,6 +7,7 @@ import { chmod, mkdir, mkdtemp, readdir, readFile, rename, rm, rmdir } from 'nod
 import { dirname, isAbsolute } from 'node:path';
 import { writeFormat } from '../config/format.ts';
 import { directoriesOf, type HomePaths, resolveHome } from '../config/home.ts';
+import { configAlone } from '../config/settings.ts';
 import { AegisError, toAegisError } from '../errors.ts';
 import { statIfPresent, syncDirectory, writeFileAtomic } from '../files.ts';
 import { collectBackup, restoreKeys } from '../keys/backup.ts';
@@ -62,8 +63,13 @@ async function fill(root: string, options: HomeCopyOptions): Promise<HomeCopy> {
     ...{ chainDb, contentDb, to },
     ...(signal === undefined ? {} : { signal }),
   });
+  if (paths.cluster !== undefined) {
+    // The copy has this cluster alone, and no name for it.
+    const config = await configAlone(paths);
+    if (config !== undefined) await writeFileAtomic(to.config, config);
+  }
   for (const [from, path] of [
-    [paths.config, to.config],
+    ...(paths.cluster === undefined ? [[paths.config, to.config] as const] : []),
     [paths.genesis, to.genesis],
     [paths.invitation, to.invitation],
   ] as const) {

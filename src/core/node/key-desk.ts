@@ -10,7 +10,7 @@
  * under the old key counts, and one that is not is signed anew (A2).
  */
 import type { ChainOutcome } from '../chain/chain.ts';
-import type { Roster, RosterMember } from '../chain/roster.ts';
+import type { Roster } from '../chain/roster.ts';
 import { AegisError, hasCode, toAegisError } from '../errors.ts';
 import { expiriesOf, expiryText, markOf } from '../keys/expiry.ts';
 import type { Keystore } from '../keys/keystore.ts';
@@ -18,7 +18,9 @@ import { type CertifiedRole, type SignedSuccession, successionFault } from '../m
 import type { Host } from '../network/host.ts';
 import type { Clock, Log } from '../ports.ts';
 import { type Instant, MINUTE, SECOND, type Verified } from '../units.ts';
+import { HomeWatch } from './home-watch.ts';
 import type { Introductions } from './introductions.ts';
+import { followChain } from './own-keys.ts';
 import type { VersionsHold } from './own-versions.ts';
 import type { SessionKeeper } from './session-keeper.ts';
 import { Waiting } from './waiting.ts';
@@ -92,9 +94,14 @@ export class KeyDesk {
   /** What is prepared was decided, and will not come into force. */
   #isRefused = false;
   #isStopped = false;
+  readonly #watch: HomeWatch;
 
   constructor(deps: KeyDeskDeps) {
     this.#deps = deps;
+    this.#watch = new HomeWatch(deps, {
+      prepared: () => this.#adopted === undefined && void this.#resume(),
+      changed: () => this.#settleSoon(),
+    });
     this.#listening = deps.networkKey;
   }
 
@@ -102,10 +109,12 @@ export class KeyDesk {
   start(): void {
     this.#look();
     if (this.#deps.keystore.pending() !== undefined) void this.#resume();
+    this.#watch.start();
   }
 
   stop(): void {
     this.#isStopped = true;
+    this.#watch.stop();
     this.#stopping.abort();
     this.#cancelLook?.();
     for (const cancel of this.#cancels) cancel();
@@ -213,7 +222,7 @@ export class KeyDesk {
       await this.#adopt(this.#stopping.signal);
     } catch (error) {
       this.#complain('a rotation waits in the home', error);
-      if (this.#isStopped || !hasCode(error, 'TRY_AGAIN')) return;
+      if (this.#isStopped || !hasCode(error, 'TRY_AGAIN', 'BUSY')) return;
       this.#later(RETRY_MS, () => void this.#resume());
     }
   }
@@ -297,8 +306,13 @@ export class KeyDesk {
     this.#hold!.cancel();
     this.#hold!.cancel = () => {};
     if (versions <= sealed) return;
-    this.#release();
     const more = versions - sealed;
+    if (this.#deps.keystore.isOutElsewhere) {
+      // J5: there is no way back (S8); the home has shown it in another cluster already.
+      this.#deps.log.write('error', 'a rotation does not seal all versions of here', { more });
+      return;
+    }
+    this.#release();
     throw refusal(
       `${more} versions have been signed since it was prepared, and it seals none of them`,
     );
@@ -451,47 +465,3 @@ const refusal = (why: string): AegisError =>
   new AegisError('CHECK_FAILED', `the rotation is refused: ${why}`, {
     hint: 'Nothing has changed. See: aegis keys list',
   });
-
-/**
- * The network key that this node can use: the one in force, or where that is lost or compromised
- * the one that waits to replace it, which peers accept by the entry that they are shown (H1).
- */
-export async function usableNetworkKey(keystore: Keystore): Promise<Uint8Array> {
-  const { networkKey } = keystore.current.keys;
-  // What a backup has brought may be the rival of what is final (S8): it is not shown to anybody.
-  const isOwn = keystore.restored === undefined;
-  const isLeft = isOwn && keystore.pending()?.entry.succession.reason === 'compromised';
-  if (!isLeft && !keystore.missing().includes('network')) return networkKey;
-  const pending = await keystore.adoptPending();
-  await keystore.markHandedIn();
-  return pending?.after.keys.networkKey ?? networkKey;
-}
-
-/**
- * Brings the home to the keys that the chain knows. A home that lacks entries goes on as far as it
- * can (K3): it does not vote with a key that is not in force.
- */
-export async function followChain(
-  member: Pick<RosterMember, 'keys' | 'succession' | 'retiredNetworkKey'> | undefined,
-  { keystore, log, now }: { readonly keystore: Keystore; readonly log: Log; readonly now: number },
-): Promise<void> {
-  // A home may know of entries before its chain has caught up with them.
-  if (member === undefined || member.keys.number < keystore.current.number) return;
-  const before = keystore.current.number;
-  const { promoted, retired, isSuperseded, lost } = await keystore.settle(member.keys, {
-    succession: member.succession.map(({ bytes }) => bytes),
-    graceUntil: member.retiredNetworkKey?.until,
-    now,
-  });
-  const { number } = member.keys;
-  if (promoted.length > 0 || retired.length > 0) {
-    log.write('info', 'the keys of this node have changed', { number, promoted, retired });
-  }
-  if (isSuperseded) {
-    log.write('warn', 'another rotation was final first: what was prepared here is erased', {});
-  }
-  // K3
-  if (lost.length > 0 && number > before) {
-    log.write('error', 'keys in force are not in this home: it does what it can', { number, lost });
-  }
-}

@@ -1,5 +1,6 @@
 /** What a node must have before it starts: a home, settings, keys and a cluster that it is in. */
 import { readFile } from 'node:fs/promises';
+import { isForgotten } from '../config/clusters.ts';
 import { checkFormat } from '../config/format.ts';
 import { checkSocketPath, type HomePaths, requireHome } from '../config/home.ts';
 import { loadSettings, type Settings } from '../config/settings.ts';
@@ -76,9 +77,10 @@ export async function openHome(
 ): Promise<Opened> {
   const flags = listen === undefined ? {} : { 'node.listen': listen };
   const { settings } = await loadSettings(paths, env, flags);
+  await requireCounted(paths);
   const { genesis, bytes: genesisBytes } = await readGenesis(paths);
   await prepareSignerHome({ dir: paths.keys, signer: settings['keys.signer'] });
-  const inspection = await Keystore.inspect(paths.keys);
+  const inspection = await Keystore.inspect(paths.keys, { view: paths });
   const { nodeId, inception } = inspection;
   const member = genesis.members.find((one) => one.nodeId === nodeId);
   if (member !== undefined) {
@@ -91,6 +93,14 @@ export async function openHome(
   const storageWeight = settings['node.storageWeight'];
   const self = { nodeId, name, zone, region, role: 'agent' as const, storageWeight };
   return { settings, genesis, genesisBytes, self, invited };
+}
+
+/** J4: what it retires here while it is left out is not kept for it. */
+async function requireCounted(paths: HomePaths): Promise<void> {
+  if (!(await isForgotten(paths))) return;
+  throw new AegisError('BAD_CONFIG', 'this cluster has been left out of the home', {
+    hint: 'See: aegis cluster list. Take it in again: aegis cluster join FILE --cluster NAME',
+  });
 }
 
 /** @throws {AegisError} `BAD_CONFIG` for a node that nobody has let in. */

@@ -66,7 +66,10 @@ export async function spawnDaemon(options: SpawnOptions): Promise<StartedDaemon>
 
 /** A daemon lives long, and every process of its user can read its environment. */
 function withoutPassphrase(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-  const kept = Object.entries(env).filter(([name]) => !name.startsWith('AEGIS_PASSPHRASE'));
+  const kept = Object.entries(env).filter(
+    // Which cluster it runs for, stands in its arguments.
+    ([name]) => !name.startsWith('AEGIS_PASSPHRASE') && name !== 'AEGIS_CLUSTER',
+  );
   return Object.fromEntries(kept);
 }
 

@@ -101,6 +101,7 @@ test('a second call has nothing to do', async () => {
     const disk = dyingDisk(0);
     expect(await settle(dir, prepared, { disk })).toEqual({
       promoted: [],
+      isKept: false,
       retired: [],
       isSuperseded: false,
       lost: [],

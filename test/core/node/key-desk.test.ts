@@ -8,13 +8,8 @@ import type { Keystore } from '../../../src/core/keys/keystore.ts';
 import { restoredPath } from '../../../src/core/keys/layout.ts';
 import { renderRestored } from '../../../src/core/keys/restored.ts';
 import { discardRotation, type PreparedRotation } from '../../../src/core/keys/rotation.ts';
-import {
-  followChain,
-  HURRY_MS,
-  KeyDesk,
-  SEAL_MS,
-  usableNetworkKey,
-} from '../../../src/core/node/key-desk.ts';
+import { HURRY_MS, KeyDesk, SEAL_MS } from '../../../src/core/node/key-desk.ts';
+import { followChain, usableNetworkKey } from '../../../src/core/node/own-keys.ts';
 import type { Log } from '../../../src/core/ports.ts';
 import { SimClock } from '../../../src/core/sim/clock.ts';
 import { type Instant, instant, SECOND } from '../../../src/core/units.ts';
