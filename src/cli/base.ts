@@ -5,6 +5,7 @@
  */
 import { Command, Config, type Interfaces } from '@oclif/core';
 import type { Client } from '../core/api/client/client.ts';
+import { clusterNamed } from '../core/config/clusters.ts';
 import { type HomePaths, resolveHome } from '../core/config/home.ts';
 import { AegisError } from '../core/errors.ts';
 import { type Colours, coloursFor } from './colour.ts';
@@ -98,10 +99,10 @@ export abstract class BaseCommand<
     return this.#global.json;
   }
 
-  /** The paths of this node's home. Cheap; checks nothing on disk. */
+  /** The paths of this node's home, and in it of the cluster that is meant. Cheap. */
   protected home(): HomePaths {
-    const { home } = this.#global;
-    return resolveHome(home === undefined ? { env: process.env } : { home, env: process.env });
+    const { home, cluster } = this.#global;
+    return resolveHome({ home, env: process.env, cluster: clusterNamed(cluster) });
   }
 
   /** `--timeout`, else what the command thinks right, else 30 s. */

@@ -23,6 +23,7 @@ export async function startDetached(
     bin: process.argv[1]!,
     args: [
       ...(home === undefined ? [] : ['--home', home]),
+      ...(paths.cluster === undefined ? [] : ['--cluster', paths.cluster]),
       ...listen.flatMap((address) => ['--listen', address]),
       ...(vouch ? ['--vouch', '--yes'] : []),
     ],

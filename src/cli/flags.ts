@@ -15,6 +15,12 @@ export const globalFlags = {
     helpValue: '<dir>',
     description: "Directory with this node's configuration, keys and data.",
   }),
+  cluster: Flags.string({
+    ...GLOBAL,
+    env: 'AEGIS_CLUSTER',
+    helpValue: '<name>',
+    description: 'Which cluster of the home, if it has several. Default: the one without a name.',
+  }),
   json: Flags.boolean({ ...GLOBAL, description: 'Print the result as JSON on standard output.' }),
   quiet: Flags.boolean({ ...GLOBAL, char: 'q', description: 'Print the result and errors only.' }),
   verbose: Flags.boolean({ ...GLOBAL, char: 'v', description: 'Tell more on standard error.' }),

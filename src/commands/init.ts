@@ -74,6 +74,11 @@ export default class Init extends BaseCommand<typeof Init, InitResult> {
 
   protected override async work(): Promise<InitResult> {
     const paths = this.home();
+    if (paths.cluster !== undefined) {
+      throw new AegisError('USAGE', 'a home is made without --cluster, and clusters come into it', {
+        hint: 'Afterwards: aegis cluster join FILE --cluster NAME',
+      });
+    }
     if ((await statIfPresent(paths.format)) !== undefined) {
       throw new AegisError('EXISTS', `there is an aegis home at ${paths.label} already`, {
         hint: 'See its keys: aegis keys list. For another node choose another --home.',

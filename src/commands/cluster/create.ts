@@ -2,9 +2,11 @@
 import { Args, Flags } from '@oclif/core';
 import { BaseCommand } from '../../cli/base.ts';
 import { checkMember, clusterText, describeCluster } from '../../cli/cluster.ts';
+import { enterCluster } from '../../cli/clusters.ts';
 import { PUBLIC_MODE, readDocument, requireAbsent, writeNewDocument } from '../../cli/documents.ts';
 import { inspectOwnKeys } from '../../cli/own-home.ts';
 import type { ClusterCreateResult } from '../../core/api/contract/cluster.ts';
+import { withCluster } from '../../core/config/home.ts';
 import { AegisError, toAegisError } from '../../core/errors.ts';
 import { statIfPresent, writeFileAtomic } from '../../core/files.ts';
 import { PROTOCOL } from '../../core/model/protocol.ts';
@@ -50,7 +52,7 @@ export default class ClusterCreate extends BaseCommand<typeof ClusterCreate, Clu
   protected override async work(): Promise<ClusterCreateResult> {
     const { name, out, protocol } = this.flags;
     const paths = this.home();
-    const { nodeId } = await inspectOwnKeys(paths);
+    const { nodeId } = await inspectOwnKeys(withCluster(paths, undefined));
     await this.#requireNoCluster();
     if (out !== undefined && out !== '-') await requireAbsent(out);
     const { createGenesis, genesisToText, openGenesis } = await import(
@@ -60,6 +62,7 @@ export default class ClusterCreate extends BaseCommand<typeof ClusterCreate, Clu
     const bytes = createGenesis({ name, createdAt: Date.now(), bundles, protocol });
     const genesis = openGenesis(bytes);
     checkMember(genesis, nodeId);
+    await enterCluster(paths, genesis);
     const text = genesisToText(bytes);
     if (out !== undefined && out !== '-') await writeNewDocument(out, text, PUBLIC_MODE);
     await writeFileAtomic(paths.genesis, bytes, { mode: 0o600 });
@@ -80,7 +83,7 @@ export default class ClusterCreate extends BaseCommand<typeof ClusterCreate, Clu
     const paths = this.home();
     if ((await statIfPresent(paths.genesis)) === undefined) return;
     throw new AegisError('EXISTS', `the node at ${paths.label} is in a cluster already`, {
-      hint: 'See it: aegis cluster show. For another cluster use another --home.',
+      hint: 'See it: aegis cluster show. For one more give it a name: --cluster NAME',
     });
   }
 

@@ -2,6 +2,7 @@
 import { Args, Flags } from '@oclif/core';
 import { BaseCommand, confirmFlags } from '../../cli/base.ts';
 import { checkMember, clusterText, describeCluster, hasGenesis } from '../../cli/cluster.ts';
+import { countAgain, enterCluster } from '../../cli/clusters.ts';
 import {
   checkInvitation,
   invitationFacts,
@@ -11,6 +12,7 @@ import {
 import { inspectOwnKeys } from '../../cli/own-home.ts';
 import { describeRecovery, joinRecovery } from '../../cli/recovery.ts';
 import type { ClusterJoinResult } from '../../core/api/contract/cluster.ts';
+import { withCluster } from '../../core/config/home.ts';
 import { AegisError } from '../../core/errors.ts';
 import { writeFileAtomic } from '../../core/files.ts';
 import { type Genesis, openGenesis } from '../../core/model/genesis.ts';
@@ -21,9 +23,10 @@ export default class ClusterJoin extends BaseCommand<typeof ClusterJoin, Cluster
     'A genesis that names this node, or an invitation for it. It is checked and written into the ' +
     'home; an invited node asks to be admitted when it starts. Compare the fingerprint of the ' +
     'cluster with the others over another channel: whoever makes the genesis chooses the ' +
-    'members. A home serves one cluster; a genesis is never overwritten. A genesis made by ' +
-    '`cluster recover` takes the home over to the cluster that goes on: what belongs to the ' +
-    'chain before is renamed and kept, the knowledge base and the peers stay.';
+    'members. A genesis is never overwritten; for one more cluster, which uses the same keys, ' +
+    'give it a name with --cluster: it has data, settings and a daemon of its own. A genesis ' +
+    'made by `cluster recover` takes the home over to the cluster that goes on: what belongs to ' +
+    'the chain before is renamed and kept, the knowledge base and the peers stay.';
   static override readonly examples = [
     { description: 'Join', command: '<%= config.bin %> cluster join notes.genesis' },
     {
@@ -33,6 +36,10 @@ export default class ClusterJoin extends BaseCommand<typeof ClusterJoin, Cluster
     {
       description: 'Go on after a lost quorum, on a machine that has not the state',
       command: '<%= config.bin %> cluster join recovery.genesis --state notes.state',
+    },
+    {
+      description: 'One more cluster, with the same keys',
+      command: '<%= config.bin %> cluster join work.genesis --cluster work',
     },
     {
       description: 'From a pipe',
@@ -56,17 +63,20 @@ export default class ClusterJoin extends BaseCommand<typeof ClusterJoin, Cluster
 
   protected override async work(): Promise<ClusterJoinResult> {
     const paths = this.home();
-    const { nodeId } = await inspectOwnKeys(paths);
+    const { nodeId } = await inspectOwnKeys(withCluster(paths, undefined));
     const { genesis: bytes, invited, text } = await readEntry(this.args.file);
     const genesis = invited?.genesis ?? openGenesis(bytes);
     if (invited === undefined) checkMember(genesis, nodeId);
     else checkInvitation(invited, nodeId);
     const { origin } = genesis;
-    const joined = await this.#enter(genesis, bytes);
+    await enterCluster(paths, genesis);
+    const isNew = await this.#enter(genesis, bytes);
+    const joined = (await countAgain(paths)) || isNew;
     const invitation = invited === undefined ? null : await keepInvitation(paths, invited, text);
     const cluster = describeCluster(genesis, nodeId);
     this.note(`Compare with the others: ${cluster.fingerprint}`);
-    this.note('Next: aegis node start');
+    const { cluster: own } = paths;
+    this.note(`Next: aegis node start${own === undefined ? '' : ` --cluster ${own}`}`);
     const recovery = origin === undefined ? null : describeRecovery(origin);
     return { schema: 'aegis.cluster.join/1', ...cluster, invitation, recovery, joined };
   }

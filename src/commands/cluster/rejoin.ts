@@ -43,7 +43,7 @@ export default class ClusterRejoin extends BaseCommand<typeof ClusterRejoin, Clu
     }
     if (invited.genesis.clusterId !== genesis.clusterId) {
       throw new AegisError('BAD_REQUEST', 'the invitation is for another cluster', {
-        hint: 'A home serves one cluster for ever. See it: aegis cluster show',
+        hint: 'See those of this home: aegis cluster list',
       });
     }
     checkInvitation(invited, nodeId);

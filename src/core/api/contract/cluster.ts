@@ -99,6 +99,41 @@ export const clusterJoinResult = v.object({
 });
 export type ClusterJoinResult = v.InferOutput<typeof clusterJoinResult>;
 
+/** `aegis cluster list` */
+export const clusterListResult = v.object({
+  schema: v.literal('aegis.cluster.list/1'),
+  clusters: v.array(
+    v.object({
+      /** What `--cluster` takes; `default` is the one without a name. */
+      cluster: word,
+      /** `null`: its genesis is damaged, and so below. */
+      clusterId: v.nullable(cluster.clusterId),
+      name: v.nullable(word),
+      /** Whether a daemon runs for it. */
+      running: v.boolean(),
+      pid: v.nullable(count),
+      /** Left out of the home by `cluster forget`. */
+      forgotten: v.boolean(),
+      /** Entries of the own succession that are final there, as far as the home knows. */
+      number: count,
+      /** Where its data is. */
+      directory: word,
+    }),
+  ),
+});
+export type ClusterListResult = v.InferOutput<typeof clusterListResult>;
+
+/** `aegis cluster forget` */
+export const clusterForgetResult = v.object({
+  schema: v.literal('aegis.cluster.forget/1'),
+  cluster: word,
+  clusterId: cluster.clusterId,
+  directory: word,
+  /** False when it was left out before. */
+  forgotten: v.boolean(),
+});
+export type ClusterForgetResult = v.InferOutput<typeof clusterForgetResult>;
+
 /** `aegis cluster recover` */
 export const clusterRecoverResult = v.object({
   schema: v.literal('aegis.cluster.recover/1'),
