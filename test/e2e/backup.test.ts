@@ -9,7 +9,7 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import type { Result } from '../../src/core/api/contract/endpoints.ts';
 import { MIB } from '../../src/core/units.ts';
 import { expectKept, expectLiveness, expectOneChain, expectPeace } from './support/agreement.ts';
@@ -23,12 +23,17 @@ const [COPIED, SPARE] = [4, 3];
 const TIMEOUT_MS = 240_000;
 
 let cluster: Cluster;
+/** Another one for each case. */
 let copy: string;
-beforeEach(async () => {
+let copies = 0;
+beforeAll(async () => {
   cluster = await Cluster.start({ size: 4 });
-  copy = join(cluster.dir, 'copy');
 });
-afterEach(() => cluster.stop());
+afterAll(() => cluster.stop());
+beforeEach(() => {
+  copies += 1;
+  copy = join(cluster.dir, `copy-${copies}-`);
+});
 
 const backup = (dir = copy): Promise<Result<'node.backup'>> =>
   clientOf(cluster, COPIED, 60_000).call('node.backup', { body: { dir } });
@@ -49,6 +54,28 @@ async function expectNoEvidence(): Promise<void> {
     expect(total, `evidence on node ${node}`).toBe(0);
   }
 }
+
+test('the copy is a home, private and whole, and nothing is written over', {
+  timeout: TIMEOUT_MS,
+}, async () => {
+  await putFinal(cluster, COPIED, 'own', 'own');
+  await backup();
+  expect(readdirSync(copy).toSorted()).toEqual(
+    ['config.json', 'data', 'format.json', 'keys', 'logs', 'run'].toSorted(),
+  );
+  expect(existsSync(join(copy, 'keys', 'restored.json'))).toBe(true);
+  const passphrase = ['--passphrase-file', cluster.passphraseFile];
+  const dry = await aegis(['--home', copy, 'node', 'start', '--dry-run', ...passphrase]);
+  expect(dry.exit, dry.stderr).toBe(0);
+  const secrets = readFileSync(cluster.passphraseFile, 'utf8').trim();
+  expect(readFileSync(join(copy, 'keys', 'consensus.key.json'), 'utf8')).not.toContain(secrets);
+  await expect(backup()).rejects.toMatchObject({ code: 'EXISTS' });
+  await expect(backup('relative')).rejects.toMatchObject({ code: 'BAD_REQUEST' });
+  await expect(backup(join(copy, 'no', 'where'))).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  const both = await Promise.allSettled([backup(`${copy}1`), backup(`${copy}2`)]);
+  expect(both.map(({ status }) => status).toSorted()).toEqual(['fulfilled', 'rejected']);
+  expect(readdirSync(cluster.dir).filter((name) => name.includes('.new-'))).toEqual([]);
+});
 
 test('a copy made under load takes the place of the node', { timeout: TIMEOUT_MS }, async () => {
   await putFinal(cluster, COPIED, 'own', 'written by the node that is copied');
@@ -109,26 +136,4 @@ test('blocks become final while a large copy is made', { timeout: TIMEOUT_MS }, 
   expect((await made).contentBytes).toBeGreaterThan(96 * MIB);
   // It takes 3 s, and a block a tenth of one; with a node that stops for it, there is one at most.
   expect(count).toBeGreaterThan(3);
-});
-
-test('the copy is a home, private and whole, and nothing is written over', {
-  timeout: TIMEOUT_MS,
-}, async () => {
-  await putFinal(cluster, COPIED, 'own', 'own');
-  await backup();
-  expect(readdirSync(copy).toSorted()).toEqual(
-    ['config.json', 'data', 'format.json', 'keys', 'logs', 'run'].toSorted(),
-  );
-  expect(existsSync(join(copy, 'keys', 'restored.json'))).toBe(true);
-  const passphrase = ['--passphrase-file', cluster.passphraseFile];
-  const dry = await aegis(['--home', copy, 'node', 'start', '--dry-run', ...passphrase]);
-  expect(dry.exit, dry.stderr).toBe(0);
-  const secrets = readFileSync(cluster.passphraseFile, 'utf8').trim();
-  expect(readFileSync(join(copy, 'keys', 'consensus.key.json'), 'utf8')).not.toContain(secrets);
-  await expect(backup()).rejects.toMatchObject({ code: 'EXISTS' });
-  await expect(backup('relative')).rejects.toMatchObject({ code: 'BAD_REQUEST' });
-  await expect(backup(join(copy, 'no', 'where'))).rejects.toMatchObject({ code: 'NOT_FOUND' });
-  const both = await Promise.allSettled([backup(`${copy}1`), backup(`${copy}2`)]);
-  expect(both.map(({ status }) => status).toSorted()).toEqual(['fulfilled', 'rejected']);
-  expect(readdirSync(cluster.dir).filter((name) => name.includes('.new-'))).toEqual([]);
 });

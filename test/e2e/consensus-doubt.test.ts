@@ -6,7 +6,7 @@
  * and that the node's vote counts again in the end.
  */
 import { readFileSync } from 'node:fs';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { canMount } from '../core/storage/support/child.ts';
 import { needs } from '../helpers/needs.ts';
 import { expectLiveness, expectOneChain, expectPeace } from './support/agreement.ts';
@@ -15,11 +15,19 @@ import { aegis, Cluster, type Run } from './support/cluster.ts';
 import { startOnSmallDisk } from './support/small-disk.ts';
 import { copyData, damageTail, takeData } from './support/store.ts';
 
+/** Each case leaves it well, with every node voting. */
 let cluster: Cluster;
-beforeEach(async () => {
+beforeAll(async () => {
   cluster = await Cluster.start({ size: 4 });
 });
-afterEach(() => cluster.stop());
+afterAll(() => cluster.stop());
+
+/** A path that no case has used. */
+let serial = 0;
+const fresh = (name: string): string => {
+  serial += 1;
+  return `${name}/${serial}`;
+};
 
 const NODES = [1, 2, 3, 4];
 /** The node that things happen to, and the one whose absence makes its vote count. */
@@ -43,15 +51,14 @@ const expectFinalEverywhere = async (path: string, nodes = NODES): Promise<void>
 
 /** D4: a doubt ends with the height that comes after all that may have been voted on. */
 async function untilVoting(node: number): Promise<void> {
-  for (let i = 0; !(await statusOf(cluster, node)).isVoting; i += 1) {
-    await putFinal(cluster, 1, `more/${i}`, `more ${i}`);
-  }
+  while (!(await statusOf(cluster, node)).isVoting) await putFinal(cluster, 1, fresh('more'), 'x');
 }
 
 /** With the spare one down a write is final only by this node's vote. */
 async function expectVoteCounts(): Promise<void> {
   await cluster.devnet.kill(String(SPARE));
-  const { height } = await putFinal(cluster, 1, 'by-its-vote', 'it votes', { timeoutMs: 60_000 });
+  const path = fresh('by-its-vote');
+  const { height } = await putFinal(cluster, 1, path, 'it votes', { timeoutMs: 60_000 });
   const params = { id: String(height) };
   const block = await clientOf(cluster, 1).call('consensus.block', { params });
   const signers = block.certificate.signers.map(({ name }) => name);
@@ -66,38 +73,42 @@ async function expectWell(): Promise<void> {
   await expectPeace(cluster);
 }
 
-/** Something of every node is in the chain, and a path that two have written. */
-async function history(): Promise<void> {
-  await putFinal(cluster, DOUBTFUL, 'shared', 'first');
-  const { version: ifVersion } = await readLinearizable(cluster, 1, 'shared');
-  await putFinal(cluster, 1, 'shared', 'second', { ifVersion });
-  for (const node of NODES) await putFinal(cluster, node, `of-${node}`, `of ${node}`);
+/** Something of every node is in the chain, and a path, which is returned, that two have written. */
+async function history(): Promise<string> {
+  const path = fresh('shared');
+  await putFinal(cluster, DOUBTFUL, path, 'first');
+  const { version: ifVersion } = await readLinearizable(cluster, 1, path);
+  await putFinal(cluster, 1, path, 'second', { ifVersion });
+  for (const node of NODES) await putFinal(cluster, node, fresh(`of-${node}`), `of ${node}`);
+  return path;
 }
 
-async function expectHistory(): Promise<void> {
+async function expectHistory(path: string): Promise<void> {
   for (const node of NODES) {
-    expect(await readLinearizable(cluster, node, 'shared')).toMatchObject({ text: 'second' });
-    const log = await clientOf(cluster, node).call('kb.log', { query: { path: 'shared' } });
+    expect(await readLinearizable(cluster, node, path)).toMatchObject({ text: 'second' });
+    const log = await clientOf(cluster, node).call('kb.log', { query: { path } });
     expect(log, `log of node ${node}`).toMatchObject({ heads: 1, total: 2 });
   }
 }
 
 const data = (): string => cluster.home(DOUBTFUL).data;
 
-async function damage(): Promise<void> {
-  await history();
+async function damage(): Promise<string> {
+  const shared = await history();
   await cluster.devnet.kill(String(DOUBTFUL));
   expect(damageTail(data(), 40)).toBeGreaterThan(0);
+  return shared;
 }
 
-async function restore(): Promise<void> {
-  await putFinal(cluster, DOUBTFUL, 'before', 'before the backup');
+async function restore(): Promise<string> {
+  await putFinal(cluster, DOUBTFUL, fresh('before'), 'before the backup');
   await cluster.devnet.kill(String(DOUBTFUL));
   copyData(data(), `${data()}.backup`);
   await cluster.devnet.resume(String(DOUBTFUL));
-  await history();
+  const shared = await history();
   await cluster.devnet.kill(String(DOUBTFUL));
   takeData(`${data()}.backup`, data());
+  return shared;
 }
 
 describe('a node in doubt does not vote until all it may have voted on is final', () => {
@@ -105,7 +116,8 @@ describe('a node in doubt does not vote until all it may have voted on is final'
     { what: 'the end of its log is damaged', spoil: damage },
     { what: 'its home is an older copy', spoil: restore },
   ])('$what', async ({ spoil }) => {
-    await spoil();
+    const shared = await spoil();
+    const queued = fresh('queued');
     await cluster.devnet.kill(String(SPARE));
     await cluster.devnet.resume(String(DOUBTFUL));
 
@@ -114,22 +126,23 @@ describe('a node in doubt does not vote until all it may have voted on is final'
     expect(status).toMatchObject({ isVoting: false, doubt: expect.any(String) });
     const why = await cluster.run(DOUBTFUL, 'consensus', 'status', '--why');
     expect(why.stdout.toString()).toContain('does not vote, it is in doubt');
-    await expectStandstill('queued');
+    await expectStandstill(queued);
     const { votes } = await statusOf(cluster, 1);
     expect([...votes.prepare, ...votes.commit]).not.toContain(nodeId);
 
     // The others are a quorum without it: what was queued becomes final by itself.
     await cluster.devnet.resume(String(SPARE));
-    await expectFinalEverywhere('queued');
+    await expectFinalEverywhere(queued);
     await untilVoting(DOUBTFUL);
     await expectVoteCounts();
-    await expectHistory();
+    await expectHistory(shared);
     await expectWell();
   });
 });
 
 test('more in doubt than may be: one is vouched for, and the other gets over it', async () => {
-  await putFinal(cluster, 1, 'before', 'before the move');
+  const queued = fresh('queued');
+  await putFinal(cluster, 1, fresh('before'), 'before the move');
   for (const node of [SPARE, DOUBTFUL]) {
     await cluster.devnet.kill(String(node));
     const { data: stores } = cluster.home(node);
@@ -139,7 +152,7 @@ test('more in doubt than may be: one is vouched for, and the other gets over it'
     expect((await statusOf(cluster, node)).doubt).toContain('--vouch');
   }
   await cluster.connected();
-  await expectStandstill('queued');
+  await expectStandstill(queued);
 
   expect((await cluster.run(DOUBTFUL, 'node', 'stop')).exit).toBe(0);
   const unsure = await cluster.start(DOUBTFUL, '--vouch');
@@ -147,7 +160,7 @@ test('more in doubt than may be: one is vouched for, and the other gets over it'
   const run = await cluster.start(DOUBTFUL, '--vouch', '--yes');
   expect(run.exit, run.stderr).toBe(0);
   expect(await statusOf(cluster, DOUBTFUL)).toMatchObject({ isVoting: true, doubt: null });
-  await expectFinalEverywhere('queued');
+  await expectFinalEverywhere(queued);
   await untilVoting(SPARE);
   await expectVoteCounts();
   await expectWell();
@@ -171,13 +184,14 @@ test.skipIf(!needs('unshare', 'a full disk under a custodian') || !canMount())(
     const refused = await put(DOUBTFUL, 'nowhere', '--timeout', '3s');
     expect(refused.exit, refused.stderr).toBe(75);
     await cluster.devnet.kill(String(SPARE));
-    await expectStandstill('queued');
+    const queued = fresh('queued');
+    await expectStandstill(queued);
 
     // Without the spare one the queue moves by this node's vote alone.
     disk.free();
-    await expectFinalEverywhere('queued', [1, 2, DOUBTFUL]);
+    await expectFinalEverywhere(queued, [1, 2, DOUBTFUL]);
     await cluster.devnet.resume(String(SPARE));
-    await expectFinalEverywhere('queued');
+    await expectFinalEverywhere(queued);
     await expectWell();
   },
 );

@@ -8,7 +8,7 @@
  */
 import { cpSync, existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test } from 'vitest';
 import { digestMessage } from '../../src/core/consensus/signed-bytes.ts';
 import { systemRandom } from '../../src/core/keys/random.ts';
 import { prepareRotation } from '../../src/core/keys/rotation.ts';
@@ -23,9 +23,10 @@ const [SIGNED, SPARE] = [4, 3];
 
 const TIMEOUT_MS = 240_000;
 
+/** Each case leaves it well, and the signer running. */
 let cluster: Cluster;
 let signer: Signer;
-beforeEach(async () => {
+beforeAll(async () => {
   cluster = await Cluster.start({ size: 4 });
   expect((await cluster.run(SIGNED, 'node', 'stop')).exit).toBe(0);
   signer = await Signer.takeKeys(cluster, SIGNED);
@@ -34,7 +35,7 @@ beforeEach(async () => {
   expect(started.exit, started.stderr).toBe(0);
   await cluster.connected();
 });
-afterEach(async () => {
+afterAll(async () => {
   await signer.kill();
   await cluster.stop();
 });
@@ -85,6 +86,7 @@ test('the chain goes on without the signer, and the node votes again with it', {
   await expectVoteCounts('after');
   await expectWell();
   expect(await signer.stop()).toBe(0);
+  await signer.start();
 });
 
 test('the keys are with the signer and nowhere else, and the node says what it has', {
@@ -156,7 +158,7 @@ test('a rotation that was prepared with the signer comes into force on both side
 test('nobody gets a second signature for a place, also no second daemon', {
   timeout: TIMEOUT_MS,
 }, async () => {
-  const height = await expectVoteCounts('before');
+  const height = await expectVoteCounts('before the two');
   const { consensusKey } = await clientOf(cluster, SIGNED)
     .call('consensus.validators')
     .then(({ validators }) => validators.find(({ name }) => name === cluster.node(SIGNED).name)!);
