@@ -15,6 +15,7 @@ import type { Ledger } from './ledger.ts';
 import { LIMITS } from './limits.ts';
 import { nextSeed, type SeedScheme, seedAlpha } from './seeds.ts';
 import type { StateTree } from './state-tree.ts';
+import type { Checkpoint } from './types.ts';
 
 export interface RuleContext {
   readonly clusterId: string;
@@ -22,6 +23,8 @@ export interface RuleContext {
   /** Of the next height: another one after each block. */
   readonly leaders: LeaderSchedule;
   readonly seeds: SeedScheme;
+  /** Y5. */
+  readonly checkpoint?: Checkpoint | undefined;
 }
 
 /** A block that has been executed upon the last final one. */
@@ -60,7 +63,10 @@ export function judge(
   isFinal = false,
 ): Judgement {
   const { header } = block;
-  const fault = headerFault(context, header) ?? intentsFault(context, intents);
+  const fault =
+    headerFault(context, header) ??
+    checkpointFault(context, block) ??
+    intentsFault(context, intents);
   if (fault !== undefined) return no(fault);
   const seed = seedOf(context, header, isFinal);
   if (typeof seed === 'string') return no(seed);
@@ -114,6 +120,12 @@ function headerFault(context: RuleContext, header: BlockHeader): string | undefi
     return 'its proposer did not lead the view in which it was first proposed';
   }
   return undefined;
+}
+
+/** Y5: whichever way the block has come, and whoever has signed it. */
+function checkpointFault({ checkpoint }: RuleContext, block: Block): string | undefined {
+  const isIts = checkpoint?.height !== block.header.height || checkpoint.digest === block.digest;
+  return isIts ? undefined : 'its history does not go through the checkpoint';
 }
 
 function intentsFault(context: RuleContext, intents: readonly SignedIntent[]): string | undefined {

@@ -2,15 +2,16 @@
  * E1, A1: who the custodians were at which heights, and with which keys, as final blocks have
  * changed them. Hand-overs say who they were; the entries of successions, with which keys.
  */
-import {
-  type CustodianKey,
-  CustodianSet,
-  type CustodianSets,
-} from '../consensus/custodian-sets.ts';
+import { sameBytes } from '../bytes.ts';
+import { type CustodianKey, CustodianSet, CustodianSets } from '../consensus/custodian-sets.ts';
 import { AegisError } from '../errors.ts';
+import { custodiansDigest } from '../model/custodians.ts';
+import { setOf } from './execution.ts';
+import type { TrailOptions } from './handovers.ts';
 import type { Ledger } from './ledger.ts';
-import type { RosterMember } from './roster.ts';
+import { custodiansIn, firstMembers, type RosterMember } from './roster.ts';
 import type { StoredEntry } from './roster-rows.ts';
+import type { ChainDeps, ChainOptions, Handover } from './types.ts';
 
 /** As it was before the node stopped. @param sets as the genesis begins. */
 export function restoreSets(
@@ -33,11 +34,20 @@ export function restoreSets(
       counts.set(nodeId, (counts.get(nodeId) ?? 0) + 1);
     nodeIds = handovers.get(at)?.custodians.map(({ nodeId }) => nodeId) ?? nodeIds;
     const keys = nodeIds.map((id) => keyAfter(ledger.roster.get(id), counts.get(id) ?? 0));
-    sets.change(at + 1, new CustodianSet(keys));
+    const set = new CustodianSet(keys);
+    checkNamed(set, handovers.get(at));
+    sets.change(at + 1, set);
   }
   // What the state itself commits to.
   sets.change(height + 1, ledger.custodians);
   sets.advance(height);
+}
+
+/** The heights of entries are what a snapshot says; hand-overs are certified (Y4). */
+function checkNamed(set: CustodianSet, handover: Handover | undefined): void {
+  if (handover === undefined) return;
+  if (sameBytes(set.digest, custodiansDigest(handover.custodians))) return;
+  throw new AegisError('STORE_DAMAGED', 'a hand-over names other keys than its custodians had');
 }
 
 const ascending = (a: number, b: number): number => a - b;
@@ -50,4 +60,21 @@ function keyAfter(member: RosterMember | undefined, count: number): CustodianKey
   }
   const { consensusKey, identityKey, vrfKey } = state.keys;
   return { nodeId: member.nodeId, consensusKey, identityKey, vrfKey };
+}
+
+/** What a history of others is verified by: by consensus keys alone, and from the genesis on. */
+export function trailOptionsOf(
+  { clusterId, genesis, checkpoint }: ChainOptions,
+  { schemeOf }: Pick<ChainDeps, 'schemeOf'>,
+): TrailOptions {
+  const none = new Uint8Array(32);
+  return {
+    clusterId,
+    first: setOf(custodiansIn(firstMembers(genesis.members))).custodians,
+    schemeOf: (custodians) => {
+      const keys = custodians.map((one) => ({ ...one, identityKey: none, vrfKey: none }));
+      return schemeOf!(new CustodianSets(new CustodianSet(keys), 0));
+    },
+    checkpoint,
+  };
 }

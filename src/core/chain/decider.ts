@@ -88,9 +88,10 @@ export class Decider {
     this.#divergence = divergence === undefined ? undefined : readDivergence(divergence);
     const seat = new Seat(options, deps, stored);
     this.#seat = seat;
-    const { clusterId } = options;
+    const { clusterId, checkpoint } = options;
     const context = {
       clusterId,
+      checkpoint,
       ledger,
       seeds,
       get leaders() {

@@ -21,6 +21,10 @@ export const SNAPSHOT_ALARM = 'snapshot';
 const ANSWER_MS = 3 * SECOND;
 const SILENT_PENALTY_MS = 10 * SECOND;
 const LIE_PENALTY_MS = 5 * MINUTE;
+/** Whoever has a history that others cannot follow by then, by answering slowly, loses its turn. */
+const SOURCE_MS = 2 * MINUTE;
+/** Of all pages: until they are here, nothing is known of what they lead to. */
+const PAGES_BYTES_MAX = LIMITS.snapshotPages * LIMITS.partBytes;
 /** Parts asked of one peer at a time. */
 const PARTS_PER_PEER = 2;
 
@@ -36,6 +40,8 @@ export interface FetchedSnapshot {
 }
 
 export type SnapshotAnswer = Extract<SyncMessage, { type: 'snapshot' | 'page' | 'part' }>;
+type ManifestAnswer = Extract<SyncMessage, { type: 'snapshot' }>;
+type SnapshotQuestion = Extract<SyncMessage, { type: 'snapshot-want' | 'page-want' | 'part-want' }>;
 
 export interface SnapshotOwner {
   lied(peer: string, what: string, height: number): void;
@@ -53,6 +59,10 @@ interface Source {
   readonly manifest: Manifest;
   readonly header: BlockHeader;
   readonly pages: Map<number, readonly StoredRow[]>;
+  /** Of the pages. */
+  bytes: number;
+  /** Until then all pages must be here. */
+  readonly deadline: number;
   /** Its header leads here from the genesis, or from the checkpoint. */
   isTrusted: boolean;
 }
@@ -68,6 +78,8 @@ export class SnapshotFetch {
   /** Verified, by prefix and hash: they are good for whatever snapshot has them. */
   readonly #parts = new Map<string, Part>();
   #source: Source | undefined;
+  /** Who has no parts of the source any more. */
+  readonly #without = new Set<string>();
   #isOn = false;
 
   constructor(options: TrailOptions, owner: SnapshotOwner) {
@@ -77,6 +89,11 @@ export class SnapshotFetch {
 
   get isOn(): boolean {
     return this.#isOn;
+  }
+
+  /** Of a snapshot that leads here from what this node trusts; 0: there is none yet. */
+  get trustedHeight(): number {
+    return this.#source?.isTrusted === true ? this.#source.manifest.height : 0;
   }
 
   note(peer: string, height: number): void {
@@ -128,17 +145,21 @@ export class SnapshotFetch {
     if (!source.isTrusted) {
       for (let index = 0; index < manifest.pages; index += 1) {
         if (this.#asked.size >= LIMITS.partsAtOnce) break;
-        if (pages.has(index) || this.#asked.has(`page ${index}`)) continue;
-        this.#ask(turn, source.peer, `page ${index}`, { type: 'page-want', height, index });
+        if (pages.has(index) || this.#asked.has(`page ${height} ${index}`)) continue;
+        this.#ask(turn, source.peer, { type: 'page-want', height, index });
       }
       return true;
     }
     for (const { prefix, hash } of manifest.parts) {
       if (this.#asked.size >= LIMITS.partsAtOnce) break;
-      if (this.#asked.has(`part ${prefix}`) || this.#parts.has(partKey(prefix, hash))) continue;
-      const peer = this.#choose(height, peers, turn.now);
+      const isAsked = this.#asked.has(`part ${height} ${prefix}`);
+      if (isAsked || this.#parts.has(partKey(prefix, hash))) continue;
+      // Whoever offers a later one has kept this one for a while.
+      const mayHave = (peer: string, offered: number): boolean =>
+        offered >= height && !this.#without.has(peer);
+      const peer = this.#choose(mayHave, peers, turn.now);
       if (peer === undefined) break;
-      this.#ask(turn, peer, `part ${prefix}`, { type: 'part-want', height, prefix });
+      this.#ask(turn, peer, { type: 'part-want', height, prefix });
     }
     if (this.#asked.size > 0) return true;
     // Nobody offers it any more: another one, of which many parts may be the same.
@@ -152,7 +173,9 @@ export class SnapshotFetch {
     if (this.#asked.get(what)?.peer !== from) return undefined;
     this.#asked.delete(what);
     try {
-      if (message.type === 'snapshot') this.#takeManifest(from, message.manifest);
+      if (message.type === 'snapshot') this.#takeManifest(from, message, now);
+      // What belongs to a snapshot that is wanted no more says nothing about who sends it.
+      else if (this.#source?.manifest.height !== message.height) return undefined;
       else if (message.type === 'page') this.#takePage(from, message.index, message.rows);
       else this.#takePart(from, message.prefix, message.leaves);
     } catch (error) {
@@ -162,18 +185,25 @@ export class SnapshotFetch {
     return this.#complete();
   }
 
-  #takeManifest(from: string, manifest: Manifest | undefined): void {
-    if (manifest === undefined) {
+  #takeManifest(from: string, { height, manifest }: ManifestAnswer, now: Instant): void {
+    const { checkpoint } = this.#options;
+    // Y5: who came by a snapshot itself may not have that header, and is no liar for that.
+    const isShown = manifest?.checkpoint !== undefined || (checkpoint?.height ?? height) >= height;
+    if (manifest === undefined || !isShown) {
       this.#offers.delete(from);
+      if (manifest !== undefined) this.#delay(from, now + SILENT_PENALTY_MS);
       return;
     }
     const header = readHeader(manifest.header);
     checkLeaders(header.leaders, manifest.leaders);
-    const isIt = manifest.height === header.height && manifest.height === this.#offers.get(from);
+    const isIt = manifest.height === header.height && manifest.height === height;
     if (!isIt || !arePartsOf(header.stateRoot, manifest.parts)) {
       throw lie('a manifest that contradicts itself');
     }
-    this.#source = { peer: from, manifest, header, pages: new Map(), isTrusted: false };
+    const deadline = now + SOURCE_MS;
+    this.#without.clear();
+    const begun = { pages: new Map(), bytes: 0, deadline, isTrusted: false };
+    this.#source = { peer: from, manifest, header, ...begun };
     this.#owner.begun(header.height, from);
     this.#followTrail();
   }
@@ -187,6 +217,8 @@ export class SnapshotFetch {
       return;
     }
     source.pages.set(index, rows);
+    for (const { key, value } of rows) source.bytes += key.length + value.length;
+    if (source.bytes > PAGES_BYTES_MAX) throw lie('more rows than a cluster has');
     this.#followTrail();
   }
 
@@ -219,7 +251,8 @@ export class SnapshotFetch {
     const wanted = this.#source?.manifest.parts.find((one) => one.prefix === prefix);
     if (wanted === undefined) return;
     if (leaves === undefined) {
-      this.#offers.delete(from);
+      this.#without.add(from);
+      if (this.#offers.get(from) === this.#source?.manifest.height) this.#offers.delete(from);
       return;
     }
     const part = partOf(wanted, leaves);
@@ -242,18 +275,19 @@ export class SnapshotFetch {
   }
 
   #askManifest(turn: Turn, peers: ReadonlySet<string>): boolean {
-    if (this.#asked.has('snapshot')) return true;
+    if ([...this.#asked.keys()].some((what) => what.startsWith('snapshot '))) return true;
     const height = this.best(peers, turn.now);
-    const peer = height === 0 ? undefined : this.#choose(height, peers, turn.now);
+    const offersIt = (_peer: string, offered: number): boolean => offered === height;
+    const peer = height === 0 ? undefined : this.#choose(offersIt, peers, turn.now);
     if (peer === undefined) return false;
     const checkpoint = this.#options.checkpoint?.height;
-    this.#ask(turn, peer, 'snapshot', { type: 'snapshot-want', height, checkpoint });
+    this.#ask(turn, peer, { type: 'snapshot-want', height, checkpoint });
     return true;
   }
 
-  #ask(turn: Turn, peer: string, what: string, message: SyncMessage): void {
+  #ask(turn: Turn, peer: string, message: SnapshotQuestion): void {
     const deadline = turn.now + ANSWER_MS;
-    this.#asked.set(what, { peer, deadline });
+    this.#asked.set(whatOf(message), { peer, deadline });
     turn.send([peer], message);
     const next = Math.min(...[...this.#asked.values()].map((asked) => asked.deadline));
     turn.alarm({ key: SNAPSHOT_ALARM, at: instant(next) });
@@ -264,9 +298,17 @@ export class SnapshotFetch {
     for (const [what, { peer, deadline }] of this.#asked) {
       if (deadline > now) continue;
       this.#asked.delete(what);
-      this.#penalties.set(peer, Math.max(this.#penalties.get(peer) ?? 0, now + SILENT_PENALTY_MS));
+      this.#delay(peer, now + SILENT_PENALTY_MS);
       if (this.#source?.peer === peer && !this.#source.isTrusted) this.#source = undefined;
     }
+    if (this.#source === undefined || this.#source.isTrusted || this.#source.deadline > now) return;
+    // Nor is slowness, but nobody waits for it for ever.
+    this.#delay(this.#source.peer, now + LIE_PENALTY_MS);
+    this.#source = undefined;
+  }
+
+  #delay(peer: string, until: number): void {
+    this.#penalties.set(peer, Math.max(this.#penalties.get(peer) ?? 0, until));
   }
 
   #lied(peer: string, what: string, now: Instant, height = this.#source?.manifest.height ?? 0) {
@@ -282,10 +324,14 @@ export class SnapshotFetch {
     return (this.#penalties.get(peer) ?? 0) > now;
   }
 
-  #choose(height: number, peers: ReadonlySet<string>, now: Instant): string | undefined {
+  #choose(
+    isFit: (peer: string, offered: number) => boolean,
+    peers: ReadonlySet<string>,
+    now: Instant,
+  ): string | undefined {
     let best: { readonly peer: string; readonly busy: number } | undefined;
     for (const [peer, offered] of this.#offers) {
-      if (offered !== height || !peers.has(peer) || this.#isPunished(peer, now)) continue;
+      if (!isFit(peer, offered) || !peers.has(peer) || this.#isPunished(peer, now)) continue;
       const busy = [...this.#asked.values()].filter((asked) => asked.peer === peer).length;
       if (busy < PARTS_PER_PEER && (best === undefined || busy < best.busy)) best = { peer, busy };
     }
@@ -309,9 +355,11 @@ function showCheckpoint(trail: Trail, { checkpoint }: Manifest): void {
 const partKey = (prefix: string, hash: Uint8Array): string =>
   `${prefix} ${Buffer.from(hash).toString('latin1')}`;
 
-function whatOf(message: SnapshotAnswer): string {
-  if (message.type === 'snapshot') return 'snapshot';
-  return message.type === 'page' ? `page ${message.index}` : `part ${message.prefix}`;
+/** The height is a part of it: the answer about another snapshot is none to this question. */
+function whatOf(message: SnapshotAnswer | SnapshotQuestion): string {
+  const { height } = message;
+  if ('index' in message) return `page ${height} ${message.index}`;
+  return 'prefix' in message ? `part ${height} ${message.prefix}` : `snapshot ${height}`;
 }
 
 const lie = (what: string): AegisError => new AegisError('BAD_DATA', `it sends ${what}`);

@@ -3,8 +3,12 @@
  * one step: after a crash there is the state before, or the one after.
  */
 import { decodeCertificate } from '../consensus/certificate.ts';
+import { CustodianSets } from '../consensus/custodian-sets.ts';
 import type { Certificate } from '../consensus/types.ts';
+import { restoreSets } from './custodian-periods.ts';
+import { setOf } from './execution.ts';
 import { Ledger } from './ledger.ts';
+import { custodiansIn, firstMembers } from './roster.ts';
 import { baseRow, heightKey, META, sortRows, TABLES, tipRow } from './rows.ts';
 import type { FetchedSnapshot } from './snapshot-fetch.ts';
 import type { StateTree } from './state-tree.ts';
@@ -23,7 +27,10 @@ export function installSnapshot(
 ): Certificate {
   const { height, header: headerBytes, certificate } = manifest;
   const tip = { table: TABLES.meta, key: META.tip, value: tipRow({ ...manifest, headerBytes }) };
-  const { ledger: next } = Ledger.recover(options, sortRows([tip, ...rows]), tree);
+  const { ledger: next, entries } = Ledger.recover(options, sortRows([tip, ...rows]), tree);
+  // As the next start of this node will: what it cannot start from is not taken.
+  const first = setOf(custodiansIn(firstMembers(options.genesis.members)));
+  restoreSets(new CustodianSets(first), next, entries);
   persistTree(turn, ledger.tree, tree);
   const kept = new Set(rows.map(nameOf));
   for (const row of ledger.provenRows) {

@@ -73,28 +73,35 @@ export class SnapshotOffers {
   }
 
   answer(turn: Turn, serving: Serving, from: string, wanted: Wanted): void {
+    serving.answer(turn, from, (now) => this.#answer(now, from, wanted));
+  }
+
+  /** @returns the bytes of the answer, about. */
+  #answer(turn: Turn, from: string, wanted: Wanted): number {
     const { height } = wanted;
     const offer = this.#offers.find((one) => one.height === height);
     switch (wanted.type) {
       case 'snapshot-want': {
         const manifest = offer && this.#manifest(offer, wanted.checkpoint);
-        serving.spend(turn, (manifest?.parts.length ?? 0) * FRAME_BYTES);
-        return turn.send([from], { type: 'snapshot', height, manifest });
+        turn.send([from], { type: 'snapshot', height, manifest });
+        return (manifest?.parts.length ?? 0) * FRAME_BYTES;
       }
       case 'page-want': {
         const { index } = wanted;
         const rows = offer && pagesIn(offer)[index];
-        serving.spend(turn, sizeOf(rows));
-        return turn.send([from], { type: 'page', height, index, rows });
+        turn.send([from], { type: 'page', height, index, rows });
+        return sizeOf(rows);
       }
       default: {
         const { prefix } = wanted;
-        const leaves = offer?.tree.leaves(prefix);
-        const size = sizeOf(leaves);
+        const weight = offer?.tree.weightUnder(prefix) ?? 0;
         // Nobody who follows the manifest asks for what fits into no message.
-        const fits = size <= LIMITS.messageBytes ? leaves : undefined;
-        serving.spend(turn, size);
-        return turn.send([from], { type: 'part', height, prefix, leaves: fits });
+        const fits = weight <= LIMITS.messageBytes;
+        turn.send([from], {
+          ...{ type: 'part', height, prefix },
+          leaves: fits ? offer?.tree.leaves(prefix) : undefined,
+        });
+        return fits ? weight : 0;
       }
     }
   }

@@ -5,14 +5,12 @@
  */
 import { sameBytes } from '../bytes.ts';
 import { encodeCertificate, verifyCertificate } from '../consensus/certificate.ts';
-import { CustodianSet, CustodianSets } from '../consensus/custodian-sets.ts';
-import type { VoteScheme } from '../consensus/scheme.ts';
 import { sha256Hex } from '../crypto/hash.ts';
 import { isAegisError } from '../errors.ts';
-import type { CustodianEntry } from '../model/custodians.ts';
 import { MINUTE } from '../units.ts';
 import { ANNOUNCE_ALARM, Announcer, QUIET_ALARM, tellTip } from './announcer.ts';
 import { type Buffered, CATCH_UP_ALARM, CatchUp } from './catch-up.ts';
+import { trailOptionsOf } from './custodian-periods.ts';
 import type { Decider } from './decider.ts';
 import { DivergenceWalk, LastStates, WALK_ALARM } from './divergence-walk.ts';
 import type { Intake } from './intake.ts';
@@ -20,10 +18,10 @@ import type { Ledger } from './ledger.ts';
 import { LIMITS } from './limits.ts';
 import type { Announcement, ChainMessage } from './messages.ts';
 import { decodeName } from './ref.ts';
-import { custodiansIn, firstMembers } from './roster.ts';
 import { heightKey, META, readBase, type SortedRows, TABLES } from './rows.ts';
 import { recoverLeaders } from './seat.ts';
 import { SERVE_ALARM, Serving } from './serving.ts';
+import type { Manifest } from './snapshot.ts';
 import {
   type FetchedSnapshot,
   SNAPSHOT_ALARM,
@@ -90,23 +88,10 @@ export class Sync {
     this.#base = readBase(rows.meta.get(META.base));
     for (const { key, value } of rows.headers) this.#headers.set(Number(key), value);
     this.#offers = new SnapshotOffers((height) => this.#headerOf(height));
-    const first = custodiansIn(firstMembers(options.genesis.members));
-    this.#fetch = new SnapshotFetch(
-      {
-        clusterId: options.clusterId,
-        first: first.map(({ nodeId, keys }) => ({
-          nodeId,
-          consensusKey: keys.keys.consensusKey,
-        })),
-        schemeOf: (custodians) => this.#schemeOf(custodians),
-        checkpoint: options.checkpoint,
-      },
-      {
-        lied: (peer, what, height) => this.#lied(peer, what, height),
-        begun: (height, from) =>
-          this.#turn.tell({ type: 'snapshot', state: 'begun', height, from }),
-      },
-    );
+    this.#fetch = new SnapshotFetch(trailOptionsOf(options, deps), {
+      lied: (peer, what, height) => this.#lied(peer, what, height),
+      begun: (height, from) => this.#turn.tell({ type: 'snapshot', state: 'begun', height, from }),
+    });
     const { height, digest } = ledger.tip;
     this.#shown = { type: 'announce', height, digest, base: this.#base, snapshot: 0 };
     if (ledger.certificate?.height !== height) this.#shown = { ...this.#shown, height: 0 };
@@ -257,7 +242,6 @@ export class Sync {
     if (want.from < this.#base || want.from > this.#shown.height) {
       // Z2: it has heard of an earlier time.
       tellTip(turn, [from], this.#announcement);
-      turn.send([from], { type: 'blocks', from: want.from, window: undefined });
       return true;
     }
     // E1: windows end with each epoch.
@@ -289,8 +273,11 @@ export class Sync {
         return this.#takeSnapshot(from, message);
       case 'node-want': {
         const { height, prefix } = message;
-        const node = this.#states.node(height, prefix);
-        return turn.send([from], { type: 'node', height, prefix, node });
+        return this.#serving.answer(turn, from, (now) => {
+          const node = this.#states.node(height, prefix);
+          now.send([from], { type: 'node', height, prefix, node });
+          return node?.type === 'leaf' ? node.value.length : 0;
+        });
       }
       case 'node':
         return this.#takeNode(from, message);
@@ -303,14 +290,12 @@ export class Sync {
     this.#turn = turn;
     const { decider, peers } = this.#deps;
     if (this.#walk !== undefined) this.#walk.pump(turn, peers);
-    if (this.#shouldTakeSnapshot()) {
-      this.#fetch.start();
-      this.#catchUp.pause(turn);
-    }
+    if (this.#shouldTakeSnapshot()) this.#fetch.start();
     if (this.#fetch.isOn) {
-      if (this.#fetch.pump(turn, peers)) return;
-      this.#giveUpSnapshot();
+      if (this.#isPastSnapshot) this.#fetch.stop(turn);
+      else if (!this.#fetch.pump(turn, peers)) this.#giveUpSnapshot();
     }
+    if (this.#takesSnapshot) return this.#catchUp.pause(turn);
     if (decider.isStopped) return;
     if (this.lag === 0 && this.#catchUp.target > 0) this.#isAtStart = false;
     for (const nodeId of this.#catchUp.pump(turn, this.#height, peers)) {
@@ -333,6 +318,23 @@ export class Sync {
     return (this.#height === 0 && lag >= FIRST_LAG) || (this.#isAtStart && lag >= LARGE_LAG);
   }
 
+  /** Blocks have led as far meanwhile. */
+  get #isPastSnapshot(): boolean {
+    const { trustedHeight } = this.#fetch;
+    return trustedHeight > 0 && trustedHeight <= this.#height && !this.#isForced;
+  }
+
+  /**
+   * Whether a snapshot takes the place of blocks. Until it is shown to lead here from what this
+   * node trusts, blocks are taken as ever: anybody can offer one, and answer slowly.
+   */
+  get #takesSnapshot(): boolean {
+    const { trustedHeight } = this.#fetch;
+    if (!this.#fetch.isOn || trustedHeight === 0) return false;
+    const isFar = trustedHeight - this.#height >= FIRST_LAG;
+    return this.#isForced || isFar || !this.#catchUp.isServed(this.#height + 1, this.#deps.peers);
+  }
+
   /** Y6: when no snapshot can be had, the blocks are asked for. */
   #giveUpSnapshot(): void {
     const turn = this.#turn;
@@ -351,7 +353,9 @@ export class Sync {
     const turn = this.#turn;
     const { ledger, decider, intake } = this.#deps;
     const { height } = fetched.manifest;
-    if (height <= this.#height && !this.#isForced) return this.#fetch.stop(turn);
+    // Y7: a node that has stopped since then waits for its operator.
+    const isWanted = height > this.#height && !decider.isStopped;
+    if (!isWanted && !this.#isForced) return this.#fetch.stop(turn);
     try {
       const certificate = installSnapshot(turn, this.#options, ledger, fetched);
       const rows = new Map([[META.leaders, fetched.manifest.leaders]]);
@@ -366,6 +370,7 @@ export class Sync {
       return this.#fetch.reject(error.message, turn.now);
     }
     this.#fetch.stop(turn);
+    this.#keepCheckpoint(fetched.manifest);
     this.#base = height + 1;
     this.#offers.clear();
     this.#deps.restarted();
@@ -375,12 +380,21 @@ export class Sync {
     turn.alarmIn(APPLY_ALARM, 0);
   }
 
+  /** Y5: so that others can be shown it, too. */
+  #keepCheckpoint({ height: tip, checkpoint: header }: Manifest): void {
+    const height = this.#options.checkpoint?.height;
+    if (header === undefined || height === undefined || height >= tip) return;
+    this.#headers.set(height, header);
+    this.#turn.persist(TABLES.headers, heightKey(height), header);
+  }
+
   /** Takes fetched windows in the order of their heights. */
   #apply(): void {
     const { decider } = this.#deps;
     for (let count = 0; count < APPLY_WINDOWS; ) {
       const next = this.#height + 1;
-      const found = decider.isStopped || this.#fetch.isOn ? undefined : this.#catchUp.next(next);
+      const isOff = decider.isStopped || this.#takesSnapshot;
+      const found = isOff ? undefined : this.#catchUp.next(next);
       if (found === undefined) return;
       const fault = this.#faultOf(found);
       if (fault !== undefined) {
@@ -455,12 +469,6 @@ export class Sync {
   #headerOf(height: number): Uint8Array | undefined {
     const handover = this.#deps.ledger.handovers.find((one) => one.height === height);
     return this.#headers.get(height) ?? handover?.header;
-  }
-
-  #schemeOf(custodians: readonly CustodianEntry[]): VoteScheme {
-    const none = new Uint8Array(32);
-    const keys = custodians.map((one) => ({ ...one, identityKey: none, vrfKey: none }));
-    return this.#deps.schemeOf!(new CustodianSets(new CustodianSet(keys), 0));
   }
 
   get #announcement(): Announcement {

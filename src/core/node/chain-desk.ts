@@ -74,7 +74,10 @@ export class ChainDesk {
   #gauge(): void {
     const { chain, metrics } = this.#deps;
     metrics.gauge('aegis_chain_custodians', chain.custodians().size);
-    metrics.gauge('aegis_chain_protocol', chain.protocol().version);
+    const { mempool, protocol } = chain.status();
+    metrics.gauge('aegis_chain_protocol', protocol);
+    metrics.gauge('aegis_mempool_intents', mempool.intents);
+    metrics.gauge('aegis_mempool_bytes', mempool.bytes);
   }
 
   tell(outcome: Outcome): void {
@@ -139,7 +142,8 @@ export class ChainDesk {
   refused(from: string, { code, message: reason }: AegisError): void {
     const fields = { from, code, reason };
     this.#complaints.say('warn', 'refused a message of a peer', `${from} ${code}`, fields);
-    this.#deps.submit({ type: 'unreadable', from });
+    // Who is a custodian only where the blocks are that lack here is no liar.
+    if (code !== 'DENIED') this.#deps.submit({ type: 'unreadable', from });
   }
 
   /** The index of final versions may be behind the blocks. Call before anything is stepped. */
@@ -186,9 +190,6 @@ export class ChainDesk {
     metrics.gauge('aegis_chain_height', height);
     this.#gauge();
     metrics.count('aegis_chain_intents_total', intents);
-    const { mempool } = this.#deps.chain.status();
-    metrics.gauge('aegis_mempool_intents', mempool.intents);
-    metrics.gauge('aegis_mempool_bytes', mempool.bytes);
     const seen = this.#deps.rounds.get(height);
     if (seen?.startedAt !== undefined && seen.finalAt !== undefined) {
       metrics.observe('aegis_consensus_final_seconds', (seen.finalAt - seen.startedAt) / 1000);

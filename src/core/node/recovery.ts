@@ -6,6 +6,7 @@
 import { rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { Ledger } from '../chain/ledger.ts';
+import { LIMITS } from '../chain/limits.ts';
 import { originRows } from '../chain/origin.ts';
 import type { OriginFile, OriginHead } from '../chain/origin-file.ts';
 import { decodeRef } from '../chain/ref.ts';
@@ -26,7 +27,6 @@ export const ORIGIN_TABLES: readonly string[] = [TABLES.state, TABLES.former, FI
 
 /** Rows of one transaction. */
 const BATCH_ROWS = 2000;
-const STATE_BYTES_MAX = 8192;
 
 /**
  * The state that a home has, as the cluster after it would begin.
@@ -170,7 +170,7 @@ const isKept = (room: string): boolean =>
 function* heads(rows: readonly StoredRow[]): Generator<StoredRow> {
   for (const { table, value } of rows) {
     if (table !== TABLES.state) continue;
-    const leaf = decode(value, { maxBytes: STATE_BYTES_MAX }) as { readonly type?: unknown };
+    const leaf = decode(value, { maxBytes: LIMITS.leafBytes }) as { readonly type?: unknown };
     if (leaf.type !== 'ref') continue;
     for (const { version } of decodeRef(value).heads) {
       const final = finalRow({ height: 0, result: 'done' });

@@ -5,7 +5,6 @@ import {
   CHAIN_PROTOCOL,
   type ChainMessage,
   encodeMessage,
-  type OutgoingMessage,
 } from '../../../src/core/chain/messages.ts';
 import {
   heightKey,
@@ -17,80 +16,10 @@ import {
 import { StateTree } from '../../../src/core/chain/state-tree.ts';
 import { encodeCertificate } from '../../../src/core/consensus/certificate.ts';
 import { digestMessage } from '../../../src/core/consensus/signed-bytes.ts';
-import type { Envelope } from '../../../src/core/machine.ts';
 import { createBlock } from '../../../src/core/model/block.ts';
 import { TestCluster, type TestNode } from './support/cluster.ts';
-import { CLUSTER_ID, intentOf, type Member, statementOf } from './support/fixtures.ts';
-
-interface Scene {
-  readonly cluster: TestCluster;
-  readonly first: TestNode;
-  readonly others: readonly TestNode[];
-  /** An agent that was away all the time. */
-  readonly away: TestNode;
-}
-
-/** A cluster that has decided some blocks, in several epochs, while an agent was away. */
-function sceneOf(blocks: number, agents = 1): Scene {
-  const cluster = new TestCluster({ custodians: 4, agents });
-  cluster.verifies = true;
-  const [first, second] = cluster.nodes as [TestNode, TestNode];
-  const away = cluster.nodes.at(-1)!;
-  cluster.stop(away);
-  for (let at = 0; at < blocks; at += 1) {
-    const isTurn = at % 30 === 20;
-    write(cluster, isTurn ? second : first, isTurn ? second.member : undefined);
-  }
-  const others = cluster.nodes.filter((node) => node !== away);
-  return { cluster, first, others, away };
-}
-
-/** One block more. */
-function write(cluster: TestCluster, node: TestNode, rotates?: Member): void {
-  const height = node.chain.height + 1;
-  const signed =
-    rotates === undefined
-      ? intentOf(node.member, node.chain.nextSequence(node.nodeId), {
-          path: `dir/${height % 17}`,
-          version: `${height}`,
-        })
-      : statementOf(rotates.rotate(['consensus', 'identity']).bytes);
-  cluster.submit(node, signed);
-  const up = cluster.nodes.filter(({ isUp }) => isUp);
-  cluster.runUntil(() => up.every(({ chain }) => chain.receipt(signed.id) !== undefined));
-}
-
-function begin({ cluster, others, away }: Scene): void {
-  cluster.boot(away);
-  cluster.give(away, { type: 'start' });
-  for (const node of others) {
-    cluster.connect(away, node);
-    cluster.connect(node, away);
-  }
-}
-
-/** What a node answers in the place of what it would have said. */
-type Twist = (message: ChainMessage) => OutgoingMessage | 'silence' | undefined;
-
-function lieTo({ cluster, away }: Scene, twists: ReadonlyMap<TestNode, Twist>): void {
-  const twistedBodies = new Set<Uint8Array>();
-  cluster.isLost = (from: TestNode, to: TestNode, envelope: Envelope) => {
-    const twist = twists.get(from);
-    if (twist === undefined || to !== away || twistedBodies.has(envelope.body)) return false;
-    const twisted = twist(cluster.open(to, envelope));
-    if (twisted === undefined || twisted === 'silence') return twisted === 'silence';
-    const body = encodeMessage(twisted);
-    twistedBodies.add(body);
-    cluster.deliver(from, { to: to.nodeId, protocol: CHAIN_PROTOCOL, body });
-    return true;
-  };
-}
-
-const rowsOf = (node: TestNode, table: string): string[] =>
-  node
-    .table(table)
-    .map(({ key, value }) => `${key} ${Buffer.from(value).toString('hex')}`)
-    .toSorted();
+import { CLUSTER_ID, intentOf } from './support/fixtures.ts';
+import { begin, lieTo, pruneAll, rowsOf, sceneOf, type Twist, write } from './support/scene.ts';
 
 const certified = (node: TestNode): number[] =>
   node
@@ -210,23 +139,6 @@ describe('liars', () => {
     expect(away.told('conflict')).toEqual([]);
   });
 });
-
-/** Blocks of a node below a height are gone. */
-function prune(cluster: TestCluster, node: TestNode, base: number): void {
-  for (const [name, { table, key }] of node.rows) {
-    if (table === TABLES.chain && Number(key) < base) node.rows.delete(name);
-    if (table === TABLES.blocks && Number(key.split('/')[0]) < base) node.rows.delete(name);
-  }
-  cluster.give(node, { type: 'pruned', base });
-}
-
-/** All of them offer their tip, and have no blocks below it. */
-function pruneAll({ cluster, others }: Scene): void {
-  for (const node of others) {
-    cluster.restart(node);
-    prune(cluster, node, node.chain.height + 1);
-  }
-}
 
 describe('snapshots', () => {
   it('are taken when nobody has the blocks any more, and lead on', () => {
@@ -428,11 +340,16 @@ describe('a checkpoint', () => {
     const { digest } = readChainRow(row.value);
     pruneAll(scene);
     // 21 ends an epoch: everybody keeps its header. That of 10 nobody has any more.
-    for (const checkpoint of [wrong, { height: 21, digest: 'cd'.repeat(32) }]) {
+    // Who does not have a header has not lied about it.
+    const lacking = [wrong, false] as const;
+    for (const [checkpoint, isLie] of [
+      lacking,
+      [{ height: 21, digest: 'cd'.repeat(32) }, true] as const,
+    ]) {
       away.checkpoint = checkpoint;
       begin(scene);
       cluster.run(5000);
-      expect([away.chain.height, away.told('liar').length > 0]).toEqual([0, true]);
+      expect([away.chain.height, away.told('liar').length > 0]).toEqual([0, isLie]);
       for (const node of others) cluster.disconnect(away, node);
       away.outcomes.length = 0;
     }

@@ -7,11 +7,13 @@ import { TABLES } from '../../../src/core/chain/rows.ts';
 import { ensureHome, type HomePaths, resolveHome } from '../../../src/core/config/home.ts';
 import { writeFileAtomic } from '../../../src/core/files.ts';
 import { createGenesis, openGenesis } from '../../../src/core/model/genesis.ts';
+import { createProposal } from '../../../src/core/model/proposals.ts';
 import { FINALS_TABLE, finalRow, readFinal } from '../../../src/core/node/finals.ts';
 import { findBefore, isSameState, layOrigin, readOrigin } from '../../../src/core/node/recovery.ts';
 import type { Log } from '../../../src/core/ports.ts';
 import { chainRows } from '../../../src/core/storage/chain-readonly.ts';
 import { ChainStore } from '../../../src/core/storage/chain-store.ts';
+import { DAY } from '../../../src/core/units.ts';
 import { Owner } from '../../helpers/owner.ts';
 import { Alone, bundleOf, goOn } from '../chain/support/alone.ts';
 import { versionOf } from '../chain/support/fixtures.ts';
@@ -25,6 +27,18 @@ afterEach(() => {
   for (const dir of dirs.splice(0)) rmSync(dir, { recursive: true, force: true });
 });
 
+function largeProposal({ genesis }: Alone, owner: Owner): Uint8Array {
+  const { clusterId, names } = genesis;
+  const owners = [owner.nodeId];
+  const changes = Array.from({ length: 16 }, (_, at) => {
+    return { op: 'namespace' as const, path: `${at}`.padEnd(1000, 'x'), owners, writers: [] };
+  });
+  const times = { at: 1_000_000, createdAt: 1, expiresAt: 1_000_000 + DAY };
+  const { keyEpoch } = owner.state;
+  const by = { clusterId, proposer: owner.nodeId, keyEpoch, nonce: new Uint8Array(16) };
+  return createProposal({ ...by, changes, ...times }, names, owner.identity).bytes;
+}
+
 /** A chain that has decided something, and the home that has it. */
 async function setUp() {
   const dir = mkdtempSync(join(tmpdir(), 'aegis-recovery-'));
@@ -35,6 +49,8 @@ async function setUp() {
   const bundles = [bundleOf(owner, 'custodian')];
   const old = new Alone(owner, createGenesis({ name: 'old', createdAt: 1, bundles }));
   for (const version of ['a1', 'a2']) old.write('a', version);
+  // A leaf that is larger than that of any path.
+  old.handIn(largeProposal(old, owner));
   await writeFileAtomic(paths.genesis, old.bytes);
   const store = await ChainStore.open(paths.chainDb, { log });
   const [first, second] = ['a1', 'a2'].map((name) => versionOf(name).toString()) as [
