@@ -36,6 +36,14 @@ export const SLO_NETWORKS = {
     minLatencyMs: 45,
     maxLatencyMs: 45,
     jitterMs: 10,
+    bytesPerMs: 1000 * MBIT_BYTES_PER_MS,
+  },
+  /** The line of an office. */
+  'wan-100mbit': {
+    ...CALM,
+    minLatencyMs: 45,
+    maxLatencyMs: 45,
+    jitterMs: 10,
     bytesPerMs: 100 * MBIT_BYTES_PER_MS,
   },
 } as const satisfies Record<string, NetworkOptions>;
