@@ -23,16 +23,21 @@ export interface RosterKeys {
   readonly count: string;
 }
 
+let last: { readonly clusterId: string; readonly keys: RosterKeys } | undefined;
+
+/** The same for a cluster again: each block asks for them. */
 export function rosterKeys(clusterId: string): RosterKeys {
+  if (last?.clusterId !== clusterId) last = { clusterId, keys: makeKeys(clusterId) };
+  return last.keys;
+}
+
+function makeKeys(clusterId: string): RosterKeys {
   const hmac = hmacSha256(bytesOfText(clusterId));
   return {
     keys: (nodeId) => hmac(`aegis/keys/1\0${nodeId}`),
     member: (nodeId) => hmac(`aegis/member/1\0${nodeId}`),
     invitation: (id) => hmac(`aegis/invitation/1\0${id}`),
-    // Most blocks need none of them.
-    get count() {
-      return hmac('aegis/roster/1\0');
-    },
+    count: hmac('aegis/roster/1\0'),
   };
 }
 

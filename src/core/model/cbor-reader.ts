@@ -13,6 +13,9 @@ const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 /** Longer texts are decoded faster by the platform. */
 const SHORT_TEXT_BYTES = 48;
 
+/** Short keys that have been read, by a hash: records have the same few, again and again. */
+const KNOWN_KEYS: (string | undefined)[] = Array.from({ length: 512 });
+
 const CID_TAG = 42;
 const UNSIGNED = 0;
 const NEGATIVE = 1;
@@ -150,6 +153,28 @@ class Reader {
     return text;
   }
 
+  /** As `#text`, but mostly without making one. */
+  #key(from: number, to: number): string {
+    let hash = to - from;
+    if (hash > SHORT_TEXT_BYTES) return this.#text(from, to);
+    for (let at = from; at < to; at += 1) hash = (hash * 31 + this.#bytes[at]!) & 511;
+    const known = KNOWN_KEYS[hash];
+    if (known !== undefined && this.#is(known, from, to)) return known;
+    const text = this.#text(from, to);
+    KNOWN_KEYS[hash] = text;
+    return text;
+  }
+
+  /** Whether these bytes are a text, if each of its characters is one byte. */
+  #is(text: string, from: number, to: number): boolean {
+    if (text.length !== to - from) return false;
+    for (let at = from; at < to; at += 1) {
+      const byte = this.#bytes[at]!;
+      if (byte > 127 || byte !== text.charCodeAt(at - from)) return false;
+    }
+    return true;
+  }
+
   /** Each item has at least one byte. */
   #enter(items: number, depth: number): void {
     if (items > this.#bytes.length - this.at) throw cutShort();
@@ -174,7 +199,7 @@ class Reader {
       const name = { from: this.at, to: this.#skip(length) };
       if (!this.#isBefore(before, name)) throw new Error('keys are out of order');
       before = name;
-      const key = this.#text(name.from, name.to);
+      const key = this.#key(name.from, name.to);
       const value = this.value(depth);
       if (key === '__proto__') define(map, key, value);
       else map[key] = value;

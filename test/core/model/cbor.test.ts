@@ -161,3 +161,12 @@ test('the key __proto__ is a field like any other and changes no prototype', () 
   expect(Object.hasOwn(value, '__proto__')).toBe(true);
   expect('a' in value).toBe(false);
 });
+
+test('keys that have been read before are not taken for one another', () => {
+  // Of one length, and more than are remembered, so that they share places.
+  const keys = Array.from({ length: 3000 }, (_, n) => `key-${String(n).padStart(4, '0')}`);
+  const strange = keys.map((key, n) => (n % 7 === 0 ? key.replace('k', 'é') : key));
+  for (const key of [...strange, ...keys, ...strange]) {
+    expect(decode(encode({ [key]: 1 }), { maxBytes: 64 })).toEqual({ [key]: 1 });
+  }
+});
