@@ -133,7 +133,10 @@ async function joinBySnapshot(made: MadeHistory, chainDb: string, dir: string): 
   };
   const { height } = await importHistory(
     { lock: at('lock'), chainDb: at('chain.db'), contentDb: at('content.db') },
-    { genesis: made.genesis, self: 'aegis1new', settings: DEFAULT_SETTINGS, bytes: bytes() },
+    {
+      ...{ genesis: made.genesis, self: 'aegis1new', settings: DEFAULT_SETTINGS },
+      ...{ invited: undefined, bytes: bytes() },
+    },
     { log, signal: new AbortController().signal, told: () => {} },
   );
   if (height !== BLOCKS) throw new Error(`the new node is at ${height}`);

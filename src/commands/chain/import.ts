@@ -41,12 +41,13 @@ export default class ChainImport extends BaseCommand<typeof ChainImport, ChainIm
     const { nodeId: self } = await inspectOwnKeys(paths);
     const { genesis } = await ownGenesis(paths);
     const { settings } = await loadSettings(paths, process.env);
-    const { importHistory } = await loadImport();
+    const { importHistory, invitedBy } = await loadImport();
     const line = new HeightLine('taking', { quiet: this.flags.quiet, json: this.json });
     const told = (height: number, to: number): void => line.tell(height, to);
     try {
       const bytes = await open(file);
-      const options = { genesis, self, settings, bytes };
+      const invited = await invitedBy(paths, genesis, self);
+      const options = { genesis, self, settings, invited, bytes };
       const imported = await importHistory(paths, options, { log: SILENT, signal, told });
       const { before, height } = imported;
       const blocks = imported.kind === 'blocks' ? height - before : 0;

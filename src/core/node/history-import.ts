@@ -10,6 +10,7 @@ import type { Settings } from '../config/settings.ts';
 import { AegisError } from '../errors.ts';
 import { statIfPresent } from '../files.ts';
 import type { Genesis } from '../model/genesis.ts';
+import type { OpenInvitationFile } from '../model/invitation-file.ts';
 import type { Log } from '../ports.ts';
 import { ChainStore } from '../storage/chain-store.ts';
 import { HomeLock } from '../storage/home-lock.ts';
@@ -19,11 +20,15 @@ import { Replay, recoverFollower } from './history-replay.ts';
 import { BlockFile, FrameReader, SnapshotFile } from './history-sources.ts';
 import { markLostFacts } from './own-history.ts';
 
+export { invitedBy } from './opening.ts';
+
 export interface ImportOptions {
   readonly genesis: Genesis;
   /** Node id of this home. */
   readonly self: string;
   readonly settings: Settings;
+  /** Y5: it may bring a checkpoint. */
+  readonly invited: OpenInvitationFile | undefined;
   readonly bytes: AsyncIterable<Uint8Array>;
 }
 
@@ -49,7 +54,7 @@ export interface Imported {
  */
 export async function importHistory(
   paths: Pick<HomePaths, 'lock' | 'chainDb' | 'contentDb'>,
-  { genesis, self, settings, bytes }: ImportOptions,
+  { genesis, self, settings, invited, bytes }: ImportOptions,
   { log, signal, told }: ImportDeps,
 ): Promise<Imported> {
   const lock = await HomeLock.acquire(paths.lock);
@@ -64,8 +69,10 @@ export async function importHistory(
     try {
       const { standing } = await store.standing();
       const rows = await readChainRows(store);
+      // A file with a snapshot was made for nobody: it cannot show the header of an invitation.
+      const checkpoint = checkpointOf(settings, head.type === 'history' ? invited : undefined);
       const chain = recoverFollower(genesis, rows, {
-        ...{ self, standing, checkpoint: checkpointOf(settings) },
+        ...{ self, standing, checkpoint },
         protocolMax: protocolMaxOf(settings),
       });
       const before = chain.height;

@@ -103,6 +103,16 @@ async function requireCounted(paths: HomePaths): Promise<void> {
   });
 }
 
+/** What this node was invited with last. @throws {AegisError} `BAD_CONFIG` for what is none. */
+export async function invitedBy(
+  paths: HomePaths,
+  genesis: Genesis,
+  nodeId: string,
+): Promise<OpenInvitationFile | undefined> {
+  const isInvited = (await statIfPresent(paths.invitation)) !== undefined;
+  return isInvited ? await readInvitation(paths, genesis, nodeId) : undefined;
+}
+
 /** @throws {AegisError} `BAD_CONFIG` for a node that nobody has let in. */
 async function readInvitation(
   paths: HomePaths,

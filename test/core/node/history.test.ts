@@ -8,6 +8,7 @@ import { DEFAULT_SETTINGS } from '../../../src/core/config/settings.ts';
 import { encodeCertificate } from '../../../src/core/consensus/certificate.ts';
 import type { AegisError } from '../../../src/core/errors.ts';
 import type { LogEntry } from '../../../src/core/machine.ts';
+import type { OpenInvitationFile } from '../../../src/core/model/invitation-file.ts';
 import { BlockArchive } from '../../../src/core/node/block-archive.ts';
 import {
   exportHistory,
@@ -102,7 +103,13 @@ async function* inPieces(bytes: Uint8Array, size = 5000): AsyncGenerator<Uint8Ar
   }
 }
 
-const taking = (home: Home, made: MadeHistory, bytes: Uint8Array, more = {}) =>
+const taking = (
+  home: Home,
+  made: MadeHistory,
+  bytes: Uint8Array,
+  more = {},
+  invited?: OpenInvitationFile,
+) =>
   importHistory(
     home,
     {
@@ -110,6 +117,7 @@ const taking = (home: Home, made: MadeHistory, bytes: Uint8Array, more = {}) =>
         genesis: made.genesis,
         self: made.genesis.custodians[0]!.nodeId,
         settings: DEFAULT_SETTINGS,
+        invited,
       },
       bytes: inPieces(bytes),
     },
@@ -226,6 +234,20 @@ test('broken off, it goes on where it was', async () => {
   expect(to).toBeGreaterThan(80);
   expect(to).toBeLessThan(HEIGHTS);
   expect(await taking(other, made, bytes)).toMatchObject({ before: to, height: HEIGHTS });
+});
+
+test('the checkpoint of an invitation holds for a file, too', async () => {
+  const { made, home, digests } = await madeHome();
+  const { bytes } = await fileOf(home, made);
+  const invitedWith = (digest: string) =>
+    ({ file: { checkpoint: { height: 50, digest } } }) as OpenInvitationFile;
+  const wrong = taking(await homeOf('wrong'), made, bytes, {}, invitedWith('cd'.repeat(32)));
+  await expect(wrong).rejects.toMatchObject({
+    code: 'BAD_DATA',
+    message: expect.stringContaining('the checkpoint') as unknown,
+  });
+  const right = taking(await homeOf('right'), made, bytes, {}, invitedWith(digests[49]!));
+  await expect(right).resolves.toMatchObject({ height: HEIGHTS });
 });
 
 test('a file that lies is named, and takes nothing of what is there', async () => {
