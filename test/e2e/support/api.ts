@@ -85,12 +85,26 @@ export async function readLinearizable(
   path: string,
   timeoutMs = 8000,
 ): Promise<Document> {
-  const signal = hangUpAfter(timeoutMs + GRACE_MS);
   const query = { path, linearizable: true, timeoutMs };
+  const { bytes, version } = await content(cluster, node, query);
+  return { text: bytes.toString(), version };
+}
+
+/** What a node shows under a path, fetched from others if it must be. */
+export async function readBytes(cluster: Cluster, node: number, path: string): Promise<Buffer> {
+  return (await content(cluster, node, { path, timeoutMs: 30_000 })).bytes;
+}
+
+async function content(
+  cluster: Cluster,
+  node: number,
+  query: { path: string; linearizable?: boolean; timeoutMs: number },
+): Promise<{ bytes: Buffer; version: string }> {
+  const signal = hangUpAfter(query.timeoutMs + GRACE_MS);
   const reply = await clientOf(cluster, node).content(query, { signal });
   const parts: Uint8Array[] = [];
   for await (const part of reply.bytes) parts.push(part);
-  return { text: Buffer.concat(parts).toString(), version: reply.version };
+  return { bytes: Buffer.concat(parts), version: reply.version };
 }
 
 /** Until the node holds the last version of a path, and holds it final. */

@@ -3,6 +3,8 @@ import { type ChildProcess, type ChildProcessWithoutNullStreams, spawn } from 'n
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { untilAnswered } from '../../../src/cli/until-answered.ts';
+import { Client } from '../../../src/core/api/client/client.ts';
 import { type HomePaths, resolveHome } from '../../../src/core/config/home.ts';
 import { Devnet, type DevnetNode } from '../../../src/core/node/devnet.ts';
 import { QUICK_KDF } from '../../helpers/keystores.ts';
@@ -86,6 +88,18 @@ export async function eventually<T>(
     }
     await new Promise((done) => setTimeout(done, 50));
   }
+}
+
+/** What `aegis node wait --for` does, without a process for it. */
+function untilNode(home: string, wanted: string): Promise<unknown> {
+  const { socket, adminToken } = resolveHome({ home, env: {} });
+  const deadline = Date.now() + 30_000;
+  const signal = new AbortController().signal;
+  return untilAnswered({ deadline, signal }, (timeoutMs) => {
+    const token = existsSync(adminToken) ? readFileSync(adminToken, 'utf8').trim() : 'none';
+    const query = { for: wanted, timeoutMs };
+    return new Client({ socket, token, timeoutMs }).call('node.wait', { query });
+  });
 }
 
 export interface ClusterOptions {
@@ -196,11 +210,7 @@ export class Cluster {
   async connected(): Promise<void> {
     const running = (await this.devnet.status()).filter((node) => node.state === 'running');
     const wanted = `peers=${running.length - 1}`;
-    await Promise.all(
-      running.map((node) =>
-        aegisJson(['--home', node.home, 'node', 'wait', '--for', wanted, '--timeout', '30s']),
-      ),
-    );
+    await Promise.all(running.map(({ home }) => untilNode(home, wanted)));
   }
 
   run(node: number, ...args: string[]): Promise<Run> {
@@ -215,8 +225,10 @@ export class Cluster {
     return eventually(ask, right, what);
   }
 
+  /** Without farewell: nobody will need what the nodes would still write. */
   async stop(): Promise<void> {
-    await this.devnet.down();
-    rmSync(this.dir, { recursive: true, force: true });
+    const left = (await this.devnet.status()).filter(({ state }) => state !== 'stopped');
+    await Promise.all(left.map(({ name }) => this.devnet.kill(name)));
+    rmSync(this.dir, { recursive: true, force: true, maxRetries: 3 });
   }
 }

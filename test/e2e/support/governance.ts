@@ -6,6 +6,8 @@ import { clientOf, putFinal } from './api.ts';
 import { type Cluster, eventually } from './cluster.ts';
 
 const DECIDE_MS = 60_000;
+/** Between two documents of a writer: they go on, but leave the cores to what is tested. */
+const PAUSE_MS = 100;
 
 /** Proposed by one custodian and approved by others, until it is made. */
 export async function decide(
@@ -110,6 +112,7 @@ export class Load {
         if (!isAegisError(error) || !isTemporary(error)) throw error;
       }
       this.longestMs = Math.max(this.longestMs, performance.now() - begun);
+      await new Promise((done) => setTimeout(done, PAUSE_MS));
     }
   }
 }
