@@ -1,7 +1,10 @@
 import { defineConfig } from 'vitest/config';
+import { LongestFirst } from './test/setup/longest-first.ts';
 
 /** Tests that run the built bin need it fresh; it is built once, if the sources have changed. */
 const built = { globalSetup: ['test/setup/build.ts'] };
+/** They change a module for themselves (`vi.mock`), which needs a process of its own. */
+const mocking = ['decider', 'dropped', 'lane'].map((name) => `test/core/chain/${name}.test.ts`);
 const report = process.env['AEGIS_TEST_REPORT'];
 
 export default defineConfig({
@@ -9,6 +12,7 @@ export default defineConfig({
   test: {
     pool: 'forks',
     maxWorkers: 2,
+    sequence: { sequencer: LongestFirst },
     reporters: report ? ['default', ['json', { outputFile: report }]] : ['default'],
     // A test that needs a colour or a terminal says so itself.
     env: { NO_COLOR: '1', AEGIS_HOME: '', CI: '1' },
@@ -18,6 +22,18 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['test/{core,cli,tui,proof-check}/**/*.test.{ts,tsx}'],
+          exclude: mocking,
+          testTimeout: 20_000,
+          // A process for each of these files cost a quarter of them all.
+          isolate: false,
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'unit-mocking',
+          include: mocking,
           testTimeout: 20_000,
           sequence: { groupOrder: 0 },
         },
@@ -56,6 +72,7 @@ export default defineConfig({
           name: 'bin',
           include: ['test/bin/**/*.test.ts'],
           testTimeout: 60_000,
+          maxWorkers: 3,
           sequence: { groupOrder: 1 },
         },
       },
@@ -67,7 +84,8 @@ export default defineConfig({
           include: ['test/transcripts/**/*.test.ts'],
           testTimeout: 120_000,
           hookTimeout: 60_000,
-          sequence: { groupOrder: 2 },
+          maxWorkers: 3,
+          sequence: { groupOrder: 1 },
         },
       },
       {
@@ -78,7 +96,9 @@ export default defineConfig({
           include: ['test/e2e/**/*.test.ts'],
           testTimeout: 300_000,
           hookTimeout: 120_000,
-          sequence: { groupOrder: 2 },
+          // They wait for each other's processes as much as they work: two leave a core idle.
+          maxWorkers: 3,
+          sequence: { groupOrder: 1 },
         },
       },
     ],
