@@ -35,6 +35,7 @@ import { checkpointOf, protocolMaxOf } from './chain-settings.ts';
 import { Finals } from './finals.ts';
 import { IntentDesk } from './intent-desk.ts';
 import { LinearReads } from './linear-reads.ts';
+import { mayVote } from './may-vote.ts';
 import { MessageGate } from './message-gate.ts';
 import { intentIds, Pruner } from './pruner.ts';
 import { RoundLog } from './round-log.ts';
@@ -133,7 +134,8 @@ export class ChainRoom {
     this.#gate = new MessageGate<ChainMessage>(
       {},
       {
-        isAllowed: (from, protocol) => protocol !== CONSENSUS_PROTOCOL || mayVote(chain, from),
+        isAllowed: (from, protocol) =>
+          protocol !== CONSENSUS_PROTOCOL || mayVote(chain, genesis.custodians, from),
         open: (protocol, body) => openMessage(protocol, body, opening),
         keyOf: (nodeId, keyEpoch) => roster.identityKey(nodeId, keyEpoch),
         verify: verifyEd25519InPool,
@@ -271,16 +273,4 @@ function recoverChain(
     snapshots: settings['chain.snapshots'],
   };
   return Chain.recover(options, deps, rows, standing);
-}
-
-/**
- * Votes, and blocks to vote on, are for custodians: those of the next height, and those who may be
- * of a height after it. Whoever is ahead by a block knows them, this node does not yet.
- */
-function mayVote(chain: Chain, nodeId: string): boolean {
-  if (chain.roster.get(nodeId)?.role === 'custodian') return true;
-  return chain.proposals().some(({ status, proposal }) => {
-    if (status !== 'open' && status !== 'decided') return false;
-    return proposal.changes.some((change) => change.op === 'add' && change.nodeId === nodeId);
-  });
 }
