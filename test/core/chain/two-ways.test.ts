@@ -74,17 +74,17 @@ class History {
   }
 
   /** What was in the block, and what became of it. */
-  take(it: Step): Pick<ExecutedBlock, 'intents' | 'receipts'> {
+  take(done: Step): Pick<ExecutedBlock, 'intents' | 'receipts'> {
     const { blocks, members } = this;
-    const author = members[it.who % members.length]!;
-    const made = this.#make(author, it);
+    const author = members[done.who % members.length]!;
+    const made = this.#make(author, done);
     const { roster } = blocks.ledger;
     const fits = made.filter(
       ({ statement }) => statement !== undefined || roster.isMember(author.nodeId),
     );
     const custodian = members.find(({ nodeId }) => roster.get(nodeId)?.role === 'custodian')!;
     const all = fits.length > 0 ? fits : [blocks.changes(custodian)];
-    blocks.time += it.later;
+    blocks.time += done.later;
     return blocks.add(...all);
   }
 
@@ -102,7 +102,7 @@ class History {
       case 'delete': {
         const [moved] = blocks.intent(author, { path, version: `d${which}` }).intent.changes;
         const change = { ...moved!, parents: heads, generation, deleted: true };
-        return [blocks.changes(author, change as never)];
+        return [blocks.changes(author, change)];
       }
       case 'erase':
         return [blocks.changes(author, { op: 'erase', path })];
