@@ -98,7 +98,8 @@ function textOf(network: SloNetwork, submitted: number, report: SloReport): stri
     ([phase, share]) => `  ${phase.padEnd(24)} ${percent(share)}`,
   );
   return [
-    `${network.toUpperCase()}, seed ${LOAD.seed}, ${submitted} intents/s of ${intentBytes} bytes submitted`,
+    `${network.toUpperCase()}, seed ${LOAD.seed}, ${submitted} intents/s submitted, ` +
+      `of ${intentBytes} bytes each`,
     `final ${perSecond.toFixed(0)} intents/s in ${blocks} blocks; to final p50 ${at(0.5)} ms, ` +
       `p95 ${at(0.95)} ms, p99 ${at(0.99)} ms, most ${summaryOf(sorted).max.toFixed(1)} ms ` +
       `(n = ${sorted.length}, and ${unfinished} that were not); view changes ${viewChanges}`,

@@ -73,7 +73,7 @@ async function expectWell(): Promise<void> {
   await expectPeace(cluster);
 }
 
-/** Something of every node is in the chain, and a path, which is returned, that two have written. */
+/** Something of every node is in the chain, and a path, which is returned, of two of them. */
 async function history(): Promise<string> {
   const path = fresh('shared');
   await putFinal(cluster, DOUBTFUL, path, 'first');

@@ -22,8 +22,8 @@ const IMPURE_ROOT_FILES: readonly string[] = ['src/core/files.ts', 'src/core/pro
 /** Rooms that only some commands may open, because they start nodes or load a great deal. */
 const DOORS: Readonly<Record<string, RegExp>> = {
   node: new RegExp(
-    '^src/(commands/(node/(re)?start|keys/serve|quickstart|devnet/\\w+)|' +
-      'cli/(devnet|detach|history|quickstart|recovery))\\.ts$',
+    '^src/(commands/(node/(re)?start|keys/serve|quickstart|bench/ramp|devnet/\\w+)|' +
+      'cli/(bench|devnet|detach|history|quickstart|recovery))\\.ts$',
   ),
   sim: /^src\/commands\/sim\.ts$/,
   tui: /^src\/commands\/monitor\.ts$/,

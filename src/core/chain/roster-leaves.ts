@@ -6,6 +6,7 @@
  */
 import { fromHex, hex } from '../consensus/fields.ts';
 import { hmacSha256, sha256 } from '../crypto/hash.ts';
+import { Memo } from '../crypto/memo.ts';
 import { ADDRESS_BYTES_MAX, ADDRESSES_MAX } from '../model/bundle.ts';
 import { decode, encode } from '../model/cbor.ts';
 import { LABEL_BYTES_MAX } from '../model/identity.ts';
@@ -23,13 +24,11 @@ export interface RosterKeys {
   readonly count: string;
 }
 
-let last: { readonly clusterId: string; readonly keys: RosterKeys } | undefined;
+/** Each block asks for them. */
+const KEYS = new Memo<RosterKeys>(16);
 
-/** The same for a cluster again: each block asks for them. */
-export function rosterKeys(clusterId: string): RosterKeys {
-  if (last?.clusterId !== clusterId) last = { clusterId, keys: makeKeys(clusterId) };
-  return last.keys;
-}
+export const rosterKeys = (clusterId: string): RosterKeys =>
+  KEYS.get(bytesOfText(clusterId), () => makeKeys(clusterId))!;
 
 function makeKeys(clusterId: string): RosterKeys {
   const hmac = hmacSha256(bytesOfText(clusterId));

@@ -13,8 +13,33 @@ const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 /** Longer texts are decoded faster by the platform. */
 const SHORT_TEXT_BYTES = 48;
 
-/** Short keys that have been read, by a hash: records have the same few, again and again. */
-const KNOWN_KEYS: (string | undefined)[] = Array.from({ length: 512 });
+/** Short keys that have been read: records have the same few, again and again. */
+class KnownKeys {
+  readonly #texts: (string | undefined)[] = Array.from({ length: 512 });
+
+  /** That of the bytes if it has been read before; or else it is made and kept. */
+  of(bytes: Uint8Array, from: number, to: number, make: () => string): string {
+    let hash = to - from;
+    for (let at = from; at < to; at += 1) hash = (hash * 31 + bytes[at]!) & 511;
+    const known = this.#texts[hash];
+    if (known !== undefined && isText(known, bytes, from, to)) return known;
+    const text = make();
+    this.#texts[hash] = text;
+    return text;
+  }
+}
+
+/** Whether these bytes are a text, if each of its characters is one byte. */
+function isText(text: string, bytes: Uint8Array, from: number, to: number): boolean {
+  if (text.length !== to - from) return false;
+  for (let at = from; at < to; at += 1) {
+    const byte = bytes[at]!;
+    if (byte > 127 || byte !== text.charCodeAt(at - from)) return false;
+  }
+  return true;
+}
+
+const KNOWN_KEYS = new KnownKeys();
 
 const CID_TAG = 42;
 const UNSIGNED = 0;
@@ -155,24 +180,8 @@ class Reader {
 
   /** As `#text`, but mostly without making one. */
   #key(from: number, to: number): string {
-    let hash = to - from;
-    if (hash > SHORT_TEXT_BYTES) return this.#text(from, to);
-    for (let at = from; at < to; at += 1) hash = (hash * 31 + this.#bytes[at]!) & 511;
-    const known = KNOWN_KEYS[hash];
-    if (known !== undefined && this.#is(known, from, to)) return known;
-    const text = this.#text(from, to);
-    KNOWN_KEYS[hash] = text;
-    return text;
-  }
-
-  /** Whether these bytes are a text, if each of its characters is one byte. */
-  #is(text: string, from: number, to: number): boolean {
-    if (text.length !== to - from) return false;
-    for (let at = from; at < to; at += 1) {
-      const byte = this.#bytes[at]!;
-      if (byte > 127 || byte !== text.charCodeAt(at - from)) return false;
-    }
-    return true;
+    if (to - from > SHORT_TEXT_BYTES) return this.#text(from, to);
+    return KNOWN_KEYS.of(this.#bytes, from, to, () => this.#text(from, to));
   }
 
   /** Each item has at least one byte. */

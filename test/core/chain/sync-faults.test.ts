@@ -87,7 +87,7 @@ class Taker {
 const headerAt = ({ ledger }: Blocks): Uint8Array => ledger.tip.headerBytes!;
 
 describe('an honest source is not named', () => {
-  it('when it offers a later snapshot before it has answered about the one it was asked for', () => {
+  it('when it offers a later snapshot before it has answered about the first', () => {
     const taker = new Taker();
     const offers = taker.offer();
     taker.fetch.note('a', 3);

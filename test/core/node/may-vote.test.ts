@@ -3,7 +3,7 @@ import { mayVote } from '../../../src/core/node/may-vote.ts';
 import { Blocks } from '../chain/support/blocks.ts';
 import { type Member, membersOf, proposalOf } from '../chain/support/fixtures.ts';
 
-it('custodians are heard, those to be, and those before the last hand-over, and nobody else', () => {
+it('custodians are heard, those to be, and those before the last hand-over; nobody else', () => {
   const members = membersOf(5);
   const [a, b, c, d, e] = members as [Member, Member, Member, Member, Member];
   const blocks = new Blocks(members, 3);
