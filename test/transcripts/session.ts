@@ -12,7 +12,11 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
+import packageJson from '../../package.json' with { type: 'json' };
+import { resolveHome } from '../../src/core/config/home.ts';
+import { Devnet } from '../../src/core/node/devnet.ts';
 import { aegis, BIN, cleanEnv, type Outcome, run } from '../helpers/aegis.ts';
+import { QUICK_KDF } from '../helpers/keystores.ts';
 import type { Setting } from './markdown.ts';
 
 /** Nodes of the cluster of a transcript; their homes are $NODE1, $NODE2. */
@@ -72,7 +76,8 @@ export class Session {
   }
 
   async #startCluster(): Promise<void> {
-    const up = await this.#devnet('up', '-n', String(NODES));
+    await this.#makeCluster();
+    const up = await this.#devnet('up');
     const { nodes } = JSON.parse(up) as { nodes: readonly { home: string }[] };
     nodes.forEach(({ home }, i) => {
       this.#env[`NODE${i + 1}`] = home;
@@ -84,8 +89,19 @@ export class Session {
     for (const { home } of nodes) await this.#aegis('--home', home, ...wait);
   }
 
+  /** The one that `devnet up` finds, with keys that are quick to open. */
+  async #makeCluster(): Promise<void> {
+    const dir = join(resolveHome({ home: this.#net, env: {} }).data, 'devnet');
+    const options = { dir, bin: BIN, version: packageJson.version };
+    await Devnet.create(options, { size: NODES, kdfCost: QUICK_KDF });
+  }
+
+  get #net(): string {
+    return join(this.dir, 'net');
+  }
+
   async #devnet(...args: string[]): Promise<string> {
-    return await this.#aegis('devnet', ...args, '--home', join(this.dir, 'net'), '--json');
+    return await this.#aegis('devnet', ...args, '--home', this.#net, '--json');
   }
 
   async #aegis(...args: string[]): Promise<string> {

@@ -80,13 +80,16 @@ export async function eventually<T>(
 ): Promise<T> {
   const end = performance.now() + 30_000;
   for (;;) {
+    const begun = performance.now();
     const value = await ask();
     if (right(value)) return value;
-    if (performance.now() > end) {
+    const now = performance.now();
+    if (now > end) {
       const last = Buffer.from(JSON.stringify(value) ?? '').subarray(0, 2000);
       throw new Error(`never came true: ${what}; the last answer was ${String(last)}`);
     }
-    await new Promise((done) => setTimeout(done, 50));
+    // A question that takes a process is asked less often: it has what it waits for do less.
+    await new Promise((done) => setTimeout(done, Math.max(50, Math.min(500, now - begun))));
   }
 }
 
