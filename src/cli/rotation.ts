@@ -144,9 +144,10 @@ export abstract class RotationCommand<
     const client = await this.client();
     const { entries } = await client.call('keys.history', { params: { id: nodeId } });
     const height = entries[current.number - 1]?.height ?? null;
-    const retiredNetworkUntil = done.replaced.includes('network')
-      ? (status.retiredNetworkKey?.until ?? null)
-      : null;
+    // What it said before may be of a moment earlier than what is in the home by now.
+    const { retiredNetworkKey } = await client.call('keys.status');
+    const isRetired = done.replaced.includes('network');
+    const retiredNetworkUntil = isRetired ? (retiredNetworkKey?.until ?? null) : null;
     return { ...done, height, from: height === null ? null : height + 1, retiredNetworkUntil };
   }
 
