@@ -1,6 +1,6 @@
 /**
  * Goal: what was acknowledged is never lost.
- * Setup: four daemons; 200 files (half of them in `npm test`) of log-uniform size (0 B to 64 MiB)
+ * Setup: four daemons; 200 files (60 of them in `npm test`) of log-uniform size (0 B to 64 MiB)
  * put on random nodes with `--wait replicated` while random daemons are killed.
  * Check: every acknowledged file is read back elsewhere byte for byte, with its origin dead and
  * the disk of its origin taken away.
@@ -16,9 +16,9 @@ import { readBytes } from './support/api.ts';
 import { Cluster } from './support/cluster.ts';
 import { Prng } from './support/random.ts';
 
-const FILES = Number(process.env['AEGIS_E2E_FILES'] ?? 100);
+const FILES = Number(process.env['AEGIS_E2E_FILES'] ?? 60);
 const FILE_BYTES_MAX = 64 * MIB;
-const TOTAL_BYTES_MAX = Number(process.env['AEGIS_E2E_MIB'] ?? 160) * MIB;
+const TOTAL_BYTES_MAX = Number(process.env['AEGIS_E2E_MIB'] ?? 96) * MIB;
 const ROUNDS = Number(process.env['AEGIS_E2E_ROUNDS'] ?? 10);
 /** The long variant takes its time; the short one fits into `npm test`. */
 const TIMEOUT_MS = ROUNDS > 20 ? 3_600_000 : 480_000;
