@@ -61,10 +61,10 @@ interface Line {
 }
 
 /** Node ids, each once, in order. */
-const named = (): (string | undefined)[] => {
+const named = (): string[] => {
   const lines = readFileSync(cluster.home(JOINER).securityLog, 'utf8').trimEnd().split('\n');
   const events = lines.filter((line) => line !== '').map((line) => JSON.parse(line) as Line);
-  const all = events.filter(({ event }) => event === 'liar').map(({ nodeId }) => nodeId);
+  const all = events.filter(({ event }) => event === 'liar').map(({ nodeId }) => nodeId!);
   return [...new Set(all)].toSorted();
 };
 
