@@ -2,7 +2,7 @@
  * Two verifiers that were written apart, that of src/ and the one here, say the same of every proof
  * that the generator makes, and both refuse whatever it changes in them.
  */
-import { readFileSync } from 'node:fs';
+import { globSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { fastAggregateVerify } from '../../src/core/crypto/bls.ts';
 import { hasCode } from '../../src/core/errors.ts';
@@ -10,8 +10,7 @@ import { genesisToText } from '../../src/core/model/genesis.ts';
 import { verifyProof } from '../../src/core/proof/verifier.ts';
 import { MUTATION_NAMES, mutants } from '../core/proof/support/mutants.ts';
 import { generateProofs, type Said } from '../core/proof/support/proofs.ts';
-import { NoProof } from './cbor.ts';
-import { type Memo, verify } from './verifier.ts';
+import { type Memo, NoProof, verify } from './verifier.ts';
 
 /** 10,000 by `npm run test:long`. */
 const MUTANTS = Number(process.env['AEGIS_PROOF_MUTANTS'] ?? 200);
@@ -31,11 +30,11 @@ function saidOf(shown: Verdict['claims'][number]): Said {
     return { type: 'directory', path, values, directories, erased: shown.erased };
   }
   const { generation, isErased, heads, last } = shown;
-  const written = heads.map(
-    (head) => `${head.version} ${head.generation}${head.deleted ? ' deleted' : ''}`,
+  const shownHeads = heads.map(
+    ([cid, since, deleted]) => `${cid.toString()} ${since}${deleted ? ' deleted' : ''}`,
   );
   const [version, root] = [last?.version ?? null, last?.root ?? null];
-  return { type: 'value', path, generation, erased: isErased, heads: written, version, root };
+  return { type: 'value', path, generation, erased: isErased, heads: shownHeads, version, root };
 }
 
 /** What is thrown; undefined if nothing is. */
@@ -49,7 +48,7 @@ function thrown(run: () => unknown): unknown {
 }
 
 /** Each in its own table: neither knows what the other found. */
-const memo: Memo = new Map();
+const memo: Memo = new Set();
 const known = new Map<string, boolean>();
 const holds: typeof fastAggregateVerify = (keys, message, signature) => {
   const id = Buffer.concat([...(keys as Uint8Array[]), message, signature]).toString('latin1');
@@ -126,4 +125,12 @@ it('the proofs that are kept in a file hold, or do not', () => {
   expect(accepted.map((kept) => said(of(kept)))).toEqual(accepted.map(({ says }) => says));
   for (const kept of refused) expect(() => of(kept)).toThrow(NoProof);
   expect([accepted.length, refused.length]).toEqual([6, 16]);
+});
+
+it('a reader can follow the second verifier beside docs/proofs.md: it is short', () => {
+  const files = globSync('test/proof-check/*').filter((file) => !file.endsWith('.test.ts'));
+  const lines = files.flatMap((file) => readFileSync(file, 'utf8').trimEnd().split('\n'));
+  expect(files).toContain('test/proof-check/verifier.ts');
+  expect(lines.length).toBeLessThanOrEqual(300);
+  expect(lines.filter((line) => /from '.*\/src\//.test(line))).toEqual([]);
 });

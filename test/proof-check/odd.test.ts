@@ -14,10 +14,9 @@ import { buildProof, directoryClaim, pathClaim } from '../../src/core/proof/buil
 import type { Claim } from '../../src/core/proof/types.ts';
 import { verifyProof } from '../../src/core/proof/verifier.ts';
 import { History } from '../core/proof/support/history.ts';
-import { NoProof } from './cbor.ts';
-import { type Memo, verify } from './verifier.ts';
+import { type Memo, NoProof, verify } from './verifier.ts';
 
-const memo: Memo = new Map();
+const memo: Memo = new Set();
 const history = new History('odd');
 const { names } = history;
 
@@ -113,6 +112,9 @@ const ODD: readonly Odd[] = [
       'a list': ['ref'],
       'a text': 'ref',
       'a number': 7,
+      'a text with a byte order mark': '\ufeffx',
+      'an empty key': { '': 1 },
+      'a key of JavaScript': Buffer.from('a1695f5f70726f746f5f5f01', 'hex'),
       'a CID': cid,
       true: true,
       'the longest value': new Uint8Array(8189),
@@ -169,6 +171,7 @@ const VERSIONS: readonly OddVersion[] = [
     'the most parents': { parents: parents.slice(1) },
     'the longest message': { message: 'ä'.repeat(2048) },
     'an empty message': { message: '' },
+    'a message with a byte order mark': { message: '\ufeffx' },
     'flags that say no': { deleted: false, directory: false },
     'another generation than the head': { generation: 7, deleted: true },
     'the last time': { time: 253_402_300_799_999 },

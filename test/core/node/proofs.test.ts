@@ -13,7 +13,7 @@ import { type Memo, verify } from '../../proof-check/verifier.ts';
 const PATHS = 20;
 const HEIGHTS = 50;
 const { signal } = new AbortController();
-const memo: Memo = new Map();
+const memo: Memo = new Set();
 
 /** How much a claim of either verifier says. */
 function counts(claim: object): unknown[] {
