@@ -36,7 +36,7 @@ describe('a campaign', { timeout: 120_000 }, () => {
     expect(failures).toEqual([]);
     expect(counts).toMatchObject({ seeds: 4, realSeeds: 1 });
     expect(counts.heights).toBeGreaterThan(4);
-    expect(counts.intents).toBeGreaterThanOrEqual(counts.heights);
+    expect(counts.intents).toBeGreaterThan(4);
     expect(counts.nodeHours).toBeGreaterThan((4 * 4 * 5) / 3600);
     expect(totals.heightsMedian).toBeGreaterThan(0);
   });
