@@ -48,7 +48,8 @@ function forgedCertificate(): Certificate {
   const slot = { phase: 'commit', height: 1, view: 0, digest: 'ab'.repeat(32) } as const;
   const bytes = digestMessage(CLUSTER_ID, slot.phase, slot.height, slot.view, slot.digest);
   const set = setOf(attacker.keys.consensusKey);
-  const signers = [...honest, attacker].map(({ nodeId }) => set.indexOf(nodeId)).toSorted();
+  const indices = [...honest, attacker].map(({ nodeId }) => set.indexOf(nodeId));
+  const signers = indices.toSorted((a, b) => a - b);
   return { ...slot, signers, signature: signBls(attacker.consensusSecret, bytes) };
 }
 
