@@ -3,14 +3,14 @@
  * those who serve it: steady open-loop load on four custodians, in turns without anything, with a
  * node that joins, and with a process that takes as much processor as that node and asks nobody for
  * anything. All of them share one machine, so that most of what others feel is the joiner's own
- * work; the last of the three says how much.
+ * work. What is left of it when the joiner has the processor only that others leave is serving.
  */
 import { versionCidOf } from '../../src/core/model/version.ts';
 import { burn } from '../helpers/attack.ts';
 import { type BenchNode, withDirectory } from './cluster.ts';
 import { type Figure, summaryOf } from './figures.ts';
 import { type JoinNet, withJoinNet } from './join-net.ts';
-import { cpuMsOf, pause } from './processes.ts';
+import { cpuMsOf, pause, yieldProcessor } from './processes.ts';
 
 const BLOCKS = Number(process.env['AEGIS_JOIN_BLOCKS'] ?? 10_000);
 const ROUNDS = Number(process.env['AEGIS_JOIN_ROUNDS'] ?? 4);
@@ -22,6 +22,10 @@ const EVERY_MS = 25;
 const CALM_MS = 1500;
 const LOOK_MS = 10;
 const JOIN_MS = 120_000;
+
+/** The last joins by blocks, and takes no processor from those who serve it. */
+const KINDS = ['never', 'auto', 'yielding'] as const;
+type Kind = (typeof KINDS)[number];
 
 interface Join {
   readonly blocks: number;
@@ -53,17 +57,18 @@ async function measure(net: JoinNet): Promise<Figure[]> {
     byBlocks.push(await joinAlone(net, 'never'));
     bySnapshot.push(await joinAlone(net, 'auto'));
   }
-  const rounds: Record<'never' | 'auto', Ratios[]> = { never: [], auto: [] };
+  const rounds: Record<Kind, Ratios[]> = { never: [], auto: [], yielding: [] };
   // What comes first pays for all that is compiled late.
   await turn(net.custodians, () => pause(TURN_MS));
   for (let n = 0; n < ROUNDS; n += 1) {
-    for (const kind of ['never', 'auto'] as const) rounds[kind].push(await round(net, kind));
+    for (const kind of KINDS) rounds[kind].push(await round(net, kind));
   }
   return [
     ...figuresOf('by blocks', byBlocks),
     ...figuresOf('by a snapshot', bySnapshot),
     ...ratiosOf('by blocks', rounds.never),
     ...ratiosOf('by a snapshot', rounds.auto),
+    ...ratiosOf('by blocks, with what processor is left', rounds.yielding),
   ];
 }
 
@@ -137,23 +142,29 @@ interface Ratios {
 }
 
 /** Quiet, somebody joins, and as much work for nobody, one after the other. */
-async function round(net: JoinNet, kind: 'auto' | 'never'): Promise<Ratios> {
+async function round(net: JoinNet, kind: Kind): Promise<Ratios> {
   const { custodians } = net;
-  const node = await net.newcomer(kind);
+  const node = await net.newcomer(kind === 'auto' ? 'auto' : 'never');
+  if (kind === 'yielding') await yieldProcessor(node.pid);
   const quiet = await turn(custodians, () => pause(TURN_MS));
   let joined: Join | undefined;
   const before = cpuMsOf(node.pid);
-  let cpuMs = 0;
+  let [cpuMs, tookMs] = [0, 0];
   const busy = await turn(custodians, async () => {
     const begun = performance.now();
     joined = await joining(net, node);
     await pause(Math.max(0, TURN_MS - (performance.now() - begun)));
     cpuMs = cpuMsOf(node.pid) - before;
+    tookMs = performance.now() - begun;
   });
   await net.dismiss();
-  const share = Math.min(1, cpuMs / TURN_MS);
+  // One process burns one core at most; several of them burn what several threads do.
+  const share = cpuMs / tookMs;
   const burnt = await turn(custodians, async () => {
-    await burn({ share, ms: TURN_MS });
+    const burners = Array.from({ length: Math.ceil(share) }, (_, at) =>
+      burn({ share: Math.min(1, share - at), ms: Math.min(tookMs, 2 * TURN_MS) }),
+    );
+    await Promise.all(burners);
   });
   console.log(textOf(kind, joined!));
   const ratios = {
