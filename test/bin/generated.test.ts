@@ -70,7 +70,7 @@ describe.each(commands.map((command) => [words(command.id), command] as const))(
 
     test('has a man page and a transcript', () => {
       expect(existsSync(`man/${pageName(command.id)}.1`)).toBe(true);
-      const transcripts = globSync(['test/transcripts/*.md', 'README.md', 'docs/*.md']);
+      const transcripts = globSync(['test/transcripts/*.md', 'README.md', 'docs/**/*.md']);
       const pattern = new RegExp(`^\\s*\\$ (.*\\| *)?${name}( |$)`, 'm');
       const shown = transcripts.filter((file) => pattern.test(readFileSync(file, 'utf8')));
       expect(shown, `a console block with $ ${name}`).not.toEqual([]);
