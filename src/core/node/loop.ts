@@ -67,6 +67,8 @@ interface Room {
 interface Batch {
   readonly room: Room;
   readonly ready: Ready;
+  /** When it was stepped. */
+  readonly now: Instant;
 }
 
 export class Loop {
@@ -218,15 +220,19 @@ export class Loop {
         load.bytes -= sizeBytes;
         if (load.count === 0) room.loads.delete(load.from);
       }
-      this.#accept(room, room.machine.step(input, now));
+      this.#accept(room, room.machine.step(input, now), now);
     }
     room.queue.splice(0, taken);
   }
 
-  #accept(room: Room, ready: Ready): void {
+  #accept(room: Room, ready: Ready, now: Instant): void {
     const { entries, messages, alarms, outcomes } = ready;
     if (entries.length + messages.length + alarms.length + outcomes.length === 0) return;
-    this.#uncommitted.push({ room, ready });
+    this.#uncommitted.push({ room, ready, now });
+    // A machine that wants to go on at once shows nothing by it: it need not wait for the disk.
+    for (const alarm of this.#isStopping ? [] : alarms) {
+      if (isDue(alarm, now)) this.submit(room.name, room.alarmInput(alarm.key));
+    }
     for (const { body } of messages) this.#uncommittedBytes += body.byteLength;
     for (const { value } of entries) this.#uncommittedBytes += value?.byteLength ?? 0;
   }
@@ -294,7 +300,12 @@ export class Loop {
 
   #release(batches: readonly Batch[]): void {
     for (const { ready } of batches) for (const message of ready.messages) this.#deps.send(message);
-    for (const { room, ready } of batches) for (const alarm of ready.alarms) this.#arm(room, alarm);
+    for (const { room, ready, now } of batches) {
+      for (const alarm of ready.alarms) {
+        // What was due at once has come already, and takes the place of what was armed before.
+        this.#arm(room, isDue(alarm, now) ? { key: alarm.key, at: undefined } : alarm);
+      }
+    }
     for (const { room, ready } of batches) {
       for (const outcome of ready.outcomes) this.#deps.tell(room.name, outcome);
     }
@@ -311,3 +322,5 @@ export class Loop {
     room.alarms.set(alarm.key, cancel);
   }
 }
+
+const isDue = ({ at }: Alarm, now: Instant): boolean => at !== undefined && at <= now;

@@ -285,6 +285,22 @@ test('alarms are armed, replaced, cancelled, and come back as inputs', async () 
   expect(world.events).toEqual(['tell one alarm-x']);
 });
 
+test('what is due at once comes while the commit runs, and shows nothing before it', async () => {
+  const world = new World({ manual: true });
+  world.loop.submit('one', ready({ entries: ['a'], alarms: [['x', 2000]] }));
+  await world.settle();
+  world.loop.submit('one', ready({ entries: ['b'], alarms: [['x', 1000]] }));
+  await world.settle();
+  // It has been stepped: its outcome waits behind both commits.
+  expect(world.events).toEqual(['write a']);
+  world.finishCommit();
+  await world.settle();
+  world.finishCommit();
+  await world.settle();
+  expect(world.events).toEqual(['write a', 'durable', 'write b', 'durable', 'tell one alarm-x']);
+  expect(world.alarms).toEqual([]);
+});
+
 test('stop lets out what was accepted and takes no more', async () => {
   const world = new World();
   world.loop.submit('one', ready({ entries: ['a'], messages: ['bob'], alarms: [['x', 9]] }));
