@@ -83,8 +83,7 @@ export abstract class RotationCommand<
     await requireOwnHome(this.home());
     // In this order: what the daemon settles in between, the home knows then.
     const status = await this.#daemonStatus();
-    const { readForRotation } = await import('../core/keys/rotation.ts');
-    const home = await readForRotation(this.home().keys, asked);
+    const home = await this.#homeNow(asked);
     checkKnown(home, status);
     const { pending } = home;
     const isBare = asked.roles.length === 0 && !asked.session;
@@ -131,7 +130,20 @@ export abstract class RotationCommand<
       this.note('Next: aegis node start');
       return prepared;
     }
-    return { ...prepared, ...(await this.#adopt()) };
+    try {
+      return { ...prepared, ...(await this.#adopt()) };
+    } catch (error) {
+      if (!hasCode(error, 'NOT_FOUND')) throw error;
+      // The daemon had taken it up by itself, and has settled it in this moment.
+      const { current } = await this.#homeNow(asked);
+      if (current.digest !== pending?.entry.digest) throw error;
+      return await this.#last({ ...home, current }, await this.#daemonStatus());
+    }
+  }
+
+  async #homeNow(asked: Asked): Promise<Inspection> {
+    const { readForRotation } = await import('../core/keys/rotation.ts');
+    return await readForRotation(this.home().keys, asked);
   }
 
   /** What was carried on has become final in the meantime. */

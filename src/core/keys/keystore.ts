@@ -94,6 +94,7 @@ export class Keystore implements KeyRing, Disposable {
   readonly sharing: Sharing | undefined;
   #home: Inspection;
   #seen = '';
+  #last: Promise<unknown> = Promise.resolve();
 
   private constructor(parts: Parts, options: Pick<OpenOptions, 'behindSigner' | 'sharing'> = {}) {
     const { dir, home, ring, sealer } = parts;
@@ -279,7 +280,7 @@ export class Keystore implements KeyRing, Disposable {
    * while the keystore was open.
    */
   adoptPending(): Promise<PendingRotation | undefined> {
-    return alone(this.sharing, async () => {
+    return this.#inTurn(async () => {
       this.#home = await this.#read();
       const { pending } = this.#home;
       for (const { role, path } of pending?.keys ?? []) {
@@ -331,7 +332,14 @@ export class Keystore implements KeyRing, Disposable {
    * home (K3). After a cut the same call finishes the work.
    */
   settle(state: KeyState, options: Final): Promise<Settled> {
-    return alone(this.sharing, () => this.#settle(state, options));
+    return this.#inTurn(() => this.#settle(state, options));
+  }
+
+  /** What moves files, and what reads by their places, must not meet. */
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#last.then(() => alone(this.sharing, work));
+    this.#last = turn.catch(() => undefined);
+    return turn;
   }
 
   async #settle(state: KeyState, options: Final): Promise<Settled> {
