@@ -327,9 +327,8 @@ export class Keystore implements KeyRing, Disposable {
   }
 
   /**
-   * Brings the home to the keys that are final: promotes prepared ones, keeps the network key of
-   * before for its grace, erases what is retired (A4), follows a chain that knows more than this
-   * home (K3). After a cut the same call finishes the work.
+   * Brings the home to the keys that are final: promotes prepared ones, erases retired ones (A4; the
+   * network key after its grace), follows a chain that knows more (K3). To be repeated after a cut.
    */
   settle(state: KeyState, options: Final): Promise<Settled> {
     return this.#inTurn(() => this.#settle(state, options));
