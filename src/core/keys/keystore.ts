@@ -327,7 +327,7 @@ export class Keystore implements KeyRing, Disposable {
   }
 
   /**
-   * Brings the home to the keys that are final: promotes prepared ones, erases retired ones (A4; the
+   * Brings the home to the keys that are final: promotes prepared ones, erases retired (A4; the
    * network key after its grace), follows a chain that knows more (K3). To be repeated after a cut.
    */
   settle(state: KeyState, options: Final): Promise<Settled> {
