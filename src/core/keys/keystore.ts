@@ -17,6 +17,7 @@ import { createInception, type Inception } from '../model/identity.ts';
 import type { SignedSession } from '../model/session.ts';
 import type { KeyState } from '../model/succession.ts';
 import type { KeyRing, Random, SeedProver, Signer, VoteSigner } from '../ports.ts';
+import { Turns } from '../turns.ts';
 import { writeKeyFile } from './disk.ts';
 import { type Inspection, type PendingRotation, type ReadOptions, readHome } from './home.ts';
 import { type KeyFile, sealKey } from './key-file.ts';
@@ -94,7 +95,7 @@ export class Keystore implements KeyRing, Disposable {
   readonly sharing: Sharing | undefined;
   #home: Inspection;
   #seen = '';
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Turns();
 
   private constructor(parts: Parts, options: Pick<OpenOptions, 'behindSigner' | 'sharing'> = {}) {
     const { dir, home, ring, sealer } = parts;
@@ -336,9 +337,7 @@ export class Keystore implements KeyRing, Disposable {
 
   /** What moves files, and what reads by their places, must not meet. */
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const turn = this.#last.then(() => alone(this.sharing, work));
-    this.#last = turn.catch(() => undefined);
-    return turn;
+    return this.#turns.run(() => alone(this.sharing, work));
   }
 
   async #settle(state: KeyState, options: Final): Promise<Settled> {

@@ -17,6 +17,7 @@ import {
   type Move,
   type SignedIntent,
 } from '../model/intent.ts';
+import { Turns } from '../turns.ts';
 import type { Verified } from '../units.ts';
 import type { Author } from './author.ts';
 import { Waiting } from './waiting.ts';
@@ -72,7 +73,7 @@ export class IntentDesk {
   /** A2: those that could not be signed anew yet. */
   #unsigned: readonly SignedIntent[] = [];
   #next = 0;
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Turns();
 
   constructor(options: IntentDeskOptions, deps: IntentDeskDeps) {
     this.#options = options;
@@ -86,7 +87,7 @@ export class IntentDesk {
 
   /** All of them are durable and queued when it resolves, or none. @throws {AegisError} `BUSY`. */
   submit(wanted: readonly (readonly Change[])[]): Promise<Queued[]> {
-    return this.#inTurn(() => this.#submit(wanted));
+    return this.#turns.run(() => this.#submit(wanted));
   }
 
   /** The move of a path that waits to be decided last, if one does. */
@@ -330,11 +331,5 @@ export class IntentDesk {
     if (signed?.id === receipt.id) this.#recent.push({ signed, receipt });
     if (this.#recent.length > DECIDED_MAX) this.#recent.shift();
     return signed;
-  }
-
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const result = this.#last.then(work, work);
-    this.#last = result.catch(() => {});
-    return result;
   }
 }

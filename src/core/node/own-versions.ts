@@ -7,6 +7,7 @@ import type { CID } from 'multiformats/cid';
 import { AegisError } from '../errors.ts';
 import type { Replication, ReplicationInput } from '../kb/replication.ts';
 import { createVersion, type SignedVersion } from '../model/version.ts';
+import { Turns } from '../turns.ts';
 import type { Verified } from '../units.ts';
 import type { Author } from './author.ts';
 import type { Base, Finality } from './finality.ts';
@@ -64,7 +65,7 @@ export class OwnVersions {
   readonly #added = new Waiting<SignedVersion>();
   readonly #never = new AbortController().signal;
   /** Each has the next sequence number. */
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Turns();
   /** By path, a version of which it was not known in time whether it is durable. */
   readonly #unqueued = new Map<string, Unqueued>();
   /** Holds that have been asked for and are not over. */
@@ -83,7 +84,7 @@ export class OwnVersions {
     const { path } = signed.version;
     if (this.#unqueued.get(path)?.signed.cidText !== signed.cidText) return;
     // Nobody waits for it any more; it becomes an intent all the same.
-    this.#inTurn(() => this.#queueLeft(path)).catch(() => {});
+    this.#turns.run(() => this.#queueLeft(path)).catch(() => {});
   }
 
   /** The machine did not take a version. They are made one at a time, so it is the last one. */
@@ -99,9 +100,10 @@ export class OwnVersions {
   /** @throws {AegisError} `EXISTS` for another version than the expected one; `TRY_AGAIN`. */
   async write(wanted: WantedVersion, imported: Imported, signal: AbortSignal): Promise<OwnVersion> {
     // As ever: what is begun in time is written, whoever waits for it.
-    if (this.#holds === 0) return await this.#inTurn(() => this.#write(wanted, imported, signal));
+    if (this.#holds === 0)
+      return await this.#turns.run(() => this.#write(wanted, imported, signal));
     const begun = Promise.withResolvers<void>();
-    const written = this.#inTurn(() => {
+    const written = this.#turns.run(() => {
       begun.resolve();
       signal.throwIfAborted();
       return this.#write(wanted, imported, signal);
@@ -121,11 +123,12 @@ export class OwnVersions {
     const held = Promise.withResolvers<VersionsHold>();
     const over = Promise.withResolvers<void>();
     this.#holds += 1;
-    this.#inTurn(async () => {
-      await history.check();
-      held.resolve({ versions: machine.graph.nextSequence(self) - 1, release: over.resolve });
-      await over.promise;
-    })
+    this.#turns
+      .run(async () => {
+        await history.check();
+        held.resolve({ versions: machine.graph.nextSequence(self) - 1, release: over.resolve });
+        await over.promise;
+      })
       .catch(held.reject)
       .finally(() => {
         this.#holds -= 1;
@@ -255,12 +258,6 @@ export class OwnVersions {
     const last = this.#lastLocal;
     if (last === undefined || this.#deps.machine.graph.get(last.cidText) !== undefined) return;
     throw new AegisError('TRY_AGAIN', 'an earlier version still waits to be written');
-  }
-
-  #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const result = this.#last.then(work);
-    this.#last = result.catch(() => {});
-    return result;
   }
 }
 

@@ -19,6 +19,7 @@ import { describeKeystore, NODE_ROLES } from '../keys/signer-open.ts';
 import { SignerServer } from '../keys/signer-server.ts';
 import { HomeLock } from '../storage/home-lock.ts';
 import { createLog, type NodeLog } from '../telemetry/log.ts';
+import { Turns } from '../turns.ts';
 import { notifySystemd } from './sd-notify.ts';
 
 export interface SigningOptions {
@@ -83,16 +84,11 @@ async function assemble(
   await following.eraseRetired({ isOrdered: options.eraseRetired });
   const describe = () => describeKeystore(keystore, following.number);
   /** Changes of the home, one at a time. `false`: nothing has changed. */
-  let last: Promise<unknown> = Promise.resolve();
-  const inTurn = (change: () => Promise<unknown>): Promise<void> => {
-    const before = last;
-    const done = (async () => {
-      await before;
+  const turns = new Turns();
+  const inTurn = (change: () => Promise<unknown>): Promise<void> =>
+    turns.run(async () => {
       if ((await change()) !== false) server.announce(describe());
-    })();
-    last = done.catch(() => undefined);
-    return done;
-  };
+    });
   const follow = (entries: readonly Uint8Array[]) => inTurn(() => following.follow(entries));
   const server: SignerServer = new SignerServer({
     desk: new SignerDesk({ ring: keystore, guards, log, describe, follow }),
