@@ -9,9 +9,12 @@ export class DraftMap<V> implements ReadMap<V> {
   readonly #below: ReadMap<V>;
   /** Undefined: taken away. */
   readonly #changed = new Map<string, V | undefined>();
+  /** Counted along: each change of an intent asks for it. */
+  #size: number;
 
   constructor(below: ReadMap<V>) {
     this.#below = below;
+    this.#size = below.size;
   }
 
   get(key: string): V | undefined {
@@ -21,6 +24,8 @@ export class DraftMap<V> implements ReadMap<V> {
   }
 
   set(key: string, value: V | undefined): void {
+    const wasThere = this.get(key) !== undefined;
+    if (wasThere !== (value !== undefined)) this.#size += wasThere ? -1 : 1;
     this.#changed.set(key, value);
   }
 
@@ -30,12 +35,7 @@ export class DraftMap<V> implements ReadMap<V> {
   }
 
   get size(): number {
-    let { size } = this.#below;
-    for (const [key, value] of this.#changed) {
-      const wasThere = this.#below.get(key) !== undefined;
-      if (wasThere !== (value !== undefined)) size += wasThere ? -1 : 1;
-    }
-    return size;
+    return this.#size;
   }
 
   *values(): Generator<V> {
@@ -50,7 +50,7 @@ export class DraftMap<V> implements ReadMap<V> {
 
   /** Takes over what another one has changed above this one. */
   absorb(above: DraftMap<V>): void {
-    for (const [key, value] of above.changed) this.#changed.set(key, value);
+    for (const [key, value] of above.changed) this.set(key, value);
   }
 }
 

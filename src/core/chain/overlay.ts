@@ -3,7 +3,7 @@
  * Leaves are encoded once, at the end, however often the block changes them. It judges nothing.
  */
 import { decode } from '../model/cbor.ts';
-import type { Names } from '../model/names.ts';
+import { type Names, TAG_DIGITS } from '../model/names.ts';
 import type { StateReader } from '../ports.ts';
 import { LIMITS } from './limits.ts';
 import { NO_USAGE, type Usage } from './quotas.ts';
@@ -44,6 +44,8 @@ export class Overlay {
   readonly #below: StateReader;
   readonly #refs = new Map<string, Entry<RefState | undefined>>();
   readonly #marks = new Map<string, MarkEntry>();
+  /** Refs and marks by the tag of the directory in which they lie. */
+  readonly #within = new Map<string, Entry<RefState | boolean | undefined>[]>();
   readonly #accounts = new Map<string, Entry<Account>>();
   /** By key. */
   readonly #anchors = new Map<string, AnchorEntry>();
@@ -163,17 +165,19 @@ export class Overlay {
   /** Of a large directory it is not looked up: then its name stays. */
   #hasNames(dir: string): boolean {
     const tag = this.#names.tagOf(dir);
+    const here = this.#within.get(tag) ?? [];
+    if (here.some(isNamed)) return true;
     const rows = this.#below.under(tag, LIMITS.erasedLeaves);
     if (rows === undefined) return true;
-    const isNamed = new Map<string, boolean>();
-    for (const { key, value } of rows) isNamed.set(key, hasName(value));
-    for (const { key, value } of this.#refs.values()) {
-      if (key.startsWith(tag)) isNamed.set(key, value?.name !== undefined);
-    }
-    for (const { key, value } of this.#marks.values()) {
-      if (key.startsWith(tag)) isNamed.set(key, value);
-    }
-    return [...isNamed.values()].includes(true);
+    const known = new Set(here.map(({ key }) => key));
+    return rows.some(({ key, value }) => !known.has(key) && hasName(value));
+  }
+
+  #keepWithin(entry: Entry<RefState | boolean | undefined>): void {
+    const tag = entry.key.slice(0, TAG_DIGITS);
+    const here = this.#within.get(tag);
+    if (here === undefined) this.#within.set(tag, [entry]);
+    else here.push(entry);
   }
 
   #refEntry(path: string): Entry<RefState | undefined> {
@@ -184,6 +188,7 @@ export class Overlay {
     const value = bytes === undefined ? undefined : decodeRef(bytes);
     const entry = { key, value, isChanged: false };
     this.#refs.set(path, entry);
+    this.#keepWithin(entry);
     return entry;
   }
 
@@ -194,6 +199,7 @@ export class Overlay {
     const value = this.#below.get(key) !== undefined;
     const entry = { key, dir, value, isChanged: false };
     this.#marks.set(dir, entry);
+    this.#keepWithin(entry);
     return entry;
   }
 
@@ -217,6 +223,9 @@ export class Overlay {
     return entry;
   }
 }
+
+const isNamed = ({ value }: Entry<RefState | boolean | undefined>): boolean =>
+  typeof value === 'object' ? value.name !== undefined : value === true;
 
 /** Of a ref or a mark. */
 const hasName = (bytes: Uint8Array): boolean =>

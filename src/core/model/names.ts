@@ -13,7 +13,7 @@ import { bytesOfText } from './record.ts';
 
 export const NAME_KEY_BYTES = 32;
 /** Hex digits of the tag of a directory, with which the keys of all that lies in it begin. */
-const TAG_DIGITS = 16;
+export const TAG_DIGITS = 16;
 const REST_DIGITS = 48;
 /** Longest encrypted name. */
 export const SEALED_NAME_BYTES_MAX = AEAD_NONCE_BYTES + PATH_BYTES_MAX + AEAD_TAG_BYTES;
