@@ -27,11 +27,13 @@ export function restoreSets(
     decided.set(entry.height, [...(decided.get(entry.height) ?? []), entry]);
   }
   const counts = new Map<string, number>();
-  let nodeIds = sets.at(1)!.nodeIds;
+  let { nodeIds } = sets.at(1)!;
   for (const at of [...new Set([...handovers.keys(), ...decided.keys()])].toSorted(ascending)) {
     if (at >= height) break;
-    for (const { nodeId } of decided.get(at) ?? [])
-      counts.set(nodeId, (counts.get(nodeId) ?? 0) + 1);
+    const authors = (decided.get(at) ?? []).map(({ nodeId }) => nodeId);
+    for (const nodeId of authors) counts.set(nodeId, (counts.get(nodeId) ?? 0) + 1);
+    // What agents have rotated changes no set, and most members are agents.
+    if (!handovers.has(at) && !authors.some((nodeId) => nodeIds.includes(nodeId))) continue;
     nodeIds = handovers.get(at)?.custodians.map(({ nodeId }) => nodeId) ?? nodeIds;
     const keys = nodeIds.map((id) => keyAfter(ledger.roster.get(id), counts.get(id) ?? 0));
     const set = new CustodianSet(keys);
