@@ -43,10 +43,14 @@ export class RelayDesk {
     for (const parcel of parcels) await this.#verify(parcel);
     await this.#checkOrder(parcels.map((parcel) => parcel.signed));
     const until = AbortSignal.any([signal, timeout(timeoutMs)]);
-    const decided = parcels.map(({ signed: one }) => this.#wait(one, until));
+    // Before they are handed in, for they may be decided at once.
+    const isAwaited = wait === 'final';
+    const decided = isAwaited ? parcels.map(({ signed: one }) => this.#wait(one, until)) : [];
+    // Nobody hears of them when one is refused below, and the caller hangs up then.
+    for (const one of decided) one.catch(() => {});
     const intents = parcels.map((parcel) => verified(parcel.signed));
     await this.#queue(intents, until);
-    const receipts = await Promise.all(wait === 'final' ? decided : []);
+    const receipts = await Promise.all(decided);
     signal.throwIfAborted();
     return {
       intents: intents.map(({ id, intent: { sequence } }, n) =>
