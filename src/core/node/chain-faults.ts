@@ -9,7 +9,7 @@ import { Complaints } from './complaints.ts';
 
 export interface Lie {
   readonly nodeId: string;
-  /** What it has sent last. */
+  /** In words that follow upon a name: what it did last. */
   readonly what: string;
   readonly height: number;
   /** Milliseconds since the Unix epoch. */
@@ -63,7 +63,7 @@ export class ChainFaults {
 
   #lied({ nodeId, what, height }: Extract<ChainOutcome, { type: 'liar' }>, at: number): void {
     const { metrics, security } = this.#deps;
-    this.#keep({ nodeId, what, height, at });
+    this.#keep({ nodeId, what: `it has sent what does not hold (${what})`, height, at });
     metrics.count('aegis_chain_liars_total');
     security?.tell({ type: 'liar', nodeId, reason: `${what}, height ${height}` });
     const fields = { nodeId, what, height };

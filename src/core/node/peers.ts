@@ -240,8 +240,7 @@ export class Peers {
     if (lie === undefined) return [];
     const { what, height, at, count } = lie;
     const times = count === 1 ? '' : `, ${count} times so far`;
-    const about = `about height ${height}: ${what}`;
-    return [`it has sent what does not hold, ${about} (${timeText(at)}${times})`];
+    return [`${what}, about height ${height} (${timeText(at)}${times})`];
   }
 
   #keptAway({ nodeId, name, banned, frozen }: Peer): string[] {

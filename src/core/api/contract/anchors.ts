@@ -23,7 +23,7 @@ export const intentsAnchor = endpoint('intents.anchor', {
   body: {
     label: word,
     digest,
-    /** Absent: the last final one of the label. `null`: there must be none. */
+    /** Absent: the last one of the label, also one that waits. `null`: there must be none. */
     previous: v.optional(v.nullable(digest)),
     ...waiting,
   },

@@ -96,7 +96,10 @@ const status = {
   ),
   /** A certificate for another block at a height that is final here (rule Y3); the last one. */
   conflict: v.nullable(v.object({ height: count, ours: digest, theirs: digest, from: who })),
-  /** Peers that have sent blocks or a state that do not hold (rule Y2), in this run. */
+  /**
+   * Peers that in this run have sent blocks or a state that do not hold, or claimed blocks and not
+   * sent them, and so are asked last (rule Y2). `what` says which.
+   */
   liars: v.array(v.object({ ...who.entries, what: v.string(), height: count, at: time })),
   protocol: v.object({
     /** By which the next block is executed (rule V1). */

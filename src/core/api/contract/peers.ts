@@ -83,13 +83,13 @@ export const peersAudit = endpoint('peers.audit', {
     /** What it found in its own chain. */
     verdict: v.picklist(['sound', 'damaged']),
     fault: v.nullable(v.object({ height: count, what: v.string() })),
-    /** It has verified the blocks above this height, and the state at it. */
+    /** It has verified the blocks from this height on, and the state at its tip. */
     base: count,
     /** Its tip. */
     height: count,
     digest,
     stateRoot: digest,
-    /** Whether that is the history that is final here; `null`: it is ahead of this node. */
+    /** Whether that is the history that is final here; `null`: that block is not here. */
     agrees: v.nullable(v.boolean()),
     /** Its answer as it has signed it, in base64. */
     report: v.string(),

@@ -146,7 +146,7 @@ function progress(status: ConsensusStatus, nowMs: number): Why[] {
 
 function accused({ evidence, runTwice, liars }: ConsensusStatus): Why[] {
   const lied = liars.map((liar): Why => {
-    const text = `${nameOf(liar)} has sent what does not hold (${liar.what}): it is asked last`;
+    const text = `${nameOf(liar)} is asked last: ${liar.what}`;
     return { cause: 'liars', text };
   });
   const twice = [...lied, ...copied(runTwice)];

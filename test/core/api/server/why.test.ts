@@ -82,7 +82,7 @@ it.each<[Partial<ConsensusStatus>, string[]]>([
       divergence: { height: 9, ours: hex('a'), theirs: hex('b'), key: hex('key'), path: null },
       conflict: { height: 7, ours: hex('a'), theirs: hex('b'), from: CAROL },
       protocol: { version: 1, max: 2, raise: 2 },
-      liars: [{ ...DAVE, what: 'a block that does not follow', height: 8, at: at(1) }],
+      liars: [{ ...DAVE, what: 'it has sent what does not hold (x)', height: 8, at: at(1) }],
     },
     [
       'diverged: this node does not vote: its state is not that of final block 9 ' +
@@ -91,7 +91,7 @@ it.each<[Partial<ConsensusStatus>, string[]]>([
         'are faulty than may be (shown by carol)',
       'protocol: protocol 2 is decided: it begins when a quorum of the custodians is ready',
       'idle: nothing is to be decided; the last final block is 9',
-      'liars: dave has sent what does not hold (a block that does not follow): it is asked last',
+      'liars: dave is asked last: it has sent what does not hold (x)',
     ],
   ],
   [
