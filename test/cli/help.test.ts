@@ -1,3 +1,4 @@
+import { globSync, readFileSync } from 'node:fs';
 import type { Command } from '@oclif/core';
 import { expect, test } from 'vitest';
 import { coloursFor } from '../../src/cli/colour.ts';
@@ -78,4 +79,15 @@ test('wrapping keeps words and indented lines whole', () => {
   expect(wrap('one two three', 7)).toBe('one two\nthree');
   expect(wrap('  $ a long command line stays', 7)).toBe('  $ a long command line stays');
   expect(wrap('unbreakable', 4)).toBe('unbreakable');
+});
+
+// In a loop over lines it would take all the others for its own.
+test('an argument that may be left out is never taken from standard input', () => {
+  const declared = globSync('src/{cli,commands}/**/*.ts').flatMap((file) => {
+    const found = readFileSync(file, 'utf8').matchAll(/Args\.\w+\(\{.*?\}\)/gs);
+    return [...found].map(([text]) => ({ file, text }));
+  });
+  expect(declared.length).toBeGreaterThan(10);
+  const optional = declared.filter(({ text }) => !text.includes('required: true'));
+  expect(optional.filter(({ text }) => !text.includes('ignoreStdin: true'))).toEqual([]);
 });

@@ -22,7 +22,10 @@ export default class ClusterApprove extends BaseCommand<typeof ClusterApprove, A
     },
   ];
   static override readonly args = {
-    proposal: Args.string({ description: 'Id of a proposal, or the start of it.' }),
+    proposal: Args.string({
+      ignoreStdin: true,
+      description: 'Id of a proposal, or the start of it.',
+    }),
   };
 
   protected override async work(): Promise<Answer> {

@@ -20,7 +20,7 @@ export default class ClusterQuota extends BaseCommand<
     { description: 'One', command: '<%= config.bin %> cluster quota dave' },
   ];
   static override readonly args = {
-    member: Args.string({ description: 'Node id, the start of one or name.' }),
+    member: Args.string({ ignoreStdin: true, description: 'Node id, the start of one or name.' }),
   };
 
   protected override async work(): Promise<Reply<'cluster.quotas'>> {

@@ -41,6 +41,7 @@ export default class ClusterRecover extends BaseCommand<
   ];
   static override readonly args = {
     bundles: Args.string({
+      ignoreStdin: true,
       multiple: true,
       description: 'Files with the bundles, one for each node of the cluster that goes on.',
     }),

@@ -15,6 +15,7 @@ export default class IntentAnchors extends BaseCommand<
   ];
   static override readonly args = {
     node: Args.string({
+      ignoreStdin: true,
       description: 'Node id, the start of one or name. Default: the node of this home.',
     }),
   };

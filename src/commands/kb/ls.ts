@@ -29,7 +29,11 @@ export default class KbLs extends BaseCommand<typeof KbLs, Reply<'kb.ls'> | Veri
     },
   ];
   static override readonly args = {
-    prefix: Args.string({ default: '', description: 'Path or first parts of one.' }),
+    prefix: Args.string({
+      ignoreStdin: true,
+      default: '',
+      description: 'Path or first parts of one.',
+    }),
   };
   static override readonly flags = {
     recursive: Flags.boolean({ char: 'r', description: 'Also what is further below.' }),

@@ -17,7 +17,7 @@ export default class KbWhere extends BaseCommand<typeof KbWhere, Reply<'kb.where
     { description: 'Holders of a root', command: '<%= config.bin %> kb where --cid bafybei...' },
   ];
   static override readonly args = {
-    path: Args.string({ description: 'Path in the knowledge base.' }),
+    path: Args.string({ ignoreStdin: true, description: 'Path in the knowledge base.' }),
   };
   static override readonly flags = {
     cid: Flags.string({

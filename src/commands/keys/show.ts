@@ -20,6 +20,7 @@ export default class KeysShow extends BaseCommand<typeof KeysShow, KeysShowResul
   ];
   static override readonly args = {
     key: Args.string({
+      ignoreStdin: true,
       options: [...KEY_ROLE_NAMES],
       default: 'identity',
       description:
