@@ -1,4 +1,4 @@
-/** Work that must not overlap, one piece after the other. It sets no time limit and drops nothing. */
+/** Work that must not overlap, one piece after the other. It sets no time limit, drops nothing. */
 export class Turns {
   #last: Promise<unknown> = Promise.resolve();
 
