@@ -119,6 +119,7 @@ function plainMessage(message: string): string {
     .replace(/\u001b\[\d*m/g, '')
     .replace(/\nSee more help with --help$/, '')
     .replace(/^The following errors? occurred:\s*/, '')
+    .replace(/^Missing required flag (\S+)$/gm, 'missing flag --$1')
     .replace(/\s*\n\s*/g, '; ')
     .trim();
   return text.charAt(0).toLowerCase() + text.slice(1);

@@ -16,6 +16,7 @@ const BATCH_BYTES_MAX = 900 * KIB;
 const LINE_BYTES_MAX = 256 * KIB;
 /** Signed intents in one request; each has 64 KiB at most, in base64 a third more. */
 const SIGNED_BATCH_MAX = 8;
+const BASE64 = /^[A-Za-z0-9+/]+={0,2}$/;
 /** Intents that one command takes. */
 const INTENTS_MAX = 100_000;
 
@@ -51,9 +52,17 @@ export async function* batchesOf(file: string): AsyncGenerator<WantedIntent[], v
 /** Batches of signed intents, one a line in base64. @throws {AegisError} as `batchesOf`. */
 export async function* signedBatchesOf(file: string): AsyncGenerator<string[], void> {
   let batch: string[] = [];
+  let count = 0;
   for await (const text of linesOf(file)) {
-    if (text.trim() === '') continue;
-    batch.push(text.trim());
+    const line = text.trim();
+    if (line === '') continue;
+    count += 1;
+    if (!BASE64.test(line)) {
+      throw new AegisError('BAD_DATA', `intent ${count} is not in base64`, {
+        hint: 'Each line is one signed intent in base64, without spaces.',
+      });
+    }
+    batch.push(line);
     if (batch.length < SIGNED_BATCH_MAX) continue;
     yield batch;
     batch = [];

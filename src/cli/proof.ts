@@ -3,21 +3,20 @@ import type { Client } from '../core/api/client/client.ts';
 import type { QueryInput } from '../core/api/contract/endpoints.ts';
 import type { VerifyResult } from '../core/api/contract/proofs.ts';
 import { AegisError } from '../core/errors.ts';
+import { type Checkpoint, checkpointOfText, checkpointText } from '../core/model/checkpoint.ts';
 import { GENESIS_BYTES_MAX, openGenesis } from '../core/model/genesis.ts';
-import type { Checkpoint, Finding, ProvenHead, Verdict } from '../core/proof/types.ts';
+import type { Finding, ProvenHead, Verdict } from '../core/proof/types.ts';
 import { verifyProof } from '../core/proof/verifier.ts';
 import { genesisBytes } from './cluster.ts';
 import { readDocument } from './documents.ts';
 import { type TargetOptions, writeFileTarget } from './kb/target.ts';
 import { safeText } from './text.ts';
 
-const CHECKPOINT = /^([1-9]\d{0,14}):([0-9a-f]{64})$/;
-
 /** @throws {AegisError} `USAGE`. */
 export function parseCheckpoint(text: string | undefined): Checkpoint | undefined {
   if (text === undefined) return undefined;
-  const [, height, digest] = CHECKPOINT.exec(text) ?? [];
-  if (height !== undefined && digest !== undefined) return { height: Number(height), digest };
+  const checkpoint = checkpointOfText(text);
+  if (checkpoint !== undefined) return checkpoint;
   throw new AegisError('USAGE', `not a checkpoint: ${safeText(text)}`, {
     hint: 'It is HEIGHT:HASH, as in aegis consensus block HEIGHT.',
   });
@@ -45,7 +44,7 @@ export async function keepProof(
   { genesis, checkpoint }: Trust,
   target: TargetOptions,
 ): Promise<{ readonly path: string; readonly verdict: Verdict }> {
-  const at = checkpoint && `${checkpoint.height}:${checkpoint.digest}`;
+  const at = checkpoint && checkpointText(checkpoint);
   const { proof, path } = await client.call('kb.proof', {
     query: { ...query, ...(at !== undefined && { checkpoint: at }) },
   });

@@ -19,6 +19,7 @@ export interface ProposedFlags {
 
 const QUOTAS = { changes: 'changesPerHour', bytes: 'bytesPerHour', paths: 'paths' } as const;
 const DAY_MS = 24 * 60 * 60 * 1000;
+const LIFETIME_MAX_MS = 30 * DAY_MS;
 
 /** In a fixed order, whatever that of the flags: all of them are made together, or none. */
 export function changesOf(flags: ProposedFlags): WantedChange[] {
@@ -44,16 +45,20 @@ export function changesOf(flags: ProposedFlags): WantedChange[] {
     ...each(flags.quota, quotaOf),
     ...each(flags.namespace, (text) => {
       const [path, owners] = pairOf('--namespace', text);
-      return { op: 'namespace' as const, path, owners: owners.split(',') };
+      const names = owners.split(',');
+      if (names.includes('')) throw usage('--namespace', `${text} names an owner without a name`);
+      return { op: 'namespace' as const, path, owners: names };
     }),
     ...(flags.protocol === undefined ? [] : [{ op: 'protocol' as const, version: flags.protocol }]),
   ];
 }
 
-/** Like other lengths of time, and `7d`. @throws USAGE */
+/** Like other lengths of time, and `7d`; 30 days at most, as the daemon takes. @throws USAGE */
 export function parseLifetime(text: string): number {
   const days = /^(\d{1,3})d$/.exec(text.trim());
-  return days === null ? parseDuration(text) : Number(days[1]) * DAY_MS;
+  const ms = days === null ? parseDuration(text) : Number(days[1]) * DAY_MS;
+  if (ms >= 1 && ms <= LIFETIME_MAX_MS) return ms;
+  throw usage('--expires', `${text} is not between 1s and 30d`);
 }
 
 function quotaOf(text: string): WantedChange {

@@ -4,7 +4,7 @@ import { BaseCommand } from '../cli/base.ts';
 import { safeText } from '../cli/format.ts';
 import { verifyText } from '../cli/proof-view.ts';
 import type { VerifyResult } from '../core/api/contract/proofs.ts';
-import { AegisError } from '../core/errors.ts';
+import { AegisError, hasCode } from '../core/errors.ts';
 import type { Verdict } from '../core/proof/types.ts';
 
 export default class Verify extends BaseCommand<typeof Verify, VerifyResult> {
@@ -62,9 +62,12 @@ export default class Verify extends BaseCommand<typeof Verify, VerifyResult> {
     const { PROOF_LIMITS } = await import('../core/proof/codec.ts');
     const { verifyProof } = await import('../core/proof/verifier.ts');
     const checkpoint = parseCheckpoint(this.flags.checkpoint);
-    const genesis = await readGenesis(this.flags.genesis ?? (await this.#ownGenesis()));
+    const file = this.flags.genesis ?? (await this.#ownGenesis());
+    const genesis = await naming(`${safeText(file)} is no genesis`, () => readGenesis(file));
     const bytes = await readDocument(this.args.file, PROOF_LIMITS.proofBytesMax);
-    const verdict = verifyProof(bytes, genesis, { checkpoint });
+    const verdict = await naming(`${safeText(this.args.file)} is no proof`, () =>
+      verifyProof(bytes, genesis, { checkpoint }),
+    );
     const { content } = this.flags;
     const compared = content === undefined ? null : await this.#compare(content, verdict);
     return verifyResult(verdict, checkpoint, compared);
@@ -107,5 +110,15 @@ export default class Verify extends BaseCommand<typeof Verify, VerifyResult> {
 
   protected override view(result: VerifyResult): string {
     return verifyText(result);
+  }
+}
+
+/** Two files are read: whoever gave the wrong one wants to know which. */
+async function naming<T>(what: string, read: () => T | Promise<T>): Promise<T> {
+  try {
+    return await read();
+  } catch (error) {
+    if (!hasCode(error, 'BAD_ENCODING')) throw error;
+    throw new AegisError('BAD_ENCODING', `${what}: ${error.message}`, { cause: error });
   }
 }

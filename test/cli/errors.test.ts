@@ -75,7 +75,7 @@ test('complaints of the parser get the same voice', () => {
   );
   const failed = 'The following error occurred:\n  \u001b[2mMissing required flag name\u001b[22m';
   expect(of(parseError(`${failed}\nSee more help with --help`))[0]).toBe(
-    'aegis: error: missing required flag name',
+    'aegis: error: missing flag --name',
   );
   expect(presentError(parseError('x'), view).exit).toBe(2);
   const own = 'Parsing --timeout \n\tsoon is not a length of time\nSee more help with --help';

@@ -17,8 +17,9 @@ export interface TargetOptions {
   readonly force: boolean;
 }
 
-/** @throws {AegisError} `EXISTS` before anything is asked for. */
+/** @throws {AegisError} `EXISTS`, `USAGE` before anything is asked for. */
 export async function checkTarget({ path, force }: TargetOptions): Promise<void> {
+  requireName(path);
   const there = await statIfPresent(resolve(path));
   const special = there !== undefined && !there.isFile() && !there.isDirectory();
   if (there === undefined || force || (special && !there.isSymbolicLink())) return;
@@ -30,6 +31,7 @@ export async function writeFileTarget(
   options: TargetOptions,
   bytes: AsyncIterable<Uint8Array>,
 ): Promise<void> {
+  requireName(options.path);
   const path = resolve(options.path);
   const there = await statIfPresent(path);
   if (there?.isDirectory()) throw exists(options.path);
@@ -158,6 +160,11 @@ function explain(error: unknown, path: string): AegisError {
 
 const besides = (path: string): string =>
   join(dirname(path), `.${basename(path).slice(0, 100)}.${randomBytes(6).toString('hex')}.tmp`);
+
+/** An empty name, of a variable that is not set for instance, would be the directory itself. */
+function requireName(path: string): void {
+  if (path === '') throw new AegisError('USAGE', 'the name of the file to write is empty');
+}
 
 const exists = (path: string): AegisError =>
   new AegisError('EXISTS', `${path} exists already`, {

@@ -8,6 +8,7 @@ import type { CustodianSet } from '../consensus/custodian-sets.ts';
 import type { LeaderSchedule } from '../consensus/schedule.ts';
 import { isAegisError } from '../errors.ts';
 import type { Block, BlockHeader } from '../model/block.ts';
+import type { Checkpoint } from '../model/checkpoint.ts';
 import type { SignedIntent } from '../model/intent.ts';
 import type { Instant } from '../units.ts';
 import { type Executed, executeIntents } from './execution.ts';
@@ -15,7 +16,6 @@ import type { Ledger } from './ledger.ts';
 import { LIMITS } from './limits.ts';
 import { nextSeed, type SeedScheme, seedAlpha } from './seeds.ts';
 import type { StateTree } from './state-tree.ts';
-import type { Checkpoint } from './types.ts';
 
 export interface RuleContext {
   readonly clusterId: string;

@@ -8,6 +8,7 @@ import { unreachable } from '../assert.ts';
 import { encodeCertificate } from '../consensus/certificate.ts';
 import type { Standing } from '../consensus/replica.ts';
 import type { Machine, Ready } from '../machine.ts';
+import type { Checkpoint } from '../model/checkpoint.ts';
 import { type Instant, instant } from '../units.ts';
 import type { ExecutedBlock } from './block-rules.ts';
 import { restoreSets } from './custodian-periods.ts';
@@ -29,7 +30,6 @@ import type {
   ChainInput,
   ChainOptions,
   ChainStatus,
-  Checkpoint,
   PendingIntent,
   StoredRow,
 } from './types.ts';

@@ -9,13 +9,14 @@ import { sha256Hex } from '../crypto/hash.ts';
 import { AegisError, isAegisError } from '../errors.ts';
 import { type BlockHeader, HEADER_BYTES_MAX, readHeader } from '../model/block.ts';
 import { decode, encode } from '../model/cbor.ts';
+import type { Checkpoint } from '../model/checkpoint.ts';
 import {
   type CustodianEntry,
   custodianPairs,
   custodiansDigest,
   readCustodians,
 } from '../model/custodians.ts';
-import type { Checkpoint, Handover } from './types.ts';
+import type { Handover } from './types.ts';
 
 const CERTIFICATE_BYTES_MAX = 512;
 const ROW_BYTES_MAX = 64 * 1024;

@@ -7,6 +7,7 @@ import { sameBytes } from '../bytes.ts';
 import { encodeCertificate, verifyCertificate } from '../consensus/certificate.ts';
 import { sha256Hex } from '../crypto/hash.ts';
 import { isAegisError } from '../errors.ts';
+import type { Checkpoint } from '../model/checkpoint.ts';
 import { MINUTE } from '../units.ts';
 import { ANNOUNCE_ALARM, Announcer, QUIET_ALARM, tellTip } from './announcer.ts';
 import { type Buffered, CATCH_UP_ALARM, CatchUp } from './catch-up.ts';
@@ -32,7 +33,7 @@ import { installSnapshot } from './snapshot-install.ts';
 import { SnapshotOffers } from './snapshot-offers.ts';
 import type { StateTree } from './state-tree.ts';
 import type { Turn } from './turn.ts';
-import type { BlockWindow, ChainDeps, ChainOptions, Checkpoint } from './types.ts';
+import type { BlockWindow, ChainDeps, ChainOptions } from './types.ts';
 import { firstOf, lastOf } from './window.ts';
 
 const APPLY_ALARM = 'apply';

@@ -5,6 +5,7 @@ import type { VoteScheme } from '../consensus/scheme.ts';
 import type { Certificate, ReplicaStatus, Timing } from '../consensus/types.ts';
 import type { AegisError } from '../errors.ts';
 import type { BlockHeader } from '../model/block.ts';
+import type { Checkpoint } from '../model/checkpoint.ts';
 import type { CustodianEntry } from '../model/custodians.ts';
 import type { SignedIntent } from '../model/intent.ts';
 import type { Names } from '../model/names.ts';
@@ -280,13 +281,6 @@ export interface ProvenDirectory {
   /** 32 bytes. */
   readonly stateRoot: Uint8Array;
   readonly proof: RangeProof;
-}
-
-/** Y5: a header that must be in the history. */
-export interface Checkpoint {
-  readonly height: number;
-  /** Hex. */
-  readonly digest: string;
 }
 
 /** E1: the last block of an epoch; whoever trusts its custodians can trust those after it. */

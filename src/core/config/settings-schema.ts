@@ -3,6 +3,7 @@
  */
 import * as v from 'valibot';
 import { AegisError } from '../errors.ts';
+import { CHECKPOINT_FORM } from '../model/checkpoint.ts';
 import { GIB, KIB } from '../units.ts';
 import { type Environment, SOCKET_PATH_BYTES_MAX } from './home.ts';
 import { LIMIT_KEYS, LIMIT_RANGES, type LimitKey } from './limit-settings.ts';
@@ -57,7 +58,7 @@ const SCHEMAS = {
   ),
   'chain.checkpoint': v.pipe(
     v.string('expected HEIGHT:HASH'),
-    v.regex(/^[1-9]\d{0,14}:[0-9a-f]{64}$/, 'expected HEIGHT:HASH'),
+    v.regex(CHECKPOINT_FORM, 'expected HEIGHT:HASH'),
   ),
   'chain.snapshots': v.picklist(['auto', 'never'], 'expected auto or never'),
   'protocol.max': integer(1, PROTOCOL_MAX),

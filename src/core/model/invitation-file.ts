@@ -16,6 +16,7 @@ import {
   openBundle,
 } from './bundle.ts';
 import { decode, encode } from './cbor.ts';
+import type { Checkpoint } from './checkpoint.ts';
 import { furthest } from './furthest.ts';
 import { GENESIS_BYTES_MAX, type Genesis, type Member, openGenesis } from './genesis.ts';
 import { isNodeId } from './identity.ts';
@@ -54,13 +55,6 @@ export interface InvitationFile {
   readonly inviter?: Uint8Array;
   /** Y5: a header that must be in the history. */
   readonly checkpoint?: Checkpoint;
-}
-
-/** Y5. */
-export interface Checkpoint {
-  readonly height: number;
-  /** Of the header (hex). */
-  readonly digest: string;
 }
 
 /** A file whose every part has been checked. */

@@ -1,6 +1,7 @@
 /** What the operator says of the chain: its checkpoint, and how far the protocol may go. */
 import type { Settings } from '../config/settings.ts';
-import type { Checkpoint, OpenInvitationFile } from '../model/invitation-file.ts';
+import { type Checkpoint, checkpointOfText } from '../model/checkpoint.ts';
+import type { OpenInvitationFile } from '../model/invitation-file.ts';
 import { PROTOCOL } from '../model/protocol.ts';
 
 /** Y5: that of the settings, else that of the invitation. The form has been checked with them. */
@@ -9,9 +10,7 @@ export function checkpointOf(
   invited?: OpenInvitationFile,
 ): Checkpoint | undefined {
   const text = settings['chain.checkpoint'];
-  if (text === undefined) return invited?.file.checkpoint;
-  const [height = '', digest = ''] = text.split(':');
-  return { height: Number(height), digest };
+  return text === undefined ? invited?.file.checkpoint : checkpointOfText(text);
 }
 
 /** V4. */

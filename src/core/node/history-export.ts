@@ -48,6 +48,9 @@ export async function stretchOf(
   wanted: { readonly from?: number | undefined; readonly to?: number | undefined },
 ): Promise<Stretch> {
   const own = await ownStretch(source);
+  if (wanted.from !== undefined && wanted.to !== undefined && wanted.to < wanted.from) {
+    throw new AegisError('BAD_REQUEST', `there is nothing from ${wanted.from} to ${wanted.to}`);
+  }
   const from = wanted.from ?? own.from;
   const to = Math.min(wanted.to ?? own.to, own.to);
   if (from < own.from) {

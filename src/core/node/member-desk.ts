@@ -10,8 +10,8 @@ import type { Roster, RosterMember } from '../chain/roster.ts';
 import { AegisError } from '../errors.ts';
 import type { Keystore } from '../keys/keystore.ts';
 import { createBundle } from '../model/bundle.ts';
+import type { Checkpoint } from '../model/checkpoint.ts';
 import {
-  type Checkpoint,
   INVITATION_ENTRIES_MAX,
   INVITATION_ENTRY_BYTES_MAX,
   INVITATION_MEMBERS_MAX,

@@ -9,6 +9,7 @@ import { encodeCertificate } from '../consensus/certificate.ts';
 import { sha256Hex } from '../crypto/hash.ts';
 import { AegisError, hasCode } from '../errors.ts';
 import type { VersionGraph } from '../kb/versions.ts';
+import { checkpointOfText } from '../model/checkpoint.ts';
 import type { Genesis } from '../model/genesis.ts';
 import { parsePath } from '../model/path.ts';
 import type { SignedVersion } from '../model/version.ts';
@@ -33,7 +34,6 @@ export interface ProofsDeps {
 
 /** How long the record of a head is waited for: without it a claim says which heads there are. */
 const RECORD_MS = 2 * SECOND;
-const CHECKPOINT = /^([1-9]\d{0,14}):([0-9a-f]{64})$/;
 
 type Wanted = Query<'kb.proof'>;
 
@@ -173,14 +173,15 @@ export class Proofs {
 
   /** Y5: the header that the verifier is going to trust, if it is here. */
   async #checkpoint(text: string): Promise<Pick<HeldLink, 'height' | 'header'>> {
-    const [, height = '', digest] = CHECKPOINT.exec(text) ?? [];
-    if (digest === undefined) {
+    const checkpoint = checkpointOfText(text);
+    if (checkpoint === undefined) {
       throw new AegisError('BAD_REQUEST', `not a checkpoint: ${JSON.stringify(text)}`, {
         hint: 'It is HEIGHT:HASH, as in aegis consensus blocks.',
       });
     }
-    const header = await this.#header(Number(height));
-    if (sha256Hex(header) === digest) return { height: Number(height), header };
+    const { height, digest } = checkpoint;
+    const header = await this.#header(height);
+    if (sha256Hex(header) === digest) return { height, header };
     throw new AegisError('CHECK_FAILED', `the block of height ${height} here is another one`, {
       hint: 'Compare with others: aegis consensus block',
     });

@@ -57,13 +57,6 @@ export interface Proof {
   readonly claims: readonly Claim[];
 }
 
-/** A header that must be in the history (Y5). */
-export interface Checkpoint {
-  readonly height: number;
-  /** Hex. */
-  readonly digest: string;
-}
-
 export interface ProvenHead {
   readonly version: CID;
   readonly generation: number;

@@ -11,6 +11,7 @@ import { sha256, sha256Hex } from '../crypto/hash.ts';
 import { AegisError, isAegisError } from '../errors.ts';
 import { type BlockHeader, readHeader } from '../model/block.ts';
 import { decode } from '../model/cbor.ts';
+import type { Checkpoint } from '../model/checkpoint.ts';
 import { type CustodianEntry, custodiansDigest, readCustodians } from '../model/custodians.ts';
 import { GENESIS_BYTES_MAX } from '../model/genesis.ts';
 import { Names, nameKeyOf } from '../model/names.ts';
@@ -19,7 +20,6 @@ import { readUnverifiedVersion } from '../model/version.ts';
 import { HEIGHT_MAX, readCommitCertificate, readProof, readStateValue } from './codec.ts';
 import type {
   AbsenceClaim,
-  Checkpoint,
   Claim,
   DirectoryClaim,
   Finding,

@@ -12,9 +12,9 @@ import { type SnapshotAnswer, SnapshotFetch } from '../../../src/core/chain/snap
 import { SnapshotOffers } from '../../../src/core/chain/snapshot-offers.ts';
 import type { SyncMessage } from '../../../src/core/chain/sync-messages.ts';
 import { Turn } from '../../../src/core/chain/turn.ts';
-import type { Checkpoint } from '../../../src/core/chain/types.ts';
 import { sha256Hex } from '../../../src/core/crypto/hash.ts';
 import { decode, encode } from '../../../src/core/model/cbor.ts';
+import type { Checkpoint } from '../../../src/core/model/checkpoint.ts';
 import { StubKeyring } from '../../../src/core/sim/stub-scheme.ts';
 import { instant, MIB, MINUTE, SECOND } from '../../../src/core/units.ts';
 import { Blocks } from './support/blocks.ts';

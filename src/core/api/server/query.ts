@@ -3,6 +3,9 @@ import * as v from 'valibot';
 import { AegisError } from '../../errors.ts';
 import { TEXT_LENGTH_MAX } from '../contract/values.ts';
 
+/** Longer values are not repeated in the message about them. */
+const RECEIVED_LENGTH_MAX = 64;
+
 type ObjectSchema = v.StrictObjectSchema<v.ObjectEntries, undefined>;
 
 /** @throws {AegisError} `BAD_REQUEST` naming the parameter. */
@@ -68,5 +71,12 @@ function checked(schema: ObjectSchema, value: unknown, noun: string): Record<str
   const issue = result.issues[0];
   const name = v.getDotPath(issue);
   const where = name === null ? `the ${noun}s` : `the ${noun} ${JSON.stringify(name)}`;
-  throw new AegisError('BAD_REQUEST', `${where}: ${issue.message}`);
+  throw new AegisError('BAD_REQUEST', `${where}: ${complaint(issue)}`);
+}
+
+/** What is wrong in plain words, and never the value at length: it may be a whole file. */
+function complaint({ type, message, received }: v.BaseIssue<unknown>): string {
+  if (type === 'non_empty') return 'it is empty';
+  if (received.length <= RECEIVED_LENGTH_MAX) return message;
+  return message.replace(/:? ?(?:but r|R)eceived [\s\S]*$/, '');
 }

@@ -9,7 +9,6 @@ import type {
   ChainGenesis,
   ChainInput,
   ChainOutcome,
-  Checkpoint,
   StoredRow,
 } from '../../../../src/core/chain/types.ts';
 import { windowIn } from '../../../../src/core/chain/window.ts';
@@ -18,6 +17,7 @@ import type { Timing } from '../../../../src/core/consensus/types.ts';
 import { verifyEd25519 } from '../../../../src/core/crypto/sign.ts';
 import { isAegisError } from '../../../../src/core/errors.ts';
 import type { Envelope, Ready } from '../../../../src/core/machine.ts';
+import type { Checkpoint } from '../../../../src/core/model/checkpoint.ts';
 import type { SignedIntent } from '../../../../src/core/model/intent.ts';
 import type { SignatureCheck } from '../../../../src/core/model/signed.ts';
 import type { KeyRing } from '../../../../src/core/ports.ts';

@@ -4,7 +4,7 @@
  */
 import { sha256Hex } from '../../../../src/core/crypto/hash.ts';
 import { decode, encode } from '../../../../src/core/model/cbor.ts';
-import type { Checkpoint } from '../../../../src/core/proof/types.ts';
+import type { Checkpoint } from '../../../../src/core/model/checkpoint.ts';
 import { CLAIM_MUTATIONS } from './mutant-claims.ts';
 import { LINK_MUTATIONS } from './mutant-links.ts';
 import { flipped, type Map, type Mutation, plainOf, type Scene } from './mutant-parts.ts';

@@ -2,15 +2,15 @@
  * Proofs of a generated history, and what each of them says: for every verifier that there is. The
  * same seed gives the same proofs, to the byte.
  */
-
 import { sha256Hex } from '../../../../src/core/crypto/hash.ts';
+import type { Checkpoint } from '../../../../src/core/model/checkpoint.ts';
 import {
   buildProof,
   directoryClaim,
   lineageOf,
   pathClaim,
 } from '../../../../src/core/proof/build.ts';
-import type { Checkpoint, Claim } from '../../../../src/core/proof/types.ts';
+import type { Claim } from '../../../../src/core/proof/types.ts';
 import { type Chance, entryOf, History, type Written } from './history.ts';
 
 /** What a claim says, in plain values. CIDs are texts. */
