@@ -76,6 +76,12 @@ export const ERRORS = {
     false,
     'This node has stopped voting. Take the state anew from the other nodes.',
   ),
+  BAD_ONION_ADDRESS: kind(
+    EXIT.badData,
+    422,
+    false,
+    'An onion address has 56 characters, .onion and a checksum; copy it again.',
+  ),
   // Not found (66)
   NOT_FOUND: kind(EXIT.notFound, 404, false),
   UNREADABLE: kind(EXIT.notFound, 404, false),
@@ -86,6 +92,12 @@ export const ERRORS = {
     false,
     "Name the file of the identity's successor: --next FILE",
   ),
+  ONION_NOT_FOUND: kind(
+    EXIT.notFound,
+    404,
+    true,
+    'Its node may be down, or has just started; see: aegis tor check',
+  ),
   // Unavailable (69)
   DAEMON_UNREACHABLE: kind(EXIT.unavailable, 503, true, 'Start one: aegis node start'),
   NODE_TOO_OLD: kind(EXIT.unavailable, 503, false),
@@ -94,6 +106,24 @@ export const ERRORS = {
     503,
     true,
     'See whether `aegis keys serve` runs and whether keys.signer names its socket.',
+  ),
+  TOR_UNREACHABLE: kind(
+    EXIT.unavailable,
+    503,
+    true,
+    'Start Tor, name its control port with tor.control, or: aegis node start --tor-daemon spawn',
+  ),
+  TOR_FAILED: kind(
+    EXIT.unavailable,
+    503,
+    true,
+    'The log of aegis has the last lines of Tor; see tor.binary and tor.torrc.',
+  ),
+  TOR_TOO_OLD: kind(
+    EXIT.unavailable,
+    503,
+    false,
+    'Install a newer tor, or name one with tor.binary.',
   ),
   // A bug (70)
   BUG: kind(EXIT.bug, 500, false, 'This is a bug in aegis. Please report it with the log.'),
@@ -129,12 +159,49 @@ export const ERRORS = {
     true,
     'Wait for the next hour, or ask the custodians for a higher quota.',
   ),
+  TOR_NOT_READY: kind(
+    EXIT.tryAgain,
+    503,
+    true,
+    'Tor is still connecting to its network; see: aegis tor status',
+  ),
+  ONION_UNREACHABLE: kind(
+    EXIT.tryAgain,
+    502,
+    true,
+    'The service was found and does not answer; it is tried again.',
+  ),
+  TOR_BUSY: kind(EXIT.tryAgain, 503, true, 'Wait: Tor works on a proof, or its queue is full.'),
+  ONION_CLIENTS_FULL: kind(
+    EXIT.tryAgain,
+    503,
+    true,
+    'A descriptor takes 256 client keys; with more members: tor.clientAuth off',
+  ),
   // Denied (77)
   DENIED: kind(EXIT.denied, 403, false),
   NOT_ALLOWED: kind(EXIT.denied, 403, false, 'An owner of the namespace can grant the right.'),
   WRONG_PASSPHRASE: kind(EXIT.denied, 403, false),
   HELLO_REFUSED: kind(EXIT.denied, 403, false),
   SIGNER_REFUSED: kind(EXIT.denied, 403, false, 'The log of `aegis keys serve` says why.'),
+  TOR_DENIED: kind(
+    EXIT.denied,
+    403,
+    false,
+    'Tor lets in who can read its cookie file or has its control password.',
+  ),
+  ONION_AUTH: kind(
+    EXIT.denied,
+    403,
+    false,
+    'The service lets in members only; bring what changed: aegis cluster rejoin FILE',
+  ),
+  EXIT_REFUSED: kind(
+    EXIT.denied,
+    403,
+    false,
+    'See tor.exits, and the flags of the SOCKS port of Tor: aegis tor check',
+  ),
   // Configuration (78)
   BAD_CONFIG: kind(EXIT.badConfig, 500, false),
   HOME_TOO_NEW: kind(EXIT.badConfig, 500, false, 'Use the aegis that wrote it, or a newer one.'),
@@ -152,6 +219,12 @@ export const ERRORS = {
   ),
   PORT_IN_USE: kind(EXIT.badConfig, 500, false),
   SOCKET_PATH_TOO_LONG: kind(EXIT.badConfig, 500, false, 'Use a shorter --home.'),
+  ROUTE_FORBIDS: kind(
+    EXIT.badConfig,
+    409,
+    false,
+    'See the route: aegis tor status. It is changed with: aegis tor route MODE',
+  ),
   // Interrupted (130)
   INTERRUPTED: kind(EXIT.interrupted, 499, true),
 } as const satisfies Record<string, ErrorKind>;
