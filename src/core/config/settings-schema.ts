@@ -14,6 +14,7 @@ import {
   type Settings,
   variableOf,
 } from './settings.ts';
+import { TOR_SCHEMAS, torrcLines } from './tor-schema.ts';
 
 const ADDRESSES_MAX = 64;
 const integer = (min: number, max: number) =>
@@ -74,6 +75,7 @@ const SCHEMAS = {
       `expected a path of at most ${SOCKET_PATH_BYTES_MAX} bytes`,
     ),
   ),
+  ...TOR_SCHEMAS,
   ...limits,
 } as const satisfies Record<SettingKey, v.GenericSchema>;
 
@@ -93,7 +95,10 @@ export function checkSetting<K extends SettingKey>(
   });
 }
 
-/** Reads the text that a person or the environment gives for a key; lists are comma-separated. */
+/**
+ * Reads the text that a person or the environment gives for a key. Lists are comma-separated;
+ * lines of a torrc, which have commas, are separated by semicolons or line breaks.
+ */
 export function parseSetting<K extends SettingKey>(
   key: K,
   text: string,
@@ -103,6 +108,10 @@ export function parseSetting<K extends SettingKey>(
   if (schema === addresses) {
     const parts = text.split(',').map((part) => part.trim());
     return checkSetting(key, parts.filter(Boolean), source);
+  }
+  if (schema === torrcLines) {
+    const lines = text.split(/[;\n]/).map((line) => line.trim());
+    return checkSetting(key, lines.filter(Boolean), source);
   }
   const asNumber = /^-?\d+$/.test(text) ? Number(text) : undefined;
   if (asNumber !== undefined && v.is(schema, asNumber)) return checkSetting(key, asNumber, source);

@@ -71,6 +71,16 @@ test.each([
   [{ node: { storageWeight: 1001 } }, 'node.storageWeight: expected a whole number from 0 to 1000'],
   [{ node: { storageWeight: 1.5 } }, 'found 1.5'],
   [{ api: { listen: 'here' } }, 'api.listen: expected host:port'],
+  [{ tor: { route: 'maybe' } }, 'tor.route: expected off, prefer or require, found "maybe"'],
+  [{ tor: { control: '/run/tor/control' } }, 'tor.control: expected host:port or unix:/path'],
+  [{ tor: { socks: `unix:/${'x'.repeat(107)}` } }, 'tor.socks: expected host:port or unix:/path'],
+  [{ tor: { target: '127.0.0.1:4001' } }, 'tor.target: expected auto, tcp or unix:/path'],
+  [{ tor: { binary: 'tor' } }, 'tor.binary: expected an absolute path'],
+  [
+    { tor: { bridges: ['obfs4 192.0.2.1:1\nControlPort 9'] } },
+    'tor.bridges: expected a list of lines',
+  ],
+  [{ tor: { plugins: ['obfs4 exec /bin/x \\'] } }, 'tor.plugins: expected a list of lines'],
   [{ log: { level: 'loud' } }, 'expected one of debug, info, warn, error, found "loud"'],
   [{ log: { colour: 1 } }, 'log.colour: there is no such setting'],
   [{ log: 3 }, 'log: there is no such setting'],
@@ -139,4 +149,10 @@ test('text from people becomes a value of the right type', () => {
   expect(checkSetting('api.listen', '[::1]:80', 'x')).toBe('[::1]:80');
   expect(() => parseSetting('log.files', '1e1', 'x')).toThrow('whole number');
   expect(() => asKey('log.levl', 'command line')).toThrow('no such setting');
+});
+
+test('lines of a torrc keep their commas; semicolons and line breaks separate them', () => {
+  const [one, two] = ['snowflake 192.0.2.3:80 fronts=a.example,b.example', 'obfs4 192.0.2.1:443'];
+  expect(parseSetting('tor.bridges', `${one}; ${two}\n`, 'here')).toEqual([one, two]);
+  expect(() => parseSetting('tor.bridges', 'x'.repeat(2001), 'here')).toThrow('expected');
 });
