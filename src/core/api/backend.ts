@@ -201,6 +201,17 @@ export interface Backend {
    */
   proof(query: Query<'kb.proof'>, context: CallContext): Promise<Result<'kb.proof'>>;
 
+  tor(): Promise<Result<'tor.status'>>;
+  /** O6. A route that cannot begin is a result that says why, not an error. `BUSY`, `BAD_CONFIG`. */
+  changeRoute(body: Body<'tor.route'>, context: CallContext): Promise<Result<'tor.route'>>;
+  /** O21. @throws {AegisError} for a target that is not reached: each error of Tor's own. */
+  checkTor(body: Body<'tor.check'>, context: CallContext): Promise<Result<'tor.check'>>;
+  /** @throws {AegisError} `ROUTE_FORBIDS` while the route is `off`, `TOR_UNREACHABLE`; so below. */
+  circuits(query: Query<'tor.circuits'>): Promise<Result<'tor.circuits'>>;
+  newnym(body: Body<'tor.newnym'>, context: CallContext): Promise<Result<'tor.newnym'>>;
+  onion(): Promise<Result<'tor.onion'>>;
+  renewOnion(body: Body<'tor.renew'>, context: CallContext): Promise<Result<'tor.renew'>>;
+
   /** The state from which a reader of events starts. */
   snapshot(): Promise<Omit<Snapshot, 'type' | 'schema'>>;
   /** Calls back on every change until the returned function is called. Must never throw. */

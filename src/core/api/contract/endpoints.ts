@@ -14,6 +14,7 @@ import * as peers from './peers.ts';
 import * as rights from './rights.ts';
 import type { RouteName } from './routes.ts';
 import * as succession from './succession.ts';
+import * as tor from './tor.ts';
 
 export const ENDPOINTS = {
   'node.status': node.nodeStatus,
@@ -71,6 +72,13 @@ export const ENDPOINTS = {
   'kb.grant': rights.kbGrant,
   'kb.revoke': rights.kbRevoke,
   'kb.erase': rights.kbErase,
+  'tor.status': tor.torStatus,
+  'tor.route': tor.torRoute,
+  'tor.check': tor.torCheck,
+  'tor.circuits': tor.torCircuits,
+  'tor.newnym': tor.torNewnym,
+  'tor.onion': tor.torOnion,
+  'tor.renew': tor.torRenew,
   events: events.events,
   'failures.show': errors.failuresShow,
 } as const;

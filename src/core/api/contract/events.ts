@@ -9,6 +9,7 @@ import { endpoint } from './endpoint.ts';
 import { kbEntrySchema } from './kb.ts';
 import { nodeStatusSchema } from './node.ts';
 import { peerSchema } from './peers.ts';
+import { torStatusSchema } from './tor.ts';
 import { count, time } from './values.ts';
 
 export const logLineSchema = v.object({
@@ -25,6 +26,7 @@ const snapshotSchema = v.object({
   schema: v.literal('aegis.events/1'),
   time,
   node: nodeStatusSchema,
+  tor: torStatusSchema,
   peers: v.array(peerSchema),
   /** The newest entries first, at most `KB_RECENT_MAX`. */
   kb: v.array(kbEntrySchema),
@@ -42,6 +44,8 @@ export const BLOCKS_RECENT_MAX = 100;
 
 const changeSchema = v.variant('type', [
   v.object({ type: v.literal('node'), node: nodeStatusSchema }),
+  /** Another route or phase, a service that is published or not, counts that have changed. */
+  v.object({ type: v.literal('tor'), tor: torStatusSchema }),
   v.object({ type: v.literal('peer'), peer: peerSchema }),
   v.object({
     type: v.literal('peer-gone'),

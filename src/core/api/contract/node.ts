@@ -2,6 +2,7 @@
 import * as v from 'valibot';
 import { endpoint } from './endpoint.ts';
 import { WAIT_FOR, WAIT_MS } from './routes.ts';
+import { torSummarySchema } from './tor.ts';
 import { address, bytes, count, ms, nodeId, time, timeoutMs, word } from './values.ts';
 
 const nodeState = v.picklist(['starting', 'ready', 'stopping']);
@@ -20,6 +21,7 @@ const status = {
   startedAt: time,
   uptimeMs: ms,
   addresses: v.array(address),
+  tor: torSummarySchema,
   peers: v.object({ connected: count, known: count }),
   kb: v.object({
     paths: count,
@@ -88,6 +90,7 @@ export const nodeInfo = endpoint('node.info', {
     home: v.string(),
     socket: v.string(),
     logFile: v.string(),
+    tor: torSummarySchema,
     storageWeight: count,
     replicasWanted: count,
     members: count,

@@ -2,6 +2,7 @@
 import * as v from 'valibot';
 import { endpoint } from './endpoint.ts';
 import { WAIT_MS } from './routes.ts';
+import { connectionClass } from './tor.ts';
 import { address, bytes, count, digest, ms, nodeId, time, timeoutMs, word } from './values.ts';
 
 const peer = {
@@ -22,6 +23,10 @@ const peer = {
   state: v.picklist(['connected', 'dialing', 'waiting', 'unknown']),
   address: v.nullable(address),
   direction: v.nullable(v.picklist(['inbound', 'outbound'])),
+  /** O7: what the connection goes over; `null` without one. */
+  route: v.nullable(connectionClass),
+  /** Connections beside the first, on circuits of their own, that carry content only (O11). */
+  lanes: count,
   rttMs: v.nullable(ms),
   agent: v.nullable(v.string()),
   connectedAt: v.nullable(time),

@@ -205,6 +205,25 @@ export const ROUTES = {
   'kb.erase': route('POST', '/v1/kb/erasures', 'admin', 'Takes the name of a deleted path away.', {
     body: 'json',
   }),
+  'tor.status': route('GET', '/v1/tor', 'read', 'By which route peers are reached, and Tor.'),
+  'tor.route': route('POST', '/v1/tor/route', 'admin', 'Changes the route while the node runs.', {
+    body: 'json',
+  }),
+  'tor.check': route(
+    'POST',
+    '/v1/tor/check',
+    'admin',
+    'Looks for leaks in the process itself, or reaches a target through Tor.',
+    { body: 'json' },
+  ),
+  'tor.circuits': route('GET', '/v1/tor/circuits', 'read', 'Circuits, and whom they carry.'),
+  'tor.newnym': route('POST', '/v1/tor/newnym', 'admin', 'New circuits for what is dialled.', {
+    body: 'json',
+  }),
+  'tor.onion': route('GET', '/v1/tor/onion', 'read', 'The onion service and whom it lets in.'),
+  'tor.renew': route('POST', '/v1/tor/onion/renew', 'admin', 'Makes the onion service anew.', {
+    body: 'json',
+  }),
   events: route('GET', '/v1/events', 'read', 'A snapshot, then every change, one JSON a line.', {
     reply: 'ndjson',
   }),
@@ -221,6 +240,7 @@ export const WAIT_MS = {
   ping: 5000,
   find: 10_000,
   audit: 600_000,
+  torCheck: 120_000,
 } as const;
 
 /** `ready`; a number of connected peers as in `peers=3`; a final height as in `height=12`. */

@@ -72,6 +72,8 @@ function keyOf(change: Exclude<Change, { type: 'log' }>): string {
   switch (change.type) {
     case 'node':
       return 'node';
+    case 'tor':
+      return 'tor';
     case 'peer':
       return `peer:${change.peer.nodeId ?? change.peer.address}`;
     case 'peer-gone':
