@@ -108,6 +108,10 @@ export class TinyDaemon {
       anchor: unasked,
       anchors: unasked,
       relayIntents: unasked,
+      tor: {
+        ...{ status: unasked, route: unasked, check: unasked, circuits: unasked },
+        ...{ newnym: unasked, onion: unasked, renew: unasked },
+      },
       grant: unasked,
       revoke: unasked,
       erase: unasked,

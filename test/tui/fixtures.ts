@@ -12,6 +12,7 @@ import type {
 import { reduce } from '../../src/tui/state.ts';
 import { initialState, type Size, type State } from '../../src/tui/view.ts';
 import { CUSTODIANS, consensusStatus, hex } from '../core/api/memory-chain.ts';
+import { TOR_OFF } from '../core/api/memory-tor.ts';
 
 /** 2026-11-20T12:00:00Z */
 export const NOW_MS = 1_795_176_000_000;
@@ -32,6 +33,7 @@ export const nodeStatus = (change: Partial<NodeStatus> = {}): NodeStatus => ({
   startedAt: isoBefore(3_725_000),
   uptimeMs: 3_725_000,
   addresses: ['/ip4/127.0.0.1/tcp/4001'],
+  tor: { route: 'off', state: 'off', onion: null },
   peers: { connected: 2, known: 3 },
   kb: { paths: 3, versions: 4, objects: 40, sizeBytes: 21_000_000, underReplicated: 1 },
   chain: { height: 42, lastFinalAt: isoBefore(3000), behind: 0, isVoting: true, pending: 2 },
@@ -55,6 +57,8 @@ export const peer = (change: Partial<Peer> = {}): Peer => ({
   state: 'connected',
   address: '/ip4/127.0.0.1/tcp/4002',
   direction: 'outbound',
+  route: 'direct',
+  lanes: 0,
   rttMs: 1.2,
   agent: 'aegis/0.1.0',
   connectedAt: isoBefore(60_000),
@@ -195,6 +199,7 @@ export const snapshot = (
   schema: 'aegis.events/1',
   time: isoBefore(0),
   node: nodeStatus(),
+  tor: TOR_OFF,
   peers: [...PEERS],
   kb: [...ENTRIES],
   consensus: consensus(),

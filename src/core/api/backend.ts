@@ -55,6 +55,19 @@ export interface WaitFor {
   readonly timeoutMs: number;
 }
 
+export interface TorBackend {
+  status(): Promise<Result<'tor.status'>>;
+  /** O6. A route that cannot begin is a result that says why, not an error. `BUSY`, `BAD_CONFIG`. */
+  route(body: Body<'tor.route'>, context: CallContext): Promise<Result<'tor.route'>>;
+  /** O21. @throws {AegisError} for a target that is not reached: each error of Tor's own. */
+  check(body: Body<'tor.check'>, context: CallContext): Promise<Result<'tor.check'>>;
+  /** @throws {AegisError} `ROUTE_FORBIDS` while the route is `off`, `TOR_UNREACHABLE`; so below. */
+  circuits(query: Query<'tor.circuits'>, context: CallContext): Promise<Result<'tor.circuits'>>;
+  newnym(body: Body<'tor.newnym'>, context: CallContext): Promise<Result<'tor.newnym'>>;
+  onion(): Promise<Result<'tor.onion'>>;
+  renew(body: Body<'tor.renew'>, context: CallContext): Promise<Result<'tor.renew'>>;
+}
+
 export interface Backend {
   status(): Promise<Result<'node.status'>>;
   info(): Promise<Result<'node.info'>>;
@@ -201,16 +214,7 @@ export interface Backend {
    */
   proof(query: Query<'kb.proof'>, context: CallContext): Promise<Result<'kb.proof'>>;
 
-  tor(): Promise<Result<'tor.status'>>;
-  /** O6. A route that cannot begin is a result that says why, not an error. `BUSY`, `BAD_CONFIG`. */
-  changeRoute(body: Body<'tor.route'>, context: CallContext): Promise<Result<'tor.route'>>;
-  /** O21. @throws {AegisError} for a target that is not reached: each error of Tor's own. */
-  checkTor(body: Body<'tor.check'>, context: CallContext): Promise<Result<'tor.check'>>;
-  /** @throws {AegisError} `ROUTE_FORBIDS` while the route is `off`, `TOR_UNREACHABLE`; so below. */
-  circuits(query: Query<'tor.circuits'>): Promise<Result<'tor.circuits'>>;
-  newnym(body: Body<'tor.newnym'>, context: CallContext): Promise<Result<'tor.newnym'>>;
-  onion(): Promise<Result<'tor.onion'>>;
-  renewOnion(body: Body<'tor.renew'>, context: CallContext): Promise<Result<'tor.renew'>>;
+  readonly tor: TorBackend;
 
   /** The state from which a reader of events starts. */
   snapshot(): Promise<Omit<Snapshot, 'type' | 'schema'>>;

@@ -20,6 +20,7 @@ import type { IntentViews } from './intent-views.ts';
 import type { Self } from './opening.ts';
 import { Proofs } from './proofs.ts';
 import { timeout } from './timeout.ts';
+import { offSummary, TorViews } from './tor-views.ts';
 
 export type NodeState = 'starting' | 'ready' | 'stopping';
 
@@ -52,6 +53,7 @@ const RECENT_MAX = Math.min(KB_RECENT_MAX, 200);
 export class NodeBackend implements Backend {
   readonly #options: BackendOptions;
   readonly #deps: BackendDeps;
+  readonly tor = new TorViews();
   #isCopying = false;
 
   constructor(options: BackendOptions, deps: BackendDeps) {
@@ -78,6 +80,7 @@ export class NodeBackend implements Backend {
       startedAt: new Date(startedAt).toISOString(),
       uptimeMs: Date.now() - startedAt,
       addresses: engine.host.addresses(),
+      tor: offSummary(),
       peers: { connected, known: total },
       kb: {
         paths: graph.paths,
@@ -114,6 +117,7 @@ export class NodeBackend implements Backend {
       home: paths.label,
       socket: paths.socket,
       logFile: paths.logFile,
+      tor: offSummary(),
       storageWeight: member.storageWeight,
       replicasWanted: genesis.replicas,
       members: chain.roster.count,
@@ -433,6 +437,7 @@ export class NodeBackend implements Backend {
     return {
       time: new Date().toISOString(),
       node: await this.status(),
+      tor: await this.tor.status(),
       peers: engine.peers.list().peers,
       kb: await engine.views.recent(RECENT_MAX),
       consensus: this.#deps.consensus.status(),

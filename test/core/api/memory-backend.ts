@@ -12,6 +12,7 @@ import type { Change, Snapshot } from '../../../src/core/api/contract/events.ts'
 import { AegisError } from '../../../src/core/errors.ts';
 import { CUSTODIANS, MemoryChain } from './memory-chain.ts';
 import { MemoryMembers } from './memory-members.ts';
+import { MemoryTor } from './memory-tor.ts';
 
 type Stored =
   | { kind: 'file'; bytes: Buffer; message: string | null; generation: number }
@@ -39,6 +40,8 @@ export function peer(overrides: Partial<Result<'peers.show'>['peer']> = {}) {
     state: 'connected' as const,
     address: '/ip4/127.0.0.1/tcp/4002',
     direction: 'outbound' as const,
+    route: 'direct' as const,
+    lanes: 0,
     rttMs: 1.25,
     agent: 'aegis/0.1.0',
     connectedAt: STARTED,
@@ -55,6 +58,7 @@ export class MemoryBackend extends MemoryMembers implements Backend {
   readonly stored = new Map<string, Stored>();
   readonly listeners = new Set<(change: Change) => void>();
   readonly known = [peer()];
+  readonly tor = new MemoryTor();
   /** Replaced by tests. */
   chain = new MemoryChain();
   isolated: readonly string[] = [];
@@ -81,6 +85,7 @@ export class MemoryBackend extends MemoryMembers implements Backend {
       startedAt: STARTED,
       uptimeMs: 90_061_000,
       addresses: ['/ip4/127.0.0.1/tcp/4001'],
+      tor: this.tor.summary(),
       peers: { connected: 1, known: this.known.length },
       kb: {
         paths: this.stored.size,
@@ -123,6 +128,7 @@ export class MemoryBackend extends MemoryMembers implements Backend {
       home: 'home',
       socket: 'api.sock',
       logFile: 'node.log',
+      tor: this.tor.summary(),
       storageWeight: 100,
       replicasWanted: 3,
       members: 2,
@@ -371,6 +377,7 @@ export class MemoryBackend extends MemoryMembers implements Backend {
     return {
       time: STARTED,
       node: await this.status(),
+      tor: this.tor.now,
       peers: this.known,
       kb,
       ...this.#chainState(),

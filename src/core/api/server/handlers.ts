@@ -74,13 +74,13 @@ export const HANDLERS: Handlers = {
   'kb.stat': ({ backend, query }) => backend.stat(query),
   'kb.where': where,
   'kb.proof': ({ backend, query, context }) => backend.proof(query, context),
-  'tor.status': ({ backend }) => backend.tor(),
-  'tor.route': ({ backend, body, context }) => backend.changeRoute(body, context),
-  'tor.check': ({ backend, body, context }) => backend.checkTor(body, context),
-  'tor.circuits': ({ backend, query }) => backend.circuits(query),
-  'tor.newnym': ({ backend, body, context }) => backend.newnym(body, context),
-  'tor.onion': ({ backend }) => backend.onion(),
-  'tor.renew': ({ backend, body, context }) => backend.renewOnion(body, context),
+  'tor.status': ({ backend }) => backend.tor.status(),
+  'tor.route': ({ backend, body, context }) => backend.tor.route(body, context),
+  'tor.check': ({ backend, body, context }) => backend.tor.check(body, context),
+  'tor.circuits': ({ backend, query, context }) => backend.tor.circuits(query, context),
+  'tor.newnym': ({ backend, body, context }) => backend.tor.newnym(body, context),
+  'tor.onion': ({ backend }) => backend.tor.onion(),
+  'tor.renew': ({ backend, body, context }) => backend.tor.renew(body, context),
 };
 
 async function waitFor(call: JsonCall<'node.wait'>): Promise<Result<'node.wait'>> {

@@ -66,6 +66,13 @@ const CALLS: Partial<Record<RouteName, CallOptions>> = {
   'kb.revoke': { body: { path: 'notes', node: 'bob' } },
   'kb.erase': { body: { path: 'notes/b.md' } },
   'kb.rights': { query: { path: 'notes' } },
+  'tor.status': {},
+  'tor.route': { body: { mode: 'require' } },
+  'tor.check': { body: {} },
+  'tor.circuits': { query: { streams: true } },
+  'tor.newnym': { body: { peer: 'bob' } },
+  'tor.onion': {},
+  'tor.renew': { body: { cut: true } },
   'chain.prune': { body: { keep: 128 } },
 };
 
