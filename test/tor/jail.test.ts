@@ -32,7 +32,7 @@ afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
 function program(door: readonly string[], script: string, env: NodeJS.ProcessEnv): ChildProcess {
   const [first, ...args] = [...door, process.execPath, '--input-type=module', '-e', script];
-  const child = spawn(first!, args, {
+  const child = spawn(first, args, {
     stdio: ['pipe', 'pipe', 'inherit'],
     env: { ...process.env, ...env },
   });

@@ -18,6 +18,7 @@ export interface Seen {
 
 type Any = (...args: unknown[]) => unknown;
 type Holder = Record<string, unknown>;
+type Asked = { path: string; host: string; port: number | string; fd: number };
 
 const file = process.env['AEGIS_DETECTOR_FILE'];
 
@@ -41,10 +42,10 @@ function target(args: unknown[]): string | undefined {
   if (typeof first === 'number' || typeof first === 'string') {
     return `${typeof second === 'string' ? second : 'localhost'}:${first}`;
   }
-  const { path, host, port, fd } = (first ?? {}) as Holder;
-  if (path !== undefined) return String(path);
+  const { path, host = 'localhost', port, fd } = (first ?? {}) as Partial<Asked>;
+  if (path !== undefined) return path;
   if (fd !== undefined || port === undefined) return undefined;
-  return `${String(host ?? 'localhost')}:${String(port)}`;
+  return `${host}:${port}`;
 }
 
 function noteLookup([name]: unknown[]): void {
@@ -65,7 +66,7 @@ function install(): void {
   watch(datagrams, 'send', (args) => {
     const numbers = args.filter((arg) => typeof arg === 'number');
     const host = args.slice(1).find((arg) => typeof arg === 'string');
-    note('datagram', `${String(host ?? 'connected')}:${numbers.at(-1) ?? '-'}`);
+    note('datagram', `${host ?? 'connected'}:${numbers.at(-1) ?? '-'}`);
   });
   watch(datagrams, 'addMembership', ([group]) => note('datagram', String(group)));
   watch(datagrams, 'connect', ([port, host]) =>

@@ -55,7 +55,7 @@ export async function withoutNamespaces(): Promise<string | undefined> {
     await jail.stop();
     return undefined;
   } catch (error) {
-    return String((error as Error).message).split('\n')[0];
+    return (error as Error).message.split('\n')[0];
   }
 }
 
