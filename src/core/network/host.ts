@@ -41,6 +41,7 @@ import type { RequestOptions } from './rpc-client.ts';
 import { type IncomingEnvelope, type RequestHandler, RpcServer } from './rpc-server.ts';
 import type { Swarm } from './swarm.ts';
 import { Swarms } from './swarms.ts';
+import type { MakeTransport } from './transports.ts';
 
 /** A request of this room: the sender has another key and cannot dial us, so we dial it. */
 const REDIAL_METHOD = 'network/redial';
@@ -56,6 +57,8 @@ export interface HostOptions {
   readonly listen: readonly string[];
   readonly hello: HelloContext;
   readonly profile: Profile;
+  /** Nothing else is ever constructed (O1). @default [tcpTransport] */
+  readonly transports?: readonly MakeTransport[];
   readonly limits?: Partial<HostLimits>;
   /** @default 'aegis/0.1.0' */
   readonly agent?: string;
@@ -88,6 +91,13 @@ export interface RotateOptions {
   readonly graceMs?: number;
   /** Where a peer may be found, beside what the host itself knows. */
   addressesOf?(nodeId: string): readonly string[];
+}
+
+/** Where and how a host speaks from a change of route on (O6). */
+export interface RouteOptions {
+  readonly transports: readonly MakeTransport[];
+  readonly listen: readonly string[];
+  readonly profile: Profile;
 }
 
 export interface LearnedAddresses {
@@ -282,6 +292,14 @@ export class Host implements Dialer {
     this.#addressesOf = options.addressesOf;
     this.#deps.log.write('info', 'this node has another network key', { peerId: this.#peerId });
     this.#redialer.start();
+  }
+
+  /**
+   * Ends every connection and listener, then begins anew with other transports (O6). When it
+   * resolves, nothing of before is left.
+   */
+  async reroute(_route: RouteOptions): Promise<void> {
+    throw new AegisError('BAD_REQUEST', 'the route cannot be changed yet');
   }
 
   /**

@@ -18,6 +18,7 @@ import type { HostLimits } from './limits.ts';
 import { bestOf, carries, isOpen, isOutdated, isTwin, type Link } from './links.ts';
 import { RpcClient } from './rpc-client.ts';
 import { cutOff } from './stream-io.ts';
+import type { AddressClass } from './transports.ts';
 
 export const RPC_PROTOCOL = '/aegis/rpc/1';
 export const CAR_PROTOCOL = '/aegis/car/1';
@@ -32,6 +33,8 @@ export interface PeerConnection {
   /** Multiaddr of the connection in use. */
   readonly address: string;
   readonly direction: 'inbound' | 'outbound';
+  /** O7: of the connection in use. */
+  readonly class: AddressClass;
   /** Milliseconds since the Unix epoch. */
   readonly connectedAt: number;
   /** `undefined` until the first heartbeat has come back. */
@@ -421,6 +424,7 @@ function describe(peer: Peer): PeerConnection {
     peerId: connection.remotePeer.toString(),
     address: connection.remoteAddr.toString(),
     direction: connection.direction,
+    class: 'direct',
     connectedAt: peer.connectedAt,
     rttMs: peer.rttMs,
     agent: identity.agent,
