@@ -7,8 +7,7 @@ import type { CID } from 'multiformats/cid';
 import type { BlockSummary } from '../api/contract/consensus.ts';
 import type { ChainInput, ChainOutcome, Finalised } from '../chain/chain.ts';
 import type { Settings } from '../config/settings.ts';
-import { quorumOf } from '../consensus/quorum.ts';
-import { type AegisError, toAegisError } from '../errors.ts';
+import type { AegisError } from '../errors.ts';
 import { statIfPresent } from '../files.ts';
 import { KB_PROTOCOL, type Replication } from '../kb/replication.ts';
 import type { ReplicationInput } from '../kb/replication-types.ts';
@@ -32,6 +31,7 @@ import { ConsensusViews } from './consensus-views.ts';
 import { Custody, introductionsFor } from './custody.ts';
 import { CustodyViews } from './custody-views.ts';
 import { Duplicities } from './duplicities.ts';
+import { lostRoots, makeKnowledge, mendInBackground, submitMissing } from './engine-knowledge.ts';
 import { apart, doubleSignOf, openBoth, tooOld } from './engine-parts.ts';
 import { Fetcher } from './fetcher.ts';
 import { Finality } from './finality.ts';
@@ -40,13 +40,13 @@ import { HolderQuery } from './holder-query.ts';
 import { IntentViews } from './intent-views.ts';
 import type { Introductions } from './introductions.ts';
 import { KbViews } from './kb-views.ts';
-import { KB_MACHINE, Knowledge } from './knowledge.ts';
+import { KB_MACHINE, type Knowledge } from './knowledge.ts';
 import { Loop, type LoopDependencies } from './loop.ts';
 import { type Machines, Placement, recoverMachines } from './machines.ts';
 import { createHost } from './network.ts';
 import { ObjectReader } from './object-reader.ts';
 import { ObjectServer } from './object-server.ts';
-import { markLostFacts, OwnHistory } from './own-history.ts';
+import { markLostFacts } from './own-history.ts';
 import { followChain, usableNetworkKey } from './own-keys.ts';
 import { PEERS_MACHINE, Peers } from './peers.ts';
 
@@ -289,31 +289,14 @@ export class Engine {
 
   #knowledge(parts: Parts, reader: ObjectReader): Knowledge {
     const { genesis, keystore, settings } = this.#options;
-    const { machines, content, hashers, host, chain, lostMarker: marker } = parts;
-    const { replication } = machines;
-    const { replicas } = genesis;
-    const self = keystore.nodeId;
-    const log = this.#deps.log.child('kb');
-    const custodians = (): number => chain.chain.custodians().size;
-    const quorum = (): number => quorumOf(custodians());
-    const keyOf = (keyEpoch: number, sequence: number) =>
-      chain.chain.roster.identityKey(self, keyEpoch, sequence);
-    const { graph } = replication;
-    return new Knowledge(
-      { self, minReplicas: settings['kb.minReplicas'], replicas, custodians },
+    const { machines, content, hashers, host, chain, lostMarker } = parts;
+    return makeKnowledge(
+      { self: keystore.nodeId, genesis, settings, lostMarker },
       {
-        machine: replication,
-        content,
-        fetcher: this.#fetcher,
-        reader,
-        finality: this.#finality,
-        history: new OwnHistory({ self, keyOf, quorum, marker }, { host, graph, log }),
+        ...{ machine: machines.replication, content, hashers, host, room: chain, reader },
+        ...{ fetcher: this.#fetcher, finality: this.#finality, log: this.#deps.log.child('kb') },
         checkMayWrite: (path, signal) => this.governance.rights.checkMayWrite(path, signal),
-        author: this.chain.author,
         sealed: () => this.custody.keys.sealed,
-        hasher: (name) => hashers.find((hasher) => hasher.name === name)!,
-        log,
-        peers: () => host.peers().map((peer) => peer.nodeId),
         submit: (input) => void this.#loop.submit(KB_MACHINE, input),
         changed: this.#deps.pathChanged,
       },
@@ -364,12 +347,15 @@ export class Engine {
     const { host } = this;
     this.#listen();
     // Before anybody can ask: nothing that is gone may be called durable.
-    await this.#reportLostRoots();
+    for (const root of await lostRoots(this.content, this.machine)) {
+      this.#loop.submit(KB_MACHINE, { type: 'lost', root });
+    }
     await this.chain.catchUp();
     await this.consensus.open();
     this.#loop.submit(KB_MACHINE, { type: 'start' });
     this.#loop.submit(CHAIN_MACHINE, { type: 'start' });
-    void this.#submitMissing();
+    const { nodeId: self } = this.#options.keystore;
+    void submitMissing({ self, finality: this.#finality }, this.machine.graph, this.#deps.log);
     await host.start();
     this.peers.start([...this.#options.settings['node.peers'], ...this.#invitedTo()]);
     await this.custody.start();
@@ -438,7 +424,10 @@ export class Engine {
   #serveObjects(reader: ObjectReader): void {
     const server = new ObjectServer({
       read: (cids) => reader.sound(cids),
-      incomplete: (root) => void this.#mendInBackground(root),
+      incomplete: (root) => {
+        if (!this.machine.hasRoot(root)) return;
+        void mendInBackground(() => this.knowledge.mend(root, undefined), root, this.#deps.log);
+      },
       log: this.#deps.log.child('objects'),
     });
     this.host.handleBulk((from, request, out) => server.answer(from, request, out));
@@ -447,44 +436,6 @@ export class Engine {
   #finalised(block: Finalised): void {
     for (const path of block.paths) this.#deps.pathChanged(path);
     this.#deps.blockFinal(this.consensus.add(block));
-  }
-
-  /** What this node wrote and never told the custodians, since it ended in between. */
-  async #submitMissing(): Promise<void> {
-    try {
-      const log = this.machine.graph.author(this.#options.keystore.nodeId);
-      const own = [...log.between(1, log.sequence)];
-      const count = await this.#finality.submitMissing(own);
-      if (count === 0) return;
-      this.#deps.log.write('info', 'own versions are queued for the custodians', { count });
-    } catch (error) {
-      const { code, message: reason } = toAegisError(error);
-      this.#deps.log.write('warn', 'own versions could not be queued', { code, reason });
-    }
-  }
-
-  async #mendInBackground(root: CID): Promise<void> {
-    if (!this.machine.hasRoot(root)) return;
-    try {
-      await this.knowledge.mend(root, undefined);
-    } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      const fields = { root: root.toString(), reason };
-      this.#deps.log.write('warn', 'a damaged root could not be mended', fields);
-    }
-  }
-
-  /** The facts may say more than the content store has, e.g. when it was set aside as damaged. */
-  async #reportLostRoots(): Promise<void> {
-    const complete = new Set<string>();
-    for (const root of await this.content.roots()) {
-      if (root.complete) complete.add(root.cid.toString());
-    }
-    for (const { version } of this.machine.graph.all()) {
-      const { root } = version;
-      if (!this.machine.hasRoot(root) || complete.has(root.toString())) continue;
-      this.#loop.submit(KB_MACHINE, { type: 'lost', root });
-    }
   }
 }
 
