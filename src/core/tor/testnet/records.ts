@@ -1,0 +1,85 @@
+/**
+ * What a private network writes down about its processes, so that a later process can end exactly
+ * those: by pid and by the time of their start. A pid alone may be somebody else's by now.
+ */
+import { lstatSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { writeFileAtomic } from '../../files.ts';
+import { isAlive, type ProcessName, startTicksOf } from '../../processes.ts';
+
+export interface MemberRecord {
+  readonly name: string;
+  readonly pid: number;
+  /** Absent where the system does not tell. */
+  readonly startTicks?: number;
+}
+
+export interface NetworkRecord {
+  readonly v: 1;
+  /** Who started it; for one that ends with somebody, that somebody. */
+  readonly owner: MemberRecord;
+  /** It goes on without its owner, once it is ready. */
+  readonly outlives: boolean;
+  readonly isReady: boolean;
+  readonly members: readonly MemberRecord[];
+}
+
+const FILE = 'network.json';
+
+export function recordOf(name: string, pid: number): MemberRecord {
+  const startTicks = startTicksOf(pid);
+  return startTicks === undefined ? { name, pid } : { name, pid, startTicks };
+}
+
+export const writeRecord = (dir: string, record: NetworkRecord): Promise<void> =>
+  writeFileAtomic(join(dir, FILE), `${JSON.stringify(record)}\n`, { mode: 0o600 });
+
+/** Undefined when there is none, or it is not ours: whoever writes there could name any process. */
+export function readRecord(dir: string): NetworkRecord | undefined {
+  try {
+    const stat = lstatSync(dir);
+    if (!stat.isDirectory() || stat.uid !== process.getuid?.()) return undefined;
+    const record = JSON.parse(readFileSync(join(dir, FILE), 'utf8')) as NetworkRecord;
+    return record.v === 1 && Array.isArray(record.members) ? record : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whether nobody needs the network any more: its owner ended, and it was not to go on. */
+export const isStale = (record: NetworkRecord): boolean =>
+  !(record.outlives && record.isReady) && !isAlive(nameOf(record.owner));
+
+export const nameOf = ({ pid, startTicks }: MemberRecord): ProcessName => ({ pid, startTicks });
+
+/** Without the times of their start, processes are not known well enough to be swept away. */
+export const isCertain = ({ owner, members }: NetworkRecord): boolean =>
+  [owner, ...members].every(({ startTicks }) => startTicks !== undefined);
+
+/** Ends the members that run, politely at first. Resolves when they are gone. */
+export async function endAll(members: readonly MemberRecord[]): Promise<void> {
+  for (const name of ['SIGTERM', 'SIGKILL'] as const) {
+    for (const member of members) send(member, name);
+    if (await areGone(members, 5000)) return;
+  }
+}
+
+async function areGone(members: readonly MemberRecord[], timeoutMs: number): Promise<boolean> {
+  const end = performance.now() + timeoutMs;
+  while (members.some((member) => isAlive(nameOf(member)))) {
+    if (performance.now() > end) return false;
+    await sleep(20);
+  }
+  return true;
+}
+
+function send(member: MemberRecord, name: NodeJS.Signals): void {
+  if (!isAlive(nameOf(member))) return;
+  try {
+    process.kill(member.pid, name);
+  } catch (error) {
+    // It ended between the look and the signal.
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+  }
+}
