@@ -29,8 +29,22 @@ export const groupsOf = ({ groups }: Devnet): string[][] | null =>
 
 type Groups = readonly (readonly string[])[];
 
-/** With groups there is one more column: the numbers of the groups from 1. */
-export const devnetTable = (nodes: readonly DevnetStatus[], groups: Groups | null = null): string =>
+interface Around {
+  /** With groups there is one more column: their numbers from 1. */
+  readonly groups?: Groups | null;
+  /** With a private Tor network there is one more line. */
+  readonly tor: Devnet['tor'];
+}
+
+export function devnetTable(
+  nodes: readonly DevnetStatus[],
+  { groups = null, tor }: Around,
+): string {
+  const rows = nodeTable(nodes, groups);
+  return tor === null ? rows : `${rows}\n\nThe private Tor network of these nodes: ${tor}`;
+}
+
+const nodeTable = (nodes: readonly DevnetStatus[], groups: Groups | null): string =>
   table(nodes, [
     { title: 'NODE', cell: (node) => node.name },
     ...(groups === null ? [] : [{ title: 'GROUP', cell: groupOf(groups) }]),

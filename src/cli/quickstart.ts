@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import type { QuickstartResult } from '../core/api/contract/daemons.ts';
 import { AegisError, ERRORS, type ErrorBody } from '../core/errors.ts';
 import { Devnet } from '../core/node/devnet.ts';
+import type { DevnetRoute } from '../core/node/devnet-tor.ts';
 import { MIB } from '../core/units.ts';
 import { VERSION } from './version.ts';
 
@@ -21,6 +22,8 @@ export interface StoryOptions {
   /** Everything lives below; the cluster in `data/devnet`. */
   readonly home: string;
   readonly bin: string;
+  /** Behind a private Tor network, or on loopback. */
+  readonly route: DevnetRoute;
   readonly signal: AbortSignal;
   /** Called when a step is done. */
   readonly tell: (step: Step) => void;
@@ -30,6 +33,8 @@ const BINARY_BYTES = 20 * MIB;
 /** The fourth node lends no storage, so that what it reads must come from others. */
 const STORAGE_WEIGHTS = [100, 100, 100, 0];
 const CATCH_UP_MS = 15_000;
+/** Through six relays everything takes longer, and some of it much longer (O23). */
+const ONION_CATCH_UP_MS = 120_000;
 
 export class Quickstart {
   readonly #options: StoryOptions;
@@ -47,9 +52,13 @@ export class Quickstart {
     const dir = join(options.home, 'data', 'devnet');
     const devnet = await Devnet.create(
       { dir, bin: options.bin, version: VERSION },
-      { size: STORAGE_WEIGHTS.length, storageWeights: STORAGE_WEIGHTS },
+      { size: STORAGE_WEIGHTS.length, storageWeights: STORAGE_WEIGHTS, route: options.route },
     );
     return new Quickstart(options, devnet);
+  }
+
+  get #isOnion(): boolean {
+    return this.#options.route === 'require';
   }
 
   /** What goes in and what comes out, inside the devnet so that it is removed with it. */
@@ -78,13 +87,28 @@ export class Quickstart {
 
   async #startAll(): Promise<void> {
     const title = 'Four custodians, four processes, four homes';
-    await this.#step(title, 'aegis devnet up', async () => {
+    const command = `aegis devnet up${this.#isOnion ? ' --route require' : ''}`;
+    await this.#step(title, command, async () => {
       await this.#devnet.up(this.#options.signal);
       await Promise.all(
         this.#devnet.nodes.map((_, i) => this.#aegis(i + 1, 'node', 'wait', '--for', 'peers=3')),
       );
-      return 'each is connected to the three others, encrypted, and knows who they are';
+      const how = this.#isOnion ? await this.#allOnions() : 'encrypted';
+      return `each is connected to the three others, ${how}, and knows who they are`;
     });
+  }
+
+  /** Looks at every connection: in `require` there is no other kind (O1). */
+  async #allOnions(): Promise<string> {
+    for (const [i, { name }] of this.#devnet.nodes.entries()) {
+      const { peers } = (await this.#aegis(i + 1, 'peers', 'list')) as {
+        peers: { route: string }[];
+      };
+      if (!peers.every(({ route }) => route === 'onion')) {
+        throw new AegisError('BUG', `${name} is connected by another way than Tor`);
+      }
+    }
+    return 'onion service to onion service, encrypted';
   }
 
   async #putDirectory(): Promise<{ files: number; sizeBytes: number }> {
@@ -182,7 +206,7 @@ export class Quickstart {
     right: (reply: Record<string, unknown> | undefined) => boolean,
     ...args: string[]
   ): Promise<Record<string, unknown>> {
-    const end = performance.now() + CATCH_UP_MS;
+    const end = performance.now() + (this.#isOnion ? ONION_CATCH_UP_MS : CATCH_UP_MS);
     for (;;) {
       const reply = await this.#aegis(node, ...args).catch((error: unknown) => {
         if (error instanceof AegisError && error.code === 'NOT_FOUND') return undefined;
@@ -200,7 +224,8 @@ export class Quickstart {
   async #aegis(node: number, ...args: string[]): Promise<Record<string, unknown>> {
     const { home } = this.#devnet.nodes[node - 1]!;
     const { bin, signal } = this.#options;
-    const argv = [bin, ...args, '--home', home, '--json', '--no-input'];
+    const patience = this.#isOnion ? ['--timeout', `${ONION_CATCH_UP_MS}ms`] : [];
+    const argv = [bin, ...args, ...patience, '--home', home, '--json', '--no-input'];
     signal.throwIfAborted();
     const stdout = await new Promise<string>((resolve, reject) => {
       const child = execFile(process.execPath, argv, { maxBuffer: MIB }, (error, out, err) => {

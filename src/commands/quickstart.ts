@@ -15,16 +15,26 @@ export default class QuickstartCommand extends BaseCommand<
     'who signed the block that made it final, reads it on another node and compares every byte, ' +
     'kills a node, goes on deciding with the other three, and brings it back to the same height. ' +
     'Then it stops everything and removes the temporary home, also after Ctrl-C. Nothing leaves ' +
-    'this machine.';
+    'this machine. With --route require the nodes are onion services in a private Tor network ' +
+    'of their own; the program `tor` has to be installed, and everything takes longer.';
   static override readonly examples = [
     { description: 'See it work', command: '<%= config.bin %> quickstart' },
     {
       description: 'Leave the cluster running, to go on by hand',
       command: '<%= config.bin %> quickstart --keep',
     },
+    {
+      description: 'The same account behind Tor',
+      command: '<%= config.bin %> quickstart --route require',
+    },
   ];
   static override readonly flags = {
     keep: Flags.boolean({ description: 'Leave the nodes running and their homes in place.' }),
+    route: Flags.option({
+      options: ['off', 'require'] as const,
+      default: 'off' as const,
+      description: 'What carries the packets of the nodes.',
+    })(),
   };
 
   protected override async work(): Promise<QuickstartResult> {
@@ -39,7 +49,9 @@ export default class QuickstartCommand extends BaseCommand<
     try {
       this.#say('Making keys and a genesis for four nodes...');
       const tell = (step: Step) => this.#say(stepText(step));
-      quickstart = await story.Quickstart.create({ home, bin: process.argv[1]!, signal, tell });
+      const { route } = this.flags;
+      const bin = process.argv[1]!;
+      quickstart = await story.Quickstart.create({ home, bin, route, signal, tell });
       const told = await quickstart.run();
       kept = this.flags.keep;
       return { schema: 'aegis.quickstart/1', ...told, kept: kept ? home : null };

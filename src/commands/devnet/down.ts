@@ -8,8 +8,9 @@ import type { DevnetDownResult } from '../../core/api/contract/daemons.ts';
 export default class DevnetDown extends BaseCommand<typeof DevnetDown, DevnetDownResult> {
   static override readonly summary = 'Stop all nodes of the local cluster.';
   static override readonly description =
-    'The nodes keep their data; `aegis devnet up` continues with it. With --remove the directory ' +
-    'of the devnet is deleted with everything that was stored.';
+    'The nodes keep their data; `aegis devnet up` continues with it. Their private Tor network ' +
+    'ends, if they have one. With --remove the directory of the devnet is deleted with ' +
+    'everything that was stored.';
   static override readonly examples = [
     { description: 'Stop', command: '<%= config.bin %> devnet down' },
     { description: 'Stop and delete', command: '<%= config.bin %> devnet down --remove --yes' },
@@ -29,7 +30,8 @@ export default class DevnetDown extends BaseCommand<typeof DevnetDown, DevnetDow
       devnet.remove();
       await this.#removeEmptyHome();
     }
-    return { schema: 'aegis.devnet.down/1', dir, nodes, removed: this.flags.remove };
+    const { tor } = devnet;
+    return { schema: 'aegis.devnet.down/1', dir, nodes, tor, removed: this.flags.remove };
   }
 
   /** A home that was made for the devnet alone goes with it; one with anything else in it stays. */
@@ -43,7 +45,7 @@ export default class DevnetDown extends BaseCommand<typeof DevnetDown, DevnetDow
     }
   }
 
-  protected override view({ nodes, removed, dir }: DevnetDownResult): string {
-    return removed ? `removed ${dir}` : devnetTable(nodes);
+  protected override view({ nodes, removed, dir, tor }: DevnetDownResult): string {
+    return removed ? `removed ${dir}` : devnetTable(nodes, { tor });
   }
 }

@@ -16,10 +16,10 @@ export default class DevnetHeal extends BaseCommand<typeof DevnetHeal, DevnetHea
     const devnet = await openDevnet(this.home());
     const { dir } = devnetOptions(this.home());
     const nodes = await devnet.heal();
-    return { schema: 'aegis.devnet.heal/1', dir, groups: groupsOf(devnet), nodes };
+    return { schema: 'aegis.devnet.heal/1', dir, groups: groupsOf(devnet), nodes, tor: devnet.tor };
   }
 
-  protected override view({ nodes }: DevnetHealResult): string {
-    return devnetTable(nodes);
+  protected override view({ nodes, tor }: DevnetHealResult): string {
+    return devnetTable(nodes, { tor });
   }
 }

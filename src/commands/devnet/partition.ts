@@ -43,10 +43,10 @@ export default class DevnetPartition extends BaseCommand<
     const groups = groupsOf(devnet);
     for (const line of partedLater(nodes)) this.note(line);
     if (groups !== null) this.note(verdictOn(groups, nodes));
-    return { schema: 'aegis.devnet.partition/1', dir, groups, nodes };
+    return { schema: 'aegis.devnet.partition/1', dir, groups, nodes, tor: devnet.tor };
   }
 
-  protected override view({ nodes, groups }: DevnetPartitionResult): string {
-    return devnetTable(nodes, groups);
+  protected override view({ nodes, groups, tor }: DevnetPartitionResult): string {
+    return devnetTable(nodes, { groups, tor });
   }
 }

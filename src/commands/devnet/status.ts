@@ -7,7 +7,8 @@ export default class DevnetStatus extends BaseCommand<typeof DevnetStatus, Devne
   static override readonly summary = 'Show which nodes of the local cluster run.';
   static override readonly description =
     'A node is running, paused (see `aegis devnet pause`) or stopped. While the nodes are parted ' +
-    'into groups (see `aegis devnet partition`) there is a column with the number of the group.';
+    'into groups (see `aegis devnet partition`) there is a column with the number of the group. ' +
+    'A last line says whether the private Tor network runs, if the nodes have one.';
   static override readonly examples = [
     { description: 'See the nodes', command: '<%= config.bin %> devnet status' },
     { description: 'The same for a script', command: '<%= config.bin %> devnet status --json' },
@@ -17,10 +18,11 @@ export default class DevnetStatus extends BaseCommand<typeof DevnetStatus, Devne
     const devnet = await openDevnet(this.home());
     const { dir } = devnetOptions(this.home());
     const nodes = await devnet.status();
-    return { schema: 'aegis.devnet.status/1', dir, groups: groupsOf(devnet), nodes };
+    const { tor } = devnet;
+    return { schema: 'aegis.devnet.status/1', dir, groups: groupsOf(devnet), nodes, tor };
   }
 
-  protected override view({ nodes, groups }: DevnetStatusResult): string {
-    return devnetTable(nodes, groups);
+  protected override view({ nodes, groups, tor }: DevnetStatusResult): string {
+    return devnetTable(nodes, { groups, tor });
   }
 }

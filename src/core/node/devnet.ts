@@ -1,5 +1,6 @@
 /**
- * A whole cluster on this machine: one process and one home a node, all on loopback.
+ * A whole cluster on this machine: one process and one home a node, all on loopback, or behind a
+ * private Tor network.
  *
  * Everything here is what an operator would do by hand on separate machines: make keys, collect
  * bundles, agree on a genesis, start daemons. Nothing is shared between the nodes but the genesis.
@@ -10,16 +11,26 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { writeFormat } from '../config/format.ts';
 import { ensureHome, type HomePaths, resolveHome } from '../config/home.ts';
-import { writeSettings } from '../config/settings.ts';
+import { type SettingChanges, writeSettings } from '../config/settings.ts';
 import type { KdfCost } from '../crypto/kdf.ts';
+import { onionMultiaddr } from '../crypto/onion.ts';
 import { AegisError } from '../errors.ts';
 import { writeFileAtomic } from '../files.ts';
 import { Keystore } from '../keys/keystore.ts';
 import { createBundle } from '../model/bundle.ts';
 import { createGenesis } from '../model/genesis.ts';
+import { readInception } from '../model/identity.ts';
 import { isAlive } from '../processes.ts';
 import { HomeLock, type LockHolder } from '../storage/home-lock.ts';
 import { apartFrom, type Groups, isolate, parseGroups } from './devnet-groups.ts';
+import {
+  checkTor,
+  type DevnetRoute,
+  isNetworkUp,
+  startNetwork,
+  stopNetwork,
+  torSettings,
+} from './devnet-tor.ts';
 import { spawnDaemon } from './spawn.ts';
 
 export interface DevnetNode {
@@ -35,6 +46,8 @@ interface DevnetFile {
   readonly nodes: readonly DevnetNode[];
   /** Absent: all nodes may talk to each other. */
   readonly groups?: Groups;
+  /** Behind Tor: in a network of its own, or one that somebody else started and ends. */
+  readonly tor?: { readonly network: 'own' | 'given' };
 }
 
 export type DevnetState = 'running' | 'paused' | 'stopped';
@@ -56,6 +69,10 @@ export interface CreateOptions {
   readonly size: number;
   /** Share of the replicas, node by node. @default 100 each */
   readonly storageWeights?: readonly number[];
+  /** Behind a private Tor network, or on loopback. @default 'off' */
+  readonly route?: DevnetRoute;
+  /** What clients of a private network that runs already are told. @default one of its own */
+  readonly torrc?: string;
   /** Only tests choose less. @default KDF_COST_DEFAULT */
   readonly kdfCost?: KdfCost;
 }
@@ -78,6 +95,12 @@ export class Devnet {
     return this.#file.groups;
   }
 
+  /** Of its own private Tor network; `null` when it has none. */
+  get tor(): 'running' | 'stopped' | null {
+    if (this.#file.tor?.network !== 'own') return null;
+    return isNetworkUp(this.#options.dir) ? 'running' : 'stopped';
+  }
+
   /** @throws {AegisError} `NOT_FOUND` when there is no devnet in `dir`. */
   static open(options: DevnetOptions): Devnet {
     const file = join(options.dir, 'devnet.json');
@@ -93,10 +116,18 @@ export class Devnet {
     return existsSync(join(dir, 'devnet.json'));
   }
 
-  /** Makes keys, bundles, the genesis and the homes. Starts nothing. */
+  /**
+   * Makes keys, bundles, the genesis and the homes. Starts nothing.
+   *
+   * @throws {AegisError} `EXISTS`; for route `require` what is wrong with the Tor of this machine.
+   */
   static async create(options: DevnetOptions, create: CreateOptions): Promise<Devnet> {
     const { dir } = options;
     if (Devnet.exists(dir)) throw new AegisError('EXISTS', `there is a devnet in ${dir} already`);
+    const isOnion = create.route === 'require';
+    if (isOnion) await checkTor();
+    const tor = isOnion ? torSettings(create.torrc) : undefined;
+    const network = create.torrc === undefined ? 'own' : 'given';
     mkdirSync(dir, { recursive: true, mode: 0o700 });
     const passphrase = randomBytes(18).toString('base64url');
     await writeFileAtomic(join(dir, 'passphrase'), Buffer.from(passphrase), { mode: 0o600 });
@@ -106,22 +137,24 @@ export class Devnet {
     const made = [];
     for (const [index, port] of ports.entries()) {
       const storageWeight = create.storageWeights?.[index] ?? 100;
-      made.push(await makeHome(options, { index, port, storageWeight, secrets }));
+      made.push(await makeHome(options, { index, port, storageWeight, secrets, tor }));
     }
     const name = 'devnet';
     const bundles = made.map((one) => one.bundle);
     const genesis = createGenesis({ name, createdAt: Date.now(), bundles });
     for (const { paths } of made) await writeFileAtomic(paths.genesis, genesis, { mode: 0o600 });
-    const file: DevnetFile = { v: 1, name, nodes: made.map((one) => one.node) };
+    const nodes = made.map((one) => one.node);
+    const file: DevnetFile = { v: 1, name, nodes, ...(isOnion ? { tor: { network } } : {}) };
     await writeDevnet(dir, file);
     return new Devnet(options, file);
   }
 
   /**
-   * Starts the nodes that do not run. Resolves when all are ready, and those that were started are
-   * apart from the other groups again.
+   * Starts the nodes that do not run, and before them their private Tor network if they have one.
+   * Resolves when all are ready, and those that were started are apart from the other groups again.
    */
   async up(signal?: AbortSignal): Promise<DevnetStatus[]> {
+    await this.#startNetwork(signal);
     const stopped = (await this.status()).filter((node) => node.state === 'stopped');
     const started = await Promise.allSettled(stopped.map((node) => this.#start(node, signal)));
     for (const each of started) if (each.status === 'rejected') throw each.reason;
@@ -159,6 +192,7 @@ export class Devnet {
         await isGone(holder, 5000);
       }),
     );
+    if (this.#file.tor?.network === 'own') await stopNetwork(this.#options.dir);
     if (this.groups !== undefined) await this.#remember(undefined);
   }
 
@@ -191,8 +225,10 @@ export class Devnet {
   async resume(which: string): Promise<DevnetStatus> {
     const node = this.find(which);
     const holder = await this.#holder(node);
-    if (holder === undefined) await this.#start(node);
-    else {
+    if (holder === undefined) {
+      await this.#startNetwork();
+      await this.#start(node);
+    } else {
       send(holder, 'SIGCONT');
       await this.#isolate(node);
     }
@@ -226,13 +262,19 @@ export class Devnet {
   }
 
   async #remember(groups: Groups | undefined): Promise<void> {
-    const { v, name, nodes } = this.#file;
-    this.#file = { v, name, nodes, ...(groups === undefined ? {} : { groups }) };
+    const { groups: _, ...file } = this.#file;
+    this.#file = { ...file, ...(groups === undefined ? {} : { groups }) };
     await writeDevnet(this.#options.dir, this.#file);
   }
 
   #isolate(node: DevnetNode): Promise<void> {
     return isolate(this.#paths(node), apartFrom(node, this.groups, this.nodes));
+  }
+
+  async #startNetwork(signal?: AbortSignal): Promise<void> {
+    if (this.#file.tor?.network !== 'own') return;
+    const homes = this.nodes.map((node) => this.#paths(node));
+    await startNetwork(this.#options.dir, homes, signal);
   }
 
   async #running(which: string): Promise<{ node: DevnetNode; holder: LockHolder }> {
@@ -263,12 +305,16 @@ export class Devnet {
       args: ['--home', node.home],
       passphrase,
       consoleFile: join(this.#paths(node).logs, 'console.log'),
+      ...(this.#file.tor === undefined ? {} : { timeoutMs: ONION_START_MS }),
       ...(signal === undefined ? {} : { signal }),
     });
     // The others of another group turn it away until then.
     if (this.groups !== undefined) await this.#isolate(node);
   }
 }
+
+/** A node behind Tor waits for its own Tor to know the network. */
+const ONION_START_MS = 90_000;
 
 const writeDevnet = (dir: string, file: DevnetFile): Promise<void> =>
   writeFileAtomic(join(dir, 'devnet.json'), Buffer.from(`${JSON.stringify(file, null, 2)}\n`), {
@@ -309,25 +355,32 @@ interface Secrets {
   readonly kdfCost?: KdfCost;
 }
 
-async function makeHome(
-  { dir, version }: DevnetOptions,
-  options: { index: number; port: number; storageWeight: number; secrets: Secrets },
-): Promise<Made> {
+interface HomeWishes {
+  readonly index: number;
+  readonly port: number;
+  readonly storageWeight: number;
+  readonly secrets: Secrets;
+  /** Of a node that is an onion service. */
+  readonly tor: SettingChanges | undefined;
+}
+
+async function makeHome({ dir, version }: DevnetOptions, options: HomeWishes): Promise<Made> {
   const name = `node${options.index + 1}`;
   const home = join(dir, name);
   const paths = resolveHome({ home, env: {} });
   await ensureHome(paths);
-  const address = `/ip4/127.0.0.1/tcp/${options.port}`;
-  const { storageWeight, secrets } = options;
+  const listen = `/ip4/127.0.0.1/tcp/${options.port}`;
+  const { storageWeight, secrets, tor } = options;
   const zone = `zone${options.index + 1}`;
   const fields = { dir: paths.keys, name, zone, region: 'local', ...secrets };
   const createdAt = Date.now();
   await Keystore.create({ ...fields, createdAt }, { random: { bytes: (n) => randomBytes(n) } });
-  await writeSettings(paths, { node: { listen: [address], storageWeight } });
+  await writeSettings(paths, { node: { listen: [listen], storageWeight }, ...tor });
   await writeFormat(paths, { aegis: version });
   const keystore = await Keystore.open({ dir: paths.keys, passphrase: secrets.passphrase });
   try {
     const { inceptionBytes: inception, signer, nodeId, consensusKeys } = keystore;
+    const address = tor === undefined ? listen : onionOf(inception);
     const role = 'custodian' as const;
     const keys = { inception, role, ...consensusKeys };
     const public_ = { ...keys, addresses: [address], storageWeight, createdAt };
@@ -340,6 +393,10 @@ async function makeHome(
     keystore.close();
   }
 }
+
+/** O12: where others find the service that it will be. */
+const onionOf = (inception: Uint8Array): string =>
+  onionMultiaddr(readInception(inception).opened.inception.onionKey);
 
 /** Asks the kernel for free ports, all at once so that none comes twice. */
 async function freePorts(count: number): Promise<number[]> {

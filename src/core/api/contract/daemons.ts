@@ -44,7 +44,12 @@ const devnetNode = v.object({
   pid: v.nullable(count),
 });
 
-const devnet = { dir: word, nodes: v.array(devnetNode) };
+const devnet = {
+  dir: word,
+  nodes: v.array(devnetNode),
+  /** The private Tor network that its nodes meet in; `null` when they are not behind Tor. */
+  tor: v.nullable(v.picklist(['running', 'stopped'])),
+};
 const grouped = {
   ...devnet,
   /** Names of the nodes that talk to each other; `null` when all do. */
