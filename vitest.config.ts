@@ -91,6 +91,19 @@ export default defineConfig({
       {
         extends: true,
         test: {
+          // One private Tor network for all of them; tests of the built bin run here, too.
+          globalSetup: [...built.globalSetup, 'test/tor/testnet.ts'],
+          name: 'tor',
+          include: ['test/tor/**/*.test.ts'],
+          testTimeout: 180_000,
+          hookTimeout: 120_000,
+          maxWorkers: 3,
+          sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        extends: true,
+        test: {
           ...built,
           name: 'e2e',
           include: ['test/e2e/**/*.test.ts'],

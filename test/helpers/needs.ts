@@ -14,6 +14,13 @@ const isExecutable = (file: string): boolean => {
   }
 };
 
+/** Whether a program is on the PATH, or a file is there. Says nothing. */
+export function isThere(program: string): boolean {
+  if (program.startsWith('/')) return existsSync(program);
+  const folders = (process.env['PATH'] ?? '').split(delimiter).filter(Boolean);
+  return folders.some((folder) => isExecutable(join(folder, program)));
+}
+
 /**
  * Whether a program is on the PATH, or a file such as `/proc/self/stat` is there. Use it with
  * `describe.skipIf(!needs('tmux', 'monitor tests'))`, which puts what is skipped into the report.
@@ -21,11 +28,7 @@ const isExecutable = (file: string): boolean => {
  * @throws {Error} when it is missing and `AEGIS_CI_REQUIRE=1`.
  */
 export function needs(program: string, what = 'tests'): boolean {
-  const folders = (process.env['PATH'] ?? '').split(delimiter).filter(Boolean);
-  const isThere = program.startsWith('/')
-    ? existsSync(program)
-    : folders.some((folder) => isExecutable(join(folder, program)));
-  if (isThere) return true;
+  if (isThere(program)) return true;
   const notice = `skipped: ${what}, because ${program} is not there`;
   if (process.env['AEGIS_CI_REQUIRE'] === '1') throw new Error(notice);
   process.stderr.write(`${notice}\n`);

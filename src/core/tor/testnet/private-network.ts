@@ -20,8 +20,8 @@ import {
   isStale,
   type NetworkRecord,
   nameOf,
+  newRecord,
   readRecord,
-  recordOf,
   writeRecord,
 } from './records.ts';
 import { clientTorrc, type MemberPlan } from './torrcs.ts';
@@ -48,9 +48,9 @@ export class PrivateNetwork {
     this.#record = record;
   }
 
-  /** A file with the lines that every client of the network needs, for the setting `tor.torrc`. */
+  /** For the setting `tor.torrc`. */
   get torrc(): string {
-    return torrcOf(this.dir);
+    return PrivateNetwork.torrcOf(this.dir);
   }
 
   /**
@@ -78,6 +78,11 @@ export class PrivateNetwork {
       throw signal?.aborted ? signal.reason : startFailed(error, timeout, lines);
     }
     return network;
+  }
+
+  /** The file with the lines that every client needs, as soon as a network in `dir` is ready. */
+  static torrcOf(dir: string): string {
+    return join(dir, 'torrc');
   }
 
   /** @throws {AegisError} `NOT_FOUND` when there is none. */
@@ -157,14 +162,6 @@ export class PrivateNetwork {
       lastLines(join(this.dir, name)).map((line) => `${name}: ${line}`),
     );
   }
-}
-
-const torrcOf = (dir: string): string => join(dir, 'torrc');
-
-function newRecord(owner: number | undefined): NetworkRecord {
-  // Until it is ready even one that outlives us ends with us: a crash must leave nothing.
-  const by = recordOf('owner', owner ?? process.pid);
-  return { v: 1, owner: by, outlives: owner === undefined, isReady: false, members: [] };
 }
 
 async function makeRoom(dir: string): Promise<void> {

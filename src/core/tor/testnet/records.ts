@@ -8,6 +8,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { writeFileAtomic } from '../../files.ts';
 import { isAlive, type ProcessName, startTicksOf } from '../../processes.ts';
 
+const SCHEMA = 'aegis.tor-network/1';
+
 export interface MemberRecord {
   readonly name: string;
   readonly pid: number;
@@ -16,7 +18,7 @@ export interface MemberRecord {
 }
 
 export interface NetworkRecord {
-  readonly v: 1;
+  readonly schema: typeof SCHEMA;
   /** Who started it; for one that ends with somebody, that somebody. */
   readonly owner: MemberRecord;
   /** It goes on without its owner, once it is ready. */
@@ -26,6 +28,15 @@ export interface NetworkRecord {
 }
 
 const FILE = 'network.json';
+
+/** Of one that starts. Until it is ready it ends with its owner: a crash must leave nothing. */
+export const newRecord = (owner: number | undefined): NetworkRecord => ({
+  schema: SCHEMA,
+  owner: recordOf('owner', owner ?? process.pid),
+  outlives: owner === undefined,
+  isReady: false,
+  members: [],
+});
 
 export function recordOf(name: string, pid: number): MemberRecord {
   const startTicks = startTicksOf(pid);
@@ -41,7 +52,7 @@ export function readRecord(dir: string): NetworkRecord | undefined {
     const stat = lstatSync(dir);
     if (!stat.isDirectory() || stat.uid !== process.getuid?.()) return undefined;
     const record = JSON.parse(readFileSync(join(dir, FILE), 'utf8')) as NetworkRecord;
-    return record.v === 1 && Array.isArray(record.members) ? record : undefined;
+    return record.schema === SCHEMA ? record : undefined;
   } catch {
     return undefined;
   }
@@ -57,27 +68,16 @@ export const nameOf = ({ pid, startTicks }: MemberRecord): ProcessName => ({ pid
 export const isCertain = ({ owner, members }: NetworkRecord): boolean =>
   [owner, ...members].every(({ startTicks }) => startTicks !== undefined);
 
-/** Ends the members that run, politely at first. Resolves when they are gone. */
+/** Kills the members that run: what they have is thrown away. Resolves when they are gone. */
 export async function endAll(members: readonly MemberRecord[]): Promise<void> {
-  for (const name of ['SIGTERM', 'SIGKILL'] as const) {
-    for (const member of members) send(member, name);
-    if (await areGone(members, 5000)) return;
-  }
+  const running = () => members.filter((member) => isAlive(nameOf(member)));
+  for (const { pid } of running()) kill(pid);
+  while (running().length > 0) await sleep(20);
 }
 
-async function areGone(members: readonly MemberRecord[], timeoutMs: number): Promise<boolean> {
-  const end = performance.now() + timeoutMs;
-  while (members.some((member) => isAlive(nameOf(member)))) {
-    if (performance.now() > end) return false;
-    await sleep(20);
-  }
-  return true;
-}
-
-function send(member: MemberRecord, name: NodeJS.Signals): void {
-  if (!isAlive(nameOf(member))) return;
+function kill(pid: number): void {
   try {
-    process.kill(member.pid, name);
+    process.kill(pid, 'SIGKILL');
   } catch (error) {
     // It ended between the look and the signal.
     if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
