@@ -72,13 +72,17 @@ export async function aegisJson<T = Record<string, unknown>>(
   return JSON.parse(run.stdout.toString()) as T;
 }
 
+/** How long tests wait for what must come; behind Tor they say how much more. */
+const PATIENCE_MS = 30_000;
+
 /** Asks again until the answer is right; the question must become right without our doing. */
 export async function eventually<T>(
   ask: () => T | Promise<T>,
   right: (value: T) => boolean,
   what: string,
+  patienceMs = PATIENCE_MS,
 ): Promise<T> {
-  const end = performance.now() + 30_000;
+  const end = performance.now() + patienceMs;
   for (;;) {
     const begun = performance.now();
     const value = await ask();
@@ -94,9 +98,9 @@ export async function eventually<T>(
 }
 
 /** What `aegis node wait --for` does, without a process for it. */
-function untilNode(home: string, wanted: string): Promise<unknown> {
+function untilNode(home: string, wanted: string, patienceMs: number): Promise<unknown> {
   const { socket, adminToken } = resolveHome({ home, env: {} });
-  const deadline = Date.now() + 30_000;
+  const deadline = Date.now() + patienceMs;
   const signal = new AbortController().signal;
   return untilAnswered({ deadline, signal }, (timeoutMs) => {
     const token = existsSync(adminToken) ? readFileSync(adminToken, 'utf8').trim() : 'none';
@@ -114,32 +118,40 @@ export interface ClusterOptions {
   readonly protocol?: number;
   /** Key and value of a setting of all nodes. */
   readonly settings?: readonly [string, string];
+  /** Onion services in the Tor network of this torrc. @default on loopback */
+  readonly torrc?: string;
+  /** Starts the daemons. @default `Devnet.up` */
+  readonly up?: (cluster: Cluster) => Promise<unknown>;
+  /** How long what must come may take. @default 30 s */
+  readonly patienceMs?: number;
 }
 
 export class Cluster {
   readonly dir: string;
   readonly devnet: Devnet;
+  readonly #patienceMs: number;
 
-  private constructor(dir: string, devnet: Devnet) {
+  private constructor(dir: string, devnet: Devnet, patienceMs: number) {
     this.dir = dir;
     this.devnet = devnet;
+    this.#patienceMs = patienceMs;
   }
 
   static async start(wanted: ClusterOptions): Promise<Cluster> {
-    const { agents = 0, protocol, settings, ...options } = wanted;
+    const { agents = 0, protocol, settings, up, patienceMs, ...options } = wanted;
     const dir = mkdtempSync(join(tmpdir(), 'aegis-e2e-'));
     const devnet = await Devnet.create(
       { dir: join(dir, 'devnet'), bin: BIN, version: '0.0.0-test' },
       // Every start of a daemon derives the key anew; transcripts pay what operators do.
-      { kdfCost: QUICK_KDF, ...options },
+      { kdfCost: QUICK_KDF, ...options, route: options.torrc === undefined ? 'off' : 'require' },
     );
-    const cluster = new Cluster(dir, devnet);
+    const cluster = new Cluster(dir, devnet, patienceMs ?? PATIENCE_MS);
     try {
       if (agents > 0 || protocol !== undefined) {
         await cluster.#found(options.size - agents, protocol);
       }
       if (settings !== undefined) await cluster.#set(settings);
-      await devnet.up();
+      await (up === undefined ? devnet.up() : up(cluster));
       await cluster.connected();
     } catch (cause) {
       const words = cluster.lastWords();
@@ -213,7 +225,7 @@ export class Cluster {
   async connected(): Promise<void> {
     const running = (await this.devnet.status()).filter((node) => node.state === 'running');
     const wanted = `peers=${running.length - 1}`;
-    await Promise.all(running.map(({ home }) => untilNode(home, wanted)));
+    await Promise.all(running.map(({ home }) => untilNode(home, wanted, this.#patienceMs)));
   }
 
   run(node: number, ...args: string[]): Promise<Run> {
@@ -225,7 +237,7 @@ export class Cluster {
   }
 
   until<T>(ask: () => T | Promise<T>, right: (value: T) => boolean, what: string): Promise<T> {
-    return eventually(ask, right, what);
+    return eventually(ask, right, what, this.#patienceMs);
   }
 
   /** Without farewell: nobody will need what the nodes would still write. */
