@@ -368,7 +368,7 @@ function ofPlan(plan: RotationPlan, nodeId: string): Rotation {
   const { before, number, keyEpoch, replaced, expiresAt, graceMs, reason } = plan;
   const roles = ['identity', 'network', 'consensus', 'onion'] as const;
   const extended = roles.filter(
-    (role) => !replaced.includes(role) && (expiresAt[role] ?? 0) > (before.expiresAt[role] ?? 0),
+    (role) => !replaced.includes(role) && expiresAt[role] > before.expiresAt[role],
   );
   return {
     nodeId,
@@ -437,8 +437,9 @@ function rotationText(result: Rotation): string {
     ['reason', result.reason === 'compromised' ? 'compromised' : undefined],
     ['in force', from === null ? undefined : `from height ${from}`],
     ['key epoch', replaced.includes('identity') ? String(result.keyEpoch) : undefined],
-    ...changed.map((role) => [`${role} until`, expiresAt[role] ?? undefined] as const),
+    ...changed.map((role) => [`${role} until`, expiresAt[role]] as const),
     ['old network key', graceText(result)],
+    ['old onion key', onionGraceText(result)],
     ['new successor', newNext === null ? undefined : safeText(newNext)],
     ['session', session === null ? undefined : `${session.publicKey}, until ${session.expiresAt}`],
   ]);
@@ -455,5 +456,13 @@ function graceText({ replaced, graceMs, retiredNetworkUntil }: Rotation): string
   if (!replaced.includes('network')) return undefined;
   if (graceMs === 0) return 'accepted no more';
   if (retiredNetworkUntil !== null) return `accepted until ${retiredNetworkUntil}`;
-  return `accepted for ${Math.round(graceMs / 36_000) / 100} h`;
+  return `accepted for ${hoursText(graceMs)}`;
 }
+
+/** O18 */
+function onionGraceText({ replaced, graceMs }: Rotation): string | undefined {
+  if (!replaced.includes('onion')) return undefined;
+  return graceMs === 0 ? 'its service ends at once' : `its service stays for ${hoursText(graceMs)}`;
+}
+
+const hoursText = (timeMs: number): string => `${Math.round(timeMs / 36_000) / 100} h`;

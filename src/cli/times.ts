@@ -7,5 +7,5 @@ export const timesOf = ({ identity, network, consensus, onion }: KeyTimes) => ({
   identity: iso(identity),
   network: iso(network),
   consensus: iso(consensus),
-  onion: onion === undefined ? null : iso(onion),
+  onion: iso(onion),
 });

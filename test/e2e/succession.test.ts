@@ -118,7 +118,7 @@ describe('a thief with a running home, its passphrase, and not its successor', (
     const { changedAt: _, digest, keys, last: __, ...rest } = current;
     const forged = signRecord(
       {
-        ...{ v: 1, type: 'succession', ...rest, number: current.number + 1 },
+        ...{ v: 2, type: 'succession', ...rest, number: current.number + 1 },
         previous: new Uint8Array(Buffer.from(digest, 'hex')),
         revealed: signer.publicKey,
         keys: { ...keys, networkKey: publicKeyOf(seed) },

@@ -16,6 +16,7 @@ export interface TestNode {
   /** BLS, 32 bytes. */
   readonly consensusSecret: Uint8Array;
   readonly vrfSeed: Uint8Array;
+  readonly onionSeed: Uint8Array;
   readonly keys: ConsensusKeys;
 }
 
@@ -44,11 +45,13 @@ export function testNode(
   role: Role = 'custodian',
 ): TestNode {
   const secrets = consensusKeysOf(number);
+  const onionSeed = sha256(Buffer.from(`onion ${number}`));
   const signer = signerOf(seedOf(number));
   const inception = createInception(
     {
       nextIdentityDigest: sha256(publicKeyOf(seedOf(number + 160))),
       networkKey: publicKeyOf(seedOf(number + 80)),
+      onionKey: publicKeyOf(onionSeed),
       name,
       zone: `zone${number}`,
       region: 'test',
@@ -67,5 +70,5 @@ export function testNode(
     },
     signer,
   );
-  return { signer, inception, nodeId: nodeIdOf(inception), bundle, ...secrets };
+  return { signer, inception, nodeId: nodeIdOf(inception), bundle, onionSeed, ...secrets };
 }

@@ -123,7 +123,7 @@ function entryOf(state: KeyState, height: number | null): Entry {
     networkKey: hex(keys.networkKey),
     consensusKey: hex(keys.consensusKey),
     vrfKey: hex(keys.vrfKey),
-    onionKey: keys.onionKey === undefined ? null : hex(keys.onionKey),
+    onionKey: hex(keys.onionKey),
     expiresAt: timesOf(expiresAt),
     graceMs: last?.graceMs ?? 0,
     sealed: last?.sealed ?? null,

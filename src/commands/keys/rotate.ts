@@ -1,11 +1,10 @@
 /** `aegis keys rotate`: replaces keys of this node, or extends their expiries. */
 import { Flags } from '@oclif/core';
 import { parseGrace } from '../../cli/grace.ts';
-import { inspectOwnKeys } from '../../cli/own-home.ts';
 import { RotationCommand, roleFlags, rotationFlags } from '../../cli/rotation.ts';
 import type { KeysRotateResult } from '../../core/api/contract/keys.ts';
 import { AegisError } from '../../core/errors.ts';
-import { CERTIFIED_ROLES, type CertifiedRole } from '../../core/model/succession.ts';
+import { CERTIFIED_ROLES } from '../../core/model/succession.ts';
 
 export default class KeysRotate extends RotationCommand<typeof KeysRotate, KeysRotateResult> {
   static override readonly summary = 'Replace keys of this node.';
@@ -14,7 +13,7 @@ export default class KeysRotate extends RotationCommand<typeof KeysRotate, KeysR
     'of the identity signs, from this home or from the file of --next: who holds the running ' +
     'home alone cannot rotate. A running node takes the keys up without a restart, and the ' +
     'command waits until they are final; otherwise they come into force after the next start. ' +
-    'Peers accept the network key of before for --grace. Retired keys are erased. When the ' +
+    'Peers accept the network key of before for --grace, and its onion service stays. Retired keys are erased. When the ' +
     'identity changes, the successor becomes the identity and a new one is made. While a ' +
     'rotation is not final, the command carries it on. Exit status 75 when it is handed in and ' +
     'not final within --timeout (60 s), 66 without a successor, 65 with a wrong one.';
@@ -44,12 +43,13 @@ export default class KeysRotate extends RotationCommand<typeof KeysRotate, KeysR
     session: Flags.boolean({ description: 'The session key, which changes daily by itself.' }),
     all: Flags.boolean({
       exclusive: ['identity', 'network', 'consensus', 'onion', 'session'],
-      description: 'All of them; the onion key if there is one.',
+      description: 'All of them.',
     }),
     extend: Flags.boolean({ description: 'Keep the keys, and only push their expiries out.' }),
     grace: Flags.custom<number>({
       helpValue: '<time>',
-      description: 'How long peers accept the old network key: 24h, 7d, at most 30d. Default: 24h.',
+      description:
+        'How long the old network and onion keys still count: 24h, 7d, at most 30d. Default: 24h.',
       parse: (text) => Promise.resolve(parseGrace(text)),
     })(),
     discard: Flags.boolean({
@@ -65,17 +65,10 @@ export default class KeysRotate extends RotationCommand<typeof KeysRotate, KeysR
     if (flags.extend && flags.session) {
       throw new AegisError('USAGE', 'a session key is replaced, not extended');
     }
-    const roles = flags.all ? await this.#all() : CERTIFIED_ROLES.filter((role) => flags[role]);
+    const roles = CERTIFIED_ROLES.filter((role) => flags.all || flags[role]);
     const session = flags.session || (flags.all && !flags.extend);
     const grace = flags.grace === undefined ? {} : { graceMs: flags.grace };
     const result = await this.rotation({ roles, session, extend: flags.extend, ...grace });
     return { schema: 'aegis.keys.rotate/1', ...result };
-  }
-
-  async #all(): Promise<readonly CertifiedRole[]> {
-    const { current } = await inspectOwnKeys(this.home());
-    return CERTIFIED_ROLES.filter(
-      (role) => role !== 'onion' || current.keys.onionKey !== undefined,
-    );
   }
 }

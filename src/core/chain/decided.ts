@@ -146,7 +146,12 @@ function tryMember(
       if (member.role !== 'custodian') return `${nodeId} is no custodian`;
       return put({ role: 'agent' });
     case 'expel':
-      return put({ role: 'agent', status: 'left', retiredNetworkKey: undefined });
+      return put({
+        role: 'agent',
+        status: 'left',
+        retiredNetworkKey: undefined,
+        retiredOnionKey: undefined,
+      });
     case 'zone':
       return put({ zone: change.zone });
     case 'weight':

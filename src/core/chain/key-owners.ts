@@ -11,16 +11,16 @@ const namedIn = ({ networkKey, consensusKey, vrfKey, onionKey }: KeySet): Uint8A
   networkKey,
   consensusKey,
   vrfKey,
-  ...(onionKey === undefined ? [] : [onionKey]),
+  onionKey,
 ];
 
 function namedAnewIn({ keys, replaced }: Succession): Uint8Array[] {
   const { networkKey, consensusKey, vrfKey, onionKey } = keys;
-  const fresh: (Uint8Array | undefined)[] = [];
+  const fresh: Uint8Array[] = [];
   if (replaced.includes('network')) fresh.push(networkKey);
   if (replaced.includes('consensus')) fresh.push(consensusKey, vrfKey);
   if (replaced.includes('onion')) fresh.push(onionKey);
-  return fresh.filter((key) => key !== undefined);
+  return fresh;
 }
 
 export class KeyOwners {

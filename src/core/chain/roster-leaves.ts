@@ -44,13 +44,23 @@ const hasOwnEntries = ({ history, firstEntries, bundle }: RosterMember): boolean
   bundle !== undefined || history.length - 1 > firstEntries;
 
 /** The digest is that of the last entry, which names the one before, and so on. */
-function keysLeaf({ keys, retiredNetworkKey }: RosterMember): Uint8Array {
+function keysLeaf({ keys, retiredNetworkKey, retiredOnionKey }: RosterMember): Uint8Array {
   const { number, keyEpoch, digest } = keys;
-  const retired =
-    retiredNetworkKey === undefined
-      ? {}
-      : { retired: retiredNetworkKey.key, retiredUntil: retiredNetworkKey.until };
-  return encode({ v: 1, type: 'keys', number, keyEpoch, digest: fromHex(digest), ...retired });
+  return encode({
+    v: 1,
+    type: 'keys',
+    number,
+    keyEpoch,
+    digest: fromHex(digest),
+    ...(retiredNetworkKey && {
+      retired: retiredNetworkKey.key,
+      retiredUntil: retiredNetworkKey.until,
+    }),
+    ...(retiredOnionKey && {
+      retiredOnion: retiredOnionKey.key,
+      retiredOnionUntil: retiredOnionKey.until,
+    }),
+  });
 }
 
 function memberLeaf(member: RosterMember): Uint8Array {
@@ -75,13 +85,27 @@ function memberLeaf(member: RosterMember): Uint8Array {
   });
 }
 
+const KEYS_NAMES = [
+  'number',
+  'keyEpoch',
+  'digest',
+  'retired',
+  'retiredUntil',
+  'retiredOnion',
+  'retiredOnionUntil',
+];
+
 /** What the leaf of the keys says beside the succession. */
-export function readRetired(leaf: Uint8Array): RetiredKey | undefined {
-  const names = ['number', 'keyEpoch', 'digest', 'retired', 'retiredUntil'];
-  const record = new RecordReader(decode(leaf, { maxBytes: LEAF_BYTES_MAX }), 'keys', names);
-  if (!record.has('retired')) return undefined;
-  const key = record.bytes('retired', { length: 32 });
-  return { key, until: record.integer('retiredUntil', 0) };
+export function readRetired(
+  leaf: Uint8Array,
+): Pick<RosterMember, 'retiredNetworkKey' | 'retiredOnionKey'> {
+  const record = new RecordReader(decode(leaf, { maxBytes: LEAF_BYTES_MAX }), 'keys', KEYS_NAMES);
+  const read = (name: 'retired' | 'retiredOnion'): RetiredKey | undefined => {
+    if (!record.has(name)) return undefined;
+    const key = record.bytes(name, { length: 32 });
+    return { key, until: record.integer(`${name}Until`, 0) };
+  };
+  return { retiredNetworkKey: read('retired'), retiredOnionKey: read('retiredOnion') };
 }
 
 type Membership = Pick<

@@ -132,7 +132,7 @@ export function restoreRoster(
     const membership = state.get(keys.member(member.nodeId));
     return {
       ...member,
-      ...(own === undefined ? {} : { retiredNetworkKey: readRetired(own) }),
+      ...(own === undefined ? {} : readRetired(own)),
       ...(membership === undefined ? {} : { ...readMembership(membership), hasLeaf: true }),
     };
   });

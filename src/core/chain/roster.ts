@@ -43,11 +43,20 @@ export interface RosterMember {
   readonly hasLeaf?: boolean;
   /** H2: the network key before, and until when it is accepted (ms since the Unix epoch). */
   readonly retiredNetworkKey?: RetiredKey | undefined;
+  /** O18: the onion key before, and until when its service stays (ms since the Unix epoch). */
+  readonly retiredOnionKey?: RetiredKey | undefined;
 }
 
 export interface RetiredKey {
   readonly key: Uint8Array;
   readonly until: number;
+}
+
+/** O18: where a member may be reached. */
+export interface MemberOnionKey {
+  readonly key: Uint8Array;
+  /** Milliseconds since the Unix epoch; undefined for the latest one. */
+  readonly until?: number;
 }
 
 /** What a genesis says of a member. */
@@ -176,6 +185,17 @@ export class Roster {
       if (retiredNetworkKey !== undefined && sameBytes(retiredNetworkKey.key, key)) return member;
     }
     return undefined;
+  }
+
+  /**
+   * O18: the onion keys of a member, the latest first; then the one before, if it had a grace, which
+   * counts until then. Of whoever is no member: none.
+   */
+  onionKeysOf(nodeId: string): readonly MemberOnionKey[] {
+    const member = this.#members.get(nodeId);
+    if (member?.status !== 'member') return [];
+    const { keys, retiredOnionKey: before } = member;
+    return [{ key: keys.keys.onionKey }, ...(before === undefined ? [] : [before])];
   }
 
   /** Whoever was a member of a cluster before and is none here (R2). */

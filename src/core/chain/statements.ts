@@ -110,14 +110,23 @@ function isFork(draft: RosterDraft, member: RosterMember, entry: Succession): bo
   return !draft.owners.isOfOther(entry) && successionFault(before, entry) === undefined;
 }
 
-/** H2: the time of the block is that of the whole cluster. */
+type RetiredKeys = Pick<RosterMember, 'retiredNetworkKey' | 'retiredOnionKey'>;
+
+const NOTHING_RETIRED: RetiredKeys = { retiredNetworkKey: undefined, retiredOnionKey: undefined };
+
+/** H2, O18: the time of the block is that of the whole cluster. */
 function retired(
-  { keys, retiredNetworkKey }: RosterMember,
-  { succession }: SignedSuccession,
+  { keys: { keys }, retiredNetworkKey, retiredOnionKey }: RosterMember,
+  { succession: { replaced, graceMs } }: SignedSuccession,
   time: number,
-): Pick<RosterMember, 'retiredNetworkKey'> {
-  if (!succession.replaced.includes('network')) return { retiredNetworkKey };
-  return { retiredNetworkKey: { key: keys.keys.networkKey, until: time + succession.graceMs } };
+): RetiredKeys {
+  const until = time + graceMs;
+  return {
+    retiredNetworkKey: replaced.includes('network')
+      ? { key: keys.networkKey, until }
+      : retiredNetworkKey,
+    retiredOnionKey: replaced.includes('onion') ? { key: keys.onionKey, until } : retiredOnionKey,
+  };
 }
 
 function followed(
@@ -153,7 +162,7 @@ function depart({ draft }: StatementContext, departure: Departure): StatementRes
   const isInForce = keyEpoch === draft.before.keyEpochOf(nodeId);
   const isOfThisStay = departure.admission === (member.admission ?? NO_ADMISSION);
   if (member.role === 'custodian' || !isInForce || !isOfThisStay) return 'bad-departure';
-  draft.put({ ...member, status: 'left', hasLeaf: true, retiredNetworkKey: undefined });
+  draft.put({ ...member, status: 'left', hasLeaf: true, ...NOTHING_RETIRED });
   return 'done';
 }
 

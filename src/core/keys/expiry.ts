@@ -19,7 +19,6 @@ export interface Expiry {
 export function expiriesOf({ expiresAt }: KeyState, now: number): Expiry[] {
   return EXPIRING_ROLES.flatMap((role) => {
     const at = expiresAt[role];
-    if (at === undefined) return [];
     const daysLeft = Math.ceil((at - now) / DAY_MS);
     return daysLeft > WARNED_DAYS[0] ? [] : [{ role, expiresAt: at, daysLeft }];
   });

@@ -29,9 +29,10 @@ import {
   keyPath,
   type OpenRole,
   pendingDir,
+  type RetiringRole,
+  readRetiredName,
   restoredPath,
   retiredDir,
-  retiredUntil,
   TYPE_OF_ROLE,
   viewPath,
 } from './layout.ts';
@@ -61,8 +62,9 @@ export interface PendingRotation {
   readonly handedIn: readonly string[];
 }
 
-/** A network key that peers may still know the node by. */
+/** A network or onion key that peers may still know the node by. */
 export interface RetiredEntry extends KeyEntry {
+  readonly role: RetiringRole;
   /** Milliseconds since the Unix epoch. */
   readonly until: number;
 }
@@ -247,7 +249,7 @@ async function find(
   const pending = await readIfPresent(aside);
   if (pending !== undefined && pending.public.key === wanted) return entryOf(role, aside, pending);
   if (inPlace === undefined) {
-    if (wanted === undefined || absent.has(role)) return undefined;
+    if (absent.has(role)) return undefined;
     const flag = role === 'vrf' ? 'consensus' : role;
     throw new AegisError('NOT_FOUND', `there is no file ${path}`, {
       hint: `Put it back: aegis keys import FILE. Or replace it: aegis keys revoke --${flag}`,
@@ -318,10 +320,10 @@ async function readPending(dir: string, current: KeyState): Promise<PendingRotat
 async function readRetired(dir: string): Promise<RetiredEntry[]> {
   const entries: RetiredEntry[] = [];
   for (const name of await namesIn(retiredDir(dir))) {
-    const until = retiredUntil(name);
-    if (until === undefined) continue;
+    const known = readRetiredName(name);
+    if (known === undefined) continue;
     const path = join(retiredDir(dir), name);
-    entries.push({ ...entryOf('network', path, await readKeyFile(path)), until });
+    entries.push({ ...entryOf(known.role, path, await readKeyFile(path)), ...known });
   }
   return entries.toSorted((a, b) => b.until - a.until);
 }

@@ -1,37 +1,45 @@
 /**
  * The keystore of one node: a directory with one encrypted file a key, the public inception entry
- * and the own succession. Secrets leave it only as signatures and proofs and, for libp2p, as copies
- * that their user wipes. While it is open it keeps the key that was derived from the passphrase,
+ * and the own succession. Secrets leave it only as signatures and proofs and, for libp2p and Tor,
+ * as copies that their user wipes. While it is open it keeps the key that was derived from the passphrase,
  * not the passphrase, so that new key files can be sealed and opened. It knows neither the cluster
  * nor the network, and it cannot rotate: that takes the successor (rotation.ts).
  */
-import { mkdir, mkdtemp, rename, rm } from 'node:fs/promises';
-import { basename, dirname } from 'node:path';
-import { sha256 } from '../crypto/hash.ts';
-import type { KdfCost } from '../crypto/kdf.ts';
-import { signerOf } from '../crypto/sign.ts';
-import { AegisError, toAegisError } from '../errors.ts';
-import { statIfPresent, syncDirectory, writeFileAtomic } from '../files.ts';
+import { basename } from 'node:path';
+import type { OnionKey } from '../crypto/onion.ts';
+import { AegisError } from '../errors.ts';
+import { statIfPresent } from '../files.ts';
 import type { ConsensusKeys } from '../model/bundle.ts';
-import { createInception, type Inception } from '../model/identity.ts';
+import type { Inception } from '../model/identity.ts';
 import type { SignedSession } from '../model/session.ts';
 import type { KeyState } from '../model/succession.ts';
 import type { KeyRing, Random, SeedProver, Signer, VoteSigner } from '../ports.ts';
 import { Turns } from '../turns.ts';
-import { writeKeyFile } from './disk.ts';
-import { type Inspection, type PendingRotation, type ReadOptions, readHome } from './home.ts';
-import { type KeyFile, sealKey } from './key-file.ts';
+import {
+  type CreateOptions,
+  firstInception,
+  makeFirstKeys,
+  sealAll,
+  writeAll,
+} from './first-keys.ts';
+import {
+  type Inspection,
+  type PendingRotation,
+  type ReadOptions,
+  type RetiredEntry,
+  readHome,
+} from './home.ts';
+import type { KeyFile } from './key-file.ts';
 import {
   entryPath,
   handedInPath,
-  inceptionPath,
   keyInForce,
-  keyPath,
   OPEN_ROLES,
   type OpenRole,
+  type RetiringRole,
   restoredPath,
 } from './layout.ts';
-import { fromHex, generateKey, hex, type KeyMaterial } from './material.ts';
+import { fromHex, hex } from './material.ts';
 import { openKey } from './open-key.ts';
 import { systemRandom } from './random.ts';
 import type { Ring } from './ring.ts';
@@ -39,21 +47,7 @@ import { Sessions } from './sessions.ts';
 import { type Settled, type SettleOptions, settleHome } from './settle.ts';
 import { alone, othersOf, type Sharing } from './sharing.ts';
 import { realDisk } from './steps.ts';
-import { kdfOf, newKdf, Unlocker } from './unlocker.ts';
-
-export interface CreateOptions {
-  readonly dir: string;
-  readonly name: string;
-  readonly zone: string;
-  readonly region: string;
-  readonly passphrase: string;
-  /** @default the same passphrase */
-  readonly nextPassphrase?: string;
-  /** Milliseconds since the Unix epoch. */
-  readonly createdAt: number;
-  /** Only tests choose less. @default KDF_COST_DEFAULT */
-  readonly kdfCost?: KdfCost;
-}
+import { kdfOf, Unlocker } from './unlocker.ts';
 
 export interface OpenOptions {
   readonly dir: string;
@@ -64,10 +58,6 @@ export interface OpenOptions {
   /** J2: for a home that may have several clusters. */
   readonly sharing?: Sharing | undefined;
 }
-
-/** The roles that `create` makes. */
-const FIRST_ROLES = ['identity', 'next', 'network', 'consensus', 'vrf'] as const;
-type FirstRole = (typeof FIRST_ROLES)[number];
 
 type Final = Pick<SettleOptions, 'succession' | 'graceUntil' | 'now'>;
 
@@ -134,31 +124,15 @@ export class Keystore implements KeyRing, Disposable {
     options: CreateOptions,
     deps: { readonly random: Random },
   ): Promise<{ keystore: Keystore; nodeId: string }> {
-    const { dir, name, zone, region, createdAt } = options;
-    const keys: Record<FirstRole, KeyMaterial> = {
-      identity: await generateKey('identity', deps.random),
-      next: await generateKey('identity', deps.random),
-      network: await generateKey('network', deps.random),
-      consensus: await generateKey('consensus', deps.random),
-      vrf: await generateKey('vrf', deps.random),
-    };
-    const bytes = createInception(
-      {
-        nextIdentityDigest: sha256(fromHex(keys.next.public.key)),
-        networkKey: fromHex(keys.network.public.key),
-        name,
-        zone,
-        region,
-        createdAt,
-      },
-      signerOf(keys.identity.secret),
-    );
+    const { dir } = options;
+    const keys = await makeFirstKeys(deps.random);
+    const bytes = firstInception(keys, options);
     const sealer = new Unlocker(options.passphrase);
     await writeAll(dir, bytes, sealAll(keys, options, { ...deps, sealer }));
     keys.next.secret.fill(0);
     const { Ring } = await import('./ring.ts');
     const ring = new Ring();
-    for (const role of FIRST_ROLES) if (role !== 'next') ring.add(role, keys[role]);
+    for (const role of OPEN_ROLES) ring.add(role, keys[role]);
     sealer.forget();
     const keystore = new Keystore({ dir, home: await readHome(dir), ring, sealer });
     return { keystore, nodeId: keystore.nodeId };
@@ -238,7 +212,7 @@ export class Keystore implements KeyRing, Disposable {
   missing(): OpenRole[] {
     return OPEN_ROLES.filter((role) => {
       const key = keyInForce(this.current, role);
-      return key !== undefined && !this.#ring.holds(role, key);
+      return !this.#ring.holds(role, key);
     });
   }
 
@@ -329,7 +303,7 @@ export class Keystore implements KeyRing, Disposable {
 
   /**
    * Brings the home to the keys that are final: promotes prepared ones, erases retired (A4; the
-   * network key after its grace), follows a chain that knows more (K3). To be repeated after a cut.
+   * network and onion keys after their grace), follows a chain that knows more (K3). To be repeated after a cut.
    */
   settle(state: KeyState, options: Final): Promise<Settled> {
     return this.#inTurn(() => this.#settle(state, options));
@@ -358,10 +332,11 @@ export class Keystore implements KeyRing, Disposable {
     }
     for (const role of OPEN_ROLES) {
       const kept = [current, ...(pending === undefined ? [] : [pending.after])];
-      const wanted = new Set(
-        kept.map((one) => keyInForce(one, role)).filter((key) => key !== undefined),
-      );
-      if (role === 'network') for (const { file } of retired) wanted.add(file.public.key);
+      const aside = retired.filter((one) => one.role === role);
+      const wanted = new Set([
+        ...kept.map((one) => keyInForce(one, role)),
+        ...aside.map(({ file }) => file.public.key),
+      ]);
       this.#ring.keepOnly(role, wanted);
     }
     this.#ring.settled(this.succession);
@@ -383,10 +358,30 @@ export class Keystore implements KeyRing, Disposable {
   ):
     | { readonly publicKey: Uint8Array; readonly seed: Uint8Array; readonly until: number }
     | undefined {
-    const found = this.#home.retired.find(({ until }) => until > now);
+    const found = this.#retired('network', now);
     const seed = found && this.#ring.copyOf('network', found.file.public.key);
     if (found === undefined || seed === undefined) return undefined;
     return { publicKey: fromHex(found.file.public.key), seed, until: found.until };
+  }
+
+  /**
+   * An onion key with a copy of its secret, which the caller wipes.
+   * @param publicKey @default the key in force
+   * @throws {AegisError} `KEYS_RETIRED` when it is not in this home.
+   */
+  onionKey(publicKey: Uint8Array = this.current.keys.onionKey): OnionKey {
+    return this.#ring.onion(publicKey) ?? this.#lacks('onion');
+  }
+
+  /** The onion key before the one in force, while its service stays (O18). */
+  retiredOnion(now: number): { readonly key: OnionKey; readonly until: number } | undefined {
+    const found = this.#retired('onion', now);
+    const key = found && this.#ring.onion(fromHex(found.file.public.key));
+    return found && key && { key, until: found.until };
+  }
+
+  #retired(role: RetiringRole, now: number): RetiredEntry | undefined {
+    return this.#home.retired.find((one) => one.role === role && one.until > now);
   }
 
   /** A new session key with its certificate; both are durable. */
@@ -448,51 +443,5 @@ export class Keystore implements KeyRing, Disposable {
 
   #lacks(role: OpenRole): never {
     throw new AegisError('KEYS_RETIRED', `the ${role} key in force is not in this home`);
-  }
-}
-
-/** Files of one passphrase share a salt, so that opening the keystore derives one key only. */
-function sealAll(
-  keys: Readonly<Record<FirstRole, KeyMaterial>>,
-  options: CreateOptions,
-  deps: { readonly random: Random; readonly sealer: Unlocker },
-): Readonly<Record<FirstRole, KeyFile>> {
-  const { createdAt, passphrase, kdfCost } = options;
-  const { random, sealer: unlocker } = deps;
-  const nextPassphrase = options.nextPassphrase ?? passphrase;
-  using nextUnlocker = new Unlocker(nextPassphrase);
-  const kdf = newKdf(random, kdfCost);
-  const same = nextPassphrase === passphrase;
-  const nextDeps = { unlocker: same ? unlocker : nextUnlocker, random };
-  const nextKdf = same ? kdf : newKdf(random, kdfCost);
-  return {
-    identity: sealKey(keys.identity, { createdAt, kdf }, { unlocker, random }),
-    next: sealKey(keys.next, { createdAt, kdf: nextKdf }, nextDeps),
-    network: sealKey(keys.network, { createdAt, kdf }, { unlocker, random }),
-    consensus: sealKey(keys.consensus, { createdAt, kdf }, { unlocker, random }),
-    vrf: sealKey(keys.vrf, { createdAt, kdf }, { unlocker, random }),
-  };
-}
-
-/** Writes into a new directory beside `dir` and renames it into place. */
-async function writeAll(
-  dir: string,
-  inception: Uint8Array,
-  files: Readonly<Record<FirstRole, KeyFile>>,
-): Promise<void> {
-  await mkdir(dirname(dir), { recursive: true, mode: 0o700 });
-  const temporary = await mkdtemp(`${dir}.new-`);
-  try {
-    for (const role of FIRST_ROLES) await writeKeyFile(keyPath(temporary, role), files[role]);
-    await writeFileAtomic(inceptionPath(temporary), inception, { mode: 0o600 });
-    await rename(temporary, dir);
-    await syncDirectory(dirname(dir));
-  } catch (error) {
-    await rm(temporary, { recursive: true, force: true }).catch(() => undefined);
-    const { code } = error as NodeJS.ErrnoException;
-    if (code !== 'ENOTEMPTY' && code !== 'EEXIST' && code !== 'ENOTDIR') throw toAegisError(error);
-    throw new AegisError('EXISTS', `there are keys already in ${dir}`, {
-      hint: 'Keys are never overwritten. Choose another --home, or see them: aegis keys list',
-    });
   }
 }

@@ -29,6 +29,10 @@ export const TYPE_OF_ROLE: Readonly<Record<KeyRole, KeyType>> = {
   onion: 'onion',
 };
 
+/** Keys that stay for a while after they were replaced: peers still accept, or look for, them. */
+export const RETIRING_ROLES = ['network', 'onion'] as const satisfies OpenRole[];
+export type RetiringRole = (typeof RETIRING_ROLES)[number];
+
 /** What a certified role means in files: votes and seeds change together (S5). */
 export const rolesOf = (role: CertifiedRole): readonly OpenRole[] =>
   role === 'consensus' ? ['consensus', 'vrf'] : [role];
@@ -47,7 +51,7 @@ export const handedInPath = (dir: string, cluster?: string): string =>
 /** Whatever the cluster. */
 export const isHandedInMark = (name: string): boolean =>
   name === HANDED_IN || name.startsWith(`${HANDED_IN}-`);
-/** Network keys within their grace (H2). */
+/** Network keys (H2) and onion keys (O18) within their grace. */
 export const retiredDir = (dir: string): string => join(dir, 'retired');
 export const sessionDir = (dir: string, cluster?: string): string =>
   join(cluster === undefined ? dir : clusterDir(dir, cluster), 'session');
@@ -61,22 +65,26 @@ export const viewPath = (dir: string, cluster: string | undefined): string =>
 export const restoredPath = (dir: string): string => join(dir, 'restored.json');
 
 /** The name says until when (milliseconds since the Unix epoch), so that nobody must be asked. */
-export const retiredPath = (dir: string, untilMs: number): string =>
-  join(retiredDir(dir), `network-${untilMs}.key.json`);
+export const retiredPath = (dir: string, role: RetiringRole, untilMs: number): string =>
+  join(retiredDir(dir), `${role}-${untilMs}.key.json`);
 
-export const retiredUntil = (name: string): number | undefined => {
-  const match = /^network-(\d{1,15})\.key\.json$/.exec(name);
-  return match === null ? undefined : Number(match[1]);
-};
-
-/** The public key (hexadecimal) in force in a role; undefined for an onion key never made. */
-export function keyInForce({ keys }: KeyState, role: OpenRole): string | undefined {
-  const key = {
-    identity: keys.identityKey,
-    network: keys.networkKey,
-    consensus: keys.consensusKey,
-    vrf: keys.vrfKey,
-    onion: keys.onionKey,
-  }[role];
-  return key === undefined ? undefined : hex(key);
+/** What the name of a file there says; undefined for any other name. */
+export function readRetiredName(
+  name: string,
+): { readonly role: RetiringRole; readonly until: number } | undefined {
+  const [, of, until] = /^([a-z]+)-(\d{1,15})\.key\.json$/.exec(name) ?? [];
+  const role = RETIRING_ROLES.find((one) => one === of);
+  return role === undefined ? undefined : { role, until: Number(until) };
 }
+
+/** The public key (hexadecimal) in force in a role. */
+export const keyInForce = ({ keys }: Pick<KeyState, 'keys'>, role: OpenRole): string =>
+  hex(keys[NAME_OF_ROLE[role]]);
+
+const NAME_OF_ROLE = {
+  identity: 'identityKey',
+  network: 'networkKey',
+  consensus: 'consensusKey',
+  vrf: 'vrfKey',
+  onion: 'onionKey',
+} as const;

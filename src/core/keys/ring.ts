@@ -3,6 +3,7 @@
  * a role. They leave it as signatures and proofs, and for libp2p as copies that their user wipes.
  */
 import { signBls } from '../crypto/bls.ts';
+import { type OnionKey, onionAddressOf } from '../crypto/onion.ts';
 import { signerOf } from '../crypto/sign.ts';
 import { proveVrf } from '../crypto/vrf.ts';
 import { AegisError } from '../errors.ts';
@@ -79,6 +80,12 @@ export class Ring implements KeyRing {
 
   settled(succession: readonly Uint8Array[]): void {
     this.#remote?.settled?.(succession);
+  }
+
+  /** With a copy of the secret, which the caller wipes. */
+  onion(publicKey: Uint8Array): OnionKey | undefined {
+    const expandedSecret = this.copyOf('onion', hex(publicKey));
+    return expandedSecret && { expandedSecret, publicKey, address: onionAddressOf(publicKey) };
   }
 
   /** A copy of a secret; the caller wipes it. */

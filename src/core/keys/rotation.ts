@@ -14,6 +14,7 @@ import { statIfPresent } from '../files.ts';
 import {
   CERTIFIED_ROLES,
   type CertifiedRole,
+  canHaveGrace,
   createSuccession,
   follow,
   GRACE_MAX_MS,
@@ -50,7 +51,7 @@ export interface RotationWish {
   readonly roles: readonly CertifiedRole[];
   /** Only push the expiries of these roles out; all keys stay. @default false */
   readonly extend?: boolean;
-  /** Of the network key. @default a day; none for compromised keys */
+  /** Of network and onion keys. @default a day; none for compromised keys */
   readonly graceMs?: number;
   /** @default 'routine' */
   readonly reason?: 'routine' | 'compromised';
@@ -104,15 +105,15 @@ export function planRotation(home: Inspection, wish: RotationWish): RotationPlan
   }
   const replaced = extend ? [] : roles;
   const { current: before } = home;
-  const extended = extend ? roles.filter((role) => before.expiresAt[role] !== undefined) : roles;
-  if (extended.length === 0) throw new AegisError('BAD_REQUEST', 'there is no key to change');
-  const hasGrace = replaced.includes('network') && reason === 'routine';
+  if (roles.length === 0) throw new AegisError('BAD_REQUEST', 'there is no key to change');
+  const hasGrace = canHaveGrace(replaced) && reason === 'routine';
   const graceMs = wish.graceMs ?? (hasGrace ? GRACE_DEFAULT_MS : 0);
   if (graceMs > GRACE_MAX_MS || graceMs < 0) {
     throw new AegisError('BAD_REQUEST', 'the grace is at most 30 days');
   }
   if (graceMs > 0 && !hasGrace) {
-    const why = reason === 'compromised' ? 'a compromised key has none' : 'only network keys have';
+    const why =
+      reason === 'compromised' ? 'a compromised key has none' : 'only network and onion keys have';
     throw new AegisError('BAD_REQUEST', `there is no grace here: ${why}`);
   }
   return {
@@ -121,7 +122,7 @@ export function planRotation(home: Inspection, wish: RotationWish): RotationPlan
     keyEpoch: before.keyEpoch + (replaced.includes('identity') ? 1 : 0),
     replaced,
     // S7
-    expiresAt: { ...before.expiresAt, ...renewed(extended, Math.max(now, before.changedAt)) },
+    expiresAt: { ...before.expiresAt, ...renewed(roles, Math.max(now, before.changedAt)) },
     graceMs,
     reason,
   };
@@ -211,7 +212,8 @@ const dispensable = ({ roles, extend = false }: Pick<RotationWish, 'roles' | 'ex
 async function clearPending(home: Inspection, options: RotationOptions, disk: Disk): Promise<void> {
   const { dir, now } = options;
   const { current: state, succession } = home;
-  const graceUntil = state.changedAt + (state.last?.graceMs ?? 0);
+  const until = state.changedAt + (state.last?.graceMs ?? 0);
+  const graceUntil = { network: until, onion: until };
   const behindSigner = dispensable(options);
   await settleHome({ dir, state, succession, graceUntil, now, disk, behindSigner });
   await sweepAttempts(dir, disk);

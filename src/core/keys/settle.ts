@@ -1,6 +1,6 @@
 /**
- * Brings a home to the keys that are final (A4): promotes prepared files, keeps the network key of
- * before for its grace, erases what is retired. It compares what is here with what should be, so
+ * Brings a home to the keys that are final (A4): promotes prepared files, keeps the network and onion
+ * keys of before for their grace, erases what is retired. It compares what is here with what should be, so
  * that after a cut between any two steps the same call finishes the work. It opens no secret.
  */
 import { dirname, join } from 'node:path';
@@ -19,6 +19,9 @@ import {
   OPEN_ROLES,
   type OpenRole,
   pendingDir,
+  RETIRING_ROLES,
+  type RetiringRole,
+  readRetiredName,
   restoredPath,
   retiredDir,
   retiredPath,
@@ -40,8 +43,8 @@ export interface SettleOptions {
   readonly state: KeyState;
   /** All own signed entries that are final, from the first on. */
   readonly succession: readonly Uint8Array[];
-  /** Until when peers accept the network key of before, in milliseconds since the Unix epoch. */
-  readonly graceUntil?: number | undefined;
+  /** Until when the keys of before still count (H2, O18), in milliseconds since the Unix epoch. */
+  readonly graceUntil?: GraceTimes;
   readonly now: number;
   /** Roles whose secrets a signer holds: their files may be missing before, too. */
   readonly behindSigner?: readonly OpenRole[];
@@ -51,10 +54,12 @@ export interface SettleOptions {
   readonly disk?: Disk;
 }
 
+export type GraceTimes = Readonly<Partial<Record<RetiringRole, number | undefined>>>;
+
 export interface Settled {
   /** Keys that came into force here. */
   readonly promoted: readonly KeyRole[];
-  /** Keys that were retired and erased, or, the network key, laid aside for its grace. */
+  /** Keys that were retired and erased, or, network and onion keys, laid aside for their grace. */
   readonly retired: readonly KeyRole[];
   /** What was prepared here has been outrun by another entry and is erased. */
   readonly isSuperseded: boolean;
@@ -161,7 +166,6 @@ class Settling {
 
   async #isLost(role: OpenRole): Promise<boolean> {
     const { dir } = this.#options;
-    if (keyInForce(this.#target.state, role) === undefined) return false;
     for (const path of [keyPath(dir, role), keyPath(pendingDir(dir), role)]) {
       const key = await publicKeyIn(path);
       if (key !== undefined && this.#isInForce(role, key)) return false;
@@ -199,18 +203,20 @@ class Settling {
 
   // A4
   async #retire(role: KeyRole, path: string, key: string): Promise<void> {
-    const { dir, graceUntil = 0, now } = this.#options;
-    if (role !== 'network' || graceUntil <= now || key !== this.#networkKeyBefore()) {
+    const { dir, graceUntil = {}, now } = this.#options;
+    const retiring = RETIRING_ROLES.find((one) => one === role);
+    const until = (retiring && graceUntil[retiring]) ?? 0;
+    if (retiring === undefined || until <= now || key !== this.#keyBefore(retiring)) {
       await erase(path, this.#disk);
       return;
     }
     await this.#disk.makeDirectory(retiredDir(dir));
-    await this.#disk.rename(path, retiredPath(dir, graceUntil));
+    await this.#disk.rename(path, retiredPath(dir, retiring, until));
   }
 
-  /** H2: only the one right before the latest is accepted. */
-  #networkKeyBefore(): string | undefined {
-    const keys = this.#target.states.map((state) => keyInForce(state, 'network'));
+  /** H2, O18: only the one right before the latest counts. */
+  #keyBefore(role: RetiringRole): string | undefined {
+    const keys = this.#target.states.map((state) => keyInForce(state, role));
     return keys.findLast((key) => key !== keys.at(-1));
   }
 
@@ -226,11 +232,11 @@ class Settling {
 
   async clearRetired(): Promise<void> {
     const { dir, now } = this.#options;
-    const before = this.#networkKeyBefore();
     for (const name of await namesIn(retiredDir(dir))) {
       const path = join(retiredDir(dir), name);
-      const until = Number(/^network-(\d+)\.key\.json$/.exec(name)?.[1] ?? 0);
-      const isUseful = until > now && (await publicKeyIn(path)) === before;
+      const known = readRetiredName(name);
+      const isWithin = known !== undefined && known.until > now;
+      const isUseful = isWithin && (await publicKeyIn(path)) === this.#keyBefore(known.role);
       if (!isUseful) await erase(path, this.#disk);
     }
     const isEmpty = (await namesIn(retiredDir(dir))).length === 0;
@@ -241,7 +247,7 @@ class Settling {
 
   // K2: another consensus key than those that the backup brought is in force.
   async clearMarker(restored: readonly string[] | undefined): Promise<void> {
-    const key = keyInForce(this.#target.state, 'consensus')!;
+    const key = keyInForce(this.#target.state, 'consensus');
     if (restored === undefined || restored.includes(key)) return;
     await this.#disk.unlink(restoredPath(this.#options.dir));
   }

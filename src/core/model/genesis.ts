@@ -134,11 +134,11 @@ type Mark = readonly [what: string, value: string];
 
 /** What no two members share: S6 for the keys that they have, and those that they have had. */
 const marksOf = (opened: OpenBundle): readonly Mark[] => {
-  const { identityKey, networkKey } = opened.inception;
+  const { identityKey, networkKey, onionKey } = opened.inception;
   const entries = opened.succession.map(({ succession }) => succession.keys);
   return [
     ['node id', opened.nodeId],
-    ...keyMarks({ ...opened.bundle, identityKey, networkKey }),
+    ...keyMarks({ ...opened.bundle, identityKey, networkKey, onionKey }),
     ...entries.flatMap(keyMarks),
     ['name', opened.inception.name],
   ];
@@ -149,7 +149,7 @@ const keyMarks = (keys: Omit<KeySet, 'nextIdentityDigest'>): readonly Mark[] => 
   ['network key', hex(keys.networkKey)],
   ['consensus key', hex(keys.consensusKey)],
   ['VRF key', hex(keys.vrfKey)],
-  ...(keys.onionKey === undefined ? [] : [['onion key', hex(keys.onionKey)] as const]),
+  ['onion key', hex(keys.onionKey)],
 ];
 
 /** @throws {AegisError} `BAD_REQUEST` when two members share an id, a key or a name. */

@@ -20,6 +20,8 @@ import {
 
 /** Longest signed inception entry. */
 export const INCEPTION_BYTES_MAX = 2048;
+/** 1 had no onion key. */
+const INCEPTION_VERSION = 2;
 /** Longest name, zone or region, in bytes of UTF-8. */
 export const LABEL_BYTES_MAX = 64;
 
@@ -30,6 +32,8 @@ export interface Inception {
   readonly nextIdentityDigest: Uint8Array;
   /** Ed25519, 32 bytes: the key behind the libp2p peer id. */
   readonly networkKey: Uint8Array;
+  /** Ed25519, 32 bytes: the key behind the onion address (O12). */
+  readonly onionKey: Uint8Array;
   readonly name: string;
   /** The failure domain, as the operator names it. */
   readonly zone: string;
@@ -49,6 +53,7 @@ const NAMES = [
   'identityKey',
   'nextIdentityDigest',
   'networkKey',
+  'onionKey',
   'name',
   'zone',
   'region',
@@ -100,13 +105,15 @@ export function createInception(
   fields: Omit<Inception, 'identityKey'>,
   signer: Signer,
 ): Uint8Array {
-  const { nextIdentityDigest, networkKey, name, zone, region, createdAt } = fields;
+  const { nextIdentityDigest, networkKey, onionKey, name, zone, region, createdAt } = fields;
   const identityKey = signer.publicKey;
   checkLabel('name', name);
   checkLabel('zone', zone);
   checkLabel('region', region);
-  const keys = { identityKey, nextIdentityDigest, networkKey };
-  return signRecord({ v: 1, type: 'inception', ...keys, name, zone, region, createdAt }, signer);
+  const keys = { identityKey, nextIdentityDigest, networkKey, onionKey };
+  const labels = { name, zone, region };
+  const record = { v: INCEPTION_VERSION, type: 'inception', ...keys, ...labels, createdAt };
+  return signRecord(record, signer);
 }
 
 /**
@@ -129,11 +136,12 @@ export function readInception(bytes: Uint8Array): {
 } {
   const signed = openSigned(bytes, { maxBytes: INCEPTION_BYTES_MAX });
   const value = decode(signed.payload, { maxBytes: INCEPTION_BYTES_MAX });
-  const record = new RecordReader(value, 'inception', NAMES);
+  const record = new RecordReader(value, 'inception', NAMES, INCEPTION_VERSION);
   const inception: Inception = {
     identityKey: record.bytes('identityKey', { length: 32 }),
     nextIdentityDigest: record.bytes('nextIdentityDigest', { length: 32 }),
     networkKey: record.bytes('networkKey', { length: 32 }),
+    onionKey: record.bytes('onionKey', { length: 32 }),
     name: checkLabel('name', record.text('name', { maxBytes: LABEL_BYTES_MAX })),
     zone: checkLabel('zone', record.text('zone', { maxBytes: LABEL_BYTES_MAX })),
     region: checkLabel('region', record.text('region', { maxBytes: LABEL_BYTES_MAX })),

@@ -4,6 +4,7 @@
  * only what follows from the entries themselves: it does not decide which of two entries counts,
  * whether a key is taken by another node (S6), or who is told.
  */
+import { sameBytes } from '../bytes.ts';
 import { BLS_KEY_BYTES, BLS_SIGNATURE_BYTES, verifyPossession } from '../crypto/bls.ts';
 import { sha256, sha256Hex } from '../crypto/hash.ts';
 import { AegisError } from '../errors.ts';
@@ -25,18 +26,28 @@ export const SUCCESSION_BYTES_MAX = 2048;
 /** Most entries that a hello shows: the last ones. */
 export const HELLO_ENTRIES_MAX = 32;
 const DAY_MS = 24 * 3600 * 1000;
-/** Longest time for which a replaced network key is still accepted (H2). */
+/** Longest time for which a replaced network key is still accepted (H2), an onion key kept (O18). */
 export const GRACE_MAX_MS = 30 * DAY_MS;
 const GRACE_DEFAULT_MS = DAY_MS;
 /** From one change of a key until people are warned that the next is due (S7). */
-const LIFETIMES_MS = { identity: 730 * DAY_MS, network: 365 * DAY_MS, consensus: 365 * DAY_MS };
-const ONION_LIFETIME_MS = 730 * DAY_MS;
+const LIFETIMES_MS: Readonly<Record<CertifiedRole, number>> = {
+  identity: 730 * DAY_MS,
+  network: 365 * DAY_MS,
+  consensus: 365 * DAY_MS,
+  onion: 730 * DAY_MS,
+};
+/** 1 could lack an onion key. */
+const SUCCESSION_VERSION = 2;
 
 /** In the order in which an entry names them. Consensus stands for the VRF key, too (S5). */
 export const CERTIFIED_ROLES = ['identity', 'network', 'consensus', 'onion'] as const;
 export type CertifiedRole = (typeof CERTIFIED_ROLES)[number];
 const REASONS = ['routine', 'compromised'] as const;
 type Reason = (typeof REASONS)[number];
+
+/** Keys that others go on taking for a while after they were replaced (H2, O18). */
+export const canHaveGrace = (replaced: readonly CertifiedRole[]): boolean =>
+  replaced.includes('network') || replaced.includes('onion');
 
 /** All keys of a node that others rely on, as raw bytes. */
 export interface KeySet {
@@ -52,14 +63,12 @@ export interface KeySet {
   readonly possession: Uint8Array;
   /** Edwards25519, 32 bytes. */
   readonly vrfKey: Uint8Array;
-  /** Ed25519, 32 bytes: the onion address, if there is one. */
-  readonly onionKey?: Uint8Array;
+  /** Ed25519, 32 bytes: behind the onion address (O12). */
+  readonly onionKey: Uint8Array;
 }
 
-/** Milliseconds since the Unix epoch, for each role that has a key. */
-export type KeyTimes = Readonly<Record<'identity' | 'network' | 'consensus', number>> & {
-  readonly onion?: number;
-};
+/** Milliseconds since the Unix epoch. */
+export type KeyTimes = Readonly<Record<CertifiedRole, number>>;
 
 export interface Succession {
   readonly nodeId: string;
@@ -76,7 +85,7 @@ export interface Succession {
   /** Those that are new, in the order of `CERTIFIED_ROLES`. */
   readonly replaced: readonly CertifiedRole[];
   readonly expiresAt: KeyTimes;
-  /** How long the network key before is accepted still. 0 unless that key is replaced. */
+  /** How long the network and onion keys before still count. 0 unless one of them is replaced. */
   readonly graceMs: number;
   readonly reason: Reason;
   /** With a new identity key: so many versions of the author count that an earlier one signed. */
@@ -135,9 +144,6 @@ const KEY_NAMES = [
 
 const bad = (why: string): AegisError => new AegisError('BAD_ENCODING', `the succession ${why}`);
 
-const same = (a: Uint8Array | undefined, b: Uint8Array | undefined): boolean =>
-  a === undefined || b === undefined ? a === b : Buffer.compare(a, b) === 0;
-
 /** The keys with which a node begins: those of its inception, and those of consensus beside it. */
 export function originOf(node: {
   readonly nodeId: string;
@@ -149,17 +155,19 @@ export function originOf(node: {
   readonly vrfKey: Uint8Array;
 }): KeyState {
   const { inception, consensusKey, possession, vrfKey } = node;
-  const { identityKey, nextIdentityDigest, networkKey, createdAt } = inception;
+  const { identityKey, nextIdentityDigest, networkKey, onionKey, createdAt } = inception;
+  const voting = { consensusKey, possession, vrfKey };
   return {
     nodeId: node.nodeId,
     number: 0,
     keyEpoch: 0,
     digest: sha256Hex(node.inceptionBytes),
-    keys: { identityKey, nextIdentityDigest, networkKey, consensusKey, possession, vrfKey },
+    keys: { identityKey, nextIdentityDigest, networkKey, ...voting, onionKey },
     expiresAt: {
       identity: within(createdAt + LIFETIMES_MS.identity),
       network: within(createdAt + LIFETIMES_MS.network),
       consensus: within(createdAt + LIFETIMES_MS.consensus),
+      onion: within(createdAt + LIFETIMES_MS.onion),
     },
     changedAt: createdAt,
   };
@@ -169,8 +177,8 @@ const within = (time: number): number => Math.min(time, TIME_MAX);
 
 /**
  * Makes the entry that follows `before`. Keys that are not given stay; expiries of replaced keys
- * are a lifetime from now unless given; the grace of a replaced network key is a day, and none when
- * it is compromised. The entry is never earlier than the one before, whatever the clock says (S7).
+ * are a lifetime from now unless given; the grace of replaced network and onion keys is a day, and
+ * none when they are compromised. The entry is never earlier than the one before, whatever the clock says (S7).
  * @param successor holds the secret to which `before` has committed.
  * @throws {AegisError} `BAD_DATA` when the entry would not follow, `BAD_ENCODING` when it is none.
  */
@@ -190,10 +198,10 @@ export function createSuccession(
 ): Verified<SignedSuccession> {
   const { sealed, reason = 'routine' } = change;
   const replaced = CERTIFIED_ROLES.filter((role) => change.replaced.includes(role));
-  const hasGrace = replaced.includes('network') && reason === 'routine';
+  const hasGrace = canHaveGrace(replaced) && reason === 'routine';
   const createdAt = Math.max(change.createdAt, before.changedAt);
   const record = {
-    v: 1,
+    v: SUCCESSION_VERSION,
     type: 'succession',
     nodeId: before.nodeId,
     number: before.number + 1,
@@ -215,12 +223,7 @@ export function createSuccession(
 
 /** The expiries of keys that are new, or extended, from then on. */
 export const renewed = (replaced: readonly CertifiedRole[], from: number): Partial<KeyTimes> =>
-  Object.fromEntries(
-    replaced.map((role) => [
-      role,
-      within(from + (role === 'onion' ? ONION_LIFETIME_MS : LIFETIMES_MS[role])),
-    ]),
-  );
+  Object.fromEntries(replaced.map((role) => [role, within(from + LIFETIMES_MS[role])]));
 
 /**
  * Reads signed entry bytes. The signature is NOT verified: that is the caller's, off the loop. It
@@ -249,7 +252,7 @@ export function openSuccession(bytes: Uint8Array): Verified<SignedSuccession> {
 }
 
 function readPayload(value: unknown): Succession {
-  const record = new RecordReader(value, 'succession', NAMES);
+  const record = new RecordReader(value, 'succession', NAMES, SUCCESSION_VERSION);
   const nodeId = record.text('nodeId', { maxBytes: 64 });
   if (!isNodeId(nodeId)) throw bad('is of what is not a node id');
   const keys = readKeys(record.item('keys'));
@@ -280,7 +283,7 @@ function readKeys(value: unknown): KeySet {
     consensusKey: record.bytes('consensusKey', { length: BLS_KEY_BYTES }),
     possession: record.bytes('possession', { length: BLS_SIGNATURE_BYTES }),
     vrfKey: record.bytes('vrfKey', { length: 32 }),
-    ...(record.has('onionKey') ? { onionKey: record.bytes('onionKey', { length: 32 }) } : {}),
+    onionKey: record.bytes('onionKey', { length: 32 }),
   };
 }
 
@@ -290,7 +293,7 @@ function readTimes(value: unknown): KeyTimes {
     identity: record.time('identity'),
     network: record.time('network'),
     consensus: record.time('consensus'),
-    ...(record.has('onion') ? { onion: record.time('onion') } : {}),
+    onion: record.time('onion'),
   };
 }
 
@@ -308,11 +311,8 @@ function readReason(text: string): Reason {
 }
 
 /** What must hold within one entry, whatever it follows. */
-function checkForm({ keys, replaced, expiresAt, graceMs, reason, sealed }: Succession): void {
-  if ((keys.onionKey === undefined) !== (expiresAt.onion === undefined)) {
-    throw bad('has an onion key or its expiry alone');
-  }
-  if (graceMs > 0 && (!replaced.includes('network') || reason === 'compromised')) {
+function checkForm({ replaced, graceMs, reason, sealed }: Succession): void {
+  if (graceMs > 0 && (!canHaveGrace(replaced) || reason === 'compromised')) {
     throw bad('grants a grace where there is none');
   }
   // A3: without the number, all versions from before would be lost, or forgeable for ever.
@@ -344,7 +344,7 @@ function placeFault(before: KeyState, next: Succession): string | undefined {
     return 'it follows another entry';
   }
   // S2
-  if (!same(sha256(next.revealed), before.keys.nextIdentityDigest)) {
+  if (!sameBytes(sha256(next.revealed), before.keys.nextIdentityDigest)) {
     return 'it is not signed by the successor';
   }
   return undefined;
@@ -352,10 +352,10 @@ function placeFault(before: KeyState, next: Succession): string | undefined {
 
 function identityFault(before: KeyState, next: Succession): string | undefined {
   const { identityKey, nextIdentityDigest } = next.keys;
-  const isSameCommitment = same(nextIdentityDigest, before.keys.nextIdentityDigest);
+  const isSameCommitment = sameBytes(nextIdentityDigest, before.keys.nextIdentityDigest);
   // S3
   if (next.replaced.includes('identity')) {
-    if (!same(identityKey, next.revealed)) return 'the new identity key is not the successor';
+    if (!sameBytes(identityKey, next.revealed)) return 'the new identity key is not the successor';
     if (next.keyEpoch !== before.keyEpoch + 1) return 'its key epoch is not the next one';
     return isSameCommitment ? 'it commits to no other successor' : undefined;
   }
@@ -376,12 +376,11 @@ function keysFault(before: KeyState, next: Succession): string | undefined {
   for (const role of CERTIFIED_ROLES) {
     const isNew = next.replaced.includes(role);
     for (const name of KEYS_OF[role]) {
-      if (same(before.keys[name], next.keys[name]) !== isNew) continue;
+      if (sameBytes(before.keys[name], next.keys[name]) !== isNew) continue;
       return isNew ? `its ${role} key is not new` : `its ${role} key changed without being named`;
     }
   }
-  const { onionKey } = next.keys;
-  return next.replaced.includes('onion') && !onionKey ? 'its onion key is not there' : undefined;
+  return undefined;
 }
 
 function timesFault(before: KeyState, next: Succession): string | undefined {
@@ -390,7 +389,7 @@ function timesFault(before: KeyState, next: Succession): string | undefined {
   // S4: without a new key, an expiry is only extended.
   for (const role of CERTIFIED_ROLES) {
     if (next.replaced.includes(role)) continue;
-    if ((next.expiresAt[role] ?? 0) < (before.expiresAt[role] ?? 0)) {
+    if (next.expiresAt[role] < before.expiresAt[role]) {
       return `its ${role} key expires earlier than before`;
     }
   }

@@ -2,7 +2,7 @@
 
 import type { Query, Result } from '../api/contract/endpoints.ts';
 import { hex } from '../bytes.ts';
-import type { RosterMember } from '../chain/roster.ts';
+import type { RetiredKey, RosterMember } from '../chain/roster.ts';
 import { AegisError } from '../errors.ts';
 import { expiriesOf, expiryText } from '../keys/expiry.ts';
 import type { Keystore } from '../keys/keystore.ts';
@@ -54,28 +54,29 @@ export class CustodyViews {
   status(now: number): Result<'keys.status'> {
     const { custody, keystore, room, versions } = this.#deps;
     const { number, digest, keyEpoch, keys, expiresAt } = this.#keys;
-    const { onionKey } = keys;
-    const retired = room.chain.roster.get(keystore.nodeId)?.retiredNetworkKey;
-    const hasGrace = retired !== undefined && retired.until > now;
+    const own = room.chain.roster.get(keystore.nodeId);
+    const graceOf = (retired: RetiredKey | undefined) =>
+      retired === undefined || retired.until <= now
+        ? null
+        : { key: hex(retired.key), until: timeText(retired.until) };
     return {
       ...{ nodeId: keystore.nodeId, height: room.chain.height, number, digest, keyEpoch },
       identityKey: hex(keys.identityKey),
       networkKey: hex(keys.networkKey),
       consensusKey: hex(keys.consensusKey),
       vrfKey: hex(keys.vrfKey),
-      onionKey: onionKey === undefined ? null : hex(onionKey),
+      onionKey: hex(keys.onionKey),
       expiresAt: {
         identity: timeText(expiresAt.identity),
         network: timeText(expiresAt.network),
         consensus: timeText(expiresAt.consensus),
-        onion: expiresAt.onion === undefined ? null : timeText(expiresAt.onion),
+        onion: timeText(expiresAt.onion),
       },
       versions: versions(),
       frozen: custody.introductions.isFrozen(keystore.nodeId),
       pending: this.#pending(),
-      retiredNetworkKey: hasGrace
-        ? { key: hex(retired.key), until: timeText(retired.until) }
-        : null,
+      retiredNetworkKey: graceOf(own?.retiredNetworkKey),
+      retiredOnionKey: graceOf(own?.retiredOnionKey),
       session: this.#session(),
       missing: keystore.missing(),
       restored: keystore.restored !== undefined,

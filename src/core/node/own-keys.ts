@@ -21,12 +21,17 @@ export async function usableNetworkKey(keystore: Keystore): Promise<Uint8Array> 
   return pending?.after.keys.networkKey ?? networkKey;
 }
 
+type OwnRecord = Pick<
+  RosterMember,
+  'keys' | 'succession' | 'retiredNetworkKey' | 'retiredOnionKey'
+>;
+
 /**
  * Brings the home to the keys that the chain knows. A home that lacks entries goes on as far as it
  * can (K3): it does not vote with a key that is not in force.
  */
 export async function followChain(
-  member: Pick<RosterMember, 'keys' | 'succession' | 'retiredNetworkKey'> | undefined,
+  member: OwnRecord | undefined,
   { keystore, log, now }: { readonly keystore: Keystore; readonly log: Log; readonly now: number },
 ): Promise<void> {
   // A home may know of entries before its chain has caught up with them.
@@ -34,7 +39,7 @@ export async function followChain(
   const before = keystore.current.number;
   const { promoted, retired, isSuperseded, lost, isKept } = await keystore.settle(member.keys, {
     succession: member.succession.map(({ bytes }) => bytes),
-    graceUntil: member.retiredNetworkKey?.until,
+    graceUntil: { network: member.retiredNetworkKey?.until, onion: member.retiredOnionKey?.until },
     now,
   });
   const { number } = member.keys;

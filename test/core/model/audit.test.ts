@@ -120,6 +120,6 @@ test('a mutation is refused, or does not verify', () => {
 
 test('the encoding does not change with the program', () => {
   expect(toHex(sha256(bytes))).toBe(
-    'b56efb5064180c7d1f1e33a3c5c5540d1cfd06acc3cfbfa5c34834078aa4b1a6',
+    '7f7ebfe0cd97bcf9b331f5c623e26770496ab2a35c4b44139445e3c16d28e61f',
   );
 });

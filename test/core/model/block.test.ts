@@ -182,5 +182,5 @@ test('the longest header that a cluster can make is far within the limit', () =>
 });
 
 test('the encoding does not change with the program', () => {
-  expect(block.digest).toBe('8300b378e27d2c7fc5e14722d43bc000994ea7a474074e46e5ce9b87a06b554a');
+  expect(block.digest).toBe('18f9a36a8bc86ae31676abe9d2487c5fb5ed9bad88f0f98589acf784b214bdef');
 });

@@ -144,7 +144,7 @@ test('a forged entry, or one without its proof of possession, makes no bundle', 
   const owner = new Owner(1);
   const good = owner.prepare(['consensus']).succession;
   const sign = (more: object, signer = owner.successor): Uint8Array =>
-    signRecord({ v: 1, type: 'succession', ...good, ...more }, signer);
+    signRecord({ v: 2, type: 'succession', ...good, ...more }, signer);
   const keys = { ...good.keys, possession: testNode(2).keys.possession };
   for (const entry of [sign({}, owner.identity), sign({ keys })]) {
     expect(() => createBundle({ ...fields, succession: [entry] }, owner.identity)).toThrow(
@@ -167,7 +167,7 @@ test('a bundle may name the recovery that its node agrees to', () => {
 
 test('the encoding does not change with the program', () => {
   expect(toHex(sha256(createBundle(fields, node.signer)))).toBe(
-    'c6e9ee098071e6d031c860162ce10e0c1175a3c9936bfad79a67d8341855da92',
+    '341ea5ac018a89087a575f4e0de5e116fa1b0d663c1c48e341f562521d073571',
   );
 });
 

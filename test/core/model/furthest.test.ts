@@ -50,7 +50,7 @@ interface World {
 }
 
 const sign = (succession: object, signer: Signer): Uint8Array =>
-  signRecord({ v: 1, type: 'succession', ...succession }, signer);
+  signRecord({ v: 2, type: 'succession', ...succession }, signer);
 
 /** With a stolen home: every key of the node, and the thief's own for what is to come. */
 function stolen(owner: Owner, wanted: Succession): Uint8Array[] {

@@ -106,6 +106,7 @@ test('duplicates are refused and named', () => {
     {
       nextIdentityDigest: seedOf(1),
       networkKey: signerOf(seedOf(81)).publicKey,
+      onionKey: signerOf(seedOf(82)).publicKey,
       name: 'cuckoo',
       zone: 'z',
       region: 'r',
@@ -259,7 +260,7 @@ describe('a recovery genesis', () => {
 
 test('the cluster id does not change with the program', () => {
   expect(openGenesis(bytes).clusterId).toBe(
-    'aegisc1ei6ygf36im4h67k5e37tkm5lpd2jvt2vqjtkcqgiccahyzo3loba',
+    'aegisc1qebcfpgwi267ey6j64oeuc53rtyt7ecjzghiiuky2l273ock3mnq',
   );
 });
 

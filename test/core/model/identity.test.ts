@@ -38,6 +38,7 @@ test('an inception entry is read as it was made, and names its node', () => {
     identityKey: publicKeyOf(seedOf(1)),
     nextIdentityDigest: sha256(publicKeyOf(seedOf(161))),
     networkKey: publicKeyOf(seedOf(81)),
+    onionKey: publicKeyOf(sha256(Buffer.from('onion 1'))),
     name: 'node1',
     zone: 'zone1',
     region: 'test',
@@ -47,7 +48,7 @@ test('an inception entry is read as it was made, and names its node', () => {
 
 test('the node id is the hash of the very bytes, and does not change with the program', () => {
   expect(nodeId).toMatch(/^aegis1[a-z2-7]{52}$/);
-  expect(nodeIdOf(bytes)).toBe('aegis1mkp6lzxlcx732isa34ujjfy7esj36qrjst5eemb5ebcvixune3na');
+  expect(nodeIdOf(bytes)).toBe('aegis15w6ruus2u56rnejpibf3n25wvlixqb4v2nms6t5shnla5wqjuzra');
   expect(shortId(nodeId)).toBe(nodeId.slice(0, 14));
   expect(isNodeId(nodeId)).toBe(true);
   for (const text of ['', 'aegis1', nodeId.slice(0, -1), `${nodeId}a`, nodeId.toUpperCase()]) {
@@ -79,7 +80,8 @@ test('every mutation is refused, with nothing but an AegisError', () => {
 
 test('well-signed but wrong entries are refused', () => {
   const wrong: Record<string, unknown>[] = [
-    { v: 2 },
+    { v: 1 },
+    { v: 3 },
     { type: 'bundle' },
     { name: '' },
     { name: 'x'.repeat(65) },
@@ -91,6 +93,7 @@ test('well-signed but wrong entries are refused', () => {
     { createdAt: 1.5 },
     { identityKey: new Uint8Array(31) },
     { networkKey: 'text' },
+    { onionKey: new Uint8Array(31) },
     { nextIdentityDigest: new Uint8Array(33) },
     { extra: 1 },
   ];
@@ -117,7 +120,8 @@ test('the signature of another key, or of another type, does not fit', () => {
 });
 
 test('names that must not be shown cannot be chosen', () => {
-  const fields = { nextIdentityDigest: seedOf(1), networkKey: seedOf(2), createdAt: 1 };
+  const keys = { nextIdentityDigest: seedOf(1), networkKey: seedOf(2), onionKey: seedOf(3) };
+  const fields = { ...keys, createdAt: 1 };
   const make = (name: string) => () =>
     createInception({ ...fields, name, zone: 'z', region: 'r' }, signer);
   for (const name of ['', ' ', 'a\n', 'a\u0000', '\u200b', '\u2028', 'x'.repeat(65), '\ud800']) {

@@ -173,6 +173,6 @@ test('the encoding does not change with the program', () => {
     'successions',
   ]);
   expect(toHex(sha256(bytes))).toBe(
-    'f8c3abab0076188e4cec6c66f0555e0fb1dbcfe9c29edec7315f144af7397eb7',
+    '2490d74b82b36bf5cb84712d446009ce393295d0c28ee9a5c5c835bc8dbca2c2',
   );
 });

@@ -277,8 +277,8 @@ test('hostile changes are refused with nothing but an AegisError', () => {
 
 test('the encoding does not change with the program', () => {
   expect([signed.digest, approved.digest, ready.digest]).toEqual([
-    '6ddd7ab10d352d54a8cd1963846aa1746671ad8042d94eb200fabfc54c195945',
-    '434ab3618cae0472cbe06b1c9faddd1222d2e2909752616cc827c9aebacf24c1',
-    'c0ac1fb014e27c6bcf38cbe4bf155d3e4515ca9d9e02c2945a217d2d7eeea246',
+    'fa75e53924b4bfe0fdb2e227b5d1c6dacd69b55194dcbe16bcdce5b3e0235f0a',
+    '22638c64dadae53f7d6144e7d7c35144727e15a1b4c7a9daf70718ca44243f4c',
+    '7b6d8af9a918b723aae7f9c1129f85bf21ba1dbb60106fa7f384bd25958db772',
   ]);
 });

@@ -83,7 +83,7 @@ test('a version is read as it was made, with its parents in order', () => {
 test('its CID is BLAKE3 over the signed bytes, and does not change with the program', () => {
   expect(first.cid.code).toBe(0x71);
   expect(first.cid.multihash.digest).toEqual(blake3(first.bytes));
-  expect(first.cidText).toBe('bafyr4ifcbgj55ekz2szjm3x7htwzprwwbvdbao7zff3nca6ho6gdwnhwvq');
+  expect(first.cidText).toBe('bafyr4iadf2fany7fhkeerq42ibptb3unuyax7z6nfiwnmbtkybqebm35ce');
 });
 
 test('a version of a later key epoch names it, and is verified with the key of that', () => {

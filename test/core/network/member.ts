@@ -38,10 +38,10 @@ export class Member {
     this.name = name;
     this.seeds = [networkSeed];
     const fields = { name, zone: 'z', region: 'r', createdAt: 1 };
-    const networkKey = publicKeyOf(networkSeed);
+    const keys = { networkKey: publicKeyOf(networkSeed), onionKey: publicKeyOf(randomBytes(32)) };
     const nextIdentityDigest = sha256(this.#successor.publicKey);
     const signer = signerOf(randomBytes(32));
-    this.inception = createInception({ ...fields, networkKey, nextIdentityDigest }, signer);
+    this.inception = createInception({ ...fields, ...keys, nextIdentityDigest }, signer);
     this.nodeId = nodeIdOf(this.inception);
     this.origin = originOf({
       nodeId: this.nodeId,

@@ -14,7 +14,7 @@ const expiresAt = v.object({
   identity: time,
   network: time,
   consensus: time,
-  onion: v.nullable(time),
+  onion: time,
 });
 const fingerprint = v.pipe(v.string(), v.description('eight groups of four hexadecimal digits'));
 
@@ -176,7 +176,7 @@ const rotation = {
   extended: v.array(certifiedRole),
   reason: v.picklist(['routine', 'compromised']),
   expiresAt,
-  /** How long others accept the network key of before. */
+  /** How long others accept the network key of before, and the service of the onion key stays. */
   graceMs: count,
   /** At which it became final. */
   height: v.nullable(count),
@@ -191,6 +191,13 @@ const rotation = {
 /** `aegis keys rotate` */
 export const keysRotateResult = v.object({ schema: v.literal('aegis.keys.rotate/1'), ...rotation });
 export type KeysRotateResult = v.InferOutput<typeof keysRotateResult>;
+
+/** `aegis tor onion rotate` */
+export const torOnionRotateResult = v.object({
+  schema: v.literal('aegis.tor.onion.rotate/1'),
+  ...rotation,
+});
+export type TorOnionRotateResult = v.InferOutput<typeof torOnionRotateResult>;
 
 /** `aegis keys revoke` */
 export const keysRevokeResult = v.object({ schema: v.literal('aegis.keys.revoke/1'), ...rotation });
@@ -220,7 +227,7 @@ export const keysSuccessionResult = v.object({
       networkKey: hex,
       consensusKey: hex,
       vrfKey: hex,
-      onionKey: v.nullable(hex),
+      onionKey: hex,
       expiresAt,
       graceMs: count,
       /** Versions of an earlier identity key that count. */

@@ -23,12 +23,12 @@ export const keysStatus = endpoint('keys.status', {
     networkKey: hex,
     consensusKey: hex,
     vrfKey: hex,
-    onionKey: v.nullable(hex),
+    onionKey: hex,
     expiresAt: v.object({
       identity: time,
       network: time,
       consensus: time,
-      onion: v.nullable(time),
+      onion: time,
     }),
     /** Versions that this node has signed so far: what a succession seals (rule A3). */
     versions: count,
@@ -46,6 +46,8 @@ export const keysStatus = endpoint('keys.status', {
     ),
     /** It is accepted by others until then (rule H2). */
     retiredNetworkKey: v.nullable(v.object({ key: hex, until: time })),
+    /** Its service stays until then (rule O18). */
+    retiredOnionKey: v.nullable(v.object({ key: hex, until: time })),
     session: v.nullable(
       v.object({
         number: count,
