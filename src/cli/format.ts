@@ -71,3 +71,16 @@ export function parseDuration(text: string): number {
   }
   return Math.round(ms);
 }
+
+const SIZE = /^(\d{1,15})(B|KiB|MiB|GiB)?$/;
+
+/** `64MiB`, `2GiB` or a bare number of bytes. @throws USAGE */
+export function parseBytes(text: string): number {
+  const match = SIZE.exec(text.trim());
+  const unit = BYTE_UNITS.indexOf((match?.[2] ?? 'B') as (typeof BYTE_UNITS)[number]);
+  const size = match ? Number(match[1]) * 1024 ** unit : Number.NaN;
+  if (size >= 1 && Number.isSafeInteger(size)) return size;
+  throw new AegisError('USAGE', `${safeText(text)} is not a size`, {
+    hint: 'Write it as 64MiB, 2GiB or a number of bytes.',
+  });
+}

@@ -38,6 +38,7 @@ export function peersTable(peers: readonly Peer[], heading: (text: string) => st
       { title: 'NODE', cell: (peer) => shortId(peer.nodeId) },
       { title: 'ZONE', cell: (peer) => peer.zone },
       { title: 'STATE', cell: standing },
+      { title: 'ROUTE', cell: ({ route }) => route },
       { title: 'RTT', cell: (peer) => roundTrip(peer.rttMs), align: 'right' },
       { title: 'IN', cell: (peer) => bytes(peer.bytesIn), align: 'right' },
       { title: 'OUT', cell: (peer) => bytes(peer.bytesOut), align: 'right' },
@@ -47,6 +48,12 @@ export function peersTable(peers: readonly Peer[], heading: (text: string) => st
     ],
     { heading },
   );
+}
+
+/** `onion, 3 lanes for content`; an address that is not connected goes by none. */
+function routeText({ route, lanes }: Peer): string | undefined {
+  if (route === null) return undefined;
+  return lanes === 0 ? route : `${route}, ${lanes} ${lanes === 1 ? 'lane' : 'lanes'} for content`;
 }
 
 const maybe = (text: string | null): string | undefined =>
@@ -63,6 +70,7 @@ export function peerFacts(peer: Peer): string {
     ['key epoch', peer.keyEpoch === null ? undefined : String(peer.keyEpoch)],
     ['address', maybe(peer.address)],
     ['direction', maybe(peer.direction)],
+    ['route', routeText(peer)],
     [
       'since',
       peer.connectedAt === null ? undefined : `${peer.connectedAt} (${ago(peer.connectedAt)})`,

@@ -1,6 +1,7 @@
 /** `aegis node info`: what does not change while the node runs. */
 import { BaseCommand } from '../../cli/base.ts';
 import { facts, safeText } from '../../cli/format.ts';
+import { routeText } from '../../cli/tor.ts';
 import type { Reply } from '../../core/api/contract/endpoints.ts';
 
 export default class NodeInfo extends BaseCommand<typeof NodeInfo, Reply<'node.info'>> {
@@ -32,6 +33,8 @@ export default class NodeInfo extends BaseCommand<typeof NodeInfo, Reply<'node.i
       ['members', `${info.members} nodes, ${info.quorum} of ${info.custodians} custodians decide`],
       ['replicas', `${info.replicasWanted} wanted`],
       ['weight', `${info.storageWeight} of 1000`],
+      ['route', routeText(info.tor.route)],
+      ['onion', info.tor.onion === null ? undefined : safeText(info.tor.onion)],
       ['home', safeText(info.home)],
       ['socket', safeText(info.socket)],
       ['log', safeText(info.logFile)],

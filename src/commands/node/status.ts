@@ -1,6 +1,7 @@
 /** `aegis node status`: what the node is doing now. */
 import { BaseCommand } from '../../cli/base.ts';
 import { ago, bytes, facts, safeText, span } from '../../cli/format.ts';
+import { summaryText } from '../../cli/tor.ts';
 import type { Reply } from '../../core/api/contract/endpoints.ts';
 
 export default class NodeStatus extends BaseCommand<typeof NodeStatus, Reply<'node.status'>> {
@@ -31,6 +32,7 @@ export default class NodeStatus extends BaseCommand<typeof NodeStatus, Reply<'no
       ['peer id', status.peerId],
       ['cluster', clusterId === null ? 'none' : `${safeText(clusterName ?? '')} ${clusterId}`],
       ['listens', status.addresses.join(' ') || 'nowhere'],
+      ['route', summaryText(status.tor, this.paint)],
       ['peers', `${peers.connected} of ${peers.known} connected`],
       ['chain', this.#chain(status)],
       ['keys', this.#keys(status)],

@@ -1,6 +1,8 @@
 /** What commands print with `--json` where that is not simply the reply of one endpoint. */
 import * as v from 'valibot';
 import { logLineSchema } from './events.ts';
+import { kbPut } from './kb.ts';
+import { connectionClass } from './tor.ts';
 import { bytes, cid, count, digest, fileKind, time } from './values.ts';
 
 /** `aegis node stop`. */
@@ -33,3 +35,25 @@ export type KbGetOutput = v.InferOutput<typeof kbGetOutput>;
 
 /** One line of `aegis node logs --json`. */
 export const nodeLogsOutput = v.object({ type: v.literal('log'), ...logLineSchema.entries });
+
+const walled = v.object({ name: v.string(), uid: count });
+
+/** `aegis tor firewall` */
+export const torFirewallOutput = v.object({
+  schema: v.literal('aegis.tor.firewall/1'),
+  aegis: walled,
+  tor: walled,
+  /** nftables; loaded with `nft -f`. */
+  rules: v.string(),
+});
+export type TorFirewallOutput = v.InferOutput<typeof torFirewallOutput>;
+
+/** `aegis kb import`: what `kb put` says, and where it came from. */
+export const kbImportOutput = v.object({
+  schema: v.literal('aegis.kb.import/1'),
+  ...kbPut.result.entries,
+  url: v.string(),
+  /** O5: by which way it was fetched. */
+  via: connectionClass,
+});
+export type KbImportOutput = v.InferOutput<typeof kbImportOutput>;

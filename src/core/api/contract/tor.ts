@@ -119,7 +119,8 @@ export const torRoute = endpoint('tor.route', {
     before: routeMode,
     /** False: it was so before, and nothing has been touched. */
     changed: v.boolean(),
-    state: torState,
+    /** `null` only in what the command prints when no node runs: the setting alone was written. */
+    state: v.nullable(torState),
     /** The file into which it was written first. */
     settings: word,
     /** Connections of before that have been ended. */

@@ -1,0 +1,93 @@
+/** What `kb put` and `kb import` share: a new version of a path from bytes, and how it is shown. */
+import { type Command, Flags } from '@oclif/core';
+import type { Reply } from '../../core/api/contract/endpoints.ts';
+import { BaseCommand, type Result } from '../base.ts';
+import { finalText } from '../chain.ts';
+import { bytes, facts, safeText } from '../format.ts';
+import { mayDraw } from '../terminal.ts';
+import { withProgress } from './progress.ts';
+import type { Source } from './source.ts';
+
+const TIMEOUT_MS = 60_000;
+
+export const putFlags = {
+  path: Flags.string({
+    char: 'p',
+    helpValue: '<path>',
+    description: 'Path in the knowledge base. Default: the name of the file.',
+  }),
+  'if-version': Flags.string({
+    helpValue: '<cid>|none',
+    description:
+      'Refuse (exit status 73) unless this is the only version of the path, or it has none.',
+  }),
+  wait: Flags.option({
+    options: ['local', 'replicated', 'final'] as const,
+    default: 'final' as const,
+    description: 'Return when it is durable here, on enough nodes, or also final.',
+  })(),
+  replicas: Flags.integer({
+    min: 1,
+    max: 64,
+    helpValue: '<number>',
+    description: 'Copies to wait for, this node counted.',
+  }),
+  message: Flags.string({
+    char: 'm',
+    helpValue: '<text>',
+    description: 'Why, for the log of the path.',
+  }),
+  hash: Flags.option({
+    options: ['blake3', 'sha2-256'] as const,
+    default: 'blake3' as const,
+    description: 'Hash of the objects; sha2-256 gives the CIDs of other IPFS tools.',
+  })(),
+};
+
+interface PutFlags {
+  readonly 'if-version'?: string;
+  readonly wait: 'local' | 'replicated' | 'final';
+  readonly replicas?: number;
+  readonly message?: string;
+  readonly hash: 'blake3' | 'sha2-256';
+  readonly quiet: boolean;
+}
+
+export abstract class PutCommand<
+  T extends typeof Command,
+  R extends Result & Omit<Reply<'kb.put'>, 'schema'>,
+> extends BaseCommand<T, R> {
+  protected async put(source: Source, path: string): Promise<Reply<'kb.put'>> {
+    const flags = this.flags as unknown as PutFlags;
+    const draw = mayDraw({ quiet: flags.quiet, json: this.json });
+    const progress = { label: safeText(path), totalBytes: source.sizeBytes, draw };
+    const timeoutMs = this.timeoutMs(TIMEOUT_MS);
+    const client = await this.client({ timeoutMs });
+    return await client.put(
+      {
+        path,
+        wait: flags.wait,
+        hash: flags.hash,
+        timeoutMs,
+        ...(flags.message !== undefined && { message: flags.message }),
+        ...(flags.replicas !== undefined && { replicas: flags.replicas }),
+        ...(flags['if-version'] !== undefined && { ifVersion: flags['if-version'] }),
+      },
+      { ...source, bytes: withProgress(source.bytes, progress) },
+      { signal: this.interruption() },
+    );
+  }
+
+  protected override view(put: NonNullable<R>): string {
+    const { height } = put;
+    const { confirmed, wanted } = put.replicas;
+    return facts([
+      ['path', safeText(put.path)],
+      ['cid', put.cid],
+      ['version', `${put.version}${put.created ? '' : ' (unchanged)'}`],
+      ['size', bytes(put.sizeBytes)],
+      ['copies', `${confirmed} durable, ${wanted} wanted`],
+      ['final', height === null ? 'not yet' : finalText(height)],
+    ]);
+  }
+}

@@ -1,0 +1,2 @@
+/** `aegis tor onion` without a verb shows the service. */
+export { default } from './show.ts';
