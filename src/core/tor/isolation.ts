@@ -3,8 +3,8 @@
  * What is in them says nothing to whoever reads Tor's log: names are keyed hashes, and the key
  * ends with this process. It opens nothing.
  */
-import { createHmac } from 'node:crypto';
 import { assert } from '../assert.ts';
+import { hmacSha256 } from '../crypto/hash.ts';
 
 const NAME_HEX = 32;
 const NAMES_MAX = 4096;
@@ -22,7 +22,7 @@ export interface Isolated {
 }
 
 export class Isolation {
-  readonly #secret: Uint8Array;
+  readonly #mac: (text: string) => string;
   /** By username; the latest last. */
   readonly #names = new Map<string, Isolated>();
   readonly #epochs = new Map<string, number>();
@@ -31,7 +31,7 @@ export class Isolation {
   /** @param secret 32 random bytes of this process. */
   constructor(secret: Uint8Array) {
     assert(secret.length === SECRET_BYTES, 'the secret of isolation has 32 bytes');
-    this.#secret = secret;
+    this.#mac = hmacSha256(secret);
   }
 
   /** @param peer whatever names the peer: circuits are shared exactly by those with one name. */
@@ -59,8 +59,7 @@ export class Isolation {
   }
 
   #nameOf(purpose: string, peer: string): string {
-    const mac = createHmac('sha256', this.#secret).update(JSON.stringify([purpose, peer]));
-    return mac.digest('hex').slice(0, NAME_HEX);
+    return this.#mac(JSON.stringify([purpose, peer])).slice(0, NAME_HEX);
   }
 
   #remember(username: string, isolated: Isolated): void {

@@ -1,17 +1,23 @@
 /**
  * One onion service of this node at the Tor that it uses (O12, O13, O15, O17). It does not accept
  * connections, and does not know who the clients are: it is told their keys.
+ *
+ * The service hangs on the control connection (no `Detach`): it ends when this process does, and is
+ * made again whenever that connection is restored (O9).
  */
+import { assert } from '../../assert.ts';
+import { base32 } from '../../crypto/base32.ts';
+import { sha256 } from '../../crypto/hash.ts';
 import type { OnionKey } from '../../crypto/onion.ts';
+import { AegisError, hasCode, toAegisError } from '../../errors.ts';
 import type { Clock, Log } from '../../ports.ts';
+import { Turns } from '../../turns.ts';
+import { instant, SECOND } from '../../units.ts';
+import type { ControlEvent } from '../control/client.ts';
+import { addOnion, delOnion, type PowOptions } from '../control/commands.ts';
 import type { TorLink } from '../control/link.ts';
-import type { TorEndpoint } from '../endpoint.ts';
-
-/** Proof-of-work defence of Tor (O20); the numbers are introductions a second. */
-export interface PowOptions {
-  readonly queueRate?: number;
-  readonly queueBurst?: number;
-}
+import { endpointText, type TorEndpoint } from '../endpoint.ts';
+import { cutCircuits } from './cut.ts';
 
 /** X25519 public keys of those who can find the service, or everybody. */
 export type OnionClients = readonly Uint8Array[] | 'open';
@@ -19,13 +25,15 @@ export type OnionClients = readonly Uint8Array[] | 'open';
 export interface OnionStatus {
   /** 56 characters and `.onion`. */
   readonly address: string;
+  readonly port: number;
+  /** `failed`: Tor refuses it, or no directory has taken it yet; it is tried again. */
   readonly state: 'down' | 'publishing' | 'published' | 'failed';
-  /** When the descriptor of now was first uploaded. */
+  /** When the first directory took the descriptor of now, in milliseconds since 1970. */
   readonly publishedAt?: number;
-  /** Directories that have taken it. */
+  /** Directories that have taken it since it was made. */
   readonly uploads: number;
   readonly clients: number | 'open';
-  /** Why it is down or has failed. */
+  /** Why it is down or has failed, a sentence without a full stop. */
   readonly why?: string;
 }
 
@@ -34,47 +42,206 @@ export interface OnionServiceOptions {
   readonly port: number;
   /** Where Tor hands on what comes in. */
   readonly target: TorEndpoint;
+  /** Streams of one rendezvous circuit; one that opens more is closed. */
+  readonly streamsMax: number;
   readonly pow?: PowOptions;
 }
 
 export interface OnionDeps {
-  readonly link: TorLink;
+  readonly link: Pick<TorLink, 'command' | 'getInfo' | 'on' | 'onState' | 'restore' | 'state'>;
   readonly log: Log;
   readonly clock: Clock;
 }
 
 /** A descriptor has room for about 290 (O15). */
 export const ONION_CLIENTS_MAX = 256;
+/** Tor builds three circuits first; on a bad day that takes a minute. */
+const PUBLISH_WAIT_MS = 60 * SECOND;
+const RETRY_MS = 15 * SECOND;
+/** Tor ends the services of a connection when it notices that it is gone. */
+const COLLISION_RETRY_MS = SECOND;
+const COLLISION = 550;
 
 export class OnionService {
+  readonly #options: OnionServiceOptions;
+  readonly #deps: OnionDeps;
+  readonly #name: string;
+  readonly #turns = new Turns();
+  readonly #listeners = new Set<() => void>();
+  readonly #undo: (() => void)[] = [];
+  #clients: OnionClients = [];
+  #status: OnionStatus;
+  /** Directories that have the descriptor of now. */
+  #uploaded = new Set<string>();
+  /** A cut that Tor has not done yet: it outlives a control connection (O17). */
+  #mustCut = false;
+  #isClosed = false;
+  #cancelRetry: () => void = () => undefined;
+
   constructor(options: OnionServiceOptions, deps: OnionDeps) {
-    void options;
-    void deps;
+    this.#options = options;
+    this.#deps = deps;
+    const { address } = options.key;
+    this.#name = address.replace(/\.onion$/, '');
+    this.#status = { address, port: options.port, state: 'publishing', uploads: 0, clients: 0 };
   }
 
   get status(): OnionStatus {
-    throw new Error('not built yet');
+    const { state } = this.#deps.link;
+    if (state === 'up' || this.#isClosed) return this.#status;
+    const { publishedAt: _, ...status } = this.#status;
+    return { ...status, state: 'down', uploads: 0, why: 'Tor cannot be reached' };
   }
 
   onChange(listener: () => void): () => void {
-    void listener;
-    throw new Error('not built yet');
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
   }
 
   /**
-   * Resolves when the first directory has the descriptor, when Tor is down (it is published when it
-   * comes back), or after a bounded wait; `status` says which.
-   * @throws {AegisError} `ONION_CLIENTS_FULL`, `TOR_FAILED`.
+   * Resolves when the first directory has the descriptor; when Tor is down (it is published when it
+   * is back, O3); when Tor or a directory refuses it (it is tried again); or after a bounded wait.
+   * `status` says which.
+   * @throws {AegisError} `ONION_CLIENTS_FULL`.
    */
   async publish(clients: OnionClients): Promise<void> {
-    void clients;
+    assert(this.#undo.length === 0, 'a service is published once, then renewed');
+    this.#clients = clientsWithin(clients);
+    const { link } = this.#deps;
+    const name = `onion service ${this.#name.slice(0, 8)}`;
+    this.#undo.push(
+      link.onState(() => this.#tell()),
+      link.on('HS_DESC', (event) => this.#onDescriptor(event)),
+      link.restore(name, () => this.#remake()),
+    );
+    await this.#settled();
   }
 
-  /** Makes it anew for these clients. @param options.cut ends every stream of before (O17). */
-  async renew(clients: OnionClients, options: { readonly cut: boolean }): Promise<void> {
-    void clients;
-    void options;
+  /**
+   * Makes it anew for these clients. Those who have found the service before stay connected, and
+   * can open more on the same circuit, unless they are cut: then every stream of before ends (O17).
+   * Resolves as `publish` does; a cut is done by then, or done before the service is up again.
+   * @throws {AegisError} `ONION_CLIENTS_FULL`: it stays as it was.
+   */
+  async renew(clients: OnionClients, { cut }: { readonly cut: boolean }): Promise<void> {
+    this.#clients = clientsWithin(clients);
+    this.#mustCut ||= cut;
+    if (this.#deps.link.state !== 'up') return;
+    await this.#remake();
+    await this.#settled();
   }
 
-  async close(): Promise<void> {}
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#cancelRetry();
+    for (const undo of this.#undo.splice(0)) undo();
+    await this.#turns.run(() => delOnion(this.#deps.link, this.#name)).catch(() => undefined);
+    this.#set({ state: 'down', uploads: 0, why: 'it has ended' });
+  }
+
+  async #remake(): Promise<void> {
+    try {
+      await this.#turns.run(() => this.#make());
+    } catch (error) {
+      // The link restores what it has lost.
+      if (!hasCode(error, 'TOR_UNREACHABLE') && !this.#isClosed) this.#failed(toAegisError(error));
+    }
+  }
+
+  /** Takes the service down if it is there, ends what came through it if asked, and makes it. */
+  async #make(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#cancelRetry();
+    await delOnion(this.#deps.link, this.#name);
+    // Nobody can come in now, so nobody who may is cut, and nobody who may not is missed.
+    if (this.#mustCut) await cutCircuits(this.#deps.link, this.#name);
+    this.#mustCut = false;
+    this.#uploaded = new Set();
+    const { length } = this.#clients;
+    const clients = this.#clients === 'open' ? 'open' : length;
+    this.#set({ state: 'publishing', uploads: 0, clients });
+    await this.#add();
+  }
+
+  async #add(): Promise<void> {
+    const { key, port, target, streamsMax, pow } = this.#options;
+    const secret = Buffer.from(key.expandedSecret);
+    const isOpen = this.#clients === 'open';
+    const clients = this.#clients === 'open' ? [] : this.#clients.map(base32);
+    // Without any key the service would be open to all: a key that nobody has keeps it shut.
+    if (!isOpen && clients.length === 0) clients.push(NOBODY);
+    await addOnion(this.#deps.link, {
+      key: `ED25519-V3:${secret.toString('base64')}`,
+      ports: [`${port},${endpointText(target)}`],
+      flags: ['DiscardPK', 'MaxStreamsCloseCircuit', ...(isOpen ? [] : ['V3Auth'])],
+      maxStreams: streamsMax,
+      ...(isOpen ? {} : { clients }),
+      ...(pow === undefined ? {} : { pow }),
+    });
+  }
+
+  #failed(error: AegisError): void {
+    const { clock, log } = this.#deps;
+    const { message: why, details } = error;
+    log.write('warn', 'Tor does not take our onion service', { why });
+    this.#set({ state: 'failed', uploads: 0, why });
+    const waitMs = details['status'] === COLLISION ? COLLISION_RETRY_MS : RETRY_MS;
+    this.#cancelRetry = clock.wakeAt(instant(clock.now() + waitMs), () => {
+      void this.#remake();
+    });
+  }
+
+  #onDescriptor({ text }: ControlEvent): void {
+    const [action, address, , directory = '', ...rest] = text.split(' ');
+    if (address !== this.#name) return;
+    if (action === 'UPLOADED') {
+      this.#uploaded.add(directory);
+      const uploads = this.#uploaded.size;
+      const publishedAt = this.#status.publishedAt ?? this.#deps.clock.now();
+      this.#set({ state: 'published', uploads, publishedAt });
+    } else if (action === 'FAILED' && this.#uploaded.size === 0) {
+      const reason = /REASON=(UPLOAD_REJECTED|UNEXPECTED)/.exec(rest.join(' '))?.[1];
+      // The others are of fetches: this node may dial itself.
+      if (reason === undefined) return;
+      this.#set({ state: 'failed', uploads: 0, why: `a directory refuses it: ${reason}` });
+    }
+  }
+
+  #set(change: Omit<OnionStatus, 'address' | 'port' | 'clients'> & { clients?: number | 'open' }) {
+    const { address, port, clients } = this.#status;
+    this.#status = { address, port, clients, ...change };
+    this.#tell();
+  }
+
+  #tell(): void {
+    for (const listener of this.#listeners) listener();
+  }
+
+  /** When it is published, or has failed, or Tor is down; at the latest after a bounded wait. */
+  async #settled(): Promise<void> {
+    const { clock } = this.#deps;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const look = (): void => {
+      if (this.status.state !== 'publishing') resolve();
+    };
+    const forget = this.onChange(look);
+    const cancel = clock.wakeAt(instant(clock.now() + PUBLISH_WAIT_MS), resolve);
+    look();
+    await promise;
+    forget();
+    cancel();
+  }
+}
+
+/** A point whose secret nobody knows, as nobody has chosen it. */
+const NOBODY = base32(sha256(Buffer.from('aegis/onion-client/nobody')));
+
+/** @throws {AegisError} `ONION_CLIENTS_FULL`. */
+export function clientsWithin(clients: OnionClients): OnionClients {
+  if (clients === 'open' || clients.length <= ONION_CLIENTS_MAX) return clients;
+  throw new AegisError(
+    'ONION_CLIENTS_FULL',
+    `${clients.length} client keys are more than the ${ONION_CLIENTS_MAX} of a descriptor`,
+  );
 }

@@ -4,12 +4,26 @@
  * whoever owns it says which keys find a service.
  */
 import type { Socket } from 'node:net';
-import type { OnionKey } from '../../crypto/onion.ts';
+import { sameBytes } from '../../bytes.ts';
+import { ONION_PORT, type OnionKey } from '../../crypto/onion.ts';
+import { Turns } from '../../turns.ts';
+import { instant } from '../../units.ts';
+import type { PowOptions } from '../control/commands.ts';
 import type { TorEndpoint } from '../endpoint.ts';
-import type { OnionClients, OnionDeps, OnionStatus, PowOptions } from './service.ts';
+import {
+  clientsWithin,
+  type OnionClients,
+  type OnionDeps,
+  OnionService,
+  type OnionStatus,
+} from './service.ts';
+import { TargetSocket } from './target.ts';
+
+/** A circuit of one member carries one stream for each connection. */
+const STREAMS_MAX = 16;
 
 export interface OnionServicesOptions {
-  /** A path that does not exist yet, or an address on loopback; port 0 takes any. */
+  /** A path, or an address on loopback; port 0 takes any. */
   readonly target: TorEndpoint;
   /** @default 4001 */
   readonly port?: number;
@@ -23,60 +37,166 @@ export interface OnionServicesDeps extends OnionDeps {
   clientsOf(key: OnionKey): OnionClients;
 }
 
+export interface ServiceStatus extends OnionStatus {
+  readonly isCurrent: boolean;
+  /** O18: when one of before ends, in milliseconds since 1970. */
+  readonly until?: number;
+}
+
+interface Kept {
+  readonly key: OnionKey;
+  readonly service: OnionService;
+  until?: number;
+  /** Forgets the listener and the end of its grace. */
+  readonly undo: (() => void)[];
+}
+
 export class OnionServices {
+  readonly #options: OnionServicesOptions;
+  readonly #deps: OnionServicesDeps;
+  readonly #target: TargetSocket;
+  readonly #listeners = new Set<() => void>();
+  readonly #turns = new Turns();
+  readonly #kept = new Set<Kept>();
+  #current: Kept | undefined;
+
   constructor(options: OnionServicesOptions, deps: OnionServicesDeps) {
-    void options;
-    void deps;
+    this.#options = options;
+    this.#deps = deps;
+    this.#target = new TargetSocket(options);
   }
 
-  /** Opens the target. @throws {AegisError} `PORT_IN_USE`, `SOCKET_PATH_TOO_LONG`, `BAD_CONFIG`. */
-  async open(): Promise<void> {}
+  /** Opens the target. @throws {AegisError} `PORT_IN_USE`, `BAD_CONFIG`, `DENIED`. */
+  open(): Promise<void> {
+    return this.#target.open();
+  }
 
   /** Where Tor hands on what comes in, once it is open. */
   get target(): TorEndpoint {
-    throw new Error('not built yet');
+    return this.#target.endpoint;
   }
 
   /**
-   * Makes the service of that key the current one. What was current stays for the grace.
-   * @param options.graceMs 0: it ends when the new one is published, or at once if `now`.
-   * @throws {AegisError} `ONION_CLIENTS_FULL`, `TOR_FAILED`.
+   * Makes the service of that key the current one, and resolves as `OnionService.publish` does.
+   * @param options.graceMs how long that of before stays; 0: it ends at once. @default 0
+   * @throws {AegisError} `ONION_CLIENTS_FULL`: the current one stays.
    */
-  async use(key: OnionKey, options: { readonly graceMs?: number } = {}): Promise<void> {
-    void key;
-    void options;
+  use(key: OnionKey, { graceMs = 0 }: { readonly graceMs?: number } = {}): Promise<void> {
+    return this.#turns.run(async () => {
+      const before = this.#current;
+      if (before !== undefined && isOf(before, key.publicKey)) return;
+      await this.#dropKey(key.publicKey);
+      const clients = clientsWithin(this.#deps.clientsOf(key));
+      this.#current = this.#add(key);
+      const published = this.#current.service.publish(clients);
+      if (before !== undefined && graceMs > 0) this.#endAfter(before, graceMs);
+      else if (before !== undefined) await this.#drop(before);
+      await published;
+    });
   }
 
-  /** Makes all anew for the clients of now. @param options.cut ends every stream of before (O17). */
+  /**
+   * Publishes the service of a key of before as well, e.g. after a restart within its grace.
+   * @throws {AegisError} `ONION_CLIENTS_FULL`.
+   */
+  keep(key: OnionKey, { graceMs }: { readonly graceMs: number }): Promise<void> {
+    return this.#turns.run(async () => {
+      if ([...this.#kept].some((one) => isOf(one, key.publicKey))) return;
+      const clients = clientsWithin(this.#deps.clientsOf(key));
+      const kept = this.#add(key);
+      this.#endAfter(kept, graceMs);
+      await kept.service.publish(clients);
+    });
+  }
+
+  /**
+   * Makes all anew for the clients of now. @param options.cut ends every stream of before (O17).
+   * @throws {AegisError} `ONION_CLIENTS_FULL`.
+   */
   async renew(options: { readonly cut: boolean }): Promise<void> {
-    void options;
+    const renewed = [...this.#kept].map(async ({ key, service }) =>
+      service.renew(this.#deps.clientsOf(key), options),
+    );
+    await Promise.all(renewed);
   }
 
   /** Ends the service of a key at once: it is compromised (O18). */
-  async end(publicKey: Uint8Array): Promise<void> {
-    void publicKey;
+  end(publicKey: Uint8Array): Promise<void> {
+    return this.#turns.run(() => this.#dropKey(publicKey));
   }
 
   get current(): OnionStatus | undefined {
-    return undefined;
+    return this.#current?.service.status;
   }
 
   /** The current one first. */
-  list(): readonly OnionStatus[] {
-    return [];
+  list(): readonly ServiceStatus[] {
+    const statusOf = (kept: Kept): ServiceStatus => ({
+      ...kept.service.status,
+      isCurrent: kept === this.#current,
+      ...(kept.until === undefined ? {} : { until: kept.until }),
+    });
+    const all = [...this.#kept].map(statusOf);
+    return all.toSorted((a, b) => Number(b.isCurrent) - Number(a.isCurrent));
   }
 
+  /** Called when the status of one has changed, or which there are. */
   onChange(listener: () => void): () => void {
-    void listener;
-    return () => undefined;
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
   }
 
   /** Hands sockets that come in from Tor to `take`; where nobody takes them they are ended. */
   serve(take: (socket: Socket) => void): () => void {
-    void take;
-    return () => undefined;
+    return this.#target.serve(take);
   }
 
   /** Ends services, target and what came in. */
-  async close(): Promise<void> {}
+  async close(): Promise<void> {
+    await this.#turns.run(async () => {
+      await Promise.all([...this.#kept].map((kept) => this.#drop(kept)));
+    });
+    await this.#target.close();
+  }
+
+  #add(key: OnionKey): Kept {
+    const { port = ONION_PORT, pow } = this.#options;
+    const { target } = this;
+    const service = new OnionService(
+      { key, port, target, streamsMax: STREAMS_MAX, ...(pow === undefined ? {} : { pow }) },
+      this.#deps,
+    );
+    const kept: Kept = { key, service, undo: [service.onChange(() => this.#tell())] };
+    this.#kept.add(kept);
+    return kept;
+  }
+
+  #endAfter(kept: Kept, graceMs: number): void {
+    const { clock } = this.#deps;
+    kept.until = clock.now() + graceMs;
+    kept.undo.push(
+      clock.wakeAt(instant(kept.until), () => {
+        void this.#turns.run(() => this.#drop(kept));
+      }),
+    );
+  }
+
+  async #dropKey(publicKey: Uint8Array): Promise<void> {
+    const kept = [...this.#kept].find((one) => isOf(one, publicKey));
+    if (kept !== undefined) await this.#drop(kept);
+  }
+
+  async #drop(kept: Kept): Promise<void> {
+    if (!this.#kept.delete(kept)) return;
+    if (this.#current === kept) this.#current = undefined;
+    for (const undo of kept.undo) undo();
+    await kept.service.close();
+    this.#tell();
+  }
+
+  #tell(): void {
+    for (const listener of this.#listeners) listener();
+  }
 }
+
+const isOf = ({ key }: Kept, publicKey: Uint8Array): boolean => sameBytes(key.publicKey, publicKey);
