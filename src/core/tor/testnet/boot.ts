@@ -18,7 +18,7 @@ export async function gatherDescriptors(
   signal: AbortSignal,
 ): Promise<void> {
   await until(members, signal, async () => {
-    const text = await authority.command('GETINFO desc/all-recent').catch(() => '');
+    const text = await authority.info('desc/all-recent');
     return count(text, /^router /gm) >= members.length;
   });
 }
@@ -61,7 +61,7 @@ export async function spread(
 }
 
 async function knowsAll(member: Member, size: number): Promise<boolean> {
-  const text = await member.command('GETINFO ns/all').catch(() => '');
+  const text = await member.info('ns/all');
   return count(text, /^s .*\bRunning\b/gm) >= size;
 }
 

@@ -7,11 +7,13 @@ import { closeSync, openSync, readFileSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { assert } from '../../assert.ts';
 import { AegisError } from '../../errors.ts';
+import { ControlClient } from '../control/client.ts';
 import { type MemberRecord, recordOf } from './records.ts';
-import { Talk } from './talk.ts';
 import { type AuthorityPlan, type MemberPlan, memberTorrc } from './torrcs.ts';
 
+const CONTROL_TIMEOUT_MS = 15_000;
 const COOKIE_BYTES = 32;
 const CONTROL_PORT = /^PORT=127\.0\.0\.1:(\d+)$/m;
 
@@ -19,7 +21,7 @@ export class Member {
   readonly plan: MemberPlan;
   readonly record: MemberRecord;
   readonly #child: ChildProcess;
-  #talk: Talk | undefined;
+  #control: ControlClient | undefined;
 
   private constructor(plan: MemberPlan, child: ChildProcess) {
     this.plan = plan;
@@ -64,16 +66,23 @@ export class Member {
       // Tor tells its port a moment before it writes the cookie.
       const cookie = await readFile(cookieFile).catch(() => undefined);
       if (port !== undefined && cookie?.length === COOKIE_BYTES) {
-        this.#talk = await Talk.connect(Number(port), cookieFile);
+        const endpoint = { host: '127.0.0.1', port: Number(port) };
+        const options = { signal, timeoutMs: CONTROL_TIMEOUT_MS };
+        this.#control = await ControlClient.connect(endpoint, { cookieFile }, options);
         return;
       }
       await sleep(25, undefined, { signal });
     }
   }
 
-  async command(line: string): Promise<string> {
-    if (this.#talk === undefined) throw new AegisError('BUG', `${this.plan.name} is not open`);
-    return await this.#talk.command(line);
+  async command(line: string): Promise<void> {
+    await this.#opened().command(line);
+  }
+
+  /** The answer to GETINFO for one key; empty while tor has none. */
+  async info(key: string): Promise<string> {
+    const { lines } = await this.#opened().command(`GETINFO ${key}`);
+    return lines[0]?.data ?? '';
   }
 
   /** It no longer ends with its owner, not even when it reads its torrc again. */
@@ -83,8 +92,13 @@ export class Member {
     await this.command('RESETCONF __OwningControllerProcess');
   }
 
+  #opened(): ControlClient {
+    assert(this.#control !== undefined, 'a member is opened before it is told anything');
+    return this.#control;
+  }
+
   close(): void {
-    this.#talk?.close();
+    this.#control?.close();
   }
 
   /** @throws {AegisError} `TOR_FAILED` with its last words. */
