@@ -23,7 +23,12 @@ export interface ClusterOptions {
   readonly size: number;
   /** Share of the replicas, node by node. */
   readonly storageWeights?: readonly number[];
+  /** Onion services in the Tor network of this torrc. @default on loopback */
+  readonly torrc?: string;
 }
+
+/** Behind Tor all that is waited for takes longer. */
+const ONION_WAIT_MS = 120_000;
 
 export interface BenchCluster {
   readonly dir: string;
@@ -31,7 +36,9 @@ export interface BenchCluster {
   readonly nodes: readonly BenchNode[];
   /** From each start of a daemon to its READY, one after the other. */
   readonly startMs: readonly number[];
-  /** Starts the daemon of a node again that has been killed; resolves when it is connected. */
+  /** Starts the daemon of a node again that has been killed; resolves when it is ready. */
+  start(node: BenchNode): Promise<void>;
+  /** The same; resolves when all are connected. */
   restart(node: BenchNode): Promise<void>;
 }
 
@@ -42,7 +49,9 @@ export async function withCluster<T>(
 ): Promise<T> {
   return await withDirectory(async (dir) => {
     const where = { dir: join(dir, 'net'), bin: BIN, version: VERSION };
-    const devnet = await Devnet.create(where, options);
+    const isOnion = options.torrc !== undefined;
+    const devnet = await Devnet.create(where, { ...options, route: isOnion ? 'require' : 'off' });
+    const waitMs = isOnion ? ONION_WAIT_MS : undefined;
     try {
       const startMs: number[] = [];
       for (const { name } of devnet.nodes) {
@@ -56,16 +65,19 @@ export async function withCluster<T>(
         const { nodeId } = await client.call('node.status');
         nodes.push({ name, nodeId, home, pid: pid!, client });
       }
-      for (const node of nodes) await connected(node, options.size - 1);
-      const restart = async (node: BenchNode): Promise<void> => {
+      for (const node of nodes) await connected(node, options.size - 1, waitMs);
+      const start = async (node: BenchNode): Promise<void> => {
         await devnet.resume(node.name);
         const now = (await devnet.status()).find(({ name }) => name === node.name);
         node.pid = now!.pid!;
         node.client = clientOf(node.home);
-        for (const each of nodes) await connected(each, options.size - 1);
+      };
+      const restart = async (node: BenchNode): Promise<void> => {
+        await start(node);
+        for (const each of nodes) await connected(each, options.size - 1, waitMs);
       };
       const passphraseFile = join(where.dir, 'passphrase');
-      return await use({ dir, passphraseFile, nodes, startMs, restart });
+      return await use({ dir, passphraseFile, nodes, startMs, start, restart });
     } finally {
       await devnet.down();
     }
@@ -94,9 +106,10 @@ function clientOf(home: string): Client {
   return new Client({ socket, token: readFileSync(adminToken, 'utf8').trim(), timeoutMs: 60_000 });
 }
 
-async function connected({ client }: BenchNode, peers: number): Promise<void> {
-  await until(`${peers} connected peers`, async () => {
+async function connected({ client }: BenchNode, peers: number, waitMs?: number): Promise<void> {
+  const look = async (): Promise<true | undefined> => {
     const status = await client.call('node.status');
     return status.peers.connected === peers ? true : undefined;
-  });
+  };
+  await until(`${peers} connected peers`, look, waitMs);
 }

@@ -76,12 +76,13 @@ export const pause = (ms: number): Promise<void> =>
 export async function until<T>(
   what: string,
   look: () => Promise<T | undefined> | T | undefined,
+  waitMs = 20_000,
 ): Promise<T> {
-  const end = performance.now() + 20_000;
+  const end = performance.now() + waitMs;
   while (performance.now() < end) {
     const found = await look();
     if (found !== undefined) return found;
     await pause(20);
   }
-  throw new Error(`${what} did not come about within 20 s`);
+  throw new Error(`${what} did not come about within ${waitMs / 1000} s`);
 }
