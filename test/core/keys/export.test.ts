@@ -32,7 +32,7 @@ test('the public export holds who the node is and no secret', async () => {
     const document = await exportKeys(keystore, 'public');
     const inception = new Uint8Array(Buffer.from(document.inception, 'base64'));
     expect(openInception(inception).nodeId).toBe(document.nodeId);
-    const roles = ['identity', 'next', 'network', 'consensus', 'vrf'];
+    const roles = ['identity', 'next', 'network', 'consensus', 'vrf', 'onion'];
     expect(document.keys.map((key) => key.role)).toEqual(roles);
     const text = JSON.stringify(document);
     expect(text).not.toContain('ciphertext');

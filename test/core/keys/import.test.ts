@@ -24,14 +24,14 @@ async function withExport(use: (dir: string, from: string) => Promise<void>): Pr
 const passphrase = (text: string) => () => Promise.resolve(text);
 const unasked = () => Promise.reject(new Error('nobody was to be asked'));
 
-test.each([[['identity']], [['consensus']], [['network', 'vrf']], [['consensus', 'vrf']]] as [
+test.each([[['identity']], [['onion']], [['network', 'vrf']], [['consensus', 'vrf']]] as [
   KeyRole[],
 ][])('%j comes back from an export', async (roles) => {
   await withExport(async (dir, from) => {
     for (const role of roles) await rm(keyPath(dir, role));
     const result = await importKeys({ dir, from, passphrase: passphrase('p') }, { random });
     expect(result.imported.toSorted()).toEqual(roles.toSorted());
-    expect(result.unchanged).toHaveLength(5 - roles.length);
+    expect(result.unchanged).toHaveLength(6 - roles.length);
     using keystore = await openHome(dir);
     expect(keystore.missing()).toEqual([]);
   });

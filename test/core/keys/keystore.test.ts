@@ -5,10 +5,12 @@ import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { verifyBls, verifyPossession } from '../../../src/core/crypto/bls.ts';
 import { sha256 } from '../../../src/core/crypto/hash.ts';
+import { onionPublicKeyOf } from '../../../src/core/crypto/onion.ts';
 import { publicKeyOf, verifyEd25519 } from '../../../src/core/crypto/sign.ts';
 import { verifyVrf } from '../../../src/core/crypto/vrf.ts';
 import { isAegisError } from '../../../src/core/errors.ts';
-import { type CreateOptions, Keystore } from '../../../src/core/keys/keystore.ts';
+import type { CreateOptions } from '../../../src/core/keys/first-keys.ts';
+import { Keystore } from '../../../src/core/keys/keystore.ts';
 import { keyPath } from '../../../src/core/keys/layout.ts';
 import { systemRandom } from '../../../src/core/keys/random.ts';
 import { fixedRandom, QUICK_KDF, withDirectory } from '../../helpers/keystores.ts';
@@ -58,7 +60,14 @@ test('what was created opens, signs, and wipes itself when it is closed', async 
     expect(publicKeyOf(seed)).toEqual(networkKey);
     seed.fill(0);
     expect(publicKeyOf(keystore.networkSeed())).toEqual(networkKey);
+    // O12: from the beginning, and as a copy.
+    const onion = keystore.onionKey();
+    expect(onion.publicKey).toEqual(keystore.inception.onionKey);
+    onion.expandedSecret.fill(0);
+    expect(onionPublicKeyOf(keystore.onionKey().expandedSecret)).toEqual(onion.publicKey);
+    expect(keystore.retiredOnion(0)).toBeUndefined();
     keystore.close();
+    expect(() => keystore.onionKey()).toThrow('closed');
     expect(() => keystore.signer.sign(message)).toThrow('closed');
     expect(() => keystore.networkSeed()).toThrow('closed');
     for (const role of ['identity', 'votes', 'seeds'] as const) {
@@ -90,6 +99,14 @@ test('a home from before there were keys of consensus is refused, and told so', 
     const old = { code: 'BAD_CONFIG', hint: expect.stringContaining('aegis init') as string };
     expect(await openError(dir)).toMatchObject(old);
     await expect(Keystore.inspect(dir)).rejects.toMatchObject(old);
+  });
+});
+
+test('a home without its onion key is refused, and told how to get one', async () => {
+  await withKeystore(async (dir) => {
+    await rm(keyPath(dir, 'onion'));
+    const gone = { code: 'NOT_FOUND', hint: expect.stringContaining('revoke --onion') as string };
+    expect(await openError(dir)).toMatchObject(gone);
   });
 });
 
@@ -125,6 +142,7 @@ test('its files are for the owner only, and nothing else is left lying about', a
       'identity.key.json',
       'inception.cbor',
       'network.key.json',
+      'onion.key.json',
       'vrf.key.json',
     ]);
     for (const name of names) expect((await stat(join(dir, name))).mode & 0o777).toBe(0o600);
@@ -221,11 +239,11 @@ test('the successor may be elsewhere and under its own passphrase', async () => 
   await withKeystore(
     async (dir) => {
       expect(await openError(dir)).toBeUndefined();
-      expect((await Keystore.inspect(dir)).keys).toHaveLength(5);
+      expect((await Keystore.inspect(dir)).keys).toHaveLength(6);
       await rm(keyPath(dir, 'next'));
       expect(await openError(dir)).toBeUndefined();
       const roles = (await Keystore.inspect(dir)).keys.map((entry) => entry.role);
-      expect(roles).toEqual(['identity', 'network', 'consensus', 'vrf']);
+      expect(roles).toEqual(['identity', 'network', 'consensus', 'vrf', 'onion']);
     },
     { nextPassphrase: 'another' },
   );
@@ -241,6 +259,7 @@ test('inspection tells when others can read a file', async () => {
       ['network', 0o644],
       ['consensus', 0o600],
       ['vrf', 0o600],
+      ['onion', 0o600],
     ]);
   });
 });

@@ -45,7 +45,7 @@ const nextOpens = async (dir: string, passphrase: string): Promise<boolean> => {
   );
 };
 
-const OTHERS = ['identity', 'network', 'consensus', 'vrf'];
+const OTHERS = ['identity', 'network', 'consensus', 'vrf', 'onion'];
 
 test('all keys of one passphrase change together; the backups keep the old one', async () => {
   await withKeystore({}, async (dir) => {
@@ -53,7 +53,7 @@ test('all keys of one passphrase change together; the backups keep the old one',
     const { nodeId } = await Keystore.inspect(dir);
     const result = await change(dir);
     expect(result.changed).toEqual([...OTHERS, 'next']);
-    expect(result.backups).toHaveLength(5);
+    expect(result.backups).toHaveLength(6);
     expect([await opens(dir, 'old'), await opens(dir, 'new')]).toEqual([false, true]);
     expect(await nextOpens(dir, 'new')).toBe(true);
     expect((await Keystore.inspect(dir)).nodeId).toBe(nodeId);
@@ -97,7 +97,7 @@ test('work that was cut between two files is finished by the same call', async (
     await writeFileAtomic(identity, done);
     expect(await opens(dir, 'old')).toBe(false);
     expect(await change(dir)).toMatchObject({
-      changed: ['network', 'consensus', 'vrf', 'next'],
+      changed: ['network', 'consensus', 'vrf', 'onion', 'next'],
       unchanged: ['identity'],
     });
     expect(await opens(dir, 'new')).toBe(true);

@@ -2,6 +2,7 @@ import { cp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { verifyBls } from '../../../src/core/crypto/bls.ts';
+import { onionAddressOf, onionPublicKeyOf } from '../../../src/core/crypto/onion.ts';
 import { publicKeyOf, verifyEd25519 } from '../../../src/core/crypto/sign.ts';
 import { exportKeys } from '../../../src/core/keys/export.ts';
 import { Keystore } from '../../../src/core/keys/keystore.ts';
@@ -14,6 +15,7 @@ import {
   Cut,
   dyingDisk,
   filesIn,
+  graceUntil,
   HOUR,
   openHome,
   prepare,
@@ -43,7 +45,7 @@ test('an open keystore adopts what was prepared beside it, and settles it', asyn
     expect(publicKeyOf(keystore.networkSeed(keys.networkKey))).toEqual(keys.networkKey);
     const settled = await keystore.settle(prepared.after, {
       succession: [prepared.entry.bytes],
-      graceUntil: BEGIN + 2 * HOUR,
+      graceUntil: graceUntil(BEGIN + 2 * HOUR),
       now: BEGIN + HOUR,
     });
     const roles = ['identity', 'network', 'consensus', 'vrf', 'onion'];
@@ -60,6 +62,16 @@ test('an open keystore adopts what was prepared beside it, and settles it', asyn
     expect(publicKeyOf(retired.seed)).toEqual(before.networkKey);
     expect(retired.until).toBe(BEGIN + 2 * HOUR);
     expect(keystore.retiredNetwork(BEGIN + 2 * HOUR)).toBeUndefined();
+    // O18
+    const onion = keystore.retiredOnion(BEGIN + HOUR)!;
+    expect(onion.key.publicKey).toEqual(before.onionKey);
+    expect(onionPublicKeyOf(onion.key.expandedSecret)).toEqual(before.onionKey);
+    expect(onion.until).toBe(BEGIN + 2 * HOUR);
+    expect(keystore.retiredOnion(BEGIN + 2 * HOUR)).toBeUndefined();
+    expect(keystore.onionKey()).toMatchObject({
+      publicKey: keys.onionKey,
+      address: onionAddressOf(keys.onionKey),
+    });
   });
 });
 
@@ -75,6 +87,7 @@ test('the key files of a rotated home are those in force, and it opens again', a
       'network.key.json',
       'onion.key.json',
       `retired/network-${BEGIN + 2 * HOUR}.key.json`,
+      `retired/onion-${BEGIN + 2 * HOUR}.key.json`,
       'succession.cbor',
       'vrf.key.json',
     ]);
@@ -86,7 +99,8 @@ test('the key files of a rotated home are those in force, and it opens again', a
       succession: keystore.succession,
       now: BEGIN + 2 * HOUR,
     });
-    expect(await filesIn(dir)).not.toContain(`retired/network-${BEGIN + 2 * HOUR}.key.json`);
+    expect((await filesIn(dir)).filter((name) => name.includes('retired'))).toEqual([]);
+    expect(() => keystore.onionKey(keystore.inception.onionKey)).toThrow('not in this home');
     expect(keystore.networkSeed()).toHaveLength(32);
     expect(() => keystore.networkSeed(keystore.inception.networkKey)).toThrow('not in this home');
   });
@@ -94,18 +108,19 @@ test('the key files of a rotated home are those in force, and it opens again', a
 
 test('the successor replaces keys whose files are lost, and no others', async () => {
   await withHome(async (dir) => {
-    for (const role of ['identity', 'network'] as const) await rm(keyPath(dir, role));
+    const gone = ['identity', 'network', 'onion'] as const;
+    for (const role of gone) await rm(keyPath(dir, role));
     await expect(prepare(dir, ['network'])).rejects.toMatchObject({
       code: 'NOT_FOUND',
       hint: expect.stringContaining('aegis keys revoke --identity'),
     });
-    await expect(prepare(dir, ['identity', 'network'], { extend: true })).rejects.toMatchObject({
+    await expect(prepare(dir, gone, { extend: true })).rejects.toMatchObject({
       code: 'NOT_FOUND',
     });
-    const prepared = await prepare(dir, ['identity', 'network'], { sealed: 0 });
+    const prepared = await prepare(dir, gone, { sealed: 0 });
     {
       using keystore = await openHome(dir);
-      expect(keystore.missing()).toEqual(['identity', 'network']);
+      expect(keystore.missing()).toEqual(['identity', 'network', 'onion']);
     }
     expect(await settle(dir, prepared)).toMatchObject({ lost: [] });
     using keystore = await openHome(dir);
@@ -114,13 +129,13 @@ test('the successor replaces keys whose files are lost, and no others', async ()
   });
 });
 
-test('a compromised network key has no grace', async () => {
+test.each(['network', 'onion'] as const)('a compromised %s key has no grace', async (role) => {
   await withHome(async (dir) => {
-    const prepared = await prepare(dir, ['network'], { reason: 'compromised' });
+    const prepared = await prepare(dir, [role], { reason: 'compromised' });
     expect(prepared.entry.succession).toMatchObject({ graceMs: 0, reason: 'compromised' });
-    expect(await settle(dir, prepared, { graceUntil: undefined })).toMatchObject({
-      promoted: ['network'],
-      retired: ['network'],
+    expect(await settle(dir, prepared, { graceUntil: {} })).toMatchObject({
+      promoted: [role],
+      retired: [role],
     });
     expect((await filesIn(dir)).filter((name) => name.includes('retired'))).toEqual([]);
   });
@@ -149,6 +164,7 @@ test('expiries alone are extended without a new key', async () => {
     expect(after.expiresAt).toEqual({
       ...before.expiresAt,
       network: before.expiresAt.network + HOUR,
+      onion: before.expiresAt.onion + HOUR,
     });
     await settle(dir, await openPrepared(dir));
     using keystore = await openHome(dir);

@@ -13,6 +13,7 @@ import {
   Cut,
   dyingDisk,
   filesIn,
+  graceUntil,
   HOUR,
   openHome,
   prepare,
@@ -28,7 +29,7 @@ async function withBusyHome(
   use: (dir: string, prepared: Awaited<ReturnType<typeof prepare>>) => Promise<void>,
 ): Promise<void> {
   await withHome(async (dir) => {
-    await settle(dir, await prepare(dir, ALL), { graceUntil: BEGIN + 3 * HOUR });
+    await settle(dir, await prepare(dir, ALL), { graceUntil: graceUntil(BEGIN + 3 * HOUR) });
     // Backups of keys that are about to be retired.
     const passwords = { dir, passphrase: 'p', newPassphrase: 'p', kdfCost: QUICK_KDF };
     await changePassphrase(passwords, { random: systemRandom });
@@ -38,7 +39,7 @@ async function withBusyHome(
 }
 
 const UNTIL = BEGIN + 4 * HOUR;
-const times = { now: BEGIN + 2 * HOUR, graceUntil: UNTIL };
+const times = { now: BEGIN + 2 * HOUR, graceUntil: graceUntil(UNTIL) };
 
 const FILES = [
   'consensus.key.json',
@@ -48,6 +49,7 @@ const FILES = [
   'network.key.json',
   'onion.key.json',
   `retired/network-${UNTIL}.key.json`,
+  `retired/onion-${UNTIL}.key.json`,
   'succession.cbor',
   'vrf.key.json',
 ];
@@ -74,6 +76,8 @@ test('a settlement that is cut anywhere is finished by the same call', {
       expect(keystore.missing()).toEqual([]);
       const retired = keystore.retiredNetwork(times.now)!;
       expect(retired.publicKey).toEqual(prepared.before.keys.networkKey);
+      const onion = keystore.retiredOnion(times.now)!;
+      expect(onion.key.publicKey).toEqual(prepared.before.keys.onionKey);
       return true;
     };
     let cuts = 0;
@@ -168,6 +172,7 @@ test('a home that the chain has left behind follows, and says what it lacks', as
       'identity-next.key.json',
       'identity.key.json',
       'inception.cbor',
+      'onion.key.json',
       `retired/network-${BEGIN + 2 * HOUR}.key.json`,
       'succession.cbor',
     ]);
@@ -199,15 +204,17 @@ test('homes of one node that were rotated apart are not mixed', async () => {
   });
 });
 
-test('only the network key right before the latest is kept', async () => {
+test('only the network and onion keys right before the latest are kept', async () => {
   await withHome(async (dir) => {
-    const first = await prepare(dir, ['network']);
+    const first = await prepare(dir, ['network', 'onion']);
     await settle(dir, first);
-    const second = await prepare(dir, ['network']);
-    await settle(dir, second, { graceUntil: BEGIN + 3 * HOUR });
+    const second = await prepare(dir, ['network', 'onion']);
+    await settle(dir, second, { graceUntil: graceUntil(BEGIN + 3 * HOUR) });
     using keystore = await openHome(dir);
     expect(keystore.retiredNetwork(BEGIN + HOUR)).toMatchObject({ until: BEGIN + 3 * HOUR });
-    expect((await filesIn(dir)).filter((name) => name.startsWith('retired'))).toHaveLength(1);
+    expect((await filesIn(dir)).filter((name) => name.startsWith('retired'))).toHaveLength(2);
+    const onion = keystore.retiredOnion(BEGIN)!;
+    expect(hex(onion.key.publicKey)).toBe(hex(first.after.keys.onionKey));
     expect(hex(keystore.retiredNetwork(BEGIN)!.publicKey)).toBe(hex(first.after.keys.networkKey));
   });
 });

@@ -45,6 +45,12 @@ export const prepare = (
     { random },
   );
 
+/** The grace of network and onion keys. */
+export const graceUntil = (until: number): SettleOptions['graceUntil'] & object => ({
+  network: until,
+  onion: until,
+});
+
 /** As if the prepared entry were final, with those before it. */
 export async function settle(
   dir: string,
@@ -53,7 +59,7 @@ export async function settle(
 ): Promise<Settled> {
   const { succession } = await Keystore.inspect(dir);
   const entries = [...succession.slice(0, prepared.before.number), prepared.entry.bytes];
-  const times = { now: BEGIN + HOUR, graceUntil: BEGIN + 2 * HOUR };
+  const times = { now: BEGIN + HOUR, graceUntil: graceUntil(BEGIN + 2 * HOUR) };
   return await settleHome({ dir, state: prepared.after, succession: entries, ...times, ...more });
 }
 
