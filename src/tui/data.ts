@@ -8,8 +8,19 @@ import type { ApiEvent, LogLine, Snapshot } from '../core/api/contract/events.ts
 import type { KbEntry } from '../core/api/contract/kb.ts';
 import type { NodeStatus } from '../core/api/contract/node.ts';
 import type { Peer } from '../core/api/contract/peers.ts';
+import type { TorStatus } from '../core/api/contract/tor.ts';
 
-export type { ApiEvent, BlockSummary, ConsensusStatus, KbEntry, LogLine, NodeStatus, Peer, Who };
+export type {
+  ApiEvent,
+  BlockSummary,
+  ConsensusStatus,
+  KbEntry,
+  LogLine,
+  NodeStatus,
+  Peer,
+  TorStatus,
+  Who,
+};
 
 /** A daemon that names more than these is shown in part; the terminal must stay quick. */
 export const PEERS_MAX = 2000;
@@ -22,6 +33,8 @@ const CUSTODIANS_MAX = 256;
 export interface Data {
   /** `undefined` until the first snapshot. */
   readonly node: NodeStatus | undefined;
+  /** `undefined` until the first snapshot. */
+  readonly tor: TorStatus | undefined;
   /** By `peerKey`. */
   readonly peers: ReadonlyMap<string, Peer>;
   /** The paths that changed most recently, by path; not all that exist. */
@@ -38,6 +51,7 @@ export interface Data {
 
 export const NO_DATA: Data = {
   node: undefined,
+  tor: undefined,
   peers: new Map(),
   entries: new Map(),
   consensus: undefined,
@@ -87,9 +101,10 @@ class Draft {
   }
 
   replace(snapshot: Snapshot): void {
-    const { node, peers, kb, consensus, custodians, blocks, log } = snapshot;
+    const { node, tor, peers, kb, consensus, custodians, blocks, log } = snapshot;
     this.set({
       node,
+      tor,
       peers: new Map(peers.slice(0, PEERS_MAX).map((peer) => [peerKey(peer), peer])),
       // The snapshot has the newest first, the map keeps the newest last.
       entries: new Map(
@@ -125,6 +140,9 @@ function apply(draft: Draft, event: ApiEvent): void {
       break;
     case 'node':
       draft.set({ node: event.node });
+      break;
+    case 'tor':
+      draft.set({ tor: event.tor });
       break;
     case 'peer':
       put(draft.peers, peerKey(event.peer), event.peer, PEERS_MAX);

@@ -12,7 +12,7 @@ export interface Size {
 }
 
 /** Pages in the order of their number keys. Later capabilities add theirs at the end. */
-export type PageId = 'overview' | 'peers' | 'kb' | 'consensus';
+export type PageId = 'overview' | 'peers' | 'kb' | 'consensus' | 'tor';
 
 /** How one list is filtered, sorted and looked at. */
 export interface ListView {

@@ -2,6 +2,7 @@
 import * as fc from 'fast-check';
 import type { ApiEvent } from '../../src/tui/data.ts';
 import type { Action } from '../../src/tui/state.ts';
+import { TOR_OFF, TOR_READY } from '../core/api/memory-tor.ts';
 import {
   block,
   consensus,
@@ -30,6 +31,8 @@ const anyPeer = fc
     state: fc.constantFrom('connected', 'dialing', 'waiting', 'unknown'),
     address: fc.option(letter.map((each) => `/ip4/127.0.0.1/tcp/400${each.charCodeAt(0) % 10}`)),
     direction: fc.option(fc.constantFrom('inbound', 'outbound')),
+    route: fc.option(fc.constantFrom('onion', 'exit', 'direct')),
+    lanes: fc.nat(3),
     rttMs: fc.option(fc.double({ min: 0, max: 5000, noNaN: true })),
     bytesIn: figure,
     bytesOut: figure,
@@ -96,8 +99,35 @@ const anyBlock = fc
 
 const anyLine = fc.record({ message: name, room: name }).map(logLine);
 
+const anyTor = fc.record({
+  route: fc.constantFrom('off' as const, 'prefer' as const, 'require' as const),
+  state: fc.constantFrom('off' as const, 'starting' as const, 'ready' as const, 'down' as const),
+  why: fc.option(name),
+  hint: fc.option(name),
+  usesExits: fc.boolean(),
+  daemon: fc.constantFrom(TOR_OFF.daemon, TOR_READY.daemon),
+  bootstrap: fc.option(
+    fc.record({
+      percent: fc.nat(100),
+      tag: name,
+      summary: name,
+      warning: fc.option(name),
+      reason: fc.option(name),
+      startedAt: anyTime,
+      leftMs: fc.option(fc.nat(100_000)),
+    }),
+  ),
+  hasCircuits: fc.option(fc.boolean()),
+  circuits: fc.nat(30),
+  traffic: fc.option(fc.record({ bytesRead: figure, bytesWritten: figure })),
+  guards: fc.array(fc.record({ name: fc.option(name), fingerprint: name, state: name })),
+  services: fc.constantFrom(TOR_OFF.services, TOR_READY.services),
+  connections: fc.record({ onion: fc.nat(9), exit: fc.nat(9), direct: fc.nat(9) }),
+});
+
 export const anyChange: fc.Arbitrary<ApiEvent> = fc.oneof(
   fc.nat(9000).map((pid): ApiEvent => ({ type: 'node', node: nodeStatus({ pid }) })),
+  anyTor.map((tor): ApiEvent => ({ type: 'tor', tor })),
   anyPeer.map((one): ApiEvent => ({ type: 'peer', peer: one })),
   anyPeer.map(({ nodeId, address }): ApiEvent => ({ type: 'peer-gone', nodeId, address })),
   anyEntry.map((one): ApiEvent => ({ type: 'kb', entry: one })),
@@ -110,6 +140,7 @@ export const anyChange: fc.Arbitrary<ApiEvent> = fc.oneof(
 
 export const anySnapshot: fc.Arbitrary<ApiEvent> = fc
   .record({
+    tor: anyTor,
     peers: fc.array(anyPeer, { maxLength: 8 }),
     kb: fc.array(anyEntry, { maxLength: 8 }),
     consensus: fc.option(anyConsensus),

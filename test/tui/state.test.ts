@@ -131,8 +131,8 @@ describe('pages and overlays', () => {
     expect(press(state, '3').page).toBe('kb');
     expect(press(state, '9').page).toBe('overview');
     expect(press(state, 'tab', 'right').page).toBe('kb');
-    expect(press(state, 'shift-tab').page).toBe('consensus');
-    expect(press(state, 'tab', 'tab', 'tab', 'tab').page).toBe('overview');
+    expect(press(state, 'shift-tab').page).toBe('tor');
+    expect(press(state, 'tab', 'tab', 'tab', 'tab', 'tab').page).toBe('overview');
   });
 
   test('Enter opens the selected row, Esc goes back', () => {

@@ -54,12 +54,17 @@ function vitals(node: NodeStatus, state: State): Fact[] {
   ];
 }
 
+/** Only what the page of Tor has at its top. */
+const routeText = ({ tor: { route, state } }: NodeStatus): string =>
+  route === 'off' ? 'off' : `${route}  ${state}`;
+
 function identity(node: NodeStatus, state: State): Fact[] {
   const uptimeMs = Math.max(node.uptimeMs, state.nowMs - Date.parse(node.startedAt) || 0);
   return [
     ['node', `${node.name}  ${node.nodeId}`],
     ['cluster', node.clusterName ?? 'none yet: aegis cluster create or join'],
     ['daemon', `aegis ${node.version}  pid ${node.pid}  up ${spanText(uptimeMs)}`],
+    ['route', routeText(node)],
     ['address', node.addresses[0]],
   ];
 }

@@ -117,6 +117,9 @@ export const peersTable: TableSpec<Peer> = {
 
 const list = listOf(peersTable);
 
+const routeOf = ({ route, lanes }: Peer): string | null =>
+  route === null || lanes === 0 ? route : `${route}, ${lanes} more for content`;
+
 export const peersPage: Page = {
   id: 'peers',
   title: 'peers',
@@ -136,6 +139,7 @@ export const peersPage: Page = {
         ['zone', peer.zone],
         ['address', peer.address],
         ['direction', peer.direction],
+        ['route', routeOf(peer)],
         ['agent', peer.agent],
         ['connected', connected === undefined ? null : `for ${spanText(connected)}`],
         ['received', sizeText(peer.bytesIn)],
