@@ -87,10 +87,8 @@ export class OnionService {
   }
 
   get status(): OnionStatus {
-    const { state } = this.#deps.link;
-    if (state === 'up' || this.#isClosed) return this.#status;
-    const { publishedAt: _, ...status } = this.#status;
-    return { ...status, state: 'down', uploads: 0, why: 'Tor cannot be reached' };
+    if (this.#deps.link.state === 'up' || this.#isClosed) return this.#status;
+    return { ...this.#status, state: 'down', why: 'Tor cannot be reached' };
   }
 
   onChange(listener: () => void): () => void {
@@ -110,7 +108,10 @@ export class OnionService {
     const { link } = this.#deps;
     const name = `onion service ${this.#name.slice(0, 8)}`;
     this.#undo.push(
-      link.onState(() => this.#tell()),
+      link.onState((state) => {
+        if (state === 'up') this.#tell();
+        else this.#set({ state: 'publishing', uploads: 0 });
+      }),
       link.on('HS_DESC', (event) => this.#onDescriptor(event)),
       link.restore(name, () => this.#remake()),
     );
@@ -155,13 +156,23 @@ export class OnionService {
     this.#cancelRetry();
     await delOnion(this.#deps.link, this.#name);
     // Nobody can come in now, so nobody who may is cut, and nobody who may not is missed.
-    if (this.#mustCut) await cutCircuits(this.#deps.link, this.#name);
-    this.#mustCut = false;
+    if (this.#mustCut) await this.#cut();
     this.#uploaded = new Set();
     const { length } = this.#clients;
     const clients = this.#clients === 'open' ? 'open' : length;
     this.#set({ state: 'publishing', uploads: 0, clients });
     await this.#add();
+  }
+
+  async #cut(): Promise<void> {
+    // One that is asked for meanwhile is another one.
+    this.#mustCut = false;
+    try {
+      await cutCircuits(this.#deps.link, this.#name);
+    } catch (error) {
+      this.#mustCut = true;
+      throw error;
+    }
   }
 
   async #add(): Promise<void> {

@@ -19,8 +19,8 @@ import {
 } from './service.ts';
 import { TargetSocket } from './target.ts';
 
-/** A circuit of one member carries one stream for each connection. */
-const STREAMS_MAX = 16;
+/** Of one circuit. Each connection is one stream, and has mostly a circuit of its own (O11). */
+const STREAMS_MAX = 8;
 
 export interface OnionServicesOptions {
   /** A path, or an address on loopback; port 0 takes any. */
