@@ -55,10 +55,9 @@ async function open({ number, home }: HostedNode, passphrase: string): Promise<v
   const paths = resolveHome({ home, env: {} });
   const { settings, genesis, genesisBytes, invited } = await openHome(paths, {});
   const keystore = await Keystore.open({ dir: paths.keys, passphrase });
-  const { chainDb, contentDb } = paths;
   const engine = await Engine.start(
     {
-      ...{ chainDb, contentDb, settings, genesis, genesisBytes, invited },
+      ...{ paths, settings, genesis, genesisBytes, invited },
       ...{ keystore, agent: 'aegis/bench' },
     },
     {
@@ -69,6 +68,7 @@ async function open({ number, home }: HostedNode, passphrase: string): Promise<v
       peersChanged: () => {},
       pathChanged: () => {},
       consensusMoved: () => {},
+      torChanged: () => {},
       blockFinal: ({ height }) => tell({ type: 'final', number, height, at: now() }),
     },
   );

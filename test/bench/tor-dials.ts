@@ -53,16 +53,18 @@ export const dials = (): Promise<Figure[]> =>
         links.push(await linkTo(tor));
       }
       const [client, server] = links;
-      const addresses = await publish(server!, client!, (echo.address() as { port: number }).port);
+      const services = await publish(server!, (echo.address() as { port: number }).port);
       const seen: Seen = { coldMs: [], warmMs: [], rttMs: [], failed: new Map() };
       for (let round = 0; round < ROUNDS; round += 1) {
         const begun = performance.now();
         await signal(client!, 'NEWNYM');
-        await each(addresses, (address) => dialOnce(near!, address, seen, seen.coldMs));
-        await each(addresses, (address) => dialOnce(near!, address, seen, seen.warmMs));
+        // It forgets the keys of clients, too.
+        for (const { address, secret } of services) await addClientKey(client!, address, secret);
+        await each(services, ({ address }) => dialOnce(near!, address, seen, seen.coldMs));
+        await each(services, ({ address }) => dialOnce(near!, address, seen, seen.warmMs));
         await pause(Math.max(0, NEWNYM_MS - (performance.now() - begun)));
       }
-      const bulk = await throughput(near!, addresses[0]!);
+      const bulk = await throughput(near!, services[0]!.address);
       const memory = [near!, far!].map(({ pid }) => residentMib(pid));
       return [...dialFigures(seen), ...bulk, ...memoryFigures(memory)];
     } finally {
@@ -114,10 +116,16 @@ async function linkTo(tor: SystemTor): Promise<TorLink> {
   return link;
 }
 
-/** Resolves to the addresses, when all descriptors are published and the client has the keys. */
-async function publish(server: TorLink, client: TorLink, port: number): Promise<string[]> {
+interface Service {
+  readonly address: string;
+  /** Of the one client that it lets in. */
+  readonly secret: Uint8Array;
+}
+
+/** Resolves when all descriptors are published. */
+async function publish(server: TorLink, port: number): Promise<Service[]> {
   const indices = Array.from({ length: SERVICES }, (_, i) => i);
-  const addresses: string[] = [];
+  const services: Service[] = [];
   await each(indices, async () => {
     const key = onionKeyOf(randomBytes(32));
     const secret = randomBytes(32);
@@ -128,10 +136,9 @@ async function publish(server: TorLink, client: TorLink, port: number): Promise<
     );
     await service.publish([agreementKeyOf(secret)]);
     if (service.status.state !== 'published') throw new Error(`not up: ${service.status.why}`);
-    await addClientKey(client, key.address, secret);
-    addresses.push(key.address);
+    services.push({ address: key.address, secret });
   });
-  return addresses;
+  return services;
 }
 
 /** All of them, so many at a time. */
