@@ -173,6 +173,13 @@ test('who is in no cluster does not return to it, and a custodian is not invited
     await expect(invite(a.at('agent'))).rejects.toMatchObject({ code: 'DAEMON_UNREACHABLE' });
     await expect(invite(nodeId)).rejects.toMatchObject({ code: 'DAEMON_UNREACHABLE' });
     await expect(invite(file)).rejects.toMatchObject({ code: 'BAD_ENCODING' });
+    const { isTTY } = process.stdout;
+    process.stdout.isTTY = true;
+    try {
+      await expect(a.text(ClusterInvite, nodeId)).rejects.toMatchObject({ code: 'USAGE' });
+    } finally {
+      process.stdout.isTTY = isTTY;
+    }
     await writeFile(a.at('x'), '');
     await expect(invite(nodeId)).rejects.toMatchObject({ code: 'EXISTS' });
   });

@@ -4,9 +4,10 @@
  * Setup: three custodians; nodes that the genesis does not name, each made by its operator.
  * Check: by the commands that operators use, at the custodians and at the newcomers.
  */
-import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, statSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Result } from '../../src/core/api/contract/endpoints.ts';
+import type { ClusterInviteOutput } from '../../src/core/api/contract/outputs.ts';
 import { clientOf, putFinal, readLinearizable } from './support/api.ts';
 import { Cluster, eventually, type Run } from './support/cluster.ts';
 import { decide } from './support/governance.ts';
@@ -53,11 +54,13 @@ const untilMember = (who: Newcomer, nodes = [1, 2, 3]): Promise<unknown> =>
 async function invite(node: number, who: Newcomer, name: string, ...argv: string[]) {
   const file = who.at(name);
   const bundle = await who.bundle();
-  const reply = await cluster.json<Result<'cluster.invite'>>(
+  const reply = await cluster.json<ClusterInviteOutput>(
     ...[node, 'cluster', 'invite', bundle, '-o', file, ...argv],
   );
   expect(reply).toMatchObject({ nodeId: who.nodeId, inviter: cluster.node(node).nodeId });
-  expect(readFileSync(file, 'utf8')).toBe(reply.invitation);
+  // O16: it is a secret, and shown to nobody who has a file of it.
+  expect(reply.invitation).toBeNull();
+  expect(statSync(file).mode & 0o777).toBe(0o600);
   return { file, expiresAt: Date.parse(reply.expiresAt) };
 }
 

@@ -1,10 +1,10 @@
 /** `aegis cluster invite`: a custodian lets one node in. */
 import { Args, Flags } from '@oclif/core';
 import { BaseCommand } from '../../cli/base.ts';
-import { PUBLIC_MODE, readDocument, requireAbsent, writeNewDocument } from '../../cli/documents.ts';
+import { readDocument, requireAbsent, SECRET_MODE, writeNewDocument } from '../../cli/documents.ts';
 import { facts, parseDuration } from '../../cli/format.ts';
 import { safeText } from '../../cli/text.ts';
-import type { Reply } from '../../core/api/contract/endpoints.ts';
+import type { ClusterInviteOutput } from '../../core/api/contract/outputs.ts';
 import { AegisError } from '../../core/errors.ts';
 
 /** @default of `--expires`: a day. */
@@ -16,16 +16,14 @@ interface Invited {
   readonly name?: string;
 }
 
-export default class ClusterInvite extends BaseCommand<
-  typeof ClusterInvite,
-  Reply<'cluster.invite'>
-> {
+export default class ClusterInvite extends BaseCommand<typeof ClusterInvite, ClusterInviteOutput> {
   static override readonly summary = 'Invite a node into the cluster.';
   static override readonly description =
     'The node of this home must be a custodian. The invitation lets in one node, once, until it ' +
     'expires; the node becomes an agent, which has no vote. The file holds the genesis and where ' +
-    'members can be dialled: give it to the operator of that node, who takes it with `aegis ' +
-    'cluster join`. Compare the fingerprint first: whoever is let in reads everything. An ' +
+    'members can be dialled, and where this node has an onion service also a key to it: give it ' +
+    'to the operator of that node and to nobody else. They take it with `aegis cluster join`. ' +
+    'With --out the file is readable by its owner only, and is not printed. Compare the fingerprint first: whoever is let in reads everything. An ' +
     'invitation ends when the identity key of its maker is rotated.';
   static override readonly examples = [
     {
@@ -55,19 +53,20 @@ export default class ClusterInvite extends BaseCommand<
     })(),
     out: Flags.string({
       char: 'o',
-      default: '-',
       helpValue: '<file>',
-      description: 'Where to write the invitation; - is standard output.',
+      description:
+        'Where to write the invitation; - is standard output, also where it is no terminal.',
     }),
   };
 
-  protected override async work(): Promise<Reply<'cluster.invite'>> {
-    const { out, expires: expiresInMs = EXPIRES_MS } = this.flags;
+  protected override async work(): Promise<ClusterInviteOutput> {
+    const { expires: expiresInMs = EXPIRES_MS } = this.flags;
+    const out = this.#out();
     const { nodeId, name } = await this.#invited();
     if (out !== '-') await requireAbsent(out);
     const client = await this.client();
     const reply = await client.call('cluster.invite', { body: { nodeId, expiresInMs } });
-    if (out !== '-') await writeNewDocument(out, reply.invitation, PUBLIC_MODE);
+    if (out !== '-') await writeNewDocument(out, reply.invitation, SECRET_MODE);
     const { fingerprint } = await import('../../core/model/bundle.ts');
     const who = name === undefined ? nodeId : safeText(name);
     this.note(`Fingerprint of ${who}, to compare over another channel: ${fingerprint(nodeId)}`);
@@ -75,18 +74,28 @@ export default class ClusterInvite extends BaseCommand<
     if (reply.isMember) this.note(`${who} is a member already`);
     const command = reply.isMember ? 'rejoin' : 'join';
     this.note(`Next, on that node: aegis cluster ${command} ${out === '-' ? 'FILE' : out}`);
-    return reply;
+    // O16
+    return out === '-' ? reply : { ...reply, invitation: null };
   }
 
-  protected override view(reply: Reply<'cluster.invite'>): string {
-    if (this.flags.out === '-') return reply.invitation;
+  protected override view(reply: ClusterInviteOutput): string {
+    if (reply.invitation !== null) return reply.invitation;
     return facts([
       ['invitation', reply.id],
       ['node id', reply.nodeId],
       ['inviter', reply.inviter],
       ['expires', reply.expiresAt],
-      ['file', safeText(this.flags.out)],
+      ['file', safeText(this.flags.out ?? '')],
     ]);
+  }
+
+  /** O16: a secret is shown to those who have asked for it. @throws {AegisError} `USAGE`. */
+  #out(): string {
+    const { out } = this.flags;
+    if (out !== undefined || !process.stdout.isTTY) return out ?? '-';
+    throw new AegisError('USAGE', 'an invitation is a secret, and this is a terminal', {
+      hint: 'Write it to a file: -o FILE. Or have it shown: -o -',
+    });
   }
 
   /** @throws {AegisError} `BAD_REQUEST` for a custodian's bundle, what `openBundle` throws. */

@@ -2,9 +2,11 @@
  * What a custodian hands to a node that it invites, as one file: the genesis, the invitation, where
  * members can be dialled, and how their keys have changed since. Only the invitation in it is the
  * custodian's word; all else proves itself, or is a hint. The signature of the invitation is
- * judged with the keys that the rest of the file leads to.
+ * judged with the keys that the rest of the file leads to. With a client key (O16) the file is a
+ * secret: who has it can find the onion service of its maker, and pass no hello by it.
  */
 import { hex } from '../bytes.ts';
+import { onionAddressOf, parseOnionAddress } from '../crypto/onion.ts';
 import { AegisError } from '../errors.ts';
 import { type Verified, verified } from '../units.ts';
 import { fromArmour, toArmour } from './armour.ts';
@@ -55,7 +57,18 @@ export interface InvitationFile {
   readonly inviter?: Uint8Array;
   /** Y5: a header that must be in the history. */
   readonly checkpoint?: Checkpoint;
+  readonly onion?: OnionInvitation;
 }
+
+/** O16: the way to the onion service of the maker, until the invitation is used or over. */
+export interface OnionInvitation {
+  /** 56 characters and `.onion`. */
+  readonly address: string;
+  /** X25519 secret, 32 bytes. */
+  readonly clientKey: Uint8Array;
+}
+
+const CLIENT_KEY_BYTES = 32;
 
 /** A file whose every part has been checked. */
 export interface OpenInvitationFile {
@@ -66,7 +79,15 @@ export interface OpenInvitationFile {
   readonly keys: readonly KeyState[];
 }
 
-const NAMES = ['genesis', 'invitation', 'addresses', 'successions', 'inviter', 'checkpoint'];
+const NAMES = [
+  'genesis',
+  'invitation',
+  'addresses',
+  'successions',
+  'inviter',
+  'checkpoint',
+  'onion',
+];
 
 const BUNDLE_LIMITS = { maxBytes: BUNDLE_BYTES_MAX + ENVELOPE_BYTES_MAX };
 
@@ -75,18 +96,19 @@ const bad = (why: string): AegisError =>
 
 /** The text form, for files and mails. */
 export function invitationToText(file: InvitationFile): string {
-  const { genesis, invitation, addresses, successions, inviter, checkpoint } = file;
+  const { genesis, invitation, addresses, successions, inviter, checkpoint, onion } = file;
   const record = {
     ...{ genesis, invitation, addresses, successions },
     ...(inviter && { inviter }),
     ...(checkpoint && { checkpoint: encodeCheckpoint(checkpoint) }),
+    ...(onion && { onion: { address: onion.address, clientKey: onion.clientKey } }),
   };
   return toArmour('INVITATION', encode({ v: 1, type: 'invitation-file', ...record }));
 }
 
 /**
  * The parts of a text form. `openInvitationFile` checks them.
- * @throws {AegisError} `BAD_ENCODING`, `TOO_LARGE`.
+ * @throws {AegisError} `BAD_ENCODING`, `TOO_LARGE`, `BAD_ONION_ADDRESS`.
  */
 export function invitationFromText(text: string): InvitationFile {
   const bytes = fromArmour('INVITATION', text, INVITATION_FILE_BYTES_MAX);
@@ -100,7 +122,14 @@ export function invitationFromText(text: string): InvitationFile {
     successions: record.byteStrings('successions', INVITATION_ENTRIES_MAX, entryBytesMax),
     ...(record.has('inviter') ? { inviter: record.bytes('inviter', BUNDLE_LIMITS) } : {}),
     ...(record.has('checkpoint') ? { checkpoint: readCheckpoint(record.item('checkpoint')) } : {}),
+    ...(record.has('onion') ? { onion: readOnion(record.item('onion')) } : {}),
   };
+}
+
+function readOnion(value: unknown): OnionInvitation {
+  const record = new RecordReader(value, 'onion service', ['address', 'clientKey'], null);
+  const address = onionAddressOf(parseOnionAddress(record.text('address', { maxBytes: 64 })));
+  return { address, clientKey: record.bytes('clientKey', { length: CLIENT_KEY_BYTES }) };
 }
 
 const encodeCheckpoint = ({ height, digest }: Checkpoint) => ({

@@ -122,8 +122,9 @@ function firstState({ nodeId, identity }: SimNode, crypto: SimCrypto): KeyState 
       consensusKey,
       possession,
       vrfKey,
+      onionKey: sha256(Buffer.from(`onion ${nodeId}`)),
     },
-    expiresAt: { identity: never, network: never, consensus: never },
+    expiresAt: { identity: never, network: never, consensus: never, onion: never },
     changedAt: 0,
   };
 }

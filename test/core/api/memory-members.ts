@@ -33,11 +33,12 @@ export class MemoryMembers extends MemoryGovernance {
   async keys(): Promise<Result<'keys.status'>> {
     return {
       ...{ nodeId: ALICE.nodeId, height: 7, number: 0, digest: hex('inception'), keyEpoch: 0 },
-      ...{ identityKey: KEY, networkKey: KEY, consensusKey: KEY, vrfKey: KEY, onionKey: null },
-      expiresAt: { identity: LATER, network: LATER, consensus: LATER, onion: null },
+      ...{ identityKey: KEY, networkKey: KEY, consensusKey: KEY, vrfKey: KEY, onionKey: KEY },
+      expiresAt: { identity: LATER, network: LATER, consensus: LATER, onion: LATER },
       ...{ versions: 3, frozen: false, missing: [], restored: false },
       pending: this.pending,
       retiredNetworkKey: { key: KEY, until: LATER },
+      retiredOnionKey: null,
       session: { number: this.#sessions, publicKey: KEY, expiresAt: LATER, peers: 3 },
       warnings: [{ role: 'network', expiresAt: LATER, daysLeft: 7 }],
       ...this.keyStatus,

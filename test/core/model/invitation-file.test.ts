@@ -1,6 +1,7 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { sha256 } from '../../../src/core/crypto/hash.ts';
+import { onionKeyOf } from '../../../src/core/crypto/onion.ts';
 import { hasCode } from '../../../src/core/errors.ts';
 import { fromArmour, toArmour } from '../../../src/core/model/armour.ts';
 import { ADDRESSES_MAX } from '../../../src/core/model/bundle.ts';
@@ -18,7 +19,7 @@ import {
 import { createInvitation } from '../../../src/core/model/membership.ts';
 import type { Signer } from '../../../src/core/ports.ts';
 import { mutated, onlyAegisErrors } from '../../helpers/mutation.ts';
-import { testNode } from '../../helpers/nodes.ts';
+import { seedOf, testNode } from '../../helpers/nodes.ts';
 import { Owner } from '../../helpers/owner.ts';
 import { toHex } from '../../helpers/vectors.ts';
 
@@ -108,6 +109,22 @@ test('a checkpoint comes with the file', () => {
   const whole: InvitationFile = { ...file, checkpoint };
   expect(invitationFromText(invitationToText(whole))).toEqual(whole);
   expect(openInvitationFile(whole).file.checkpoint).toEqual(checkpoint);
+});
+
+test('O16: the way to an onion service comes with the file', () => {
+  const { address } = onionKeyOf(seedOf(3));
+  const whole: InvitationFile = { ...file, onion: { address, clientKey: seedOf(4) } };
+  expect(invitationFromText(invitationToText(whole))).toEqual(whole);
+  expect(openInvitationFile(whole).file.onion).toEqual(whole.onion);
+  const read = (onion: object) => () =>
+    invitationFromText(invitationToText({ ...whole, onion } as InvitationFile));
+  expect(read({ clientKey: seedOf(4), address: address.toUpperCase() })().onion).toEqual(
+    whole.onion,
+  );
+  const wrong = address.startsWith('a') ? `b${address.slice(1)}` : `a${address.slice(1)}`;
+  expect(read({ clientKey: seedOf(4), address: wrong })).toThrow('checksum');
+  expect(read({ clientKey: seedOf(4).subarray(1), address })).toThrow('"clientKey"');
+  expect(read({ clientKey: seedOf(4), address: `${address}.onion.onion` })).toThrow('"address"');
 });
 
 const many = <T>(length: number, one: T): T[] => Array.from({ length }, () => one);

@@ -2,6 +2,7 @@
 import * as v from 'valibot';
 import { logLineSchema } from './events.ts';
 import { kbPut } from './kb.ts';
+import { clusterInvite } from './membership.ts';
 import { connectionClass } from './tor.ts';
 import { bytes, cid, count, digest, fileKind, time } from './values.ts';
 
@@ -32,6 +33,13 @@ export const kbGetOutput = v.object({
   proof: v.nullable(v.object({ file: v.string(), path: v.string(), height: count, digest, time })),
 });
 export type KbGetOutput = v.InferOutput<typeof kbGetOutput>;
+
+/** `aegis cluster invite`: a file that was written is not shown again, since it is a secret (O16). */
+export const clusterInviteOutput = v.object({
+  ...clusterInvite.reply.entries,
+  invitation: v.nullable(v.string()),
+});
+export type ClusterInviteOutput = v.InferOutput<typeof clusterInviteOutput>;
 
 /** One line of `aegis node logs --json`. */
 export const nodeLogsOutput = v.object({ type: v.literal('log'), ...logLineSchema.entries });
