@@ -27,7 +27,9 @@ const SELF = `aegis1${'a'.repeat(52)}`;
 export const OTHER = `aegis1${'b'.repeat(52)}`;
 const STARTED = '2026-11-20T12:00:00.000Z';
 
-export function peer(overrides: Partial<Result<'peers.show'>['peer']> = {}) {
+export function peer(
+  overrides: Partial<Result<'peers.show'>['peer']> = {},
+): Result<'peers.show'>['peer'] {
   return {
     nodeId: OTHER,
     name: 'bob',
@@ -37,10 +39,10 @@ export function peer(overrides: Partial<Result<'peers.show'>['peer']> = {}) {
     frozen: false,
     banned: false,
     runsTwice: false,
-    state: 'connected' as const,
+    state: 'connected',
     address: '/ip4/127.0.0.1/tcp/4002',
-    direction: 'outbound' as const,
-    route: 'direct' as const,
+    direction: 'outbound',
+    route: 'direct',
     lanes: 0,
     rttMs: 1.25,
     agent: 'aegis/0.1.0',
