@@ -94,8 +94,11 @@ export interface StateReader {
 
 /** Opens connections. The route policy decides which transports exist behind it. */
 export interface Dialer {
-  /** @throws {AegisError} `DIAL_FAILED`, `HELLO_REFUSED`, `TIMEOUT`. */
-  dial(address: string, options: { timeoutMs: number }): Promise<DialedPeer>;
+  /**
+   * @param options.timeoutMs by default that of the way to the address (docs/tor.md, O24).
+   * @throws {AegisError} `DIAL_FAILED`, `HELLO_REFUSED`, `TIMEOUT`.
+   */
+  dial(address: string, options?: { timeoutMs?: number }): Promise<DialedPeer>;
 }
 
 /** What the security log tells. */

@@ -1,17 +1,25 @@
 /**
- * Multiaddrs that this node can use: TCP over IP or DNS names. Parsing and comparing only; it does
- * not resolve names and opens nothing.
+ * Multiaddrs that this node can use: TCP over IP or DNS names, and onion services. Parsing and
+ * comparing only; it does not resolve names and opens nothing.
  */
 import { type Multiaddr, multiaddr } from '@multiformats/multiaddr';
+import { parseOnionAddress } from '../crypto/onion.ts';
 import { AegisError } from '../errors.ts';
 
 const HOSTS = new Set(['ip4', 'ip6', 'dns', 'dns4', 'dns6']);
 const IP_HOSTS = new Set(['ip4', 'ip6']);
 const ADDRESS_MAX_CHARS = 512;
 const HINT = 'Write it like /ip4/192.0.2.7/tcp/4001 or /dns4/node.example.org/tcp/4001.';
+const ONION_HINT = 'Write an onion service like /onion3/<the 56 characters before .onion>:4001.';
+/** Host and port of an onion service, which are one component. */
+const ONION = /^(\/onion3\/)([a-z2-7]{56})(:[1-9]\d{0,4}(?:\/p2p\/[^/]+)?)$/i;
+/** O11: behind the address of a service, for connections beside the first one. */
+const LANE = '/memory/bulk-';
+/** What comes in through an onion service has no address (O20): all of it has this one name. */
+export const ONION_CLASS = 'onion';
 
-const bad = (text: string, why: string): AegisError =>
-  new AegisError('BAD_REQUEST', `the address ${text.slice(0, 128)} ${why}`, { hint: HINT });
+const bad = (text: string, why: string, hint = HINT): AegisError =>
+  new AegisError('BAD_REQUEST', `the address ${text.slice(0, 128)} ${why}`, { hint });
 
 function parse(text: string): Multiaddr {
   try {
@@ -22,9 +30,29 @@ function parse(text: string): Multiaddr {
   }
 }
 
+/** @throws {AegisError} `BAD_REQUEST`, `BAD_ONION_ADDRESS` (O12). */
+function checkOnion(text: string, withPeer: boolean): Multiaddr {
+  const [, head, name, tail] = ONION.exec(text) ?? [];
+  if (head === undefined || name === undefined || tail === undefined) {
+    throw bad(text, 'is not the address of an onion service', ONION_HINT);
+  }
+  parseOnionAddress(name);
+  // Tor folds the case, a multiaddr keeps it: one service has one text here.
+  const address = parse(`${head.toLowerCase()}${name.toLowerCase()}${tail}`);
+  if (!withPeer && address.getComponents().length > 1) {
+    throw bad(text, 'names a peer, where this node is to listen', ONION_HINT);
+  }
+  return address;
+}
+
 function check(text: string, hosts: ReadonlySet<string>, withPeer: boolean): Multiaddr {
+  if (/^\/onion3?\//i.test(text)) return checkOnion(text, withPeer);
   const address = parse(text);
   const [host, port, peer, ...rest] = address.getComponents();
+  if (/\.onion\.?$/i.test(host?.value ?? '')) {
+    // Whoever resolves it would tell a name server whom it wants.
+    throw bad(text, 'is an onion service in the form of a name', ONION_HINT);
+  }
   const proper =
     host !== undefined &&
     hosts.has(host.name) &&
@@ -35,10 +63,10 @@ function check(text: string, hosts: ReadonlySet<string>, withPeer: boolean): Mul
   return address;
 }
 
-/** @throws {AegisError} `BAD_REQUEST`. */
+/** @throws {AegisError} `BAD_REQUEST`, `BAD_ONION_ADDRESS`. */
 export const parseDialAddress = (text: string): Multiaddr => check(text, HOSTS, true);
 
-/** @throws {AegisError} `BAD_REQUEST`. */
+/** @throws {AegisError} `BAD_REQUEST`, `BAD_ONION_ADDRESS`. */
 export const parseListenAddress = (text: string): Multiaddr => check(text, IP_HOSTS, false);
 
 /** The address without the peer id at its end. */
@@ -51,9 +79,38 @@ export function peerIn(address: Multiaddr): string | undefined {
   return address.getComponents().findLast((component) => component.name === 'p2p')?.value;
 }
 
-/** The IP address or name that limits are counted by. */
+/** The lane with this number, from 1, to the service at an onion address (without peer id). */
+export const laneOf = (onion: string, number: number): Multiaddr =>
+  multiaddr(`${onion}${LANE}${number}`);
+
+/** The number of the lane that an address names. */
+export function laneIn(address: Multiaddr): number | undefined {
+  const [, number] = address.toString().split(LANE);
+  return number === undefined ? undefined : Number.parseInt(number, 10);
+}
+
+/** The address of the service that a lane leads to; any other as it is. */
+export function withoutLane(address: Multiaddr): Multiaddr {
+  const [service, number] = address.toString().split(LANE);
+  return number === undefined ? address : multiaddr(service!);
+}
+
+/** The address of an onion service, as one dials it. */
+export const isOnion = (address: Multiaddr): boolean =>
+  address.getComponents()[0]?.name === 'onion3';
+
+/** Whether it came in through an onion service of this node. */
+export function isFromOnion(address: Multiaddr): boolean {
+  const [first] = address.getComponents();
+  return first?.name === 'memory' && (first.value?.startsWith(`${ONION_CLASS}-`) ?? false);
+}
+
+/** The IP address or name that limits are counted by, or `onion` for what has none (O20). */
 export function hostOf(address: Multiaddr): string {
-  return address.getComponents()[0]?.value ?? 'unknown';
+  if (isFromOnion(address)) return ONION_CLASS;
+  const [first] = address.getComponents();
+  const host = first?.value ?? 'unknown';
+  return first?.name === 'onion3' ? host.replace(/:\d+$/, '') : host;
 }
 
 export function isLoopback(address: Multiaddr): boolean {
@@ -66,6 +123,7 @@ export function isLoopback(address: Multiaddr): boolean {
  * that is what one customer has.
  */
 export function networkOf(address: string): string {
+  if (/^(?:\/memory\/)?onion(?:-|$)/.test(address)) return ONION_CLASS;
   const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address);
   if (mapped !== null) return mapped[1]!;
   if (!address.includes(':')) return address;

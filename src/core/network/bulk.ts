@@ -126,8 +126,11 @@ export class Bulk {
     }
   }
 
-  /** Takes over an inbound stream of a peer that has passed hello. */
-  async serve(nodeId: string, stream: Stream): Promise<void> {
+  /**
+   * Takes over an inbound stream of a peer that has passed hello.
+   * @param streamMs for its request to come (O24).
+   */
+  async serve(nodeId: string, stream: Stream, streamMs: number): Promise<void> {
     const knob = this.#writing.full(nodeId);
     if (knob !== undefined) this.#deps.onRefusal(nodeId, knob);
     const release = knob === undefined ? this.#writing.take(nodeId) : undefined;
@@ -142,7 +145,7 @@ export class Bulk {
       },
     );
     try {
-      await this.#answer(nodeId, stream, writer, knob);
+      await this.#answer(nodeId, stream, { writer, knob, streamMs });
     } catch (error) {
       await writer.fail(error).catch((failure: unknown) => stream.abort(toAegisError(failure)));
     } finally {
@@ -157,14 +160,13 @@ export class Bulk {
   async #answer(
     nodeId: string,
     stream: Stream,
-    writer: BulkWriter,
-    knob: Knob | undefined,
+    { writer, knob, streamMs }: { writer: BulkWriter; knob: Knob | undefined; streamMs: number },
   ): Promise<void> {
-    const { bulkRequestMaxBytes, streamTimeoutMs } = this.#limits;
+    const { bulkRequestMaxBytes } = this.#limits;
     const handler = this.#handler;
     const channel = new FrameChannel({ maxBytes: bulkRequestMaxBytes }, stream);
     try {
-      const request = await channel.read(AbortSignal.timeout(streamTimeoutMs));
+      const request = await channel.read(AbortSignal.timeout(streamMs));
       // Refused only now: an answer that comes before the request has been written may be lost
       // in the negotiation of the stream at the other end.
       if (knob !== undefined) throw busyBy(knob, 'the other node serves no more bulk streams');

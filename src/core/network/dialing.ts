@@ -8,8 +8,10 @@ import { AegisError, isAegisError, toAegisError } from '../errors.ts';
 import type { Clock, DialedPeer } from '../ports.ts';
 import { hostOf, networkOf, parseDialAddress, peerIn, withoutPeer } from './addresses.ts';
 import type { HostLimits } from './limits.ts';
+import { type Side, sideOf, timesOf } from './passages.ts';
 import { Bucket, Buckets } from './rates.ts';
 import { busyBy } from './refusals.ts';
+import type { AddressClass } from './transports.ts';
 
 export interface DialingDeps {
   readonly clock: Clock;
@@ -26,6 +28,18 @@ export interface DialingDeps {
   dialledAt(address: string): string | undefined;
   /** Whether this node has, or has had, the peer id. */
   isOwn(peerId: string): boolean;
+  /** How the route dials an address; undefined: not at all. */
+  classOf(address: Multiaddr): AddressClass | undefined;
+}
+
+export interface DialOptions {
+  /** @default that of the class of the address (O24) */
+  readonly timeoutMs?: number | undefined;
+}
+
+interface Pending {
+  readonly side: Side;
+  readonly dial: Promise<DialedPeer>;
 }
 
 const MAX_REMEMBERED = 256;
@@ -33,21 +47,23 @@ const MAX_REMEMBERED = 256;
 export class Dialing {
   readonly #limits: HostLimits;
   readonly #deps: DialingDeps;
-  readonly #pending = new Map<string, Promise<DialedPeer>>();
+  readonly #pending = new Map<string, Pending>();
   /** libp2p keeps only the text of what went wrong in a handshake; the error itself waits here. */
   readonly #failures = new Map<string, AegisError>();
-  readonly #stop = new AbortController();
+  #stop = new AbortController();
+  #isStopped = false;
   /** Addresses without peer id that are being dialled on our owner's wish. */
   readonly #wanted = new Map<string, number>();
 
-  readonly #rate: Bucket;
+  readonly #rates: Readonly<Record<Side, Bucket>>;
   readonly #rateByAddress: Buckets;
 
   constructor(options: { limits: HostLimits }, deps: DialingDeps) {
     this.#limits = options.limits;
     this.#deps = deps;
     const { dialsPerSecond, dialsPerSecondPerAddress } = options.limits;
-    this.#rate = new Bucket(rateOf(dialsPerSecond), deps);
+    const rate = rateOf(dialsPerSecond);
+    this.#rates = { direct: new Bucket(rate, deps), onion: new Bucket(rate, deps) };
     this.#rateByAddress = new Buckets({ rate: rateOf(dialsPerSecondPerAddress) }, deps);
   }
 
@@ -64,7 +80,15 @@ export class Dialing {
   }
 
   stop(): void {
+    this.#isStopped = true;
     this.#stop.abort(new AegisError('STOPPING', 'the node is stopping'));
+  }
+
+  /** Ends the dials under way; later ones begin as ever (O6). */
+  cut(reason: AegisError): void {
+    if (this.#isStopped) return;
+    this.#stop.abort(reason);
+    this.#stop = new AbortController();
   }
 
   /** Called by the handshake, before libp2p reports the failed dial. */
@@ -79,9 +103,9 @@ export class Dialing {
    * The peer id in an address says which node is meant, not with which key it answers: one that its
    * succession has outlived still leads to the node.
    * @throws {AegisError} `BAD_REQUEST`, `BUSY`, `DIAL_FAILED`, `HELLO_REFUSED`, `TIMEOUT`,
-   * `STOPPING`.
+   * `ROUTE_FORBIDS`, `STOPPING`, and what Tor says of an onion service.
    */
-  async dial(text: string, options: { timeoutMs: number }): Promise<DialedPeer> {
+  async dial(text: string, options: DialOptions = {}): Promise<DialedPeer> {
     const address = parseDialAddress(text);
     const peerId = peerIn(address);
     if (peerId !== undefined && this.#deps.isOwn(peerId)) {
@@ -93,8 +117,26 @@ export class Dialing {
   }
 
   /** Dials a peer that is connected already, e.g. with another key (H5). See `dial`. */
-  async redial(text: string, options: { timeoutMs: number }): Promise<DialedPeer> {
+  async redial(text: string, options: DialOptions = {}): Promise<DialedPeer> {
     return await this.#start(`again ${text}`, text, options);
+  }
+
+  /**
+   * Dials a peer that is connected already once more, for bulk streams (O11).
+   * @param lane the address of its service, with the number of the lane.
+   */
+  async lane(lane: Multiaddr): Promise<Connection> {
+    const key = lane.toString();
+    const side = this.#checkRoom(lane);
+    const deadline = AbortSignal.timeout(timesOf(this.#limits, side).dialMs);
+    const dial = this.#connect(lane, key, deadline);
+    const named = dial.then((connection) => ({
+      nodeId: this.#deps.nodeIdOf(connection.remotePeer.toString()) ?? '',
+      address: key,
+    }));
+    this.#pending.set(key, { side, dial: named });
+    named.catch(() => undefined);
+    return await dial.finally(() => this.#pending.delete(key));
   }
 
   #connectedAt(bare: string, peerId: string | undefined): string | undefined {
@@ -103,37 +145,48 @@ export class Dialing {
     return nodeId !== undefined && this.#deps.isConnected(nodeId) ? nodeId : undefined;
   }
 
-  async #start(key: string, text: string, options: { timeoutMs: number }): Promise<DialedPeer> {
+  async #start(key: string, text: string, options: DialOptions): Promise<DialedPeer> {
     const running = this.#pending.get(key);
-    if (running !== undefined) return running;
-    this.#checkRoom(hostOf(parseDialAddress(text)));
+    if (running !== undefined) return running.dial;
+    const side = this.#checkRoom(parseDialAddress(text));
     const dial = this.#run(text, options.timeoutMs).finally(() => {
       this.#pending.delete(key);
     });
-    this.#pending.set(key, dial);
+    this.#pending.set(key, { side, dial });
     return dial;
   }
 
-  /** @throws {AegisError} `BUSY` naming the setting. */
-  #checkRoom(host: string): void {
-    if (this.#pending.size >= this.#limits.maxPendingDials) {
-      throw busyBy('maxPendingDials', 'too many dials are under way');
-    }
-    if (!this.#rateByAddress.of(networkOf(host)).take()) {
+  /** @throws {AegisError} `BUSY` naming the setting, `ROUTE_FORBIDS`. */
+  #checkRoom(address: Multiaddr): Side {
+    const side = sideOf(this.#wayOf(address));
+    const knob = side === 'onion' ? 'maxPendingOnionDials' : 'maxPendingDials';
+    const rivals = [...this.#pending.values()].filter((one) => one.side === side);
+    if (rivals.length >= this.#limits[knob]) throw busyBy(knob, 'too many dials are under way');
+    if (!this.#rateByAddress.of(networkOf(hostOf(address))).take()) {
       throw busyBy('dialsPerSecondPerAddress', 'too many dials to one host');
     }
-    if (!this.#rate.take()) throw busyBy('dialsPerSecond', 'too many dials a second');
+    if (!this.#rates[side].take()) throw busyBy('dialsPerSecond', 'too many dials a second');
+    return side;
   }
 
-  async #run(text: string, timeoutMs: number): Promise<DialedPeer> {
+  /** @throws {AegisError} `ROUTE_FORBIDS`. */
+  #wayOf(address: Multiaddr): AddressClass {
+    const way = this.#deps.classOf(address);
+    if (way !== undefined) return way;
+    throw new AegisError('ROUTE_FORBIDS', `the route has no way to ${withoutPeer(address)}`, {
+      hint: 'See the setting tor.route.',
+    });
+  }
+
+  async #run(text: string, wishMs: number | undefined): Promise<DialedPeer> {
     const address = parseDialAddress(text);
     const bare = withoutPeer(address);
-    this.#failures.delete(bare);
+    const timeoutMs = wishMs ?? timesOf(this.#limits, this.#wayOf(address)).dialMs;
     const deadline = AbortSignal.timeout(timeoutMs);
-    this.#wanted.set(bare, (this.#wanted.get(bare) ?? 0) + 1);
+    const stop = this.#stop.signal;
+    this.#failures.delete(bare);
     try {
-      const signal = AbortSignal.any([deadline, this.#stop.signal]);
-      const connection = await this.#deps.dial(parseDialAddress(bare), signal);
+      const connection = await this.#connect(parseDialAddress(bare), bare, deadline);
       const remote = connection.remotePeer.toString();
       const nodeId = this.#deps.nodeIdOf(remote);
       if (nodeId === undefined) {
@@ -143,12 +196,22 @@ export class Dialing {
       if (meant === remote || this.#deps.isMeant(remote, meant)) return { nodeId, address: text };
       throw new AegisError('DIAL_FAILED', `another node answers at ${text}: ${nodeId}`);
     } catch (error) {
+      if (stop.aborted) throw stop.reason;
       throw this.#explain(text, bare, timeoutMs, deadline, error);
     } finally {
       this.#failures.delete(bare);
-      const left = (this.#wanted.get(bare) ?? 1) - 1;
-      if (left === 0) this.#wanted.delete(bare);
-      else this.#wanted.set(bare, left);
+    }
+  }
+
+  /** Libp2p may dial the address while this runs. */
+  async #connect(address: Multiaddr, key: string, deadline: AbortSignal): Promise<Connection> {
+    this.#wanted.set(key, (this.#wanted.get(key) ?? 0) + 1);
+    try {
+      return await this.#deps.dial(address, AbortSignal.any([deadline, this.#stop.signal]));
+    } finally {
+      const left = (this.#wanted.get(key) ?? 1) - 1;
+      if (left === 0) this.#wanted.delete(key);
+      else this.#wanted.set(key, left);
     }
   }
 
@@ -159,7 +222,6 @@ export class Dialing {
     deadline: AbortSignal,
     error: unknown,
   ): AegisError {
-    if (this.#stop.signal.aborted) return new AegisError('STOPPING', 'the node is stopping');
     const failure = this.#failures.get(bare);
     if (failure !== undefined) {
       const { code, hint, details } = failure;

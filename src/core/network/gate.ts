@@ -1,6 +1,7 @@
 /**
- * Counts connections and says no. Before hello a connection is known by its address only; after
- * hello it is counted by peer. It opens and closes nothing itself.
+ * Counts connections and says no. Before hello a connection is known by its address only, or by
+ * the ticket that it has shown; after hello it is counted by peer. What goes through Tor has its own
+ * places (O4). It opens and closes nothing itself.
  */
 import type { ConnectionGater, MultiaddrConnection } from '@libp2p/interface';
 import type { Multiaddr } from '@multiformats/multiaddr';
@@ -12,25 +13,36 @@ import type { Conduct } from './conduct.ts';
 import { Door } from './door.ts';
 import type { Refusal } from './hello.ts';
 import type { HostLimits, Knob } from './limits.ts';
-import type { Refusals } from './refusals.ts';
+import { type Passage, type Passages, type Side, sideOf } from './passages.ts';
+import type { Refusals, Sender } from './refusals.ts';
 
 export interface GateDeps {
   readonly refusals: Refusals;
   readonly clock: Clock;
   readonly conduct: Pick<Conduct, 'isCut'>;
-  /** Connections that have passed hello, in all and of one peer id. */
-  connections(peerId?: string): number;
+  readonly passages: Pick<Passages, 'of'>;
+  /** Connections of that side that have passed hello, with lanes. */
+  connections(side: Side): number;
+  /** The same of one peer id, without lanes. */
+  talks(peerId: string, side: Side): number;
+  /** Lanes that a member has opened here (O11); undefined: it has no connection beside them. */
+  lanes(nodeId: string): number | undefined;
   /** Whether a dial was asked for by the owner of the host. */
   wantsDial(address: Multiaddr): boolean;
 }
 
-/** Longer than an honest hello takes on a busy machine. */
-const PATIENCE_MS = SECOND;
+/** Longer than an honest hello takes on a busy machine, and through Tor. */
+const PATIENCE_MS = { direct: SECOND, onion: 10 * SECOND } as const;
+/** O20: places before hello for those who have shown the ticket of a member. */
+const HOLDERS_PART = 1 / 4;
+/** Lanes take no place that a peer without any connection may need. */
+const LANES_PART = 3 / 4;
 
 /** An inbound connection that has not passed hello. */
 interface Pending {
   readonly host: string;
   readonly network: string;
+  readonly passage: Passage;
   readonly since: number;
 }
 
@@ -81,63 +93,87 @@ export class Gate {
         this.#pending.delete(connection);
         this.door.welcome(hostOf(connection.remoteAddr));
         // Asked again: several of one peer may have passed hello at the same moment.
-        return this.place(peerId.toString(), peerId.toString()) !== undefined;
+        const passage = this.#deps.passages.of(connection);
+        const nodeId = passage.nodeId ?? peerId.toString();
+        return this.place(nodeId, peerId.toString(), passage) !== undefined;
       },
     };
   }
 
   /** Asked when a member has proved itself on an inbound connection. */
-  place(nodeId: string, peerId: string): Refusal | undefined {
+  place(nodeId: string, peerId: string, passage: Passage): Refusal | undefined {
     if (this.#stopping) return 'STOPPING';
     if (this.#isolated.has(nodeId)) return 'ISOLATED';
     // The operator was told when it was cut.
     if (this.#deps.conduct.isCut(nodeId)) return 'BUSY';
-    if (this.#deps.connections(peerId) >= this.#limits.maxConnectionsPerPeer) {
-      return this.#busy(nodeId, 'maxConnectionsPerPeer');
-    }
-    if (this.#deps.connections() >= this.#limits.maxConnections) {
-      return this.#busy(nodeId, 'maxConnections');
-    }
-    return undefined;
-  }
-
-  #busy(nodeId: string, knob: Knob): Refusal {
+    const knob = this.#crowded(nodeId, peerId, passage);
+    if (knob === undefined) return undefined;
     this.#deps.refusals.tell({ nodeId }, knob, 'refused a connection of a member');
     return 'BUSY';
+  }
+
+  #crowded(nodeId: string, peerId: string, { class: way, purpose }: Passage): Knob | undefined {
+    const { connections, talks, lanes } = this.#deps;
+    const { maxConnections, maxOnionConnections, lanesPerPeer } = this.#limits;
+    const side = sideOf(way);
+    const [most, knob] =
+      side === 'onion'
+        ? ([maxOnionConnections, 'maxOnionConnections'] as const)
+        : ([maxConnections, 'maxConnections'] as const);
+    if (purpose === 'lane') {
+      // O11: a lane runs beside a connection that talks, and through Tor.
+      const count = side === 'onion' ? lanes(nodeId) : undefined;
+      if (count === undefined || count >= lanesPerPeer) return 'lanesPerPeer';
+      return connections(side) >= most * LANES_PART ? knob : undefined;
+    }
+    const { maxConnectionsPerPeer, maxOnionConnectionsPerPeer } = this.#limits;
+    const ofPeer = talks(peerId, side);
+    if (side === 'onion' && ofPeer >= maxOnionConnectionsPerPeer) {
+      return 'maxOnionConnectionsPerPeer';
+    }
+    if (side === 'direct' && ofPeer >= maxConnectionsPerPeer) return 'maxConnectionsPerPeer';
+    return connections(side) >= most ? knob : undefined;
   }
 
   #denyStranger(connection: MultiaddrConnection): boolean {
     if (this.#stopping) return true;
     const host = hostOf(connection.remoteAddr);
-    const network = networkOf(host);
-    const knob = this.#full(network);
+    const passage = this.#deps.passages.of(connection);
+    const since = this.#deps.clock.now();
+    const pending: Pending = { host, network: networkOf(host), passage, since };
+    const knob = this.#full(pending);
     // A newcomer will have said hello before the oldest has, if that is going to say it at all.
-    if (knob !== undefined && !this.#makeRoom(knob, network)) {
-      this.#deps.refusals.tell({ address: host }, knob, 'refused an inbound connection');
+    if (knob !== undefined && !this.#makeRoom(knob, pending)) {
+      this.#deps.refusals.tell(senderOf(pending), knob, 'refused an inbound connection');
       return true;
     }
-    this.#hold(connection, { host, network, since: this.#deps.clock.now() });
+    this.#hold(connection, pending);
     return false;
   }
 
-  #full(network: string): Knob | undefined {
-    const { maxPendingInbound, maxPendingInboundPerAddress } = this.#limits;
-    if (this.#pending.size >= maxPendingInbound) return 'maxPendingInbound';
-    let ofNetwork = 0;
-    for (const pending of this.#pending.values()) {
-      if (pending.network === network) ofNetwork += 1;
+  #full(newcomer: Pending): Knob | undefined {
+    const { maxPendingInbound, maxPendingOnionInbound, maxPendingInboundPerAddress } = this.#limits;
+    const rivals = [...this.#pending.values()].filter((one) => areRivals(one, newcomer));
+    const { class: way, holder } = newcomer.passage;
+    if (sideOf(way) === 'onion') {
+      const most = maxPendingOnionInbound * (holder === undefined ? 1 : HOLDERS_PART);
+      return rivals.length >= most ? 'maxPendingOnionInbound' : undefined;
     }
+    if (rivals.length >= maxPendingInbound) return 'maxPendingInbound';
+    const ofNetwork = rivals.filter(({ network }) => network === newcomer.network).length;
     return ofNetwork >= maxPendingInboundPerAddress ? 'maxPendingInboundPerAddress' : undefined;
   }
 
   /** Cuts the one that has had most time for its hello, unless it had hardly any. */
-  #makeRoom(knob: Knob, network: string): boolean {
-    const now = this.#deps.clock.now();
+  #makeRoom(knob: Knob, newcomer: Pending): boolean {
+    const patienceMs = PATIENCE_MS[sideOf(newcomer.passage.class)];
     for (const [connection, pending] of this.#pending) {
-      if (now - pending.since < PATIENCE_MS) return false;
-      if (knob === 'maxPendingInboundPerAddress' && pending.network !== network) continue;
+      if (!areRivals(pending, newcomer)) continue;
+      if (newcomer.since - pending.since < patienceMs) return false;
+      const isOther = pending.network !== newcomer.network;
+      if (knob === 'maxPendingInboundPerAddress' && isOther) continue;
       this.#pending.delete(connection);
-      this.#deps.refusals.tell({ address: pending.host }, knob, 'cut a slow inbound connection');
+      this.#deps.refusals.tell(senderOf(pending), knob, 'cut a slow inbound connection');
       connection.abort(new AegisError('BUSY', 'others wait for this place'));
       return true;
     }
@@ -148,15 +184,22 @@ export class Gate {
   #hold(connection: MultiaddrConnection, pending: Pending): void {
     this.#pending.set(connection, pending);
     const { clock, refusals } = this.#deps;
+    const isOnion = sideOf(pending.passage.class) === 'onion';
+    const knob = isOnion ? 'onionHelloTimeoutMs' : 'helloTimeoutMs';
     const onClose = (): void => {
       if (!this.#pending.delete(connection)) return;
-      if (clock.now() - pending.since < this.#limits.helloTimeoutMs) return;
-      refusals.tell(
-        { address: pending.host },
-        'helloTimeoutMs',
-        'cut a connection without a hello',
-      );
+      if (clock.now() - pending.since < this.#limits[knob]) return;
+      refusals.tell(senderOf(pending), knob, 'cut a connection without a hello');
     };
     connection.addEventListener('close', onClose, { once: true });
   }
 }
+
+/** Who takes places from whom: each side apart, and members with tickets apart from strangers. */
+const areRivals = (a: Pending, b: Pending): boolean =>
+  sideOf(a.passage.class) === sideOf(b.passage.class) &&
+  (a.passage.holder === undefined) === (b.passage.holder === undefined);
+
+/** A ticket is no proof, but says more than the class of all that come through Tor. */
+const senderOf = ({ host, passage: { holder } }: Pending): Sender =>
+  holder === undefined ? { address: host } : { nodeId: holder };

@@ -30,6 +30,7 @@ import {
   type Refusal,
 } from './hello.ts';
 import type { HostLimits } from './limits.ts';
+import { type Passage, type Purpose, timesOf } from './passages.ts';
 
 export interface HelloEncrypterOptions {
   readonly hello: HelloContext;
@@ -43,8 +44,10 @@ export interface HelloEncrypterOptions {
 
 export interface HelloEncrypterDeps {
   readonly noise: ConnectionEncrypter;
+  /** What is known of a raw connection. */
+  passage(connection: MessageStream): Passage;
   /** A member has proved itself; the answer may still be a refusal. */
-  place(identity: HelloIdentity, peerId: PeerId): Refusal | undefined;
+  place(identity: HelloIdentity, peerId: PeerId, passage: Passage): Refusal | undefined;
   /** Who was behind a network key before, if anybody. */
   lastKnown(peerId: PeerId): HelloIdentity | undefined;
   /** Whether this node keeps itself apart from a member that it has dialled. */
@@ -87,10 +90,11 @@ export class HelloEncrypter implements ConnectionEncrypter {
   ): Promise<SecuredConnection> {
     this.#underWay += 1;
     try {
-      const signal = this.#deadline(options);
+      const passage = this.#deps.passage(connection);
+      const signal = this.#deadline(passage, options);
       coalesceWrites(connection);
       const secured = await this.#deps.noise.secureOutbound(connection, { ...options, signal });
-      await this.#introduce(secured, signal);
+      await this.#introduce(secured, passage, signal);
       return secured;
     } catch (error) {
       throw this.#failed('outbound', connection, error);
@@ -105,10 +109,11 @@ export class HelloEncrypter implements ConnectionEncrypter {
   ): Promise<SecuredConnection> {
     this.#underWay += 1;
     try {
-      const signal = this.#deadline(options);
+      const passage = this.#deps.passage(connection);
+      const signal = this.#deadline(passage, options);
       coalesceWrites(connection);
       const secured = await this.#deps.noise.secureInbound(connection, { ...options, signal });
-      await this.#receive(secured, signal);
+      await this.#receive(secured, passage, signal);
       return secured;
     } catch (error) {
       throw this.#failed('inbound', connection, error);
@@ -117,7 +122,11 @@ export class HelloEncrypter implements ConnectionEncrypter {
     }
   }
 
-  async #introduce(secured: SecuredConnection, signal: AbortSignal): Promise<void> {
+  async #introduce(
+    secured: SecuredConnection,
+    passage: Passage,
+    signal: AbortSignal,
+  ): Promise<void> {
     const { hello, limits } = this.#options;
     const networkKey = keyOf(secured.remotePeer);
     // Asked before this node says anything: the other one would take it for connected.
@@ -126,16 +135,21 @@ export class HelloEncrypter implements ConnectionEncrypter {
     try {
       const judged = this.#deps.judging();
       const heard = hello.expects(networkKey)
-        ? await this.#greet(channel, networkKey, signal)
-        : await this.#knock(channel, networkKey, signal);
-      this.#met(secured, heard, judged);
+        ? await this.#greet(channel, networkKey, passage, signal)
+        : await this.#knock(channel, networkKey, passage, signal);
+      this.#met(secured, passage, heard, judged);
     } finally {
       channel.release();
     }
   }
 
-  async #greet(channel: FrameChannel, networkKey: Uint8Array, signal: AbortSignal) {
-    channel.write(this.#ownHello());
+  async #greet(
+    channel: FrameChannel,
+    networkKey: Uint8Array,
+    { purpose }: Passage,
+    signal: AbortSignal,
+  ): Promise<Heard> {
+    channel.write(this.#ownHello(purpose));
     const answer = await channel.read(signal).catch(explainSilence);
     const heard = judgeListener(answer, this.#reading(networkKey));
     this.#mayKnow(heard.identity);
@@ -143,30 +157,36 @@ export class HelloEncrypter implements ConnectionEncrypter {
   }
 
   /** H3: whoever is there introduces itself first, or learns no more than that somebody knocked. */
-  async #knock(channel: FrameChannel, networkKey: Uint8Array, signal: AbortSignal) {
+  async #knock(
+    channel: FrameChannel,
+    networkKey: Uint8Array,
+    { purpose }: Passage,
+    signal: AbortSignal,
+  ): Promise<Heard> {
     const { hello, networkKey: dialer, limits } = this.#options;
     channel.write(encodeKnock(hello.clusterId, { dialer, listener: networkKey }));
     const answer = await channel.read(signal).catch(explainNoIntroduction);
     const heard = judgeListener(answer, this.#reading(networkKey));
     this.#mayKnow(heard.identity);
-    channel.write(this.#ownHello());
+    channel.write(this.#ownHello(purpose));
     checkWelcome(await channel.read(signal).catch(explainSilence), limits.helloMaxBytes);
     return heard;
   }
 
-  async #receive(secured: SecuredConnection, signal: AbortSignal): Promise<void> {
+  async #receive(secured: SecuredConnection, passage: Passage, signal: AbortSignal): Promise<void> {
     const { limits, networkKey: ownKey } = this.#options;
     const channel = new FrameChannel({ maxBytes: limits.helloMaxBytes }, secured.connection);
     const reading = this.#reading(keyOf(secured.remotePeer));
+    const admit = (judged: Judged) => this.#admit(secured, channel, { judged, passage, signal });
     try {
       const first = judgeFirst(await channel.read(signal), reading, ownKey);
       if (first.type !== 'knock') {
-        await this.#admit(secured, channel, first, signal);
+        await admit(first);
         channel.write(this.#ownHello());
         return;
       }
       channel.write(this.#ownHello());
-      await this.#admit(secured, channel, judgeDialer(await channel.read(signal), reading), signal);
+      await admit(judgeDialer(await channel.read(signal), reading));
       channel.write(encodeWelcome());
     } finally {
       channel.release();
@@ -177,23 +197,27 @@ export class HelloEncrypter implements ConnectionEncrypter {
   async #admit(
     secured: SecuredConnection,
     channel: FrameChannel,
-    judged: Judged,
-    signal: AbortSignal,
+    { judged, passage, signal }: { judged: Judged; passage: Passage; signal: AbortSignal },
   ): Promise<void> {
     const { identity } = judged;
+    passage.purpose = judged.purpose;
     const refusal =
-      judged.type === 'refused' ? judged.refusal : this.#deps.place(identity, secured.remotePeer);
+      judged.type === 'refused'
+        ? judged.refusal
+        : this.#deps.place(identity, secured.remotePeer, passage);
     if (refusal !== undefined) {
       channel.write(encodeRefusal(refusal));
       await secured.connection.close({ signal });
       throw new AegisError('HELLO_REFUSED', `refused ${identity.nodeId}: ${refusal}`);
     }
-    this.#met(secured, judged, this.#deps.judging());
+    this.#met(secured, passage, judged, this.#deps.judging());
   }
 
-  #met({ connection, remotePeer }: SecuredConnection, heard: Heard, judged: number): void {
-    this.#nodeIds.set(connection, heard.identity.nodeId);
-    this.#deps.onIdentity(remotePeer, heard, judged);
+  #met(secured: SecuredConnection, passage: Passage, heard: Heard, judged: number): void {
+    const { nodeId } = heard.identity;
+    passage.nodeId = nodeId;
+    this.#nodeIds.set(secured.connection, nodeId);
+    this.#deps.onIdentity(secured.remotePeer, heard, judged);
   }
 
   #reading(networkKey: Uint8Array): HelloReading {
@@ -201,9 +225,9 @@ export class HelloEncrypter implements ConnectionEncrypter {
     return { context: hello, networkKey, maxBytes: limits.helloMaxBytes };
   }
 
-  #ownHello(): Uint8Array {
+  #ownHello(purpose: Purpose = 'talk'): Uint8Array {
     const { hello, agent, limits, instance } = this.#options;
-    return encodeHello(hello, agent, limits.helloMaxBytes, instance);
+    return encodeHello(hello, agent, limits.helloMaxBytes, instance, purpose);
   }
 
   #mayKnow(identity: HelloIdentity | undefined): void {
@@ -214,8 +238,8 @@ export class HelloEncrypter implements ConnectionEncrypter {
     });
   }
 
-  #deadline(options: SecureConnectionOptions): AbortSignal {
-    const deadline = AbortSignal.timeout(this.#options.limits.helloTimeoutMs);
+  #deadline({ class: way }: Passage, options: SecureConnectionOptions): AbortSignal {
+    const deadline = AbortSignal.timeout(timesOf(this.#options.limits, way).helloMs);
     return options.signal === undefined ? deadline : AbortSignal.any([options.signal, deadline]);
   }
 

@@ -19,6 +19,7 @@ import { checkHolds } from '../model/signed.ts';
 import { HELLO_ENTRIES_MAX, readSuccession, type SignedSuccession } from '../model/succession.ts';
 import { type Verified, verified } from '../units.ts';
 import { isKnock, type KnockKeys, knockOf } from './knock.ts';
+import type { Purpose } from './passages.ts';
 
 const HELLO_VERSION = 2;
 const RPC_VERSION = 1;
@@ -122,6 +123,8 @@ export type Refusal = (typeof REFUSALS)[number];
 
 export interface Heard {
   readonly identity: HelloIdentity;
+  /** What the dialer wants the connection for (O11). */
+  readonly purpose: Purpose;
   /** Those that its node shows to have, or to have had. Only that of the identity is proved. */
   readonly networkKeys: readonly Uint8Array[];
 }
@@ -152,6 +155,7 @@ export function encodeHello(
   agent: string,
   maxBytes: number,
   instance?: Uint8Array,
+  purpose: Purpose = 'talk',
 ): Uint8Array {
   const { inception, succession, admission } = context.own();
   const { clusterId } = context;
@@ -159,7 +163,10 @@ export function encodeHello(
   const frame = (entries: readonly Uint8Array[], extra: { admission?: Uint8Array }): Uint8Array => {
     const shown = { clusterId, inception, succession: [...entries], ...extra };
     const process = instance === undefined ? {} : { instance };
-    return encode({ v: HELLO_VERSION, type: 'hello', ...shown, versions, agent, ...process });
+    // A lane is neither a second daemon nor a twin of the connection that talks (O11).
+    const lane = purpose === 'lane' ? { purpose } : {};
+    const rest = { versions, agent, ...process, ...lane };
+    return encode({ v: HELLO_VERSION, type: 'hello', ...shown, ...rest });
   };
   for (const extra of admission === undefined ? [{}] : [{ admission }, {}]) {
     for (let from = Math.max(0, succession.length - HELLO_ENTRIES_MAX); ; from += 1) {
@@ -285,6 +292,12 @@ function instanceOf(fields: Record<string, unknown>): string | undefined {
   throw new AegisError('BAD_ENCODING', 'a hello frame has no proper instance');
 }
 
+function purposeOf(fields: Record<string, unknown>): Purpose {
+  const purpose = fields['purpose'] ?? 'talk';
+  if (purpose === 'talk' || purpose === 'lane') return purpose;
+  throw malformed('purpose');
+}
+
 function openHello(fields: Record<string, unknown>, reading: HelloReading): Judged {
   const { context, networkKey } = reading;
   if (text(fields, 'type') !== 'hello') throw refused('the other node did not say hello');
@@ -305,7 +318,7 @@ function openHello(fields: Record<string, unknown>, reading: HelloReading): Judg
   const judged = verdict.type === 'member' ? verdict.keyNumber : undefined;
   const keyNumber = judged ?? keyNumberOf(claim);
   const identity = { nodeId, name, networkKey, keyNumber, agent, instance: instanceOf(fields) };
-  const heard: Heard = { identity, networkKeys: keysOf(claim) };
+  const heard: Heard = { identity, networkKeys: keysOf(claim), purpose: purposeOf(fields) };
   if (verdict.type === 'refused') return { type: 'refused', refusal: verdict.refusal, ...heard };
   const compatible = speaks(versions, 'rpc', RPC_VERSION) && speaks(versions, 'car', CAR_VERSION);
   return compatible

@@ -3,120 +3,70 @@
  * and carries requests, envelopes and bulk streams between members. It does not decide whom to
  * dial (the peer book does), and gives no meaning to what it carries.
  */
-import type {
-  Connection,
-  ConnectionEncrypter,
-  MessageStream,
-  PeerId,
-  Stream,
-} from '@libp2p/interface';
+import type { PeerId } from '@libp2p/interface';
 import { peerIdFromString } from '@libp2p/peer-id';
-import type { Multiaddr } from '@multiformats/multiaddr';
 import { publicKeyOf } from '../crypto/sign.ts';
 import { AegisError } from '../errors.ts';
 import type { Envelope } from '../machine.ts';
 import { nodeIdOf, peerIdOf } from '../model/identity.ts';
-import type { Clock, DialedPeer, Dialer, Log, Metrics, Random, Security } from '../ports.ts';
+import type { DialedPeer, Dialer } from '../ports.ts';
 import { MINUTE, SECOND } from '../units.ts';
-import { hostOf, parseListenAddress } from './addresses.ts';
+import { parseDialAddress, parseListenAddress } from './addresses.ts';
 import { Bulk, type BulkHandler, type BulkOptions } from './bulk.ts';
 import { Conduct } from './conduct.ts';
-import { Dialing } from './dialing.ts';
+import { Dialing, type DialOptions } from './dialing.ts';
 import { Gate } from './gate.ts';
-import { type HelloContext, type HelloIdentity, INSTANCE_BYTES } from './hello.ts';
-import { HelloEncrypter } from './hello-encrypter.ts';
+import { type HelloIdentity, INSTANCE_BYTES } from './hello.ts';
+import type {
+  HostDeps,
+  HostOptions,
+  HostStats,
+  LearnedAddresses,
+  RotateOptions,
+  Route,
+} from './host-types.ts';
 import { Identities } from './identities.ts';
-import { type HostLimits, type Knob, limitsOf, type Profile } from './limits.ts';
+import { Lanes } from './lanes.ts';
+import { type HostLimits, type Knob, limitsOf } from './limits.ts';
 import { explainListen } from './listening.ts';
-import {
-  CAR_PROTOCOL,
-  type PeerConnection,
-  type PeerEvent,
-  PeerTable,
-  RPC_PROTOCOL,
-} from './peer-table.ts';
+import { Lobby } from './lobby.ts';
+import { Passages, timesOf } from './passages.ts';
+import type { PeerConnection, PeerEvent } from './peer.ts';
+import { PeerTable } from './peer-table.ts';
 import { Redialer } from './redialer.ts';
 import { NO_SECURITY, Refusals } from './refusals.ts';
 import type { RequestOptions } from './rpc-client.ts';
 import { type IncomingEnvelope, type RequestHandler, RpcServer } from './rpc-server.ts';
 import type { Swarm } from './swarm.ts';
-import { Swarms } from './swarms.ts';
-import type { MakeTransport } from './transports.ts';
+import { rerouting, Swarms } from './swarms.ts';
+import { Tickets } from './tickets.ts';
+import { type AddressClass, tcpTransport } from './transports.ts';
+import { stopping, Wiring } from './wiring.ts';
 
 /** A request of this room: the sender has another key and cannot dial us, so we dial it. */
 const REDIAL_METHOD = 'network/redial';
 const REDIAL_TIMEOUT_MS = 10 * SECOND;
+/** A request of this room: what to show at the onion service of this node the next time (O20). */
+const TICKET_METHOD = 'network/ticket';
 /** It makes us dial and shake hands. */
 const REDIAL_WEIGHT = 100;
 const GRACE_MS = MINUTE;
 
-export interface HostOptions {
-  /** Ed25519 seed of the network key, 32 bytes. */
-  readonly networkSeed: Uint8Array;
-  /** Multiaddrs, e.g. `/ip4/127.0.0.1/tcp/0`. */
-  readonly listen: readonly string[];
-  readonly hello: HelloContext;
-  readonly profile: Profile;
-  /** Nothing else is ever constructed (O1). @default [tcpTransport] */
-  readonly transports?: readonly MakeTransport[];
-  readonly limits?: Partial<HostLimits>;
-  /** @default 'aegis/0.1.0' */
-  readonly agent?: string;
-}
-
-export interface HostDeps {
-  readonly log: Log;
-  readonly metrics: Metrics;
-  readonly clock: Clock;
-  readonly random: Random;
-  /** @default keeps nothing */
-  readonly security?: Security;
-}
-
-export interface HostStats {
-  readonly peers: number;
-  readonly connections: number;
-  readonly pendingInbound: number;
-  readonly pendingDials: number;
-  readonly bulkStreams: number;
-  /** Network keys of before that still carry connections. */
-  readonly retiredKeys: number;
-}
-
-export interface RotateOptions {
-  /**
-   * Connections of the key of before end after this, replaced or not; not before
-   * `limits.drainTimeoutMs`, in which peers are dialled anew. @default 60,000
-   */
-  readonly graceMs?: number;
-  /** Where a peer may be found, beside what the host itself knows. */
-  addressesOf?(nodeId: string): readonly string[];
-}
-
-/** Where and how a host speaks from a change of route on (O6). */
-export interface RouteOptions {
-  readonly transports: readonly MakeTransport[];
-  readonly listen: readonly string[];
-  readonly profile: Profile;
-}
-
-export interface LearnedAddresses {
-  readonly nodeId: string;
-  /** Where the peer says it listens. Not checked. */
-  readonly addresses: readonly string[];
-}
-
 const flooded = (): AegisError => new AegisError('BUSY', 'the peer floods this node');
-const stopping = (): AegisError => new AegisError('STOPPING', 'the node is stopping');
+const rerouted = (): AegisError =>
+  new AegisError('NOT_REACHABLE', 'the route of this node is being changed');
 
 export class Host implements Dialer {
   readonly #options: HostOptions;
   readonly #deps: HostDeps;
   readonly #limits: HostLimits;
+  readonly #passages = new Passages();
+  readonly #tickets: Tickets;
   readonly #refusals: Refusals;
   readonly #conduct: Conduct;
   readonly #gate: Gate;
   readonly #table: PeerTable;
+  readonly #lanes: Lanes;
   readonly #dialing: Dialing;
   readonly #rpc: RpcServer;
   readonly #bulk: Bulk;
@@ -126,55 +76,37 @@ export class Host implements Dialer {
   readonly #onPeer = new Set<(event: PeerEvent) => void>();
   readonly #onEnvelope = new Set<(envelope: IncomingEnvelope) => void>();
   readonly #onAddresses = new Set<(learned: LearnedAddresses) => void>();
-  readonly #instance: Uint8Array;
+  #listen: readonly string[];
   #peerId: string;
   #addressesOf: RotateOptions['addressesOf'];
 
   private constructor(options: HostOptions, deps: HostDeps) {
     this.#peerId = peerIdOf(publicKeyOf(options.networkSeed));
     this.#options = options;
+    this.#listen = options.listen;
     this.#deps = deps;
-    this.#instance = deps.random.bytes(INSTANCE_BYTES);
     this.#limits = limitsOf(options.profile, options.limits);
     const limits = this.#limits;
     const { log, clock, random, security = NO_SECURITY } = deps;
-    const nodeId = nodeIdOf(options.hello.own().inception);
-    const refusals = new Refusals({ ...deps, security });
-    this.#refusals = refusals;
+    this.#refusals = new Refusals({ ...deps, security });
+    this.#tickets = new Tickets({ random });
     this.#identities = new Identities(options.hello);
     this.#table = new PeerTable(
-      { nodeId, limits },
-      { log, clock, random, security, onEvent: (event) => this.#tell(event) },
+      { nodeId: nodeIdOf(options.hello.own().inception), limits },
+      {
+        ...{ log, clock, random, security },
+        onEvent: (event) => this.#tell(event),
+        lanes: (id) => this.#lanes.count(id),
+      },
     );
-    const connections = (id?: string): number => this.#table.connections(id);
-    const wantsDial = (address: Multiaddr): boolean => this.#dialing.wants(address);
     const onRefusal = (id: string, knob: Knob): void =>
-      refusals.tell({ nodeId: id }, knob, 'refused work for a peer');
-    const conduct = new Conduct(
-      { limits },
-      {
-        clock,
-        log,
-        security,
-        refused: onRefusal,
-        cut: (id) => this.#table.abortAll(flooded(), id),
-      },
-    );
+      this.#refusals.tell({ nodeId: id }, knob, 'refused work for a peer');
+    const cut = (id: string): void => this.#abort(flooded(), id);
+    const conduct = new Conduct({ limits }, { clock, log, security, refused: onRefusal, cut });
     this.#conduct = conduct;
-    this.#gate = new Gate({ limits }, { refusals, clock, conduct, connections, wantsDial });
-    this.#dialing = new Dialing(
-      { limits },
-      {
-        clock,
-        isOwn: (id) => id === this.#peerId || this.#swarms.isOwn(id),
-        dial: (address, signal) => this.#running().dial(address, { signal }),
-        nodeIdOf: (id) => this.#table.nodeIdOf(id),
-        ownerOf: (id) => this.#identities.ownerOf(id),
-        isMeant: (answering, meant) => this.#identities.isMeant(answering, meant),
-        isConnected: (id) => this.#table.has(id),
-        dialledAt: (address) => this.#table.dialledAt(address),
-      },
-    );
+    this.#dialing = this.#createDialing();
+    this.#gate = this.#createGate();
+    this.#lanes = this.#createLanes();
     const onTraffic = (id: string, bytesIn: number, bytesOut: number): void =>
       this.#table.traffic(id, bytesIn, bytesOut);
     const onEnvelope = (envelope: IncomingEnvelope): void => {
@@ -192,6 +124,7 @@ export class Host implements Dialer {
       return new Uint8Array(0);
     };
     this.#rpc.handle(REDIAL_METHOD, redial, REDIAL_WEIGHT);
+    this.#rpc.handle(TICKET_METHOD, async (from) => this.#tickets.give(from));
   }
 
   /** @throws {AegisError} `BAD_REQUEST` for an address at which nobody can listen. */
@@ -207,17 +140,16 @@ export class Host implements Dialer {
 
   /** @throws {AegisError} `PORT_IN_USE`, `BAD_CONFIG`. */
   async start(): Promise<void> {
-    const { networkSeed, listen } = this.#options;
     try {
-      await this.#swarms.start(networkSeed);
+      await this.#swarms.start(this.#options.networkSeed);
     } catch (error) {
-      throw explainListen(listen, error);
+      throw explainListen(this.#listen, error);
     }
   }
 
   /** Ends all connections; bounded by `limits.stopTimeoutMs`. */
   async stop(): Promise<void> {
-    if (this.#swarms.current === undefined) return;
+    if (!this.#swarms.isRunning) return;
     this.#gate.stop();
     this.#dialing.stop();
     this.#redialer.stop();
@@ -226,7 +158,7 @@ export class Host implements Dialer {
     let timer: NodeJS.Timeout | undefined;
     const bound = new Promise<void>((resolve) => {
       timer = setTimeout(() => {
-        this.#table.abortAll(stopping());
+        this.#abort(stopping());
         void this.#swarms.unlisten().then(resolve);
       }, this.#limits.stopTimeoutMs);
     });
@@ -239,7 +171,18 @@ export class Host implements Dialer {
     return this.#swarms.current?.getMultiaddrs().map(String) ?? [];
   }
 
-  dial(address: string, options: { timeoutMs: number }): Promise<DialedPeer> {
+  /** Names of the transports that exist in this process (O21). */
+  transports(): string[] {
+    return this.#swarms.transports;
+  }
+
+  /** How the route dials an address; undefined: not at all. @throws as `dial` for a bad one. */
+  classOf(address: string): AddressClass | undefined {
+    return this.#swarms.classOf(parseDialAddress(address));
+  }
+
+  /** See `Dialing.dial` for the errors. */
+  dial(address: string, options: DialOptions = {}): Promise<DialedPeer> {
     return this.#dialing.dial(address, options);
   }
 
@@ -263,6 +206,7 @@ export class Host implements Dialer {
   }
 
   hangUp(nodeId: string): Promise<void> {
+    this.#lanes.abort(stopping(), nodeId);
     return this.#table.hangUp(nodeId);
   }
 
@@ -275,7 +219,7 @@ export class Host implements Dialer {
   async isolate(nodeIds: ReadonlySet<string>): Promise<number> {
     this.#gate.isolate(nodeIds);
     const connected = [...nodeIds].filter((nodeId) => this.#table.has(nodeId));
-    await Promise.all(connected.map((nodeId) => this.#table.hangUp(nodeId)));
+    await Promise.all(connected.map((nodeId) => this.hangUp(nodeId)));
     return connected.length;
   }
 
@@ -288,7 +232,7 @@ export class Host implements Dialer {
    */
   async rotate(networkSeed: Uint8Array, options: RotateOptions = {}): Promise<void> {
     if (!(await this.#swarms.rotate(networkSeed, options.graceMs ?? GRACE_MS))) return;
-    this.#peerId = this.#running().peerId.toString();
+    this.#peerId = peerIdOf(publicKeyOf(networkSeed));
     this.#addressesOf = options.addressesOf;
     this.#deps.log.write('info', 'this node has another network key', { peerId: this.#peerId });
     this.#redialer.start();
@@ -296,10 +240,24 @@ export class Host implements Dialer {
 
   /**
    * Ends every connection and listener, then begins anew with other transports (O6). When it
-   * resolves, nothing of before is left.
+   * resolves or throws, no transport, listener or socket of before is left; when it throws, nothing
+   * has begun, and nothing is dialled until another route does begin.
+   *
+   * @throws {AegisError} `BAD_REQUEST`, before anything is ended; `PORT_IN_USE`, `BAD_CONFIG`,
+   * `STOPPING`.
    */
-  async reroute(_route: RouteOptions): Promise<void> {
-    throw new AegisError('BAD_REQUEST', 'the route cannot be changed yet');
+  async reroute(route: Route): Promise<void> {
+    for (const address of route.listen) parseListenAddress(address);
+    this.#listen = route.listen;
+    try {
+      await this.#swarms.reroute(route, () => {
+        this.#dialing.cut(rerouted());
+        this.#passages.abortAll(rerouted());
+      });
+    } catch (error) {
+      throw explainListen(route.listen, error);
+    }
+    this.#deps.log.write('info', 'this node has another route', { transports: this.transports() });
   }
 
   /**
@@ -308,7 +266,7 @@ export class Host implements Dialer {
    */
   review(accepts: (identity: HelloIdentity) => boolean): number {
     this.#identities.review(accepts);
-    return this.#table.review(accepts);
+    return this.#table.review(accepts) + this.#lanes.review(accepts);
   }
 
   /** See `RpcClient.request` for the errors. */
@@ -345,9 +303,7 @@ export class Host implements Dialer {
     request: Uint8Array,
     options: BulkOptions = {},
   ): Promise<AsyncIterable<Uint8Array>> {
-    return this.#bulk.open(nodeId, request, options, (signal) =>
-      this.#table.openStream(nodeId, CAR_PROTOCOL, signal),
-    );
+    return this.#bulk.open(nodeId, request, options, (signal) => this.#lanes.open(nodeId, signal));
   }
 
   handleBulk(handler: BulkHandler): void {
@@ -378,6 +334,7 @@ export class Host implements Dialer {
     return {
       peers: this.#table.size,
       connections: this.#table.connections(),
+      lanes: this.#lanes.count(),
       pendingInbound: this.#gate.pending,
       pendingDials: this.#dialing.pending,
       bulkStreams: this.#bulk.streams,
@@ -385,123 +342,150 @@ export class Host implements Dialer {
     };
   }
 
-  #createSwarms(): Swarms {
-    const { listen, profile, agent = 'aegis/0.1.0' } = this.#options;
-    const { log, clock } = this.#deps;
-    return new Swarms(
-      { listen, agent, limits: this.#limits, profile },
+  #createDialing(): Dialing {
+    const table = this.#table;
+    return new Dialing(
+      { limits: this.#limits },
       {
-        log,
-        clock,
-        gater: this.#gate.gater(),
-        door: this.#gate.door,
+        clock: this.#deps.clock,
+        isOwn: (id) => id === this.#peerId || this.#swarms.isOwn(id),
+        dial: (address, signal) => this.#running().dial(address, { signal }),
+        nodeIdOf: (id) => table.nodeIdOf(id),
+        ownerOf: (id) => this.#identities.ownerOf(id),
+        isMeant: (answering, meant) => this.#identities.isMeant(answering, meant),
+        isConnected: (id) => table.has(id),
+        dialledAt: (address) => table.dialledAt(address),
+        classOf: (address) => this.#swarms.classOf(address),
+      },
+    );
+  }
+
+  #createGate(): Gate {
+    const table = this.#table;
+    return new Gate(
+      { limits: this.#limits },
+      {
+        refusals: this.#refusals,
+        clock: this.#deps.clock,
         conduct: this.#conduct,
-        encrypter: (noise, networkKey) => this.#encrypter(noise, networkKey, agent),
-        wire: (swarm, generation) => this.#wire(swarm, generation),
+        passages: this.#passages,
+        connections: (side) =>
+          table.connections({ side }) + (side === 'onion' ? this.#lanes.count() : 0),
+        talks: (peerId, side) => table.connections({ peerId, side }),
+        lanes: (id) => (table.onionTalk(id) === undefined ? undefined : this.#lanes.inbound(id)),
+        wantsDial: (address) => this.#dialing.wants(address),
+      },
+    );
+  }
+
+  #createLanes(): Lanes {
+    const { log, clock } = this.#deps;
+    const table = this.#table;
+    return new Lanes(
+      { limits: this.#limits },
+      {
+        ...{ log, clock },
+        onionTalk: (id) => table.onionTalk(id),
+        addressesOf: (id) => this.#placesOf(id).filter((one) => one.startsWith('/onion3/')),
+        dial: (lane) => this.#dialing.lane(lane),
+        openStream: (connection, protocol, signal) => table.openOn(connection, protocol, signal),
+        openTalk: (id, protocol, signal) => table.openStream(id, protocol, signal),
+      },
+    );
+  }
+
+  #createSwarms(): Swarms {
+    const { agent = 'aegis/0.1.0', hello, transports = [tcpTransport] } = this.#options;
+    const { log, clock, random } = this.#deps;
+    const [limits, gate, passages] = [this.#limits, this.#gate, this.#passages];
+    const lobby = new Lobby(
+      { limits },
+      { tickets: this.#tickets, door: gate.door, passages, refusals: this.#refusals },
+    );
+    const instance = random.bytes(INSTANCE_BYTES);
+    const wiring = new Wiring(
+      { hello, agent, limits, instance },
+      {
+        ...{ gate, passages, bulk: this.#bulk, dialing: this.#dialing, lanes: this.#lanes },
+        ...{ identities: this.#identities, refusals: this.#refusals, rpc: this.#rpc },
+        ...{ table: this.#table, tickets: this.#tickets },
+        isRunning: () => this.#swarms.current !== undefined,
+        learned: (learned) => {
+          for (const listener of this.#onAddresses) listener(learned);
+        },
+      },
+    );
+    return new Swarms(
+      { route: { ...this.#options, transports }, agent, limits },
+      {
+        ...{ log, clock, conduct: this.#conduct, gater: gate.gater() },
+        listening: {
+          ...{ door: gate.door, passages },
+          greet: (raw, address, signal) => lobby.greet(raw, address, signal),
+        },
+        encrypter: (noise, networkKey) => wiring.encrypter(noise, networkKey),
+        wire: (swarm, generation) => wiring.wire(swarm, generation),
       },
     );
   }
 
   #createRedialer(): Redialer {
     const { log, clock } = this.#deps;
-    const timeoutMs = REDIAL_TIMEOUT_MS;
     const table = this.#table;
     return new Redialer({
       log,
       clock,
       unreplaced: () => table.unreplaced(this.#swarms.generation),
-      addressesOf: (id) =>
-        [...table.dialled(id), ...(this.#addressesOf?.(id) ?? []), ...table.listens(id)].map(bare),
-      redial: async (address) => (await this.#dialing.redial(address, { timeoutMs })).nodeId,
-      ask: (id) => this.request(id, REDIAL_METHOD, new Uint8Array(0), { timeoutMs }),
+      addressesOf: (id) => this.#placesOf(id),
+      redial: async (address) => {
+        const way = this.classOf(address) ?? 'direct';
+        const timeoutMs = Math.max(REDIAL_TIMEOUT_MS, timesOf(this.#limits, way).dialMs);
+        return (await this.#dialing.redial(address, { timeoutMs })).nodeId;
+      },
+      ask: (id) => this.request(id, REDIAL_METHOD, new Uint8Array(0)),
     });
   }
 
-  /** Puts the protocols of this room on a swarm. */
-  async #wire(swarm: Swarm, generation: number): Promise<void> {
-    swarm.addEventListener('connection:open', (event) => this.#opened(event.detail, generation));
-    swarm.addEventListener('connection:close', (event) => this.#table.remove(event.detail));
-    swarm.addEventListener('peer:identify', ({ detail }) =>
-      this.#learned(detail.peerId, detail.listenAddrs),
-    );
-    const streams = { maxInboundStreams: this.#limits.maxStreamsPerConnection };
-    await swarm.handle(
-      RPC_PROTOCOL,
-      (stream, connection) => this.#serve(stream, connection, (id) => this.#rpc.serve(id, stream)),
-      streams,
-    );
-    await swarm.handle(
-      CAR_PROTOCOL,
-      (stream, connection) => this.#serve(stream, connection, (id) => this.#bulk.serve(id, stream)),
-      streams,
+  /** Where a peer may be found, without peer ids; the likeliest first. */
+  #placesOf(id: string): string[] {
+    const table = this.#table;
+    return [...table.dialled(id), ...(this.#addressesOf?.(id) ?? []), ...table.listens(id)].map(
+      bare,
     );
   }
 
-  #encrypter(noise: ConnectionEncrypter, networkKey: Uint8Array, agent: string): HelloEncrypter {
-    const { hello } = this.#options;
-    return new HelloEncrypter(
-      { hello, networkKey, agent, limits: this.#limits, instance: this.#instance },
-      {
-        noise,
-        lastKnown: (peerId) => this.#identities.get(peerId.toString()),
-        isIsolated: (nodeId) => this.#gate.isIsolated(nodeId),
-        place: (identity, peerId) => this.#gate.place(identity.nodeId, peerId.toString()),
-        judging: () => this.#identities.reviews,
-        onIdentity: (peerId, heard, reviews) =>
-          this.#identities.keep(peerId.toString(), heard, reviews),
-        onFailure: (direction, connection, error) => {
-          if (direction === 'outbound') this.#dialing.remember(connection, error);
-          else this.#refusals.hello({ address: hostOfStream(connection) }, error.message);
-        },
-      },
-    );
-  }
-
-  #opened(connection: Connection, generation: number): void {
-    const identity = this.#identities.accepted(connection.remotePeer.toString());
-    // Only a peer that has passed hello gets this far; anything else must not stay.
-    if (identity === undefined || this.#swarms.current === undefined) connection.abort(stopping());
-    // It had passed before the isolation began; or this node has dialled one that it has cut.
-    else if (this.#gate.isApart(identity.nodeId)) connection.abort(stopping());
-    else this.#table.add(connection, identity, generation);
-  }
-
-  #serve(
-    stream: Stream,
-    connection: Connection,
-    serve: (nodeId: string) => void | Promise<void>,
-  ): void {
-    const identity = this.#identities.get(connection.remotePeer.toString());
-    if (identity === undefined || this.#swarms.current === undefined) stream.abort(stopping());
-    else void serve(identity.nodeId);
-  }
-
-  #learned(peerId: PeerId, listens: readonly Multiaddr[]): void {
-    const nodeId = this.#table.nodeIdOf(peerId.toString());
-    if (nodeId === undefined) return;
-    const addresses = listens.map(String);
-    this.#table.learned(nodeId, addresses);
-    for (const listener of this.#onAddresses) listener({ nodeId, addresses });
+  #abort(reason: AegisError, nodeId?: string): void {
+    this.#table.abortAll(reason, nodeId);
+    this.#lanes.abort(reason, nodeId);
   }
 
   #tell(event: PeerEvent): void {
+    const { type, nodeId } = event;
+    if (type === 'down') this.#lanes.abort(rerouted(), nodeId);
+    else void this.#askTicket(nodeId);
     for (const listener of this.#onPeer) listener(event);
   }
 
+  /** O20: without an onion service on either side nobody needs one. */
+  async #askTicket(nodeId: string): Promise<void> {
+    if (this.#swarms.isDirectOnly) return;
+    try {
+      const body = new Uint8Array(0);
+      this.#tickets.keep(nodeId, await this.request(nodeId, TICKET_METHOD, body));
+    } catch {
+      // It is counted with the strangers when it comes again, as it would be after a restart.
+    }
+  }
+
   #running(): Swarm {
-    const { current } = this.#swarms;
-    if (current === undefined) throw stopping();
+    const { current, isRunning } = this.#swarms;
+    if (current === undefined) throw isRunning ? rerouting() : stopping();
     return current;
   }
 }
 
 /** A peer that has another key by now is meant, whatever peer id the address names. */
 const bare = (address: string): string => address.replace(/\/p2p\/[^/]+$/, '');
-
-function hostOfStream(stream: MessageStream): string {
-  const { remoteAddr } = stream as MessageStream & { remoteAddr?: Multiaddr };
-  return remoteAddr === undefined ? 'unknown' : hostOf(remoteAddr);
-}
 
 function parsePeerId(text: string): PeerId {
   try {

@@ -23,11 +23,39 @@ export interface HostLimits {
   readonly maxPendingInboundPerAddress: number;
   /** Connections of one peer that have passed hello. @default 4 */
   readonly maxConnectionsPerPeer: number;
-  /** Dials under way at once. @default 64 */
+  /** Dials under way at once, and, apart from them, through Tor (O4). @default 64 and 64 */
   readonly maxPendingDials: number;
+  readonly maxPendingOnionDials: number;
+  /**
+   * Connections through Tor that have passed hello; apart from those of `maxConnections`, so that
+   * neither can use up the other's (O4). @default 256
+   */
+  readonly maxOnionConnections: number;
+  /** The same of one peer, without lanes. @default 4 */
+  readonly maxOnionConnectionsPerPeer: number;
+  /**
+   * Strangers that come in through the onion service per second; they have no address, so that
+   * this is all that can be said of them (O20). @default 12
+   */
+  readonly onionInboundPerSecond: number;
+  /** Inbound connections through Tor that have not passed hello yet. @default 128 */
+  readonly maxPendingOnionInbound: number;
+  /** Connections beside the first one that a peer may open for bulk streams (O11). @default 3 */
+  readonly lanesPerPeer: number;
+  /** A lane that carries nothing for so long is ended. @default 60,000 */
+  readonly laneIdleMs: number;
   /** Dials begun per second, and of one host. @default 50 and 10, loopback 50 */
   readonly dialsPerSecond: number;
   readonly dialsPerSecondPerAddress: number;
+  /** What a dial may take that names no time. @default 10,000 */
+  readonly dialTimeoutMs: number;
+  /** O24: the same of `onion` and `exit` connections, and so for the others of that name. */
+  readonly onionDialTimeoutMs: number;
+  readonly onionHelloTimeoutMs: number;
+  readonly onionStreamTimeoutMs: number;
+  readonly onionRpcTimeoutMs: number;
+  readonly onionHeartbeatMs: number;
+  readonly onionHeartbeatTimeoutMs: number;
   /** A connection must pass Noise and hello in this time. @default 5,000 */
   readonly helloTimeoutMs: number;
   /** One hello frame; an admission in it has up to 64 KiB. @default 96 KiB */
@@ -100,8 +128,22 @@ const NETWORK: HostLimits = {
   inboundPerSecondPerAddress: 10,
   maxConnectionsPerPeer: 4,
   maxPendingDials: 64,
+  maxPendingOnionDials: 64,
+  maxOnionConnections: 256,
+  maxOnionConnectionsPerPeer: 4,
+  onionInboundPerSecond: 12,
+  maxPendingOnionInbound: 128,
+  lanesPerPeer: 3,
+  laneIdleMs: 60 * SECOND,
   dialsPerSecond: 50,
   dialsPerSecondPerAddress: 10,
+  dialTimeoutMs: 10 * SECOND,
+  onionDialTimeoutMs: 90 * SECOND,
+  onionHelloTimeoutMs: 60 * SECOND,
+  onionStreamTimeoutMs: 30 * SECOND,
+  onionRpcTimeoutMs: 60 * SECOND,
+  onionHeartbeatMs: 30 * SECOND,
+  onionHeartbeatTimeoutMs: 60 * SECOND,
   helloTimeoutMs: 5 * SECOND,
   helloMaxBytes: 96 * KIB,
   maxStreamsPerConnection: 64,
@@ -161,6 +203,13 @@ export const SETTING_OF = {
   maxPendingInboundPerAddress: 'limits.pendingInboundPerAddress',
   helloTimeoutMs: 'limits.helloTimeoutMs',
   maxPendingDials: 'limits.pendingDials',
+  maxOnionConnections: 'limits.onionConnections',
+  maxOnionConnectionsPerPeer: 'limits.onionConnectionsPerPeer',
+  onionInboundPerSecond: 'limits.onionInboundPerSecond',
+  maxPendingOnionInbound: 'limits.pendingOnionInbound',
+  onionHelloTimeoutMs: 'limits.onionHelloTimeoutMs',
+  maxPendingOnionDials: 'limits.pendingOnionDials',
+  lanesPerPeer: 'limits.lanesPerPeer',
   dialsPerSecond: 'limits.dialsPerSecond',
   dialsPerSecondPerAddress: 'limits.dialsPerSecondPerAddress',
   maxStreamsPerConnection: 'limits.streamsPerConnection',

@@ -5,12 +5,15 @@
  */
 import type { Connection } from '@libp2p/interface';
 import type { HelloIdentity } from './hello.ts';
+import type { AddressClass } from './transports.ts';
 
 export interface Link {
   readonly connection: Connection;
   readonly identity: HelloIdentity;
   /** Of the swarm of this node that carries it. */
   readonly generation: number;
+  /** O7 */
+  readonly class: AddressClass;
 }
 
 /** Both ends are at least as new, and one of them is newer. */

@@ -1,35 +1,69 @@
 /**
- * The sockets at which this node listens. They outlive the libp2p identity behind them
- * (docs/keys.md, H5): a swarm that starts is given the sockets that are open already, so a change
- * of the network key loses no port and leaves no moment in which nobody listens. It does not say
- * who answers there: the owner does, with `serve`.
+ * The transports of this node and the sockets at which it listens. They outlive the libp2p identity
+ * behind them (docs/keys.md, H5): a swarm that starts is given what is open already, so a change
+ * of the network key loses no port and no onion service, and leaves no moment in which nobody
+ * listens. It does not say who answers there: the owner does, with `serve`.
  */
-import type { CreateListenerOptions, Listener, Transport, Upgrader } from '@libp2p/interface';
-import { tcp } from '@libp2p/tcp';
+import {
+  type CreateListenerOptions,
+  type Listener,
+  type ListenerEvents,
+  type MultiaddrConnection,
+  serviceCapabilities,
+  type Transport,
+  TypedEventEmitter,
+  transportSymbol,
+  type Upgrader,
+} from '@libp2p/interface';
 import type { Multiaddr } from '@multiformats/multiaddr';
 import { AegisError, toAegisError } from '../errors.ts';
-import { MINUTE } from '../units.ts';
-import { type Door, guardListeners } from './door.ts';
-import { silentLogger } from './silent-logger.ts';
+import { isFromOnion, isOnion, laneIn, withoutLane } from './addresses.ts';
+import type { Door } from './door.ts';
+import type { HostLimits } from './limits.ts';
+import { type Passages, timesOf } from './passages.ts';
+import { type AddressClass, type MakeTransport, tcpTransport } from './transports.ts';
 
-/** Longer than any pause of a healthy connection: the heartbeat decides, not the socket. */
-const SOCKET_IDLE_MS = 10 * MINUTE;
+type Upgrade = Partial<NonNullable<Parameters<Upgrader['upgradeInbound']>[1]>>;
 
-const tcpTransport = (): Transport =>
-  tcp({
-    inboundSocketInactivityTimeout: SOCKET_IDLE_MS,
-    outboundSocketInactivityTimeout: SOCKET_IDLE_MS,
-  })({ logger: silentLogger() });
+export interface ListeningOptions {
+  readonly transports: readonly MakeTransport[];
+  readonly limits: HostLimits;
+}
+
+export interface ListeningDeps {
+  /** What it refuses reaches no swarm. */
+  readonly door: Pick<Door, 'admits'>;
+  readonly passages: Passages;
+  /**
+   * Both ends of an onion connection begin with this, before libp2p does (O20).
+   * @throws when what comes in has no place here.
+   */
+  greet(raw: MultiaddrConnection, address: Multiaddr, signal: AbortSignal): Promise<void>;
+}
 
 export class Listening {
-  /** By the address that was asked for, e.g. with port 0. */
+  readonly #transports: readonly ReturnType<MakeTransport>[];
+  readonly #limits: HostLimits;
+  readonly #deps: ListeningDeps;
+  /** Nothing here dials anybody directly (O1). */
+  readonly isHidden: boolean;
+  /** Nothing here goes through Tor. */
+  readonly isDirectOnly: boolean;
+  /** By transport and the address that was asked for, e.g. with port 0. */
   readonly #sockets = new Map<string, Promise<Listener>>();
-  readonly #transport: Transport;
   #serving: Upgrader | undefined;
 
-  /** @param deps.door what it refuses reaches no swarm. */
-  constructor(deps: { door: Pick<Door, 'admits'> }) {
-    this.#transport = guardListeners(tcpTransport(), deps.door);
+  constructor(options: ListeningOptions, deps: ListeningDeps) {
+    this.#limits = options.limits;
+    this.#deps = deps;
+    this.isDirectOnly = options.transports.every((make) => make === tcpTransport);
+    this.isHidden = !options.transports.includes(tcpTransport);
+    this.#transports = options.transports.map((make) => make({ door: deps.door }));
+  }
+
+  /** Their names. */
+  get names(): string[] {
+    return this.#transports.map((transport) => transport[Symbol.toStringTag]);
   }
 
   /** The upgrader of the swarm that takes what comes in from now on. */
@@ -37,12 +71,32 @@ export class Listening {
     this.#serving = upgrader;
   }
 
-  /** The transport of one swarm: it dials by itself and listens at the sockets of all. */
-  transport(): Transport {
-    const transport = tcpTransport();
-    const create = transport.createListener.bind(transport);
-    transport.createListener = (options) => this.#share(create(options), options);
-    return transport;
+  /** The transports of one swarm: they dial by themselves and listen at the sockets of all. */
+  transports(): Transport[] {
+    return this.#transports.map((real, index) => ({
+      [transportSymbol]: true,
+      [Symbol.toStringTag]: real[Symbol.toStringTag],
+      [serviceCapabilities]: ['@libp2p/transport'],
+      dial: (address, options) =>
+        real.dial(address, {
+          ...options,
+          upgrader: this.#outbound(real, options.upgrader, address, options.signal),
+        }),
+      createListener: ({ upgrader }: CreateListenerOptions) =>
+        new SharedListener((address) => {
+          this.#serving ??= upgrader;
+          return this.#open(index, address);
+        }),
+      listenFilter: (addresses) => real.listenFilter(addresses),
+      dialFilter: (addresses) => real.dialFilter(addresses),
+    }));
+  }
+
+  /** How an address would be dialled; undefined: no transport does (`ROUTE_FORBIDS`). */
+  classOf(address: Multiaddr): AddressClass | undefined {
+    const bare = withoutLane(address);
+    const real = this.#transports.find((one) => one.dialFilter([bare]).length > 0);
+    return real === undefined ? undefined : wayOf(real, bare);
   }
 
   /** Ends listening and what came in; a later `listen` opens anew. */
@@ -58,28 +112,11 @@ export class Listening {
     await Promise.all(sockets.map(close));
   }
 
-  /** A listener that never opens a socket of its own. */
-  #share(listener: Listener, { upgrader }: CreateListenerOptions): Listener {
-    let socket: Listener | undefined;
-    listener.listen = async (address) => {
-      socket = await this.#open(address);
-      this.#serving ??= upgrader;
-      listener.dispatchEvent(new CustomEvent('listening'));
-    };
-    listener.getAddrs = () => socket?.getAddrs() ?? [];
-    listener.close = async () => {
-      if (socket === undefined) return;
-      socket = undefined;
-      listener.dispatchEvent(new CustomEvent('close'));
-    };
-    return listener;
-  }
-
-  #open(address: Multiaddr): Promise<Listener> {
-    const key = address.toString();
+  #open(index: number, address: Multiaddr): Promise<Listener> {
+    const key = `${index} ${address.toString()}`;
     const known = this.#sockets.get(key);
     if (known !== undefined) return known;
-    const opened = this.#listen(address).catch((error: unknown) => {
+    const opened = this.#listen(index, address).catch((error: unknown) => {
       this.#sockets.delete(key);
       throw error;
     });
@@ -87,17 +124,89 @@ export class Listening {
     return opened;
   }
 
-  async #listen(address: Multiaddr): Promise<Listener> {
+  async #listen(index: number, address: Multiaddr): Promise<Listener> {
     // Handed on at each connection: who serves when it comes is who answers it.
     const upgrader = {
-      upgradeInbound: async (...[connection, options]: Parameters<Upgrader['upgradeInbound']>) => {
-        if (this.#serving === undefined) throw new Error('nobody serves here');
-        await this.#serving.upgradeInbound(connection, options);
-      },
+      upgradeInbound: (raw: MultiaddrConnection, options?: Upgrade) => this.#inbound(raw, options),
     } as Upgrader;
-    const listener = this.#transport.createListener({ upgrader });
+    const listener = this.#transports[index]!.createListener({ upgrader });
     await listener.listen(address);
     return listener;
+  }
+
+  async #inbound(raw: MultiaddrConnection, options: Upgrade = {}): Promise<void> {
+    const way = isFromOnion(raw.remoteAddr) ? 'onion' : 'direct';
+    this.#deps.passages.note(raw, { class: way, purpose: 'talk' });
+    // libp2p has one deadline for all of them: each has that of its class (O24).
+    const deadline = AbortSignal.timeout(timesOf(this.#limits, way).helloMs);
+    const signal =
+      options.signal === undefined ? deadline : AbortSignal.any([options.signal, deadline]);
+    if (way === 'onion') await this.#deps.greet(raw, raw.remoteAddr, signal);
+    if (this.#serving === undefined) throw new Error('nobody serves here');
+    await this.#serving.upgradeInbound(raw, { ...options, signal } as Upgrade & {
+      signal: AbortSignal;
+    });
+  }
+
+  #outbound(
+    real: ReturnType<MakeTransport>,
+    upgrader: Upgrader,
+    address: Multiaddr,
+    signal: AbortSignal,
+  ): Upgrader {
+    const { passages, greet } = this.#deps;
+    const lane = laneIn(address);
+    const purpose = lane === undefined ? 'talk' : 'lane';
+    return {
+      upgradeOutbound: async (raw, options) => {
+        const way = wayOf(real, raw.remoteAddr);
+        passages.note(raw, { class: way, purpose, ...(lane === undefined ? {} : { lane }) });
+        if (way === 'onion') await greet(raw, withoutLane(address), signal);
+        return await upgrader.upgradeOutbound(raw, options);
+      },
+    } satisfies Partial<Upgrader> as unknown as Upgrader;
+  }
+}
+
+/** One that knows classes, and not this one yet, goes through exits: the longer times are safe. */
+function wayOf(real: ReturnType<MakeTransport>, address: Multiaddr): AddressClass {
+  if (isOnion(address)) return 'onion';
+  return real.classOf === undefined ? 'direct' : (real.classOf(address) ?? 'exit');
+}
+
+/** A listener of one swarm: it never opens a socket of its own. */
+class SharedListener extends TypedEventEmitter<ListenerEvents> implements Listener {
+  readonly #open: (address: Multiaddr) => Promise<Listener>;
+  readonly #onListening = (): void => {
+    this.safeDispatchEvent('listening');
+  };
+  #socket: Listener | undefined;
+
+  constructor(open: (address: Multiaddr) => Promise<Listener>) {
+    super();
+    this.#open = open;
+  }
+
+  async listen(address: Multiaddr): Promise<void> {
+    this.#socket = await this.#open(address);
+    // Again later, where the address changes, e.g. when a service is published.
+    this.#socket.addEventListener('listening', this.#onListening);
+    this.#onListening();
+  }
+
+  getAddrs(): Multiaddr[] {
+    return this.#socket?.getAddrs() ?? [];
+  }
+
+  updateAnnounceAddrs(addresses: Multiaddr[]): void {
+    this.#socket?.updateAnnounceAddrs(addresses);
+  }
+
+  /** The socket stays: it may serve another swarm. */
+  async close(): Promise<void> {
+    this.#socket?.removeEventListener('listening', this.#onListening);
+    this.#socket = undefined;
+    this.safeDispatchEvent('close');
   }
 }
 

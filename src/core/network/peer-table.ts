@@ -16,58 +16,22 @@ import { withoutPeer } from './addresses.ts';
 import type { HelloIdentity } from './hello.ts';
 import type { HostLimits } from './limits.ts';
 import { bestOf, carries, isOpen, isOutdated, isTwin, type Link } from './links.ts';
+import { type Side, sideOf, type Times, timesOf } from './passages.ts';
+import {
+  describe,
+  inUse,
+  type Peer,
+  type PeerConnection,
+  type PeerEvent,
+  remoteOf,
+} from './peer.ts';
 import { RpcClient } from './rpc-client.ts';
 import { cutOff } from './stream-io.ts';
-import type { AddressClass } from './transports.ts';
 
 export const RPC_PROTOCOL = '/aegis/rpc/1';
 export const CAR_PROTOCOL = '/aegis/car/1';
 /** What a connection may carry that would be missed. */
 const CARGO: ReadonlySet<string> = new Set([RPC_PROTOCOL, CAR_PROTOCOL]);
-
-export interface PeerConnection {
-  readonly nodeId: string;
-  readonly name: string;
-  /** Of the connection in use. */
-  readonly peerId: string;
-  /** Multiaddr of the connection in use. */
-  readonly address: string;
-  readonly direction: 'inbound' | 'outbound';
-  /** O7: of the connection in use. */
-  readonly class: AddressClass;
-  /** Milliseconds since the Unix epoch. */
-  readonly connectedAt: number;
-  /** `undefined` until the first heartbeat has come back. */
-  readonly rttMs: number | undefined;
-  readonly agent: string;
-  /** Bytes of requests, replies, envelopes and bulk streams since the peer came up. */
-  readonly bytesIn: number;
-  readonly bytesOut: number;
-  readonly connections: number;
-  /** Two daemons with its identity have been there at one time since it came up. */
-  readonly runsTwice: boolean;
-}
-
-export interface PeerEvent {
-  readonly type: 'up' | 'down';
-  readonly nodeId: string;
-  readonly address: string;
-}
-
-interface Peer {
-  readonly nodeId: string;
-  readonly rpc: RpcClient;
-  readonly connectedAt: number;
-  /** Oldest first. */
-  links: Link[];
-  /** Where it says it listens. */
-  listens: readonly string[];
-  rttMs: number | undefined;
-  bytesIn: number;
-  bytesOut: number;
-  runsTwice: boolean;
-  cancelHeartbeat: () => void;
-}
 
 export interface PeerTableOptions {
   readonly nodeId: string;
@@ -80,6 +44,8 @@ export interface PeerTableDeps {
   readonly random: Random;
   onEvent(event: PeerEvent): void;
   readonly security: Security;
+  /** Connections beside those of the table (O11). */
+  lanes(nodeId: string): number;
 }
 
 /** A connection that loses to its twin may finish what it carries for so long. */
@@ -103,20 +69,21 @@ export class PeerTable {
     return this.#peers.size;
   }
 
-  /** Open connections, of all peers or of one peer id. */
-  connections(peerId?: string): number {
+  /** Open connections, of all peers or of one peer id, on both sides or on one (O4). */
+  connections(of: { readonly peerId?: string; readonly side?: Side } = {}): number {
+    const { peerId, side } = of;
     let count = 0;
-    for (const { links } of this.#peers.values()) {
-      for (const link of links) if (peerId === undefined || peerId === peerIdOf(link)) count += 1;
+    for (const link of [...this.#peers.values()].flatMap(({ links }) => links)) {
+      const isMeant = peerId === undefined || peerId === remoteOf(link);
+      if (isMeant && (side === undefined || side === sideOf(link.class))) count += 1;
     }
     return count;
   }
 
-  /** @param generation of the swarm of this node that has the connection. */
-  add(connection: Connection, identity: HelloIdentity, generation: number): void {
+  add(link: Link): void {
+    const { connection, identity } = link;
     if (connection.status !== 'open') return;
     const { nodeId } = identity;
-    const link = { connection, identity, generation };
     const known = this.#peers.get(nodeId);
     const peer = known ?? this.#create(nodeId);
     peer.links.push(link);
@@ -183,12 +150,12 @@ export class PeerTable {
   }
 
   list(): PeerConnection[] {
-    return [...this.#peers.values()].map(describe);
+    return [...this.#peers.values()].map((peer) => describe(peer, this.#deps.lanes(peer.nodeId)));
   }
 
   get(nodeId: string): PeerConnection | undefined {
     const peer = this.#peers.get(nodeId);
-    return peer === undefined ? undefined : describe(peer);
+    return peer === undefined ? undefined : describe(peer, this.#deps.lanes(nodeId));
   }
 
   /** @throws {AegisError} `NOT_REACHABLE` when the peer is not connected. */
@@ -202,7 +169,7 @@ export class PeerTable {
 
   nodeIdOf(peerId: string): string | undefined {
     for (const { nodeId, links } of this.#peers.values()) {
-      if (links.some((link) => peerIdOf(link) === peerId)) return nodeId;
+      if (links.some((link) => remoteOf(link) === peerId)) return nodeId;
     }
     return undefined;
   }
@@ -222,9 +189,25 @@ export class PeerTable {
     peer.bytesOut += bytesOut;
   }
 
+  /** The connection in use, if it goes through an onion service. */
+  onionTalk(nodeId: string): Link | undefined {
+    const link = bestOf(this.#peers.get(nodeId)?.links ?? []);
+    return link?.class === 'onion' ? link : undefined;
+  }
+
   /** Opens a stream on the connection in use. @throws {AegisError} `NOT_REACHABLE`. */
   openStream(nodeId: string, protocol: string, signal?: AbortSignal): Promise<Stream> {
     return this.#open(this.#require(nodeId), protocol, signal);
+  }
+
+  /** The same on a connection beside those of the table. */
+  async openOn(connection: Connection, protocol: string, signal?: AbortSignal): Promise<Stream> {
+    const { onionStreamTimeoutMs, maxStreamsPerConnection } = this.#options.limits;
+    const deadline = AbortSignal.timeout(onionStreamTimeoutMs);
+    return await connection.newStream(protocol, {
+      signal: signal === undefined ? deadline : AbortSignal.any([signal, deadline]),
+      maxOutboundStreams: maxStreamsPerConnection,
+    });
   }
 
   async hangUp(nodeId: string): Promise<void> {
@@ -236,7 +219,7 @@ export class PeerTable {
   /** Measures the peer now. @returns milliseconds. */
   async ping(nodeId: string): Promise<number> {
     const peer = this.#require(nodeId);
-    const rttMs = await peer.rpc.ping(this.#options.limits.heartbeatTimeoutMs);
+    const rttMs = await peer.rpc.ping(this.#times(peer).heartbeatTimeoutMs);
     peer.rttMs = rttMs;
     return rttMs;
   }
@@ -271,6 +254,7 @@ export class PeerTable {
         { limits: this.#options.limits },
         {
           open: () => this.#open(peer, RPC_PROTOCOL),
+          timeoutMs: () => this.#times(peer).rpcMs,
           onTraffic: (bytesIn, bytesOut) => {
             peer.bytesIn += bytesIn;
             peer.bytesOut += bytesOut;
@@ -279,6 +263,11 @@ export class PeerTable {
       ),
     };
     return peer;
+  }
+
+  /** O24: of the connection in use. */
+  #times(peer: Peer): Times {
+    return timesOf(this.#options.limits, inUse(peer)?.class ?? 'direct');
   }
 
   #require(nodeId: string): Peer {
@@ -290,7 +279,7 @@ export class PeerTable {
   }
 
   async #open(peer: Peer, protocol: string, signal?: AbortSignal): Promise<Stream> {
-    const deadline = AbortSignal.timeout(this.#options.limits.helloTimeoutMs);
+    const deadline = AbortSignal.timeout(this.#times(peer).openMs);
     const streamOptions = {
       signal: signal === undefined ? deadline : AbortSignal.any([signal, deadline]),
       maxOutboundStreams: this.#options.limits.maxStreamsPerConnection,
@@ -350,7 +339,7 @@ export class PeerTable {
     );
     if (other === undefined || peer.runsTwice) return;
     try {
-      const signal = AbortSignal.timeout(this.#options.limits.helloTimeoutMs);
+      const signal = AbortSignal.timeout(timesOf(this.#options.limits, other.class).openMs);
       const stream = await other.connection.newStream(RPC_PROTOCOL, { signal });
       stream.abort(cutOff());
     } catch {
@@ -391,7 +380,7 @@ export class PeerTable {
     const { clock, random } = this.#deps;
     // Spread, so that many peers are not all measured in the same moment.
     const spread = 1 + random.bytes(1)[0]! / 1024;
-    const pause = Math.round(this.#options.limits.heartbeatMs * spread);
+    const pause = Math.round(this.#times(peer).heartbeatMs * spread);
     peer.cancelHeartbeat = clock.wakeAt(instant(clock.now() + pause), () => void this.#beat(peer));
   }
 
@@ -399,7 +388,7 @@ export class PeerTable {
   async #measure(peer: Peer): Promise<void> {
     const before = peer.bytesIn;
     try {
-      peer.rttMs = await peer.rpc.ping(this.#options.limits.heartbeatTimeoutMs);
+      peer.rttMs = await peer.rpc.ping(this.#times(peer).heartbeatTimeoutMs);
     } catch (error) {
       if (!isAegisError(error) || error.code !== 'TIMEOUT' || peer.bytesIn > before) return;
       const { nodeId } = peer;
@@ -415,27 +404,6 @@ export class PeerTable {
     this.#deps.onEvent({ type, nodeId, address });
   }
 }
-
-function describe(peer: Peer): PeerConnection {
-  const { connection, identity } = bestOf(peer.links) ?? peer.links.at(-1)!;
-  return {
-    nodeId: peer.nodeId,
-    name: identity.name,
-    peerId: connection.remotePeer.toString(),
-    address: connection.remoteAddr.toString(),
-    direction: connection.direction,
-    class: 'direct',
-    connectedAt: peer.connectedAt,
-    rttMs: peer.rttMs,
-    agent: identity.agent,
-    bytesIn: peer.bytesIn,
-    bytesOut: peer.bytesOut,
-    connections: peer.links.length,
-    runsTwice: peer.runsTwice,
-  };
-}
-
-const peerIdOf = ({ connection }: Link): string => connection.remotePeer.toString();
 
 /** The last connection of a peer is never ended here. */
 function end(peer: Peer, link: Link): void {

@@ -20,7 +20,7 @@ import {
 import { cutOff, drained, onBytes, sendTo } from './stream-io.ts';
 
 export interface RequestOptions {
-  /** @default HostLimits.rpcTimeoutMs */
+  /** @default that of the class of the connection (O24) */
   readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
   /** @default HostLimits.rpcMaxBytes */
@@ -31,6 +31,8 @@ export interface RpcClientDeps {
   /** Opens a fresh outbound stream to the peer. @throws {AegisError} `NOT_REACHABLE`. */
   open(): Promise<Stream>;
   onTraffic(bytesIn: number, bytesOut: number): void;
+  /** Of a request that names no time. */
+  timeoutMs(): number;
 }
 
 interface Pending {
@@ -82,11 +84,11 @@ export class RpcClient {
     body: Uint8Array,
     options: RequestOptions = {},
   ): Promise<Uint8Array> {
-    const { rpcMaxBytes, rpcTimeoutMs } = this.#limits;
+    const { rpcMaxBytes } = this.#limits;
     if (body.byteLength > rpcMaxBytes) {
       throw new AegisError('TOO_LARGE', `a request of ${body.byteLength} bytes is too large`);
     }
-    const timeoutMs = options.timeoutMs ?? rpcTimeoutMs;
+    const timeoutMs = options.timeoutMs ?? this.#deps.timeoutMs();
     const maxReplyBytes = Math.min(options.maxReplyBytes ?? rpcMaxBytes, rpcMaxBytes);
     return this.#within(timeoutMs, `request ${method}`, options.signal, async (signal) => {
       await this.#place(signal);
@@ -230,10 +232,11 @@ export class RpcClient {
   }
 
   async #writable(signal: AbortSignal): Promise<Session> {
-    const { rpcBufferBytes, rpcTimeoutMs } = this.#limits;
+    const { rpcBufferBytes } = this.#limits;
+    const idleMs = this.#deps.timeoutMs();
     for (;;) {
       const session = await this.#connect();
-      await drained(session.stream, { maxBytes: rpcBufferBytes, idleMs: rpcTimeoutMs, signal });
+      await drained(session.stream, { maxBytes: rpcBufferBytes, idleMs, signal });
       if (!session.retired) return session;
     }
   }

@@ -4,7 +4,7 @@
  * that no connection is made that the operator did not ask for.
  */
 import { generateKeyPairFromSeed } from '@libp2p/crypto/keys';
-import { identify } from '@libp2p/identify';
+import { type Identify, identify } from '@libp2p/identify';
 import type {
   ConnectionEncrypter,
   ConnectionGater,
@@ -19,10 +19,11 @@ import { type KadDHT, kadDHT } from '@libp2p/kad-dht';
 import { noise } from '@libp2p/noise';
 import { ping } from '@libp2p/ping';
 import { yamux } from '@libp2p/yamux';
+import type { Multiaddr } from '@multiformats/multiaddr';
 import { createLibp2p } from 'libp2p';
 import type { Clock } from '../ports.ts';
-import { MIB, MINUTE } from '../units.ts';
-import { isLoopback } from './addresses.ts';
+import { MIB, MINUTE, SECOND } from '../units.ts';
+import { isFromOnion, isLoopback, isOnion } from './addresses.ts';
 import type { Allowance } from './conduct.ts';
 import type { HostLimits, Profile } from './limits.ts';
 import { guardMuxer } from './muxer-guard.ts';
@@ -38,30 +39,45 @@ export interface SwarmOptions {
   readonly agent: string;
   readonly limits: HostLimits;
   readonly profile: Profile;
+  /** O2: announces its onion address, and nothing else. */
+  readonly isHidden: boolean;
 }
 
 export interface SwarmDeps {
   readonly gater: ConnectionGater;
   encrypter(noise: ConnectionEncrypter): ConnectionEncrypter;
-  /** @param upgrader of this swarm: makes connections of what its transport accepts. */
-  transport(upgrader: Upgrader): Transport;
+  readonly transports: readonly Transport[];
+  /** Of this swarm: makes connections of what its transports accept. */
+  onUpgrader(upgrader: Upgrader): void;
   readonly clock: Clock;
   /** The peer behind an encrypted stream asks this of the node. @returns how long it must wait. */
   spend(stream: MessageStream, allowance: Allowance, cost: number): number;
 }
 
-export type Swarm = Libp2p<{ kad: KadDHT }>;
+export type Swarm = Libp2p<{ kad: KadDHT; identify: Identify }>;
 
 const KAD_PROTOCOL = '/aegis/kad/1';
 
-/** Outside one machine, loopback addresses of others lead to ourselves. */
-const withoutLoopback = (peer: PeerInfo): PeerInfo => ({
-  ...peer,
-  multiaddrs: peer.multiaddrs.filter((address) => !isLoopback(address)),
-});
+const KAD_TIMES = { minTimeout: 30 * SECOND, maxTimeout: 60 * SECOND };
+
+/** What is told of addresses, of this node and of others (O2). */
+function mayTell({ profile, isHidden }: SwarmOptions): (address: Multiaddr) => boolean {
+  if (isHidden) return isOnion;
+  // Outside one machine, loopback addresses of others lead to ourselves.
+  return (address) => isOnion(address) || profile === 'loopback' || !isLoopback(address);
+}
+
+/** Kademlia answers with what the route allows, and keeps no more of answers. */
+const mapperOf =
+  (isTold: (address: Multiaddr) => boolean) =>
+  (peer: PeerInfo): PeerInfo => ({
+    ...peer,
+    multiaddrs: peer.multiaddrs.filter((address) => !isFromOnion(address) && isTold(address)),
+  });
 
 export async function createSwarm(options: SwarmOptions, deps: SwarmDeps): Promise<Swarm> {
-  const { limits, profile, agent } = options;
+  const { limits, agent, isHidden } = options;
+  const isTold = mayTell(options);
   const [name = 'aegis', version = '0'] = agent.split('/');
   const makeNoise = noise({ crypto: noiseCrypto() });
   return createLibp2p({
@@ -69,8 +85,14 @@ export async function createSwarm(options: SwarmOptions, deps: SwarmDeps): Promi
     privateKey: await generateKeyPairFromSeed('Ed25519', options.networkSeed),
     logger: silentLogger(),
     nodeInfo: { name, version, userAgent: agent },
-    addresses: { listen: [...options.listen] },
-    transports: [({ upgrader }: { upgrader: Upgrader }) => deps.transport(upgrader)],
+    addresses: {
+      listen: [...options.listen],
+      announceFilter: (addresses) => (isHidden ? addresses.filter(isOnion) : addresses),
+    },
+    transports: deps.transports.map((transport) => ({ upgrader }: { upgrader: Upgrader }) => {
+      deps.onUpgrader(upgrader);
+      return transport;
+    }),
     connectionEncrypters: [(components) => deps.encrypter(makeNoise(components))],
     streamMuxers: [guardedYamux(limits, deps)],
     connectionGater: deps.gater,
@@ -78,12 +100,14 @@ export async function createSwarm(options: SwarmOptions, deps: SwarmDeps): Promi
     connectionMonitor: { enabled: false },
     connectionManager: connections(limits),
     services: {
-      identify: identify(),
+      // Not by itself at each connection: a lane is none that talks (O11).
+      identify: identify({ runOnConnectionOpen: false, timeout: limits.onionStreamTimeoutMs }),
       ping: ping(),
       kad: kadDHT({
         protocol: KAD_PROTOCOL,
         clientMode: false,
-        peerInfoMapper: profile === 'loopback' ? (peer) => peer : withoutLoopback,
+        peerInfoMapper: mapperOf(isTold),
+        ...(isHidden ? { networkDialTimeout: KAD_TIMES } : {}),
         querySelfInterval: 10 * MINUTE,
         allowQueryWithZeroPeers: true,
       }),
@@ -135,15 +159,25 @@ function guardedYamux(limits: HostLimits, deps: SwarmDeps): () => StreamMuxerFac
   };
 }
 
-/** The gate counts first and says why; libp2p's own numbers are set out of its way. */
+/**
+ * The gate counts first and says why, and each connection has the times of its class (O24); the
+ * numbers of libp2p are for all connections, so they are set out of the way of both.
+ */
 const connections = (limits: HostLimits) => ({
-  maxConnections: limits.maxConnections * 2,
-  maxIncomingPendingConnections: limits.maxPendingInbound * 2,
+  maxConnections: (limits.maxConnections + limits.maxOnionConnections) * 2,
+  maxIncomingPendingConnections: (limits.maxPendingInbound + limits.maxPendingOnionInbound) * 2,
   inboundConnectionThreshold: limits.inboundPerSecond * 8,
-  inboundUpgradeTimeout: limits.helloTimeoutMs,
-  inboundStreamProtocolNegotiationTimeout: limits.streamTimeoutMs,
-  outboundStreamProtocolNegotiationTimeout: limits.helloTimeoutMs,
-  maxParallelDials: limits.maxPendingDials,
+  inboundUpgradeTimeout: Math.max(limits.helloTimeoutMs, limits.onionHelloTimeoutMs),
+  inboundStreamProtocolNegotiationTimeout: longest(limits),
+  outboundStreamProtocolNegotiationTimeout: longest(limits),
+  // Each dial comes with its own end.
+  addressDialTimeout: Math.max(limits.onionDialTimeoutMs, limits.dialTimeoutMs) * 2,
+  maxParallelDials: limits.maxPendingDials + limits.maxPendingOnionDials,
   // The peer book dials again, by its own rules.
   reconnectRetries: 0,
+  // Names are resolved by the transport that dials them, or by an exit; never by libp2p (O1, O5).
+  resolvers: {},
 });
+
+const longest = ({ streamTimeoutMs, onionStreamTimeoutMs }: HostLimits): number =>
+  Math.max(streamTimeoutMs, onionStreamTimeoutMs);

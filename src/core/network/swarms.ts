@@ -4,30 +4,31 @@
  * can tell the newer identity. It does not dial peers anew: the redialer does.
  */
 import type { ConnectionEncrypter, ConnectionGater, Upgrader } from '@libp2p/interface';
+import type { Multiaddr } from '@multiformats/multiaddr';
 import { publicKeyOf } from '../crypto/sign.ts';
 import { AegisError, isAegisError, toAegisError } from '../errors.ts';
 import { peerIdOf } from '../model/identity.ts';
 import type { Clock, Log } from '../ports.ts';
 import { instant, MINUTE, SECOND } from '../units.ts';
 import type { Conduct } from './conduct.ts';
-import type { Door } from './door.ts';
 import type { HelloEncrypter } from './hello-encrypter.ts';
-import type { HostLimits, Profile } from './limits.ts';
-import { Listening } from './listening.ts';
+import type { Route } from './host-types.ts';
+import type { HostLimits } from './limits.ts';
+import { Listening, type ListeningDeps } from './listening.ts';
 import { createSwarm, type Swarm } from './swarm.ts';
+import type { AddressClass } from './transports.ts';
 
 export interface SwarmsOptions {
-  readonly listen: readonly string[];
+  readonly route: Route;
   readonly agent: string;
   readonly limits: HostLimits;
-  readonly profile: Profile;
 }
 
 export interface SwarmsDeps {
   readonly log: Log;
   readonly clock: Clock;
   readonly gater: ConnectionGater;
-  readonly door: Pick<Door, 'admits'>;
+  readonly listening: ListeningDeps;
   readonly conduct: Conduct;
   encrypter(noise: ConnectionEncrypter, networkKey: Uint8Array): HelloEncrypter;
   /** Puts handlers on a swarm before it starts. */
@@ -57,14 +58,20 @@ const RETIRED_MS_MIN = SECOND;
 const ACQUAINTANCES_MAX = 1024;
 
 const stopping = (): AegisError => new AegisError('STOPPING', 'the node is stopping');
+export const rerouting = (): AegisError =>
+  new AegisError('DIAL_FAILED', 'this node has no network: its route is being changed');
 
 export class Swarms {
   readonly #options: SwarmsOptions;
   readonly #deps: SwarmsDeps;
-  readonly #listening: Listening;
   readonly #retired = new Set<Retired>();
   /** All peer ids that this node has had since it started. */
   readonly #peerIds = new Set<string>();
+  #route: Route;
+  #listening: Listening;
+  /** Of the identity that is, or that will be when a route begins. */
+  #networkSeed: Uint8Array | undefined;
+  #isStopped = false;
   #current: Identity | undefined;
   #generation = 0;
   /** One change at a time. */
@@ -73,10 +80,30 @@ export class Swarms {
   constructor(options: SwarmsOptions, deps: SwarmsDeps) {
     this.#options = options;
     this.#deps = deps;
-    this.#listening = new Listening(deps);
+    this.#route = options.route;
+    this.#listening = this.#listen(options.route);
   }
 
-  /** The swarm that dials and answers; none before the start and after the stop. */
+  /** Between start and stop; a change of route may have left it without a swarm (O6). */
+  get isRunning(): boolean {
+    return this.#networkSeed !== undefined && !this.#isStopped;
+  }
+
+  get isDirectOnly(): boolean {
+    return this.#listening.isDirectOnly;
+  }
+
+  /** Names of the transports that exist (O21). */
+  get transports(): string[] {
+    return this.#listening.names;
+  }
+
+  /** How the route dials an address; undefined: not at all. */
+  classOf(address: Multiaddr): AddressClass | undefined {
+    return this.#listening.classOf(address);
+  }
+
+  /** The swarm that dials and answers; none before the start, after the stop and meanwhile. */
   get current(): Swarm | undefined {
     return this.#current?.swarm;
   }
@@ -96,16 +123,10 @@ export class Swarms {
   }
 
   /** @throws what libp2p throws when it cannot listen. */
-  async start(networkSeed: Uint8Array): Promise<void> {
-    const first = await this.#create(networkSeed, 0);
-    this.#current = first;
-    try {
-      await first.swarm.start();
-    } catch (error) {
-      this.#current = undefined;
-      await this.#listening.close();
-      throw error;
-    }
+  start(networkSeed: Uint8Array): Promise<void> {
+    return this.#inTurn(async () => {
+      await this.#begin(networkSeed, 0);
+    });
   }
 
   /**
@@ -113,23 +134,32 @@ export class Swarms {
    * @throws {AegisError} `STOPPING`, `BAD_CONFIG`: everything stays as it was.
    */
   rotate(networkSeed: Uint8Array, graceMs: number): Promise<boolean> {
-    const turn = this.#turn.then(() => this.#rotate(networkSeed, graceMs));
-    this.#turn = turn.catch(() => undefined);
-    return turn;
+    return this.#inTurn(() => this.#rotate(networkSeed, graceMs));
+  }
+
+  /**
+   * Ends all identities, listeners and transports, then begins with others (O6). When it resolves
+   * or throws, nothing of before is left; when it throws, nothing has begun.
+   *
+   * @param cut ends, at once, every connection and dial at whatever stage.
+   * @throws {AegisError} `STOPPING`; what libp2p throws when it cannot listen.
+   */
+  reroute(route: Route, cut: () => void): Promise<void> {
+    return this.#inTurn(async () => {
+      const networkSeed = this.#networkSeed;
+      if (networkSeed === undefined || this.#isStopped) throw stopping();
+      await this.#endAll(cut);
+      if (this.#isStopped) throw stopping();
+      this.#route = route;
+      this.#listening = this.#listen(route);
+      await this.#begin(networkSeed, this.#generation + 1);
+    });
   }
 
   /** Ends all identities. */
   async stop(): Promise<void> {
-    const current = this.#current;
-    this.#current = undefined;
-    const retired = [...this.#retired];
-    for (const one of retired) one.cancel();
-    this.#retired.clear();
-    await Promise.all([
-      this.#turn,
-      ...(current === undefined ? [] : [this.#end(current)]),
-      ...retired.map((one) => this.#end(one.identity)),
-    ]);
+    this.#isStopped = true;
+    await Promise.all([this.#turn, this.#endAll(() => undefined)]);
     await this.unlisten();
   }
 
@@ -138,9 +168,59 @@ export class Swarms {
     return this.#listening.close();
   }
 
+  #inTurn<T>(job: () => Promise<T>): Promise<T> {
+    const turn = this.#turn.then(job);
+    this.#turn = turn.catch(() => undefined);
+    return turn;
+  }
+
+  #listen({ transports }: Route): Listening {
+    return new Listening({ transports, limits: this.#options.limits }, this.#deps.listening);
+  }
+
+  async #begin(networkSeed: Uint8Array, generation: number): Promise<void> {
+    const listening = this.#listening;
+    const next = await this.#create(networkSeed, generation);
+    this.#networkSeed = networkSeed;
+    this.#current = next;
+    this.#generation = generation;
+    try {
+      await next.swarm.start();
+    } catch (error) {
+      if (this.#current === next) this.#current = undefined;
+      await this.#end(next);
+      await listening.close();
+      throw error;
+    }
+    // The stop has found nothing to end, or only a part of it.
+    if (!this.#isStopped) return;
+    await this.#end(next);
+    await listening.close();
+    throw stopping();
+  }
+
+  async #endAll(cut: () => void): Promise<void> {
+    const current = this.#current;
+    this.#current = undefined;
+    const retired = [...this.#retired];
+    for (const one of retired) one.cancel();
+    this.#retired.clear();
+    cut();
+    const identities = [...(current === undefined ? [] : [current]), ...retired.map(identityOf)];
+    const ends = identities.map((identity) => this.#end(identity));
+    await Promise.all([...ends, this.#listening.close()]);
+    // What was let in or dialled at the last moment.
+    cut();
+  }
+
   async #rotate(networkSeed: Uint8Array, graceMs: number): Promise<boolean> {
     const before = this.#current;
-    if (before === undefined) throw stopping();
+    if (before === undefined) {
+      if (!this.isRunning) throw stopping();
+      // Without a route nobody is told; the next one begins with the new key.
+      this.#networkSeed = networkSeed;
+      return true;
+    }
     if (networkSeed.byteLength === 32 && before.peerId === peerIdOf(publicKeyOf(networkSeed))) {
       return false;
     }
@@ -150,6 +230,7 @@ export class Swarms {
       throw stopping();
     }
     this.#current = next;
+    this.#networkSeed = networkSeed;
     this.#generation += 1;
     if (next.upgrader !== undefined) this.#listening.serve(next.upgrader);
     this.#retire(before, graceMs);
@@ -183,8 +264,11 @@ export class Swarms {
     const peerId = peerIdOf(networkKey);
     let encrypter: HelloEncrypter | undefined;
     let upgrader: Upgrader | undefined;
+    const { agent, limits } = this.#options;
+    const { listen, profile } = this.#route;
+    const { isHidden } = this.#listening;
     const swarm = await createSwarm(
-      { ...this.#options, networkSeed },
+      { networkSeed, listen, profile, isHidden, agent, limits },
       {
         // An identity of before dials nobody any more, whatever its Kademlia wants.
         gater: {
@@ -196,9 +280,9 @@ export class Swarms {
           encrypter = this.#deps.encrypter(noise, networkKey);
           return encrypter;
         },
-        transport: (own) => {
+        transports: this.#listening.transports(),
+        onUpgrader: (own) => {
           upgrader = own;
-          return this.#listening.transport();
         },
         clock: this.#deps.clock,
         spend: (stream, allowance, cost) => {
@@ -255,6 +339,8 @@ export class Swarms {
     }
   }
 }
+
+const identityOf = ({ identity }: Retired): Identity => identity;
 
 /** Where peers are found: Kademlia answers from what the identity of before has learned. */
 async function acquaint(next: Swarm, before: Swarm): Promise<void> {

@@ -8,12 +8,16 @@ import { type Machine, type Ready, ReadyBuilder } from '../machine.ts';
 import { type Instant, instant, MINUTE, SECOND } from '../units.ts';
 import { backoff, fraction } from './jitter.ts';
 import { decodeRecord, encodeRecord, isAddress, PEERS_TABLE } from './record.ts';
+import { isOnionAddress, ROUTE_OFF, type Routed, type RouteRule, routeOf } from './route.ts';
 import { addressesOf, createTarget, type PeerStatus, statusOf, type Target } from './target.ts';
 
 export interface PeerBookOptions {
   /** Node id of this node. */
   readonly self: string;
-  /** Dials under way at once. @default 16 */
+  /**
+   * Dials under way at once, and as many to onion services: those are slow, and neither may use up
+   * the places of the other (O4). @default 16
+   */
   readonly maxPendingDials?: number;
   /** Peers known at once. @default 1024 */
   readonly maxPeers?: number;
@@ -25,7 +29,7 @@ export interface PeerBookOptions {
   readonly maxBackoffMs?: number;
   /** Connected for so long, a peer's earlier failures are forgotten. @default 10,000 */
   readonly stableMs?: number;
-  /** A dial of which nothing is heard is given up after this. @default 60,000 */
+  /** A dial of which nothing is heard is given up after this. @default 180,000 */
   readonly leaseMs?: number;
 }
 
@@ -57,6 +61,10 @@ export type PeerInput =
   | { readonly type: 'unban'; readonly nodeId: string }
   /** What kept the peer away is over: it is dialled without the rest of its pause. */
   | { readonly type: 'retry'; readonly nodeId: string }
+  /** The same of everybody, e.g. when Tor has come back (O3). */
+  | { readonly type: 'retry-all' }
+  /** Another route: other addresses are dialled, in another order (O4, O6). */
+  | ({ readonly type: 'route' } & RouteRule)
   | { readonly type: 'alarm'; readonly key: string };
 
 export type PeerOutcome =
@@ -78,6 +86,9 @@ export class PeerBook implements Machine<PeerInput> {
   readonly #dialing = new Map<string, Target>();
   readonly #banned = new Set<string>();
   #alarmAt: Instant | undefined;
+  #rule: RouteRule = ROUTE_OFF;
+  /** Since when the route is this one. */
+  #ruledAt: Instant = instant(0);
 
   constructor(options: PeerBookOptions) {
     this.#options = {
@@ -87,7 +98,7 @@ export class PeerBook implements Machine<PeerInput> {
       minBackoffMs: 250,
       maxBackoffMs: 30 * SECOND,
       stableMs: 10 * SECOND,
-      leaseMs: MINUTE,
+      leaseMs: 3 * MINUTE,
       ...options,
     };
   }
@@ -157,7 +168,12 @@ export class PeerBook implements Machine<PeerInput> {
       case 'dial-failed':
         return this.#dialFailed(input, now);
       case 'retry':
-        return this.#retry(input.nodeId, now);
+        return this.#retry(this.#targets.get(input.nodeId), now);
+      case 'retry-all':
+        for (const target of this.#targets.values()) this.#retry(target, now);
+        return;
+      case 'route':
+        return this.#reroute(input, now);
       case 'start':
         for (const target of this.#targets.values()) this.#schedule(target, now);
         return;
@@ -244,7 +260,7 @@ export class PeerBook implements Machine<PeerInput> {
   }
 
   #unban(nodeId: string, now: Instant): void {
-    if (this.#banned.delete(nodeId)) this.#retry(nodeId, now);
+    if (this.#banned.delete(nodeId)) this.#retry(this.#targets.get(nodeId), now);
   }
 
   #up(nodeId: string, now: Instant, ready: ReadyBuilder<PeerOutcome>): void {
@@ -300,11 +316,22 @@ export class PeerBook implements Machine<PeerInput> {
     if (target.connectedAt === undefined) this.#postpone(target, now);
   }
 
-  #retry(nodeId: string, now: Instant): void {
-    const target = this.#targets.get(nodeId);
+  #retry(target: Target | undefined, now: Instant): void {
     if (target === undefined) return;
     target.attempts = 0;
     if (this.#dialable(target)) target.nextDialAt = now;
+  }
+
+  /** What failed before says nothing about the other way. */
+  #reroute({ mode, exits }: RouteRule, now: Instant): void {
+    this.#rule = { mode, exits };
+    this.#ruledAt = now;
+    for (const target of this.#targets.values()) {
+      target.nextDialAt = undefined;
+      target.lastError = undefined;
+      target.cursor = 0;
+      this.#retry(target, now);
+    }
   }
 
   #dialFailed(input: { address: string; code: ErrorCode; message: string }, now: Instant): void {
@@ -343,12 +370,18 @@ export class PeerBook implements Machine<PeerInput> {
   }
 
   #status(target: Target): PeerStatus {
-    return statusOf(target, this.#isBanned(target));
+    const routed = this.#routed(target);
+    return statusOf(target, { banned: this.#isBanned(target), routed, since: this.#ruledAt });
+  }
+
+  #routed(target: Target): Routed {
+    return routeOf(addressesOf(target), this.#rule);
   }
 
   #dialable(target: Target): boolean {
     const free = target.connectedAt === undefined && target.dialing === undefined;
-    return free && !target.removed && !this.#isBanned(target) && addressesOf(target).length > 0;
+    if (!free || target.removed || this.#isBanned(target)) return false;
+    return this.#routed(target).allowed.length > 0;
   }
 
   /**
@@ -366,7 +399,7 @@ export class PeerBook implements Machine<PeerInput> {
     if (!this.#dialable(target)) return;
     const { self, minBackoffMs, maxBackoffMs } = this.#options;
     // The pause grows when all addresses of the peer have been tried once more.
-    const count = addressesOf(target).length;
+    const count = this.#routed(target).allowed.length;
     const rounds = target.attempts % count === 0 ? target.attempts / count : 1;
     const part = fraction(self, target.key, target.attempts);
     const pause = backoff(Math.max(0, rounds - 1), part, {
@@ -382,16 +415,24 @@ export class PeerBook implements Machine<PeerInput> {
     );
     // Those that wait longest go first, so that nobody is passed over for ever.
     due.sort((a, b) => a.nextDialAt! - b.nextDialAt! || (a.key < b.key ? -1 : 1));
-    for (const target of due) {
-      if (this.#dialing.size >= this.#options.maxPendingDials) return;
-      this.#dial(target, now, ready);
-    }
+    for (const target of due) this.#dial(target, now, ready);
+  }
+
+  /** O4: whether there is a place for another dial of this kind. */
+  #hasPlace(isOnion: boolean): boolean {
+    const rivals = [...this.#dialing.keys()].filter((one) => isOnionAddress(one) === isOnion);
+    return rivals.length < this.#options.maxPendingDials;
+  }
+
+  /** The address that is its turn. */
+  #nextAddress(target: Target): string | undefined {
+    const { allowed } = this.#routed(target);
+    return allowed[target.cursor % allowed.length];
   }
 
   #dial(target: Target, now: Instant, ready: ReadyBuilder<PeerOutcome>): void {
-    const addresses = addressesOf(target);
-    const address = addresses[target.cursor % addresses.length];
-    if (address === undefined) return;
+    const address = this.#nextAddress(target);
+    if (address === undefined || !this.#hasPlace(isOnionAddress(address))) return;
     if (this.#dialing.has(address)) {
       // Another entry is trying this very address; its end says something about both.
       target.cursor += 1;
@@ -405,14 +446,18 @@ export class PeerBook implements Machine<PeerInput> {
   }
 
   #arm(ready: ReadyBuilder<PeerOutcome>): void {
-    const full = this.#dialing.size >= this.#options.maxPendingDials;
+    const places = { onion: this.#hasPlace(true), other: this.#hasPlace(false) };
     let earliest: Instant | undefined;
     const consider = (at: Instant | undefined): void => {
       if (at !== undefined && (earliest === undefined || at < earliest)) earliest = at;
     };
     for (const { leaseUntil } of this.#dialing.values()) consider(leaseUntil);
     // With every place taken, only the end of a dial can let the next one start.
-    if (!full) for (const { nextDialAt } of this.#targets.values()) consider(nextDialAt);
+    for (const target of this.#targets.values()) {
+      const address = target.nextDialAt === undefined ? undefined : this.#nextAddress(target);
+      if (address === undefined) continue;
+      if (isOnionAddress(address) ? places.onion : places.other) consider(target.nextDialAt);
+    }
     if (earliest === this.#alarmAt) return;
     this.#alarmAt = earliest;
     ready.alarm(DIAL_ALARM, earliest);

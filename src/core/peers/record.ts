@@ -1,4 +1,5 @@
 /** What the peer book keeps on disk: the operator's own additions and removals, nothing learned. */
+import { parseOnionAddress } from '../crypto/onion.ts';
 import { AegisError } from '../errors.ts';
 import { decode, encode } from '../model/cbor.ts';
 
@@ -7,6 +8,7 @@ export const PEERS_TABLE = 'peers';
 const RECORD_MAX_BYTES = 8192;
 
 const ADDRESS = /^\/(?:ip4|ip6|dns|dns4|dns6)\/[^/\s]{1,253}\/tcp\/\d{1,5}(?:\/p2p\/\w{1,128})?$/;
+const ONION = /^\/onion3\/([a-z2-7]{56}):[1-9]\d{0,4}(?:\/p2p\/\w{1,128})?$/;
 
 export interface PeerRecord {
   /** Addresses that the operator has given. */
@@ -15,8 +17,19 @@ export interface PeerRecord {
   readonly removed: boolean;
 }
 
-/** Whether the text has the form of an address that this node could dial. */
-export const isAddress = (text: string): boolean => text.length <= 512 && ADDRESS.test(text);
+/** Whether the text has the form of an address that this node could dial, by some route. */
+export function isAddress(text: string): boolean {
+  if (text.length > 512) return false;
+  const [, onion] = ONION.exec(text) ?? [];
+  if (onion === undefined) return ADDRESS.test(text) && !/\.onion\.?\/tcp\//i.test(text);
+  try {
+    // O12: an address whose checksum is wrong is refused wherever it is read.
+    parseOnionAddress(onion);
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 export const encodeRecord = (record: PeerRecord): Uint8Array =>
   encode({ v: 1, type: 'peer', addresses: [...record.addresses], removed: record.removed });

@@ -1,6 +1,7 @@
 /** One peer as the book sees it: where it may be found, how often it was tried, and why not. */
 import type { ErrorCode } from '../errors.ts';
 import type { Instant } from '../units.ts';
+import type { ForbiddenAddress, Routed } from './route.ts';
 
 export type PeerState = 'connected' | 'dialing' | 'waiting' | 'unknown' | 'removed';
 
@@ -20,6 +21,8 @@ export interface PeerStatus {
    */
   readonly state: PeerState;
   readonly addresses: readonly string[];
+  /** Those of them that the route does not let this node dial, and why. */
+  readonly forbidden: readonly ForbiddenAddress[];
   /** Failed dials since it was last connected for a while. */
   readonly attempts: number;
   readonly lastError: DialError | undefined;
@@ -67,13 +70,30 @@ export const addressesOf = (target: Target): string[] => [
   ...new Set([...target.manual, ...target.fixed, ...target.learned]),
 ];
 
-export function statusOf(target: Target, banned: boolean): PeerStatus {
+/** What is not dialled says why, where there is nothing else to say. */
+function forbiddenError(
+  { lastError }: Target,
+  { allowed, forbidden }: Routed,
+  now: Instant,
+): DialError | undefined {
+  const [first] = forbidden;
+  if (allowed.length > 0 || first === undefined) return lastError;
+  const message = `${first.address} is not dialled: ${first.reason}`;
+  return { code: 'ROUTE_FORBIDS', message, at: now };
+}
+
+/** @param routed its addresses by the route. */
+export function statusOf(
+  target: Target,
+  { banned, routed, since }: { banned: boolean; routed: Routed; since: Instant },
+): PeerStatus {
   return {
     nodeId: target.nodeId,
     state: stateOf(target),
     addresses: addressesOf(target),
+    forbidden: routed.forbidden,
     attempts: target.attempts,
-    lastError: target.lastError,
+    lastError: forbiddenError(target, routed, since),
     nextDialAt: target.nextDialAt,
     manual: target.manual.length > 0,
     banned,

@@ -20,6 +20,7 @@ function setUp(limits: Partial<HostLimits>) {
       isConnected: () => false,
       dialledAt: () => undefined,
       isOwn: () => false,
+      classOf: () => 'direct',
     },
   );
   const dial = (address: string): Promise<unknown> =>

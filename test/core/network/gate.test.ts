@@ -3,15 +3,19 @@ import { multiaddr } from '@multiformats/multiaddr';
 import { describe, expect, it } from 'vitest';
 import { Gate } from '../../../src/core/network/gate.ts';
 import { type HostLimits, limitsOf } from '../../../src/core/network/limits.ts';
+import { type Passage, Passages } from '../../../src/core/network/passages.ts';
 import { NO_SECURITY, Refusals } from '../../../src/core/network/refusals.ts';
 import { instant } from '../../../src/core/units.ts';
 import { type LogLine, memoryLog, noMetrics } from './cluster.ts';
+
+const TALK: Passage = { class: 'direct', purpose: 'talk' };
 
 interface Bench {
   readonly gate: Gate;
   readonly lines: LogLine[];
   readonly time: { now: number };
   readonly cut: Set<string>;
+  readonly passages: Passages;
 }
 
 function setUp(open = 0, changes: Partial<HostLimits> = {}): Bench {
@@ -21,17 +25,22 @@ function setUp(open = 0, changes: Partial<HostLimits> = {}): Bench {
   const clock = { now: () => instant(time.now), wakeAt: () => () => undefined };
   const deps = { log: memoryLog(lines), metrics: noMetrics, clock, security: NO_SECURITY };
   const limits = limitsOf('network', { maxConnections: 5, maxConnectionsPerPeer: 3, ...changes });
+  const passages = new Passages();
+  const lanes: Record<string, number> = { aegis1quiet: 0, aegis1busy: 3 };
   const gate = new Gate(
     { limits },
     {
       refusals: new Refusals(deps),
       clock,
       conduct: { isCut: (nodeId) => cut.has(nodeId) },
-      connections: (peerId) => (peerId === 'crowded' ? 3 : open),
+      passages,
+      connections: () => open,
+      talks: (peerId) => (peerId === 'crowded' ? 3 : 0),
+      lanes: (nodeId) => lanes[nodeId],
       wantsDial: (address) => address.toString().endsWith('/tcp/1'),
     },
   );
-  return { gate, lines, time, cut };
+  return { gate, lines, time, cut, passages };
 }
 
 /** A connection that has been accepted, as much of it as the gate looks at. */
@@ -68,9 +77,9 @@ describe('Gate', () => {
 
   it('has a place for a member, or names the knob, or is stopping', () => {
     const { gate, lines } = setUp();
-    expect(gate.place('aegis1a', 'peer')).toBeUndefined();
-    expect(gate.place('aegis1b', 'crowded')).toBe('BUSY');
-    expect(setUp(5).gate.place('aegis1a', 'peer')).toBe('BUSY');
+    expect(gate.place('aegis1a', 'peer', TALK)).toBeUndefined();
+    expect(gate.place('aegis1b', 'crowded', TALK)).toBe('BUSY');
+    expect(setUp(5).gate.place('aegis1a', 'peer', TALK)).toBe('BUSY');
     expect(lines[0]!.fields).toEqual({
       peer: 'aegis1b',
       knob: 'limits.connectionsPerPeer',
@@ -78,22 +87,22 @@ describe('Gate', () => {
       repeated: 0,
     });
     gate.stop();
-    expect(gate.place('aegis1a', 'peer')).toBe('STOPPING');
+    expect(gate.place('aegis1a', 'peer', TALK)).toBe('STOPPING');
   });
 
   it('writes one line for many refusals, and says later how many there were', () => {
     const { gate, lines, time } = setUp();
-    for (let i = 0; i < 40; i += 1) gate.place('aegis1b', 'crowded');
+    for (let i = 0; i < 40; i += 1) gate.place('aegis1b', 'crowded', TALK);
     expect(lines).toHaveLength(1);
     time.now = 10_000;
-    gate.place('aegis1b', 'crowded');
+    gate.place('aegis1b', 'crowded', TALK);
     expect(lines.map((line) => line.fields['repeated'])).toEqual([0, 39]);
   });
 
   it('has no place for a member that was cut for a flood', () => {
     const { gate, cut } = setUp();
     cut.add('aegis1c');
-    expect(gate.place('aegis1c', 'peer')).toBe('BUSY');
+    expect(gate.place('aegis1c', 'peer', TALK)).toBe('BUSY');
     expect(gate.isApart('aegis1c')).toBe(true);
     expect(gate.isIsolated('aegis1c')).toBe(false);
   });

@@ -10,7 +10,7 @@ const key = (): Uint8Array => publicKeyOf(randomBytes(32));
 function heard(nodeId: string, networkKey: Uint8Array, shown: readonly Uint8Array[] = []): Heard {
   const shape = { keyNumber: 0, agent: 'a', instance: undefined };
   const identity = { nodeId, name: nodeId, networkKey, ...shape };
-  return { identity, networkKeys: [networkKey, ...shown] };
+  return { identity, networkKeys: [networkKey, ...shown], purpose: 'talk' };
 }
 
 describe('Identities', () => {

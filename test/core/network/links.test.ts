@@ -15,6 +15,7 @@ function link(generation: number, keyNumber: number, status = 'open'): Link {
   const networkKey = new Uint8Array(32);
   return {
     connection,
+    class: 'direct',
     generation,
     identity: { nodeId: 'n', name: 'n', networkKey, keyNumber, agent: 'a', instance: 'i' },
   };
