@@ -1,0 +1,105 @@
+/** One tor as a child process: its lines, its end. What it is told, and why, is not known here. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { AegisError } from '../../errors.ts';
+
+export const TOR_PROCESS_LIMITS = {
+  /** Of one line of its output; what is longer is cut. */
+  lineBytes: 8192,
+  /** Lines that are kept to say why it ended. */
+  lastLines: 40,
+} as const;
+
+/** After that it is killed; a client of Tor ends within milliseconds. */
+const END_MS = 5000;
+
+/** No file can say otherwise: without them nobody could ask it what the files say. */
+const FIRM = ['--RunAsDaemon', '0', '--CookieAuthentication', '1'];
+
+export interface SpawnTor {
+  readonly path: string;
+  readonly torrcFile: string;
+  /** Its working directory and its HOME. */
+  readonly dir: string;
+  readonly onLine: (line: string) => void;
+}
+
+export class TorProcess {
+  readonly pid: number;
+  /** Such as `exit status 1`, once it has ended and all of its lines are here. */
+  readonly ended: Promise<string>;
+  readonly #child: ChildProcess;
+  readonly #lastLines: string[] = [];
+
+  private constructor(child: ChildProcess, onLine: (line: string) => void) {
+    this.#child = child;
+    this.pid = child.pid!;
+    const take = (line: string): void => {
+      this.#lastLines.push(line);
+      if (this.#lastLines.length > TOR_PROCESS_LIMITS.lastLines) this.#lastLines.shift();
+      onLine(line);
+    };
+    for (const stream of [child.stdout!, child.stderr!]) takeLines(stream, take);
+    this.ended = once(child, 'close').then(([code, signal]) =>
+      signal === null ? `exit status ${String(code)}` : `signal ${String(signal)}`,
+    );
+  }
+
+  /** @throws {AegisError} `TOR_FAILED` when the system does not start it. */
+  static async spawn({ path, torrcFile, dir, onLine }: SpawnTor): Promise<TorProcess> {
+    // Without the defaults of the distribution, which are those of a service with its own user.
+    const args = ['-f', torrcFile, '--defaults-torrc', '/dev/null', ...FIRM];
+    const child = spawn(path, args, {
+      cwd: dir,
+      // Ctrl-C at a terminal is for us; tor goes last.
+      detached: true,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { HOME: dir, PATH: process.env['PATH'] ?? '/usr/bin:/bin' },
+    });
+    try {
+      await once(child, 'spawn');
+    } catch (cause) {
+      const { code } = cause as NodeJS.ErrnoException;
+      throw new AegisError('TOR_FAILED', `${path} does not start: ${code}`, { cause });
+    }
+    return new TorProcess(child, onLine);
+  }
+
+  /** What it wrote last. */
+  get lastLines(): readonly string[] {
+    return this.#lastLines;
+  }
+
+  get isRunning(): boolean {
+    return this.#child.exitCode === null && this.#child.signalCode === null;
+  }
+
+  /** Lets it write its state and end; kills it when it does not. Resolves when it is gone. */
+  async stop(): Promise<void> {
+    this.#child.kill('SIGTERM');
+    const late = new AbortController();
+    const timer = sleep(END_MS, 'late', { signal: late.signal }).catch(() => 'ended');
+    if ((await Promise.race([this.ended, timer])) === 'late') this.#child.kill('SIGKILL');
+    late.abort();
+    await this.ended;
+  }
+}
+
+/** A program that forgets the ends of its lines must not fill our memory. */
+function takeLines(stream: NodeJS.ReadableStream, take: (line: string) => void): void {
+  const { lineBytes } = TOR_PROCESS_LIMITS;
+  let rest = '';
+  stream.setEncoding('utf8');
+  stream.on('data', (chunk: string) => {
+    const lines = (rest + chunk).split('\n');
+    rest = lines.pop()!;
+    for (const line of lines) take(line.slice(0, lineBytes));
+    if (rest.length <= lineBytes) return;
+    take(rest.slice(0, lineBytes));
+    rest = '';
+  });
+  stream.on('end', () => {
+    if (rest !== '') take(rest);
+  });
+}
