@@ -18,7 +18,7 @@ import type { ChainRoom } from './chain-room.ts';
 import type { Duplicities } from './duplicities.ts';
 import { Introductions } from './introductions.ts';
 import { KeyDesk } from './key-desk.ts';
-import { MemberDesk } from './member-desk.ts';
+import { MemberDesk, type MemberDeskDeps } from './member-desk.ts';
 import type { VersionsHold } from './own-versions.ts';
 import { KEYS_PROTOCOL, SessionKeeper } from './session-keeper.ts';
 
@@ -47,6 +47,11 @@ export interface CustodyDeps {
   addressesOf(nodeId: string): readonly string[];
   /** Members, or their keys, have changed. */
   changed(nodeIds: readonly string[]): void;
+  /** Who is let in may be others than before (H5, O17), or own keys. */
+  reviewed(): void;
+  /** Of this node, as it tells others. */
+  addresses(): readonly string[];
+  onionFor: MemberDeskDeps['onionFor'];
 }
 
 /** Who says hello is judged before anything else of a node exists; what it says comes later. */
@@ -122,16 +127,18 @@ export class Custody {
       heightOf: async (digest) =>
         (room.chain.receipt(digest) ?? (await room.archive.receipts([digest]))[0])?.height,
       changed: (nodeIds) => this.#changed(nodeIds),
+      reviewed: () => deps.reviewed(),
     });
     this.members = new MemberDesk(
       {
         ...{ clusterId, self, genesis: genesisBytes, storageWeight },
         invitation: invited?.invitation.bytes,
-        addresses: () => host.addresses().map(withoutPeerId),
+        addresses: () => deps.addresses().map(withoutPeerId),
       },
       {
         ...{ roster, keystore, author: room.author, log, addressesOf, submit },
         isUsed: (invitationId) => room.chain.isUsed(invitationId),
+        onionFor: (invitation) => deps.onionFor(invitation),
         checkpoint: () => room.chain.checkpoint(),
         now: () => clock.now(),
       },
@@ -188,7 +195,10 @@ export class Custody {
     const { bans, host, introductions, security } = this.#deps;
     const isNew = await bans.set(nodeId, isBanned);
     if (isNew) security?.tell({ type: isBanned ? 'banned' : 'unbanned', nodeId });
-    return { isNew, cut: host.review((identity) => introductions.accepts(identity)) };
+    const cut = host.review((identity) => introductions.accepts(identity));
+    // O17
+    this.#deps.reviewed();
+    return { isNew, cut };
   }
 
   /** S8: what hello has shown. */
@@ -198,8 +208,11 @@ export class Custody {
   }
 
   /** Not within the handshake that has shown them. */
-  learned(): void {
-    setImmediate(() => this.keys.review());
+  learned(nodeId: string): void {
+    setImmediate(() => {
+      this.keys.review();
+      this.#deps.changed([nodeId]);
+    });
   }
 
   #tellFrozen(nodeId: string): void {

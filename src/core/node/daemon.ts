@@ -125,12 +125,11 @@ class Starting {
     this.#undo.push(() => security.close());
     const { keystore, close } = await openKeys(this.#options, this.#opened, this.#log);
     this.#undo.push(close);
-    const { chainDb, contentDb } = paths;
     // Peers may come before all of the node is there.
     let watch: Watch | undefined;
     const engine: Engine = await Engine.start(
       {
-        ...{ chainDb, contentDb, settings, genesis, genesisBytes, invited },
+        ...{ paths, settings, genesis, genesisBytes, invited },
         ...{ keystore, agent, vouch },
       },
       {
@@ -143,6 +142,7 @@ class Starting {
         pathChanged: (path) => void watch?.pathChanged(path),
         consensusMoved: () => watch?.consensusMoved(),
         blockFinal: (block) => watch?.blockFinal(block),
+        torChanged: () => watch?.torChanged(),
       },
     );
     this.#undo.push(() => engine.stop());
@@ -175,7 +175,7 @@ class Starting {
     });
     this.#state = 'ready';
     watch.peersChanged();
-    const ready = readyOf(this.#options, this.#opened, engine.host.addresses());
+    const ready = readyOf(this.#options, this.#opened, engine.addresses());
     this.#log.write('info', 'the node is ready', { startMs: Date.now() - startedAt });
     notifySystemd(env, 'READY=1', `STATUS=${ready.addresses.join(' ')}`);
     const { promise: stopping } = this.#stopBegun;

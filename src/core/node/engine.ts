@@ -4,81 +4,40 @@
  */
 
 import type { CID } from 'multiformats/cid';
-import type { BlockSummary } from '../api/contract/consensus.ts';
 import type { ChainInput, ChainOutcome, Finalised } from '../chain/chain.ts';
-import type { Settings } from '../config/settings.ts';
+import { onionMultiaddr, parseOnionAddress } from '../crypto/onion.ts';
 import type { AegisError } from '../errors.ts';
-import { statIfPresent } from '../files.ts';
 import { KB_PROTOCOL, type Replication } from '../kb/replication.ts';
 import type { ReplicationInput } from '../kb/replication-types.ts';
-import type { Keystore } from '../keys/keystore.ts';
 import type { Outcome } from '../machine.ts';
-import type { Genesis } from '../model/genesis.ts';
-import type { OpenInvitationFile } from '../model/invitation-file.ts';
 import type { Host } from '../network/host.ts';
 import type { PeerInput } from '../peers/book.ts';
-import type { Clock, Hasher, Log, Metrics, Security } from '../ports.ts';
-import { ChainStore } from '../storage/chain-store.ts';
-import { ContentStore } from '../storage/content-store.ts';
-import { createHasher } from '../storage/hasher.ts';
+import type { Clock } from '../ports.ts';
+import type { ChainStore } from '../storage/chain-store.ts';
+import type { ContentStore } from '../storage/content-store.ts';
 import { KIB } from '../units.ts';
-import { Bans } from './bans.ts';
 import { CHAIN_MACHINE } from './chain-desk.ts';
-import { ChainRoom } from './chain-room.ts';
+import type { ChainRoom } from './chain-room.ts';
 import { protocolMaxOf } from './chain-settings.ts';
-import { systemClock } from './clock.ts';
 import { ConsensusViews } from './consensus-views.ts';
-import { Custody, introductionsFor } from './custody.ts';
+import { Custody } from './custody.ts';
 import { CustodyViews } from './custody-views.ts';
-import { Duplicities } from './duplicities.ts';
 import { lostRoots, makeKnowledge, mendInBackground, submitMissing } from './engine-knowledge.ts';
-import { apart, doubleSignOf, openBoth, tooOld } from './engine-parts.ts';
+import { type EngineDeps, type EngineOptions, type EngineParts, openParts } from './engine-open.ts';
+import { tooOld } from './engine-parts.ts';
 import { Fetcher } from './fetcher.ts';
 import { Finality } from './finality.ts';
 import { Governance } from './governance.ts';
 import { HolderQuery } from './holder-query.ts';
 import { IntentViews } from './intent-views.ts';
-import type { Introductions } from './introductions.ts';
 import { KbViews } from './kb-views.ts';
 import { KB_MACHINE, type Knowledge } from './knowledge.ts';
 import { Loop, type LoopDependencies } from './loop.ts';
-import { type Machines, Placement, recoverMachines } from './machines.ts';
-import { createHost } from './network.ts';
+import { type Machines, Placement } from './machines.ts';
 import { ObjectReader } from './object-reader.ts';
 import { ObjectServer } from './object-server.ts';
-import { markLostFacts } from './own-history.ts';
-import { followChain, usableNetworkKey } from './own-keys.ts';
 import { PEERS_MACHINE, Peers } from './peers.ts';
-
-export interface EngineOptions {
-  readonly chainDb: string;
-  readonly contentDb: string;
-  readonly settings: Settings;
-  readonly genesis: Genesis;
-  readonly genesisBytes: Uint8Array;
-  readonly invited: OpenInvitationFile | undefined;
-  readonly keystore: Keystore;
-  /** Name and version for peers, e.g. `aegis/0.1.0`. */
-  readonly agent: string;
-  /** D7: the operator says that the home has voted nothing that it does not remember. */
-  readonly vouch?: boolean;
-}
-
-export interface EngineDeps {
-  readonly log: Log;
-  readonly metrics: Metrics;
-  /** Who was turned away, and what was seen of keys. */
-  readonly security?: Security;
-  /** The node cannot go on. Must end the process. */
-  fatal(error: unknown): void;
-  /** V3: the node goes no further. Must stop it in good order. */
-  tooOld(error: AegisError): void;
-  peersChanged(): void;
-  pathChanged(path: string): void;
-  /** Something of the height that is being decided has changed. */
-  consensusMoved(): void;
-  blockFinal(block: BlockSummary): void;
-}
+import type { Routing } from './routing.ts';
 
 /** What a peer tells of its addresses, at most about. */
 const LEARNED_BYTES = 8 * KIB;
@@ -87,21 +46,6 @@ const LEARNED_BYTES = 8 * KIB;
 const BULK_BATCH = 64;
 
 const originOf = (from: string) => ({ from, sizeBytes: LEARNED_BYTES });
-
-interface Parts {
-  readonly store: ChainStore;
-  readonly chain: ChainRoom;
-  readonly content: ContentStore;
-  readonly hashers: readonly Hasher[];
-  readonly host: Host;
-  readonly machines: Machines;
-  readonly bans: Bans;
-  readonly duplicities: Duplicities;
-  readonly introductions: Introductions;
-  readonly networkKey: Uint8Array;
-  readonly clock: Clock;
-  readonly lostMarker: string;
-}
 
 export class Engine {
   readonly consensus: ConsensusViews;
@@ -116,6 +60,7 @@ export class Engine {
   readonly knowledge: Knowledge;
   readonly views: KbViews;
   readonly chain: ChainRoom;
+  readonly routing: Routing;
   readonly #options: EngineOptions;
   readonly #deps: EngineDeps;
   readonly #store: ChainStore;
@@ -124,76 +69,34 @@ export class Engine {
   readonly #finality: Finality;
   readonly #placement: Placement;
 
-  /** @throws {AegisError} `STORE_DAMAGED`, `PORT_IN_USE`, `BAD_CONFIG`, `DISK_FULL`. */
+  /**
+   * @throws {AegisError} `STORE_DAMAGED`, `PORT_IN_USE`, `BAD_CONFIG`, `DISK_FULL`; where the route
+   * needs Tor `TOR_UNREACHABLE`, `TOR_FAILED`, `TOR_DENIED`, `TOR_TOO_OLD`.
+   */
   static async start(options: EngineOptions, deps: EngineDeps): Promise<Engine> {
-    const { log, fatal } = deps;
-    const storage = { log: log.child('storage'), fatal };
-    const lostMarker = await markLostFacts(options.chainDb, options.contentDb);
-    const hasHistory = (await statIfPresent(lostMarker)) !== undefined;
-    const [store, content] = await openBoth(
-      () => ChainStore.open(options.chainDb, storage, { hasHistory }),
-      () => ContentStore.open(options.contentDb, storage),
-    );
+    // The parts call each other, and before all of them are there.
+    let made: Engine | undefined;
+    const parts = await openParts(options, deps, {
+      submit: (input) => void engine.#loop.submit(CHAIN_MACHINE, input),
+      offer: (input, origin) => void engine.#loop.offer(CHAIN_MACHINE, input, origin),
+      finalised: (block) => engine.#finalised(block),
+      accused: (evidence) => engine.consensus.accused(evidence),
+      custody: () => made?.custody,
+      peers: () => made?.peers,
+    });
+    const engine: Engine = new Engine(options, deps, parts);
+    made = engine;
     try {
-      const hashers = await Promise.all([createHasher('blake3'), createHasher('sha2-256')]);
-      const clock = systemClock();
-      const { metrics, security } = deps;
-      // The host asks for the own introduction before there is anything to be admitted with.
-      let made: Engine | undefined;
-      const { settings, genesis, keystore } = options;
-      const { nodeId: self } = keystore;
-      const chain = await ChainRoom.open(options, {
-        ...{ store, log: log.child('chain'), metrics, security },
-        submit: (input) => void engine.#loop.submit(CHAIN_MACHINE, input),
-        offer: (input, origin) => void engine.#loop.offer(CHAIN_MACHINE, input, origin),
-        moved: deps.consensusMoved,
-        finalised: (block) => engine.#finalised(block),
-        accused: (evidence, nodeId) => {
-          engine.consensus.accused(evidence);
-          security?.tell(doubleSignOf(evidence, nodeId));
-        },
-      });
-      checkProtocol(chain, settings);
-      const { roster } = chain.chain;
-      // What a run before has left undone, before anybody is told a key.
-      await followChain(roster.get(self), { keystore, log, now: clock.now() }).catch(apart(log));
-      const networkKey = await usableNetworkKey(keystore);
-      const bans = await Bans.open(store);
-      const duplicities = await Duplicities.open(store);
-      const introductions = introductionsFor(options, {
-        ...{ room: chain, bans, clock, log },
-        handIn: (bytes) => engine.custody.handIn(bytes),
-        learned: () => engine.custody.learned(),
-        frozen: (nodeId, evidence) => engine.custody.frozen(nodeId, evidence),
-        admission: () => made?.custody.members.admission,
-        listening: () => made?.custody.keys.listening ?? networkKey,
-      });
-      const host = await createHost(options, {
-        ...{ log: log.child('network'), metrics, clock, networkKey, hello: introductions },
-        ...(security === undefined ? {} : { security }),
-      });
-      // After the chain: it says whose versions count.
-      const machines = await recoverMachines({ settings, genesis, self, roster }, store);
-      const parts = {
-        ...{ store, chain, content, hashers, host, machines, bans, duplicities, introductions },
-        ...{ clock, lostMarker, networkKey },
-      };
-      const engine: Engine = new Engine(options, deps, parts);
-      made = engine;
-      try {
-        await engine.#start();
-      } catch (error) {
-        await engine.#halt();
-        throw error;
-      }
-      return engine;
+      await engine.#start();
     } catch (error) {
-      await Promise.all([store.close(), content.close()]);
+      await engine.#halt();
+      await Promise.all([parts.store.close(), parts.content.close()]);
       throw error;
     }
+    return engine;
   }
 
-  private constructor(options: EngineOptions, deps: EngineDeps, parts: Parts) {
+  private constructor(options: EngineOptions, deps: EngineDeps, parts: EngineParts) {
     const { genesis, keystore, settings } = options;
     const { log, metrics, security } = deps;
     const { content, host, hashers, machines, clock } = parts;
@@ -203,6 +106,7 @@ export class Engine {
     this.#deps = deps;
     this.#store = parts.store;
     this.chain = parts.chain;
+    this.routing = parts.routing;
     this.content = content;
     this.host = host;
     this.machine = replication;
@@ -287,7 +191,7 @@ export class Engine {
     });
   }
 
-  #knowledge(parts: Parts, reader: ObjectReader): Knowledge {
+  #knowledge(parts: EngineParts, reader: ObjectReader): Knowledge {
     const { genesis, keystore, settings } = this.#options;
     const { machines, content, hashers, host, chain, lostMarker } = parts;
     return makeKnowledge(
@@ -303,8 +207,9 @@ export class Engine {
     );
   }
 
-  #custody(parts: Parts, book: Machines['book']): Custody {
-    const { host, chain: room, bans, duplicities, introductions, networkKey, clock } = parts;
+  #custody(parts: EngineParts, book: Machines['book']): Custody {
+    const { host, routing, chain: room, bans, duplicities, introductions } = parts;
+    const { networkKey, clock } = parts;
     const { settings } = this.#options;
     return new Custody(
       { ...this.#options, storageWeight: settings['node.storageWeight'] },
@@ -316,6 +221,9 @@ export class Engine {
         hold: () => this.knowledge.holdVersions(),
         addressesOf: (nodeId) => book.why(nodeId)?.addresses ?? [],
         changed: (nodeIds) => this.peers.membersChanged(nodeIds),
+        reviewed: () => routing.keeper.look(),
+        addresses: () => this.addresses(),
+        onionFor: (invitation) => routing.invite(invitation),
       },
     );
   }
@@ -332,6 +240,7 @@ export class Engine {
     this.#fetcher.stop();
     this.custody.stop();
     await this.host.stop();
+    await this.routing.end();
     await this.#loop.stop();
   }
 
@@ -357,14 +266,24 @@ export class Engine {
     const { nodeId: self } = this.#options.keystore;
     void submitMissing({ self, finality: this.#finality }, this.machine.graph, this.#deps.log);
     await host.start();
+    this.routing.attach(host);
     this.peers.start([...this.#options.settings['node.peers'], ...this.#invitedTo()]);
     await this.custody.start();
     this.governance.start();
   }
 
+  /** Where this node may be dialled, by its route (O2). */
+  addresses(): readonly string[] {
+    return this.routing.addresses(this.host.addresses());
+  }
+
   /** Where the members may be dialled that have invited this node. */
   #invitedTo(): readonly string[] {
-    return this.#options.invited?.file.addresses.flatMap(({ addresses }) => addresses) ?? [];
+    const { invited } = this.#options;
+    if (invited === undefined) return [];
+    const { addresses, onion } = invited.file;
+    const all = addresses.flatMap((member) => member.addresses);
+    return onion === undefined ? all : [onionMultiaddr(parseOnionAddress(onion.address)), ...all];
   }
 
   #loopDeps(clock: Clock): LoopDependencies {
@@ -437,10 +356,4 @@ export class Engine {
     for (const path of block.paths) this.#deps.pathChanged(path);
     this.#deps.blockFinal(this.consensus.add(block));
   }
-}
-
-/** V3. @throws {AegisError} `PROTOCOL_TOO_NEW`. */
-function checkProtocol({ chain }: ChainRoom, settings: Settings): void {
-  const { isTooOld, protocol } = chain.status();
-  if (isTooOld) throw tooOld(protocol, chain.height + 1, protocolMaxOf(settings));
 }

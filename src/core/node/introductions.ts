@@ -187,6 +187,27 @@ export class Introductions implements HelloContext {
     return this.#shown.get(nodeId)?.at(-1)?.state ?? this.#deps.roster.get(nodeId)?.keys;
   }
 
+  /** H2: the network keys of a member with which it is let in now, the latest first. */
+  networkKeysOf(nodeId: string): readonly { readonly key: Uint8Array; readonly until?: number }[] {
+    const member = this.#deps.roster.get(nodeId);
+    if (member === undefined) return [];
+    const latest = { key: this.#latestOf(member).keys.networkKey };
+    const keys = [latest, ...[this.#graceOf(member) ?? []].flat()];
+    return keys.filter(({ key }) => this.#isLetIn(member, key));
+  }
+
+  /** O18: the onion keys of a member, final or shown, the latest first. */
+  onionKeysOf(nodeId: string): readonly Uint8Array[] {
+    const { roster } = this.#deps;
+    const final = roster
+      .onionKeysOf(nodeId)
+      .filter(({ until }) => until === undefined || until > this.#deps.now())
+      .map(({ key }) => key);
+    const latest = this.latest(nodeId)?.keys.onionKey;
+    const isNew = latest !== undefined && final.every((key) => !sameBytes(key, latest));
+    return isNew && roster.isMember(nodeId) ? [latest, ...final] : final;
+  }
+
   /** Entries from another source than hello: those of an invitation. */
   learn(entries: readonly Verified<SignedSuccession>[]): void {
     for (const entry of entries) {

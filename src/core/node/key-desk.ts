@@ -47,6 +47,8 @@ export interface KeyDeskDeps {
   barrier(signal: AbortSignal): Promise<void>;
   /** The keys of members have changed. */
   changed(nodeIds: readonly string[]): void;
+  /** Who is let in, or what this node has of its own keys, may be another now. */
+  reviewed(): void;
 }
 
 /** What has become of a rotation. */
@@ -213,6 +215,7 @@ export class KeyDesk {
     const cut = host.review((identity) => introductions.accepts(identity));
     if (cut > 0)
       this.#deps.log.write('info', 'connections are cut: their keys count no more', { cut });
+    this.#deps.reviewed();
     this.#arm();
   }
 
@@ -369,6 +372,7 @@ export class KeyDesk {
     const digest = this.#adopted?.entry.digest;
     const isDecided = digest !== undefined && member.history.some((one) => one.digest === digest);
     await followChain(member, { keystore, log, now: this.#deps.clock.now() });
+    this.#deps.reviewed();
     if (isDecided) {
       this.#adopted = undefined;
       this.#release();

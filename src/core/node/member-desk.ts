@@ -15,6 +15,7 @@ import {
   INVITATION_ENTRIES_MAX,
   INVITATION_ENTRY_BYTES_MAX,
   INVITATION_MEMBERS_MAX,
+  type InvitationFile,
   invitationToText,
 } from '../model/invitation-file.ts';
 import {
@@ -27,6 +28,7 @@ import {
 } from '../model/membership.ts';
 import type { Log } from '../ports.ts';
 import type { Author } from './author.ts';
+import type { OpenInvitation } from './onion-invitations.ts';
 import { timeout } from './timeout.ts';
 import { Waiting } from './waiting.ts';
 
@@ -51,6 +53,8 @@ export interface MemberDeskDeps {
   addressesOf(nodeId: string): readonly string[];
   /** M1: whether an invitation has been used. */
   isUsed(invitationId: string): boolean;
+  /** O16: where a joiner finds this node through Tor, and with which key; none without Tor. */
+  onionFor(invitation: OpenInvitation): Promise<InvitationFile['onion'] | undefined>;
   /** Y5: the latest header that every node keeps. */
   checkpoint(): Checkpoint | undefined;
   submit(bytes: Uint8Array): void;
@@ -118,7 +122,7 @@ export class MemberDesk {
   }
 
   /** M1. A member may have use of it, too: it tells keys and addresses. @throws `DENIED`. */
-  invite({ nodeId, expiresInMs }: Body<'cluster.invite'>): Result<'cluster.invite'> {
+  async invite({ nodeId, expiresInMs }: Body<'cluster.invite'>): Promise<Result<'cluster.invite'>> {
     const { clusterId, self, genesis } = this.#options;
     const { roster, author } = this.#deps;
     if (roster.get(self)?.role !== 'custodian') {
@@ -135,6 +139,7 @@ export class MemberDesk {
     const members = this.#mostUseful();
     const { bundle } = roster.get(self)!;
     const checkpoint = this.#deps.checkpoint();
+    const onion = await this.#deps.onionFor({ id, expiresAt });
     const invitation = invitationToText({
       genesis,
       invitation: bytes,
@@ -146,6 +151,7 @@ export class MemberDesk {
       // E3: the genesis does not know a custodian that came after it.
       ...(bundle === undefined ? {} : { inviter: bundle }),
       ...(checkpoint === undefined ? {} : { checkpoint }),
+      ...(onion === undefined ? {} : { onion }),
     });
     return {
       ...{ id, nodeId, inviter: self, invitation, isMember: roster.isMember(nodeId) },

@@ -4,6 +4,7 @@ import type { Keystore } from '../keys/keystore.ts';
 import { systemRandom } from '../keys/random.ts';
 import type { HelloContext } from '../network/hello.ts';
 import { Host } from '../network/host.ts';
+import type { Route as HostRoute } from '../network/host-types.ts';
 import type { Clock, Log, Metrics } from '../ports.ts';
 import { hostLimitsOf } from './limits.ts';
 
@@ -22,24 +23,19 @@ export interface NetworkDeps {
   readonly networkKey: Uint8Array;
   /** Who is let in. */
   readonly hello: HelloContext;
+  /** O1: which transports there are, and where it listens. */
+  readonly route: HostRoute;
 }
 
 /** Makes the host; nothing listens yet. @throws {AegisError} `BAD_CONFIG` for a bad address. */
 export async function createHost(options: NetworkOptions, deps: NetworkDeps): Promise<Host> {
   const { settings, keystore, agent } = options;
-  const listen = settings['node.listen'];
+  const { route, ...others } = deps;
   return await Host.create(
     {
       networkSeed: keystore.networkSeed(deps.networkKey),
-      listen,
-      agent,
-      // Nodes of one machine share its loopback address, so nothing can be counted per address.
-      profile: listen.every((address) => /^\/ip(4\/127\.|6\/::1\/)/.test(address))
-        ? 'loopback'
-        : 'network',
-      limits: hostLimitsOf(settings),
-      hello: deps.hello,
+      ...{ ...route, agent, limits: hostLimitsOf(settings), hello: deps.hello },
     },
-    { ...deps, random: systemRandom },
+    { ...others, random: systemRandom },
   );
 }

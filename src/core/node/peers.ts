@@ -5,17 +5,19 @@
 import type { Body, Query, Result } from '../api/contract/endpoints.ts';
 import type { Peer } from '../api/contract/peers.ts';
 import type { Roster, RosterMember } from '../chain/roster.ts';
+import { onionMultiaddr } from '../crypto/onion.ts';
 import { AegisError, toAegisError } from '../errors.ts';
 import type { Outcome } from '../machine.ts';
 import { isNodeId, peerIdOf } from '../model/identity.ts';
 import type { Host } from '../network/host.ts';
-import type { PeerConnection } from '../network/peer-table.ts';
+import type { PeerConnection } from '../network/peer.ts';
 import type { PeerBook, PeerInput, PeerOutcome } from '../peers/book.ts';
 import type { PeerStatus } from '../peers/target.ts';
 import type { Log } from '../ports.ts';
 import { BANS_MAX } from './bans.ts';
 import type { Lie } from './chain-faults.ts';
 import type { Custody } from './custody.ts';
+import type { Route } from './route.ts';
 
 export const PEERS_MACHINE = 'peers';
 
@@ -35,8 +37,6 @@ export interface PeersDeps {
   changed(): void;
 }
 
-const DIAL_TIMEOUT_MS = 10_000;
-
 export class Peers {
   readonly #deps: PeersDeps;
   #isolated: ReadonlySet<string> = new Set();
@@ -55,9 +55,7 @@ export class Peers {
     });
     host.onAddresses(({ nodeId, addresses }) => learned({ type: 'learned', nodeId, addresses }));
     for (const nodeId of this.#deps.custody.bans.all()) submit({ type: 'ban', nodeId });
-    for (const { nodeId, addresses } of roster.members()) {
-      submit({ type: 'member', nodeId, addresses });
-    }
+    for (const member of roster.members()) this.#submitMember(member);
     for (const address of extra) submit({ type: 'add', address });
     submit({ type: 'start' });
   }
@@ -69,10 +67,26 @@ export class Peers {
       const member = roster.get(nodeId);
       if (member?.status !== 'member') continue;
       if (!custody.bans.has(nodeId)) submit({ type: 'unban', nodeId });
-      submit({ type: 'member', nodeId, addresses: member.addresses });
+      this.#submitMember(member);
       submit({ type: 'retry', nodeId });
     }
     this.#deps.changed();
+  }
+
+  /** O12: the chain says where each member is as an onion, whatever its address book says. */
+  #submitMember({ nodeId, addresses }: RosterMember): void {
+    const onions = this.#deps.custody.introductions.onionKeysOf(nodeId).map(onionMultiaddr);
+    this.#deps.submit({ type: 'member', nodeId, addresses: [...onions, ...addresses] });
+  }
+
+  /** O1, O4: another order of addresses, and others that are not dialled. */
+  routed({ mode, usesExits }: Route): void {
+    this.#deps.submit({ type: 'route', mode, exits: usesExits });
+  }
+
+  /** O3: what kept all away is over. */
+  retryAll(): void {
+    this.#deps.submit({ type: 'retry-all' });
   }
 
   /** Carries out what the book has decided. */
@@ -200,7 +214,7 @@ export class Peers {
   async #dial(address: string): Promise<void> {
     const { host, submit, log } = this.#deps;
     try {
-      const { nodeId } = await host.dial(address, { timeoutMs: DIAL_TIMEOUT_MS });
+      const { nodeId } = await host.dial(address);
       submit({ type: 'dialed', address, nodeId });
     } catch (error) {
       const { code, message } = toAegisError(error);

@@ -19,15 +19,18 @@ export interface WatchDeps {
 const INTERVAL_MS = 1000;
 /** Votes come in crowds; a reader sees no more than this. */
 const CONSENSUS_MS = 50;
+const TOR_MS = 250;
 
 export class Watch {
   readonly #deps: WatchDeps;
   readonly #timer: NodeJS.Timeout;
   readonly #unsubscribe: () => void;
   #consensus: NodeJS.Timeout | undefined;
+  #tor: NodeJS.Timeout | undefined;
   #peers = new Map<string, { readonly peer: Peer; readonly text: string }>();
   /** As they were told last. */
   #custodians = '';
+  #torText = '';
 
   constructor(deps: WatchDeps) {
     this.#deps = deps;
@@ -41,6 +44,7 @@ export class Watch {
   stop(): void {
     clearInterval(this.#timer);
     clearTimeout(this.#consensus);
+    clearTimeout(this.#tor);
     this.#unsubscribe();
   }
 
@@ -68,6 +72,12 @@ export class Watch {
     this.#consensus ??= setTimeout(() => this.#tellConsensus(), CONSENSUS_MS).unref();
   }
 
+  /** Circuits come and go many times a second. */
+  torChanged(): void {
+    if (!this.#deps.hub.isWatched) return;
+    this.#tor ??= setTimeout(() => void this.#tellTor(), TOR_MS).unref();
+  }
+
   blockFinal(block: BlockSummary): void {
     this.#deps.hub.emit(() => ({ type: 'block', block }));
     this.consensusMoved();
@@ -91,6 +101,19 @@ export class Watch {
     }));
   }
 
+  async #tellTor(): Promise<void> {
+    this.#tor = undefined;
+    try {
+      const tor = await this.#deps.backend.tor.status();
+      const text = JSON.stringify(tor);
+      if (text === this.#torText) return;
+      this.#torText = text;
+      this.#deps.hub.emit(() => ({ type: 'tor', tor }));
+    } catch {
+      // As above.
+    }
+  }
+
   #custodiansChanged(): void {
     const custodians = this.#deps.engine.consensus.custodians();
     const text = JSON.stringify(custodians);
@@ -104,6 +127,7 @@ export class Watch {
     this.peersChanged();
     this.#custodiansChanged();
     this.#tellConsensus();
+    this.torChanged();
     try {
       const node = await this.#deps.backend.status();
       this.#deps.hub.emit(() => ({ type: 'node', node }));

@@ -84,6 +84,7 @@ class World {
       addressesOf: () => [],
       barrier: () => this.barrier(),
       changed: () => {},
+      reviewed: () => {},
     });
     onTestFinished(() => {
       this.desk.stop();

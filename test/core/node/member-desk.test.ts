@@ -1,13 +1,14 @@
 /** What a custodian writes into an invitation. */
 import { expect, test } from 'vitest';
 import { Roster, type RosterMember } from '../../../src/core/chain/roster.ts';
+import { onionKeyOf } from '../../../src/core/crypto/onion.ts';
 import {
   INVITATION_ENTRIES_MAX,
   INVITATION_MEMBERS_MAX,
   invitationFromText,
 } from '../../../src/core/model/invitation-file.ts';
 import { Author } from '../../../src/core/node/author.ts';
-import { MemberDesk } from '../../../src/core/node/member-desk.ts';
+import { MemberDesk, type MemberDeskDeps } from '../../../src/core/node/member-desk.ts';
 import { verified } from '../../../src/core/units.ts';
 import { Owner } from '../../helpers/owner.ts';
 import { CLUSTER_ID, Members } from './support/members.ts';
@@ -15,7 +16,7 @@ import { log } from './support/node.ts';
 
 const CHECKPOINT = { height: 3000, digest: 'ab'.repeat(32) };
 
-function deskOf(custodian: Owner, roster: Roster): MemberDesk {
+function deskOf(custodian: Owner, roster: Roster, more: Partial<MemberDeskDeps> = {}): MemberDesk {
   const ring = { identity: () => custodian.identity, current: custodian.state };
   return new MemberDesk(
     {
@@ -30,11 +31,13 @@ function deskOf(custodian: Owner, roster: Roster): MemberDesk {
       checkpoint: () => CHECKPOINT,
       submit: () => {},
       now: () => Date.UTC(2026, 10, 21),
+      onionFor: async () => undefined,
+      ...more,
     },
   );
 }
 
-test('however often others change their keys, an invitation can be read', () => {
+test('however often others change their keys, an invitation can be read', async () => {
   const [custodian, other] = [new Owner(1), new Owner(2)];
   custodian.rotate(['network']);
   const members = new Members(other, custodian);
@@ -51,7 +54,7 @@ test('however often others change their keys, an invitation can be read', () => 
   });
   const roster = new Roster([...agents, first!, own!]);
   const desk = deskOf(custodian, roster);
-  const { invitation } = desk.invite({ nodeId: new Owner(9).nodeId, expiresInMs: 60_000 });
+  const { invitation } = await desk.invite({ nodeId: new Owner(9).nodeId, expiresInMs: 60_000 });
   const file = invitationFromText(invitation);
   // By the keys of its maker it is checked, and custodians are dialled first.
   expect(file.successions[0]).toEqual(entry.bytes);
@@ -60,17 +63,36 @@ test('however often others change their keys, an invitation can be read', () => 
   expect(dialled).toEqual([custodian.nodeId, other.nodeId]);
 });
 
-test('an invitation has a checkpoint, and the bundle of a maker who came after the genesis', () => {
+test('an invitation has a checkpoint, and the bundle of a maker who came after the genesis', async () => {
   const [first, late] = [new Owner(1), new Owner(2)];
-  const inviteOf = (more: Partial<RosterMember>) => {
+  const inviteOf = async (more: Partial<RosterMember>) => {
     const members = new Members(first, late);
     members.finalise(late, more);
     const desk = deskOf(late, members.roster);
-    const { invitation } = desk.invite({ nodeId: new Owner(9).nodeId, expiresInMs: 60_000 });
+    const { invitation } = await desk.invite({ nodeId: new Owner(9).nodeId, expiresInMs: 60_000 });
     return invitationFromText(invitation);
   };
-  expect(inviteOf({})).toMatchObject({ checkpoint: CHECKPOINT });
-  expect(inviteOf({}).inviter).toBeUndefined();
+  expect(await inviteOf({})).toMatchObject({ checkpoint: CHECKPOINT });
+  expect((await inviteOf({})).inviter).toBeUndefined();
   const { bundle } = late.node;
-  expect(inviteOf({ bundle }).inviter).toEqual(bundle);
+  expect((await inviteOf({ bundle })).inviter).toEqual(bundle);
+});
+
+test('an invitation of a node that uses Tor leads to its service, with a key for once (O16)', async () => {
+  const inviter = new Owner(1);
+  const members = new Members(inviter);
+  const onion = {
+    address: onionKeyOf(new Uint8Array(32)).address,
+    clientKey: new Uint8Array(32).fill(7),
+  };
+  const asked: unknown[] = [];
+  const desk = deskOf(inviter, members.roster, {
+    onionFor: async (invitation) => {
+      asked.push(invitation);
+      return onion;
+    },
+  });
+  const made = await desk.invite({ nodeId: new Owner(9).nodeId, expiresInMs: 60_000 });
+  expect(asked).toEqual([{ id: made.id, expiresAt: Date.parse(made.expiresAt) }]);
+  expect(invitationFromText(made.invitation).onion).toEqual(onion);
 });

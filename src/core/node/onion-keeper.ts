@@ -1,0 +1,167 @@
+/**
+ * Keeps the onion services of this node as the chain wants them: which keys of its own have one
+ * (docs/tor.md, O18), who may find them (O13 to O16), and who is cut off (O17). It speaks to no Tor
+ * itself and lets nobody in: hello does.
+ */
+import { hex } from '../bytes.ts';
+import { nextEpochChange } from '../crypto/client-key.ts';
+import type { OnionKey } from '../crypto/onion.ts';
+import { toAegisError } from '../errors.ts';
+import type { Clock, Log } from '../ports.ts';
+import type { OnionClients } from '../tor/onion/service.ts';
+import type { OnionServices } from '../tor/onion/services.ts';
+import { type Instant, MINUTE, SECOND } from '../units.ts';
+import type { ClientKeys, LetIn, OnionClient } from './client-keys.ts';
+
+export interface OwnOnionKeys {
+  current(): OnionKey;
+  /** O18: that of before, while its grace lasts. */
+  retired(): { readonly key: OnionKey; readonly until: number } | undefined;
+}
+
+export interface OnionKeeperDeps {
+  readonly own: OwnOnionKeys;
+  readonly clients: ClientKeys;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Whether the node was a member and is none now. */
+  hasLeft(nodeId: string): boolean;
+}
+
+/** M3: one that has left may hear from the block that it has, before everybody is cut for it. */
+const FAREWELL_MS = 2 * SECOND;
+/** What Tor would not do is tried again. */
+const RETRY_MS = MINUTE;
+
+/** By a mark of who and how. */
+type Marks = ReadonlyMap<string, LetIn | undefined>;
+
+export class OnionKeeper {
+  readonly #isOpen: boolean;
+  readonly #deps: OnionKeeperDeps;
+  #services: OnionServices | undefined;
+  /** Who could find the services when they were made last. */
+  #published: Marks | undefined;
+  #farewellUntil: number | undefined;
+  #cancel: (() => void) | undefined;
+
+  /** @param options.isOpen O15: the descriptor is for everybody. */
+  constructor(options: { readonly isOpen: boolean }, deps: OnionKeeperDeps) {
+    this.#isOpen = options.isOpen;
+    this.#deps = deps;
+  }
+
+  /** What a service asks for its key. */
+  clientsOf(key: OnionKey): OnionClients {
+    if (this.#isOpen) return 'open';
+    return this.#deps.clients.clientsOf(key).flatMap(({ keys }) => keys);
+  }
+
+  /** Whom the current service lets in, for people; nobody while it is open. */
+  clients(): readonly OnionClient[] {
+    return this.#isOpen ? [] : this.#deps.clients.clientsOf(this.#deps.own.current());
+  }
+
+  /** Publishes what this node has, as soon as Tor takes it. */
+  open(services: OnionServices): void {
+    this.#services = services;
+    this.#published = undefined;
+    this.look();
+  }
+
+  close(): void {
+    this.#services = undefined;
+    this.#cancel?.();
+    this.#cancel = undefined;
+  }
+
+  /** Something may have changed: members, keys, bans, invitations, time. */
+  look(): void {
+    const services = this.#services;
+    if (services === undefined) return;
+    const marks = this.#marks();
+    const before = this.#published;
+    if (this.#useOwn(services) || before === undefined) this.#published = marks;
+    else if (!isSame(before, marks)) this.#follow(services, before, marks);
+    this.#arm();
+  }
+
+  /** O17: at the operator's wish. Resolves when the service can be found again. */
+  async renew({ cut }: { readonly cut: boolean }): Promise<void> {
+    this.#published = this.#marks();
+    await this.#services?.renew({ cut });
+  }
+
+  /** O17: at once, and everybody is cut where somebody is let in no more. */
+  #follow(services: OnionServices, before: Marks, marks: Marks): void {
+    const now = this.#deps.clock.now();
+    const gone = [...before].filter(([mark]) => !marks.has(mark)).map(([, one]) => one);
+    const revoked = gone.filter((one) => one !== undefined && isRevoked(one, now));
+    const isFarewell =
+      revoked.length > 0 && revoked.every((one) => this.#deps.hasLeft(one?.id ?? ''));
+    if (isFarewell) {
+      this.#farewellUntil ??= now + FAREWELL_MS;
+      if (now < this.#farewellUntil) return;
+    }
+    this.#farewellUntil = undefined;
+    const cut = revoked.length > 0;
+    this.#deps.log.write('info', 'the onion service is made anew', { cut, clients: marks.size });
+    this.#published = marks;
+    services.renew({ cut }).catch((error: unknown) => this.#failed(error, before));
+  }
+
+  /** O18. @returns whether a service is made for the key in force. */
+  #useOwn(services: OnionServices): boolean {
+    const { own, clock, log } = this.#deps;
+    const current = own.current();
+    if (services.current?.address === current.address) return false;
+    const retired = own.retired();
+    const graceMs = retired === undefined ? 0 : Math.max(0, retired.until - clock.now());
+    log.write('info', 'the onion service of this node', { address: current.address, graceMs });
+    const failed = (error: unknown) => this.#failed(error, undefined);
+    // Where it runs already, it stays for the grace as the one before.
+    const isFirst = services.current === undefined;
+    services.use(current, { graceMs }).catch(failed);
+    if (isFirst && retired !== undefined) services.keep(retired.key, { graceMs }).catch(failed);
+    return true;
+  }
+
+  #failed(error: unknown, before: Marks | undefined): void {
+    const { code, message: reason } = toAegisError(error);
+    this.#deps.log.write('error', 'an onion service could not be made anew', { code, reason });
+    this.#published = before;
+    this.#arm(this.#deps.clock.now() + RETRY_MS);
+  }
+
+  #marks(): Marks {
+    const { clients } = this.#deps;
+    if (this.#isOpen) return new Map();
+    const marks = new Map<string, LetIn | undefined>();
+    for (const epoch of clients.epochs()) marks.set(`epoch ${epoch}`, undefined);
+    for (const one of clients.letIn()) {
+      marks.set(`${one.kind} ${one.id} ${hex(one.networkKey ?? new Uint8Array(0))}`, one);
+    }
+    return marks;
+  }
+
+  #arm(at = this.#nextLook()): void {
+    this.#cancel?.();
+    if (this.#services === undefined) return;
+    this.#cancel = this.#deps.clock.wakeAt(at as Instant, () => this.look());
+  }
+
+  #nextLook(): number {
+    const { clients, clock, own } = this.#deps;
+    const now = clock.now();
+    const ends = clients.letIn().map(({ until }) => until);
+    const all = [nextEpochChange(now), ...ends, own.retired()?.until, this.#farewellUntil];
+    return Math.min(...all.filter((at): at is number => at !== undefined && at > now));
+  }
+}
+
+/** What would not have ended by itself. */
+const isRevoked = ({ kind, until }: LetIn, now: number): boolean =>
+  kind === 'member' && (until === undefined || until > now);
+
+const isSame = (a: Marks, b: Marks): boolean =>
+  a.size === b.size && [...a.keys()].every((mark) => b.has(mark));
