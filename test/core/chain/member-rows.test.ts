@@ -23,7 +23,7 @@ function setUp() {
   decide(statementOf(node.member.rotate(['consensus', 'network']).bytes));
   decide(intentOf(node.member, 1, { version: 'a' }));
   decide(admissionOf(node.member, guest));
-  decide(statementOf(guest.rotate(['identity', 'network']).bytes), departureOf(leaver));
+  decide(statementOf(guest.rotate(['identity', 'network', 'onion']).bytes), departureOf(leaver));
   const evidence = createDuplicity(fork.prepare(['network'], {}, 'a'), fork.prepare(['network']));
   decide(statementOf(evidence), statementOf(mover.rotate(['consensus']).bytes));
   decide(departureOf(mover));
@@ -41,6 +41,7 @@ describe('the members', () => {
     const { cluster, node, guest, leaver, fork, mover } = setUp();
     const { roster } = node.chain;
     expect(roster.get(guest.nodeId)).toMatchObject({ status: 'member', keys: guest.state });
+    expect(roster.onionKeysOf(guest.nodeId)).toHaveLength(2);
     expect(roster.get(leaver.nodeId)?.status).toBe('left');
     expect(roster.get(fork.nodeId)?.isFrozen).toBe(true);
     expect(roster.get(mover.nodeId)?.history).toHaveLength(3);

@@ -85,12 +85,36 @@ describe('a succession', () => {
     expect(book.tree.root).toEqual(root);
   });
 
-  it('of a compromised network key leaves it no grace', () => {
+  it('of a compromised key leaves it no grace', () => {
     const book = new Book();
     const { agent, roster } = book;
-    const entry = statementOf(agent.rotate(['network'], { reason: 'compromised' }).bytes);
+    const entry = entryOf(['network', 'onion'], { reason: 'compromised' })(agent);
     expect(book.decide(entry)).toEqual(['done']);
     expect(roster.get(agent.nodeId)?.retiredNetworkKey?.until).toBe(book.time);
+    expect(roster.onionKeysOf(agent.nodeId)[1]?.until).toBe(book.time);
+  });
+
+  it('O18: tells the onion key of before with its end, beside the latest', () => {
+    const book = new Book();
+    const { agent, roster } = book;
+    const latest = () => ({ key: agent.state.keys.onionKey });
+    // O12: from the beginning.
+    expect(roster.onionKeysOf(agent.nodeId)).toEqual([latest()]);
+    const [first] = roster.onionKeysOf(agent.nodeId);
+    expect(book.decide(entryOf(['onion'], { graceMs: 5000 })(agent))).toEqual(['done']);
+    const before = { ...first, until: book.time + 5000 };
+    expect(roster.onionKeysOf(agent.nodeId)).toEqual([latest(), before]);
+    // The grace of one key is not that of the other.
+    expect(book.decide(rotation(agent))).toEqual(['done']);
+    expect(roster.onionKeysOf(agent.nodeId)).toEqual([latest(), before]);
+    const second = latest();
+    expect(book.decide(entryOf(['onion'])(agent))).toEqual(['done']);
+    const until = book.time + 24 * 3600 * 1000;
+    expect(roster.onionKeysOf(agent.nodeId)).toEqual([latest(), { ...second, until }]);
+    expect(book.decide(departureOf(agent))).toEqual(['done']);
+    for (const nodeId of [agent.nodeId, 'aegis1nobody']) {
+      expect(roster.onionKeysOf(nodeId)).toEqual([]);
+    }
   });
 
   it('follows another one in the same block, and none that is missing', () => {
