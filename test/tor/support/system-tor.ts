@@ -14,12 +14,14 @@ const START_MS = 30_000;
 export class SystemTor {
   readonly #dir: string;
   readonly #torrc: string;
+  readonly #exits: boolean;
   #child: ChildProcess | undefined;
 
   /** @param dir short, for it holds sockets; made anew. */
-  constructor(dir: string, torrc: string) {
+  constructor(dir: string, torrc: string, { exits = false }: { readonly exits?: boolean } = {}) {
     this.#dir = dir;
     this.#torrc = torrc;
+    this.#exits = exits;
     mkdirSync(dir, { mode: 0o700 });
     // Tor itself refuses to put its sockets where others could.
     mkdirSync(join(dir, 'data'), { mode: 0o700 });
@@ -77,7 +79,8 @@ export class SystemTor {
   }
 
   #lines(): string {
-    const flags = 'IsolateSOCKSAuth KeepAliveIsolateSOCKSAuth ExtendedErrors OnionTrafficOnly';
+    const only = this.#exits ? '' : ' OnionTrafficOnly';
+    const flags = `IsolateSOCKSAuth KeepAliveIsolateSOCKSAuth ExtendedErrors${only}`;
     return [
       readFileSync(this.#torrc, 'utf8'),
       `DataDirectory ${join(this.#dir, 'data')}`,

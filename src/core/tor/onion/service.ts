@@ -127,7 +127,6 @@ export class OnionService {
   async renew(clients: OnionClients, { cut }: { readonly cut: boolean }): Promise<void> {
     this.#clients = clientsWithin(clients);
     this.#mustCut ||= cut;
-    if (this.#deps.link.state !== 'up') return;
     await this.#remake();
     await this.#settled();
   }
