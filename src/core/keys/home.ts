@@ -9,6 +9,7 @@ import { AegisError, hasCode, toAegisError } from '../errors.ts';
 import { statIfPresent } from '../files.ts';
 import type { ConsensusKeys } from '../model/bundle.ts';
 import { INCEPTION_BYTES_MAX, type OpenInception, openInception } from '../model/identity.ts';
+import { isOlder } from '../model/record.ts';
 import {
   follow,
   type KeyState,
@@ -105,7 +106,7 @@ export interface ReadOptions {
 
 /**
  * @throws {AegisError} `NO_HOME`, `KEYSTORE_DAMAGED`, `NOT_FOUND` for a file that should be here,
- * `BAD_CONFIG` for a home from before there was consensus.
+ * `BAD_CONFIG` for a home of an older aegis.
  */
 export async function readHome(dir: string, options: ReadOptions = {}): Promise<Inspection> {
   for (let attempt = 1; ; attempt += 1) {
@@ -189,7 +190,9 @@ async function readInception(dir: string): Promise<OpenInception> {
   try {
     return openInception(bytes);
   } catch (error) {
-    const why = `the inception entry is damaged: ${toAegisError(error).message}`;
+    const cause = toAegisError(error);
+    if (isOlder(cause)) throw older(dir, 'It has no onion key.');
+    const why = `the inception entry is damaged: ${cause.message}`;
     throw await damagedAt(path, new AegisError('KEYSTORE_DAMAGED', why));
   }
 }
@@ -200,9 +203,7 @@ async function originFromFiles(dir: string, { spare = [] }: ReadOptions): Promis
   const paths = roles.map((role) => keyPath(dir, role));
   const stats = await Promise.all(paths.map(statIfPresent));
   if (stats.every((found) => found === undefined) && spare.length === 0) {
-    throw new AegisError('BAD_CONFIG', `the keys in ${dir} are those of an older aegis`, {
-      hint: 'It has no consensus key and no VRF key. Make a new home: aegis init --home DIR',
-    });
+    throw older(dir, 'It has no consensus key and no VRF key.');
   }
   const read = async (role: 'consensus' | 'vrf'): Promise<KeyFile> => {
     const other = spare.find(({ type }) => type === role);
@@ -218,6 +219,11 @@ async function originFromFiles(dir: string, { spare = [] }: ReadOptions): Promis
     vrfKey: fromHex(vrf.public.key),
   };
 }
+
+const older = (dir: string, why: string): AegisError =>
+  new AegisError('BAD_CONFIG', `the keys in ${dir} are those of an older aegis`, {
+    hint: `${why} Make a new home: aegis init --home DIR`,
+  });
 
 async function statesIn(
   dir: string,

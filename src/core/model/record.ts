@@ -15,6 +15,9 @@ export const bytesOfText = (text: string): Uint8Array => utf8.encode(text);
 /** 9999-12-31T23:59:59.999Z. Later times cannot be written for people, or not at all. */
 export const TIME_MAX = 253_402_300_799_999;
 
+/** Whether a record was refused for its age. */
+export const isOlder = ({ details }: AegisError): boolean => details['olderThan'] !== undefined;
+
 /** A decoded map with a `type` and a version `v`, read field by field. */
 export class RecordReader {
   readonly #what: string;
@@ -48,6 +51,7 @@ export class RecordReader {
     if (Number.isSafeInteger(found) && (found as number) > 0 && (found as number) < version) {
       throw new AegisError('BAD_ENCODING', `the ${type} was made by an older aegis`, {
         hint: `This aegis reads version ${version} of it. Make it again with this aegis.`,
+        details: { olderThan: version },
       });
     }
     throw this.#bad('has a version that this aegis does not know');

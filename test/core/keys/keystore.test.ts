@@ -6,15 +6,18 @@ import { expect, test } from 'vitest';
 import { verifyBls, verifyPossession } from '../../../src/core/crypto/bls.ts';
 import { sha256 } from '../../../src/core/crypto/hash.ts';
 import { onionPublicKeyOf } from '../../../src/core/crypto/onion.ts';
-import { publicKeyOf, verifyEd25519 } from '../../../src/core/crypto/sign.ts';
+import { publicKeyOf, signerOf, verifyEd25519 } from '../../../src/core/crypto/sign.ts';
 import { verifyVrf } from '../../../src/core/crypto/vrf.ts';
 import { isAegisError } from '../../../src/core/errors.ts';
 import type { CreateOptions } from '../../../src/core/keys/first-keys.ts';
 import { Keystore } from '../../../src/core/keys/keystore.ts';
-import { keyPath } from '../../../src/core/keys/layout.ts';
+import { inceptionPath, keyPath } from '../../../src/core/keys/layout.ts';
 import { systemRandom } from '../../../src/core/keys/random.ts';
+import { decode } from '../../../src/core/model/cbor.ts';
+import { openSigned, signRecord } from '../../../src/core/model/signed.ts';
 import { fixedRandom, QUICK_KDF, withDirectory } from '../../helpers/keystores.ts';
 import { mutated } from '../../helpers/mutation.ts';
+import { seedOf } from '../../helpers/nodes.ts';
 
 const FIELDS = {
   name: 'alice',
@@ -99,6 +102,18 @@ test('a home from before there were keys of consensus is refused, and told so', 
     const old = { code: 'BAD_CONFIG', hint: expect.stringContaining('aegis init') as string };
     expect(await openError(dir)).toMatchObject(old);
     await expect(Keystore.inspect(dir)).rejects.toMatchObject(old);
+  });
+});
+
+test('a home from before there were onion keys is refused, and told so', async () => {
+  await withKeystore(async (dir) => {
+    const { payload } = openSigned(await readFile(inceptionPath(dir)), { maxBytes: 2048 });
+    const record = decode(payload, { maxBytes: 2048 }) as Record<string, unknown>;
+    const { onionKey: _, ...old } = record;
+    const bytes = signRecord({ ...old, v: 1, type: 'inception' }, signerOf(seedOf(1)));
+    await writeFile(inceptionPath(dir), bytes);
+    const why = { code: 'BAD_CONFIG', hint: expect.stringContaining('no onion key') as string };
+    expect(await openError(dir)).toMatchObject(why);
   });
 });
 
