@@ -15,9 +15,10 @@ export default class Doctor extends BaseCommand<typeof Doctor, DoctorResult> {
   static override readonly summary = 'Check this home and its node, and say what to do.';
   static override readonly description =
     'Looks at Node.js, the disk, the clock, the home and who can read it, the settings, the keys ' +
-    '(no passphrase is needed), the databases, the daemon and its peers. Exits with 1 when ' +
-    'something is wrong; warnings alone exit with 0. With --fix it closes the home to others and ' +
-    'removes what a killed daemon has left behind; it never deletes data.';
+    '(no passphrase is needed), the databases, Tor where the route wants it, the daemon and its ' +
+    'peers. Exits with 1 when something is wrong; warnings alone exit with 0. With --fix it ' +
+    'closes the home to others and removes what a killed daemon has left behind; it never ' +
+    'deletes data.';
   static override readonly examples = [
     { description: 'Check everything', command: '<%= config.bin %> doctor' },
     {
@@ -98,7 +99,10 @@ async function daemon(patient: Patient): Promise<Check[]> {
     await examine('socket', () => look.checkSocket(patient, lock)),
     await examine('ports', () => look.checkPorts(patient, lock)),
   ];
-  if (!('status' in answer)) return checks;
+  const isRunning = 'status' in answer;
+  const { checkTor } = await import('../cli/doctor/tor.ts');
+  checks.push(await examine('tor', () => checkTor(patient, isRunning)));
+  if (!isRunning) return checks;
   return [
     ...checks,
     await examine('peers', () => look.checkPeers(patient)),

@@ -7,6 +7,7 @@ import { afterEach, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { checkConsensus } from '../../src/cli/doctor/daemon.ts';
 import { checkKeys } from '../../src/cli/doctor/home.ts';
 import { checkClock, checkOpenFiles } from '../../src/cli/doctor/machine.ts';
+import { checkTor } from '../../src/cli/doctor/tor.ts';
 import { VERSION } from '../../src/cli/version.ts';
 import Doctor from '../../src/commands/doctor.ts';
 import { doctorResult } from '../../src/core/api/contract/config.ts';
@@ -18,6 +19,7 @@ import { createGenesis } from '../../src/core/model/genesis.ts';
 import { startNode } from '../../src/core/node/daemon.ts';
 import { HomeLock } from '../../src/core/storage/home-lock.ts';
 import { harness } from '../core/api/harness.ts';
+import { TOR_READY } from '../core/api/memory-tor.ts';
 import { PASSPHRASE, type TestHome, withHomes, withoutAegisVariables } from './homes.ts';
 
 beforeAll(withoutAegisVariables);
@@ -219,5 +221,56 @@ test('with a daemon, its version and peers are looked at', () =>
     expect(check('consensus')).toMatchObject({
       status: 'ok',
       message: 'custodian, final height 0, 1 of 1 custodians in reach',
+    });
+  }));
+
+test('Tor: what a running node says of it', async () => {
+  await using h = await harness({ home: true });
+  const paths = resolveHome({ home: h.directory, env: {} });
+  const patient = { paths, env: {}, version: VERSION, fix: false, timeoutMs: 5000 };
+  const look = async (change?: Partial<typeof TOR_READY>) => {
+    if (change !== undefined) h.backend.tor.now = { ...TOR_READY, ...change };
+    return await checkTor(patient, true);
+  };
+  expect(await look()).toMatchObject({ status: 'ok', message: 'not used: the route is off' });
+  expect(await look({})).toMatchObject({ status: 'ok', message: 'require, Tor 0.4.9.11' });
+  const connections = { onion: 0, exit: 0, direct: 1 };
+  expect(await look({ connections })).toMatchObject({
+    status: 'fail',
+    message: '1 connections go past Tor',
+  });
+  expect(await look({ state: 'down', why: 'no Tor answers' })).toMatchObject({
+    status: 'fail',
+    message: 'no Tor answers',
+  });
+  const bootstrap = { ...TOR_READY.bootstrap!, percent: 45, summary: 'Asking for relays' };
+  expect(await look({ state: 'bootstrapping', bootstrap })).toMatchObject({
+    status: 'warn',
+    message: expect.stringContaining('45 %: Asking for relays'),
+  });
+  const services = [{ ...TOR_READY.services[0]!, state: 'failed' as const, why: 'over 256 keys' }];
+  expect(await look({ services })).toMatchObject({
+    status: 'warn',
+    message: 'require, Tor 0.4.9.11; the onion service is failed: over 256 keys',
+  });
+});
+
+test('Tor without a node: whether there is the one that the route wants', () =>
+  inHome(async (home) => {
+    expect((await examine(home)).check('tor')).toMatchObject({
+      message: 'not used: the route is off',
+    });
+    const none = join(home.dir, 'no-socket');
+    await writeSettings(pathsOf(home), { tor: { route: 'require', control: `unix:${none}` } });
+    expect((await examine(home)).check('tor')).toMatchObject({
+      status: 'fail',
+      message: `no control port of Tor at unix:${none}: there is no socket`,
+      hint: expect.stringContaining('--tor-daemon spawn'),
+    });
+    expect(exit).toBe(1);
+    await writeSettings(pathsOf(home), { tor: { daemon: 'spawn', binary: '/bin/false' } });
+    expect((await examine(home)).check('tor')).toMatchObject({
+      status: 'fail',
+      message: expect.stringContaining('/bin/false is no tor'),
     });
   }));

@@ -27,16 +27,22 @@ export function urlOf(text: string): URL {
   throw new AegisError('USAGE', `${JSON.stringify(text)} is no http or https address`);
 }
 
+const isOnion = (host: string): boolean => /\.onion\.?$/i.test(host);
+
+const elsewhere = (at: URL): AegisError =>
+  new AegisError('ROUTE_FORBIDS', `the answer sends on to ${at.host}, which is no onion address`, {
+    hint: 'Give that address itself, if it may be asked.',
+  });
+
 /** How the route reaches a host. @throws {AegisError} `ROUTE_FORBIDS`. */
 export function wayTo(host: string, { route, usesExits }: TorStatus): ConnectionClass {
-  const isOnion = /\.onion\.?$/i.test(host);
   if (route === 'off') {
-    if (!isOnion) return 'direct';
+    if (!isOnion(host)) return 'direct';
     throw new AegisError('ROUTE_FORBIDS', 'an onion address is reached through Tor only', {
       hint: 'The route of this node is off; change it: aegis tor route prefer',
     });
   }
-  if (isOnion) return 'onion';
+  if (isOnion(host)) return 'onion';
   if (usesExits) return 'exit';
   // O5: in `prefer` exits are used unless somebody said no; then nobody shall see the request.
   throw new AegisError('ROUTE_FORBIDS', `${host} is no onion address, and exits are not used`, {
@@ -52,7 +58,13 @@ export async function fetchSource(url: URL, options: FetchOptions): Promise<Fetc
   // O11: each import has circuits of its own, so that two servers cannot tell that one node asked.
   const own = (): string => randomBytes(16).toString('hex');
   const isolation = { username: own(), password: own() };
-  const answer = await fetchThrough(url.href, { proxy, isolation, maxBytes, signal });
+  // A server that sends on chooses no other way than the route has: an onion service could name a
+  // place that only an exit reaches, and a Tor of the system would use one.
+  const admits = (at: URL): void => {
+    wayTo(at.hostname, tor);
+    if (via === 'onion' && !isOnion(at.hostname)) throw elsewhere(at);
+  };
+  const answer = await fetchThrough(url.href, { proxy, isolation, maxBytes, admits, signal });
   if (answer.status < 200 || answer.status > 299) throw refused(url, answer.status);
   const length = Number(answer.headers['content-length'] ?? Number.NaN);
   const name = nameOf(url);
