@@ -7,7 +7,7 @@ export type TorEndpoint =
 
 const UNIX = 'unix:';
 /** What `sun_path` of Linux holds; a longer path would be cut, and name another file. */
-const SOCKET_PATH_BYTES_MAX = 107;
+export const SOCKET_PATH_BYTES_MAX = 107;
 
 /**
  * `127.0.0.1:9051`, `[::1]:9051`, `localhost:9051` or `unix:/run/tor/control`.

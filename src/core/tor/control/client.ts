@@ -1,54 +1,81 @@
-/** One authenticated control connection. (Being filled.) */
-import type { AegisError } from '../../errors.ts';
-import type { TorEndpoint } from '../endpoint.ts';
+/**
+ * One authenticated control connection. It does not come back when it ends: that is `TorLink`.
+ */
+import { AegisError } from '../../errors.ts';
+import { endpointText, type TorEndpoint } from '../endpoint.ts';
+import { openEndpoint } from '../open.ts';
+import { authenticate, type ControlAuth } from './authentication.ts';
+import { type CommandOptions, ControlPipe } from './pipe.ts';
+import type { ControlEvent, ControlReply } from './replies.ts';
 
-export interface ControlAuth {
-  readonly cookieFile?: string;
-  readonly password?: () => Promise<string> | string;
-}
-export interface ControlLine {
-  readonly code: number;
-  readonly text: string;
-  readonly data?: string;
-}
-export interface ControlReply {
-  readonly lines: readonly ControlLine[];
-}
-export interface ControlEvent {
-  readonly type: string;
-  readonly text: string;
-  readonly lines: readonly ControlLine[];
-}
-export interface CommandOptions {
-  readonly data?: string;
+export type { ControlAuth } from './authentication.ts';
+export type { CommandOptions } from './pipe.ts';
+export type { ControlEvent, ControlLine, ControlReply } from './replies.ts';
+
+export interface ConnectOptions {
   readonly signal?: AbortSignal;
-  readonly timeoutMs?: number;
-  /** The command carries a key: no word of it or of the answer to it goes into an error. */
-  readonly secret?: boolean;
+  /** For all of it: connection, proof and version. */
+  readonly timeoutMs: number;
 }
 
 export class ControlClient {
-  readonly version = '';
-  readonly closed: Promise<AegisError> = new Promise(() => {});
+  /** Such as `0.4.9.11`. */
+  readonly version: string;
+  /** Resolves with the reason, however the connection ends. */
+  readonly closed: Promise<AegisError>;
+  readonly #pipe: ControlPipe;
 
-  static connect(
-    _endpoint: TorEndpoint,
-    _auth: ControlAuth,
-    _options: { readonly signal?: AbortSignal; readonly timeoutMs: number },
+  private constructor(pipe: ControlPipe, version: string) {
+    this.#pipe = pipe;
+    this.version = version;
+    this.closed = pipe.closed;
+  }
+
+  /** @throws {AegisError} `TOR_UNREACHABLE`, `TOR_DENIED`, `TOR_TOO_OLD`, or the signal's reason. */
+  static async connect(
+    endpoint: TorEndpoint,
+    auth: ControlAuth,
+    { signal, timeoutMs }: ConnectOptions,
   ): Promise<ControlClient> {
-    throw new Error('not yet');
+    const place = endpointText(endpoint);
+    const late = new AbortController();
+    const timer = setTimeout(() => late.abort(silence(place, timeoutMs)), timeoutMs);
+    const limit = signal === undefined ? late.signal : AbortSignal.any([signal, late.signal]);
+    try {
+      const socket = await openEndpoint(endpoint, { what: 'control port', signal: limit });
+      const pipe = new ControlPipe(socket, { place });
+      try {
+        return new ControlClient(pipe, await authenticate(pipe, auth, limit));
+      } catch (error) {
+        pipe.close();
+        throw error;
+      }
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
-  /** @throws {AegisError} `TOR_FAILED` with `details.status` (e.g. 550) when Tor refuses. */
-  command(_line: string, _options: CommandOptions = {}): Promise<ControlReply> {
-    throw new Error('not yet');
+  /**
+   * @param line without its end. Nothing in it that may come from outside, unless quoted.
+   * @throws {AegisError} `TOR_FAILED` with `details.status` (e.g. 550) when Tor refuses,
+   *   `TOR_TOO_OLD` for a command that it does not know, `TIMEOUT`, `TOR_UNREACHABLE`.
+   */
+  command(line: string, options: CommandOptions = {}): Promise<ControlReply> {
+    return this.#pipe.command(line, options);
   }
 
-  onEvent(_listener: (event: ControlEvent) => void): () => void {
-    throw new Error('not yet');
+  /** Called for each event; `SETEVENTS` says which ones come. */
+  onEvent(listener: (event: ControlEvent) => void): () => void {
+    return this.#pipe.onEvent(listener);
   }
 
   close(): void {
-    throw new Error('not yet');
+    this.#pipe.close();
   }
 }
+
+const silence = (place: string, timeoutMs: number): AegisError =>
+  new AegisError(
+    'TOR_UNREACHABLE',
+    `the control port of Tor at ${place} does not answer within ${timeoutMs} ms`,
+  );
