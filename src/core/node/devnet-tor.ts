@@ -33,7 +33,8 @@ export async function startNetwork(
   if (isNetworkUp(dir)) return;
   await stopNetwork(dir);
   // It outlives the command that starts it, as the nodes do.
-  const options = { dir: networkDir(dir), owner: undefined };
+  const { path: binary } = await findTor();
+  const options = { dir: networkDir(dir), owner: undefined, binary };
   const { torrc } = await PrivateNetwork.start(options, signal);
   for (const paths of homes) await writeSettings(paths, { tor: { torrc } });
 }

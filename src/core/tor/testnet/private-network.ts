@@ -191,5 +191,10 @@ async function plansOf(dir: string, relays: number): Promise<MemberPlan[]> {
 function startFailed(error: unknown, timeout: AbortSignal, lines: string[]): AegisError {
   const why = timeout.aborted ? 'it took too long' : (error as Error).message;
   const message = `the private Tor network did not start: ${why}`;
-  return new AegisError('TOR_FAILED', message, { cause: error, details: { lastLines: lines } });
+  const hint = error instanceof AegisError ? error.hint : undefined;
+  return new AegisError('TOR_FAILED', message, {
+    ...(hint === undefined ? {} : { hint }),
+    cause: error,
+    details: { lastLines: lines },
+  });
 }
