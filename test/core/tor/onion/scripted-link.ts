@@ -20,6 +20,8 @@ export class ScriptedLink implements Link {
   readonly refusals: number[] = [];
   /** Before each command; a test makes it wait. */
   before: (line: string) => Promise<void> | void = () => undefined;
+  /** After a service was made. */
+  added: (onion: string) => void = () => undefined;
   /** When everything is restored, before it says that it is up. */
   almostUp: () => Promise<void> | void = () => undefined;
   /** The address of what ADD_ONION makes. */
@@ -104,6 +106,7 @@ export class ScriptedLink implements Link {
       const onion = this.addressOf(argument);
       if (this.services.has(onion)) throw refused(550);
       this.services.set(onion, line);
+      this.added(onion);
       return `ServiceID=${onion}`;
     }
     if (verb === 'DEL_ONION' && !this.services.delete(argument)) throw refused(552);

@@ -2,39 +2,14 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { base32 } from '../../../../src/core/crypto/base32.ts';
 import { onionKeyOf } from '../../../../src/core/crypto/onion.ts';
-import type { Clock } from '../../../../src/core/ports.ts';
 import { OnionService } from '../../../../src/core/tor/onion/service.ts';
-import { instant } from '../../../../src/core/units.ts';
 import { memoryLog } from '../../network/cluster.ts';
+import { handClock, settle } from './hand-clock.ts';
 import { ScriptedLink } from './scripted-link.ts';
 
 const key = onionKeyOf(new Uint8Array(32).fill(1));
 const NAME = key.address.slice(0, 56);
 const clientKey = (n: number): Uint8Array => new Uint8Array(32).fill(n);
-
-/** Time that passes when the test says so. */
-function handClock() {
-  const wakes = new Set<{ at: number; wake: () => void }>();
-  const time = { now: 1_000_000 };
-  const clock: Clock = {
-    now: () => instant(time.now),
-    wakeAt(at, wake) {
-      const one = { at, wake };
-      wakes.add(one);
-      return () => wakes.delete(one);
-    },
-  };
-  const pass = (ms: number): void => {
-    time.now += ms;
-    for (const one of [...wakes].filter(({ at }) => at <= time.now)) {
-      wakes.delete(one);
-      one.wake();
-    }
-  };
-  return { clock, pass, wakes };
-}
-
-const settle = () => new Promise(setImmediate);
 
 function setUp(options: { pow?: object } = {}) {
   const link = new ScriptedLink(() => NAME);
