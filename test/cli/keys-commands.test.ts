@@ -31,7 +31,12 @@ test('init makes a home that keys list and show describe', async () => {
       ['network', true],
       ['consensus', true],
       ['vrf', true],
+      ['onion', true],
     ]);
+    // O12: from the beginning.
+    const onion = await home.json(KeysShow, keys.keysShowResult, 'onion');
+    expect(onion.key.onionAddress).toBe(list.onionAddress);
+    expect(list.retiredOnion).toEqual([]);
     const shown = await home.json(KeysShow, keys.keysShowResult, 'network');
     expect(shown.key.peerId).toBe(made.peerId);
     expect(shown.key.proofOfPossession).toBeNull();
@@ -107,7 +112,7 @@ test('passwd changes the passphrase; the old one is then wrong', async () => {
     vi.stubEnv('AEGIS_PASSPHRASE_FILE', home.at('passphrase'));
     await expect(passwd()).rejects.toMatchObject({ code: 'PASSPHRASE_REQUIRED' });
     const changed = await passwd('--new-passphrase-file', fresh);
-    expect(changed.changed).toEqual(['identity', 'network', 'consensus', 'vrf', 'next']);
+    expect(changed.changed).toEqual(['identity', 'network', 'consensus', 'vrf', 'onion', 'next']);
     const plain = () => home.text(KeysExport, '--secret', '--unencrypted', '--yes');
     await expect(plain()).rejects.toMatchObject({ code: 'WRONG_PASSPHRASE', exit: 77 });
     vi.stubEnv('AEGIS_PASSPHRASE_FILE', undefined);
@@ -130,7 +135,7 @@ test('export shows the public parts, and secrets in the clear only after a yes',
     const moved = await get('--next', '--remove', '--out', out, '--yes');
     expect(moved).toMatchObject({ kind: 'encrypted', roles: ['next'], removed: true });
     expect((await stat(out)).mode & 0o777).toBe(0o600);
-    expect((await home.json(KeysList, keys.keysListResult)).keys).toHaveLength(4);
+    expect((await home.json(KeysList, keys.keysListResult)).keys).toHaveLength(5);
     await expect(get('--next')).rejects.toMatchObject({ code: 'NOT_FOUND', exit: 66 });
 
     const plainOut = home.at('plain.json');

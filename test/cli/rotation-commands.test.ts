@@ -47,7 +47,7 @@ test('a dry run shows what would change and writes nothing', async () => {
       state: 'planned',
       number: 1,
       keyEpoch: 1,
-      replaced: ['identity', 'network', 'consensus'],
+      replaced: ['identity', 'network', 'consensus', 'onion'],
       graceMs: 24 * 3600 * 1000,
       digest: null,
     });
@@ -59,6 +59,10 @@ test('a dry run shows what would change and writes nothing', async () => {
     expect(revoked).toMatchObject({ reason: 'compromised', graceMs: 0, replaced: ['network'] });
     const longer = await rotate(home, '--consensus', '--extend', '--dry-run');
     expect(longer).toMatchObject({ replaced: [], extended: ['consensus'] });
+    const text = await home.text(KeysRotate, '--onion', '--grace', '2h', '--dry-run');
+    expect(text).toMatch(/old onion key +its service stays for 2 h/);
+    const gone = await home.text(KeysRevoke, '--onion', '--dry-run');
+    expect(gone).toMatch(/old onion key +its service ends at once/);
     expect(await readdir(keysOf(home))).toEqual(before);
   });
 });
@@ -215,9 +219,9 @@ test('what a home has lost comes back from an export', async () => {
     await expect(home.text(KeysList)).rejects.toMatchObject({ code: 'KEYSTORE_DAMAGED' });
     const result = await home.json(KeysImport, keys.keysImportResult, out, ...home.with);
     expect(result.imported).toEqual(['vrf']);
-    expect(result.unchanged).toHaveLength(4);
+    expect(result.unchanged).toHaveLength(5);
     expect(await home.text(KeysImport, out, ...home.with)).toContain('nothing');
-    expect((await home.json(KeysList, keys.keysListResult)).keys).toHaveLength(5);
+    expect((await home.json(KeysList, keys.keysListResult)).keys).toHaveLength(6);
   });
 });
 

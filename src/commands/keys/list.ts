@@ -5,6 +5,9 @@ import { describeKey, warningsOf } from '../../cli/keys.ts';
 import { inspectOwnKeys } from '../../cli/own-home.ts';
 import { safeText } from '../../cli/text.ts';
 import type { KeysListResult } from '../../core/api/contract/keys.ts';
+import { bytesOfHex, hex } from '../../core/bytes.ts';
+import type { Inspection } from '../../core/keys/home.ts';
+import type { RetiringRole } from '../../core/keys/layout.ts';
 
 export default class KeysList extends BaseCommand<typeof KeysList, KeysListResult> {
   static override readonly summary = 'List the keys of this node.';
@@ -24,10 +27,10 @@ export default class KeysList extends BaseCommand<typeof KeysList, KeysListResul
   protected override async work(): Promise<KeysListResult> {
     const paths = this.home();
     const home = await inspectOwnKeys(paths);
-    const { inception, nodeId, keys, current, pending, lost, retired, restored } = home;
+    const { inception, nodeId, keys, current, pending, lost, restored } = home;
     const { fingerprint } = await import('../../core/model/bundle.ts');
-    const { fromHex } = await import('../../core/keys/material.ts');
     const { peerIdOf } = await import('../../core/model/identity.ts');
+    const { onionAddressOf } = await import('../../core/crypto/onion.ts');
     const { name, zone, region, createdAt } = inception;
     const now = Date.now();
     const described = keys.map((key) => describeKey(key, home, fingerprint, now));
@@ -41,6 +44,7 @@ export default class KeysList extends BaseCommand<typeof KeysList, KeysListResul
       nodeId,
       fingerprint: fingerprint(nodeId),
       peerId: peerIdOf(current.keys.networkKey),
+      onionAddress: onionAddressOf(current.keys.onionKey),
       name,
       zone,
       region,
@@ -54,10 +58,15 @@ export default class KeysList extends BaseCommand<typeof KeysList, KeysListResul
           ? null
           : { number: pending.after.number, replaced: [...pending.entry.succession.replaced] },
       missing: lost.filter((role) => !keys.some((key) => key.role === role)),
-      retired: retired.map(({ file, until }) => ({
-        publicKey: file.public.key,
-        peerId: peerIdOf(fromHex(file.public.key)),
-        until: new Date(until).toISOString(),
+      retired: retiredIn(home, 'network').map(({ publicKey, until }) => ({
+        publicKey: hex(publicKey),
+        peerId: peerIdOf(publicKey),
+        until,
+      })),
+      retiredOnion: retiredIn(home, 'onion').map(({ publicKey, until }) => ({
+        publicKey: hex(publicKey),
+        address: onionAddressOf(publicKey),
+        until,
       })),
       restored: restored !== undefined,
       warnings,
@@ -70,11 +79,15 @@ export default class KeysList extends BaseCommand<typeof KeysList, KeysListResul
       ['node id', result.nodeId],
       ['fingerprint', result.fingerprint],
       ['peer id', result.peerId],
+      ['onion', result.onionAddress],
       ['zone', safeText(result.zone)],
       ['region', safeText(result.region)],
       ['entry', `${result.number}, key epoch ${result.keyEpoch}`],
       ...result.retired.map(
         ({ peerId, until }) => ['old peer id', `${peerId}, accepted until ${until}`] as const,
+      ),
+      ...result.retiredOnion.map(
+        ({ address, until }) => ['old onion', `${address}, until ${until}`] as const,
       ),
     ]);
     const keys = table(result.keys, [
@@ -87,3 +100,11 @@ export default class KeysList extends BaseCommand<typeof KeysList, KeysListResul
     return `${head}\n\n${keys}`;
   }
 }
+
+const retiredIn = ({ retired }: Inspection, role: RetiringRole) =>
+  retired
+    .filter((one) => one.role === role)
+    .map(({ file, until }) => ({
+      publicKey: bytesOfHex(file.public.key),
+      until: new Date(until).toISOString(),
+    }));

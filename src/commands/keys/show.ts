@@ -39,7 +39,7 @@ export default class KeysShow extends BaseCommand<typeof KeysShow, KeysShowResul
     }
     const { fingerprint } = await import('../../core/model/bundle.ts');
     const { peerIdOf } = await import('../../core/model/identity.ts');
-    const { kdf, cipher } = entry.file;
+    const { kdf, cipher, public: part } = entry.file;
     const backup = `${entry.path}.bak`;
     const { name, memoryKib, passes, lanes } = kdf;
     return {
@@ -49,7 +49,8 @@ export default class KeysShow extends BaseCommand<typeof KeysShow, KeysShowResul
         ...describeKey(entry, home, fingerprint, Date.now()),
         keyEpoch: current.keyEpoch,
         peerId: entry.role === 'network' ? peerIdOf(current.keys.networkKey) : null,
-        proofOfPossession: entry.file.public.proofOfPossession ?? null,
+        onionAddress: part.address ?? null,
+        proofOfPossession: part.proofOfPossession ?? null,
         kdf: { name, memoryKib, passes, lanes },
         cipher: cipher.name,
         backup: (await statIfPresent(backup)) === undefined ? null : backup,
@@ -66,6 +67,7 @@ export default class KeysShow extends BaseCommand<typeof KeysShow, KeysShowResul
       ['fingerprint', key.fingerprint],
       ['key epoch', String(key.keyEpoch)],
       ['peer id', key.peerId ?? undefined],
+      ['address', key.onionAddress ?? undefined],
       ['possession', key.proofOfPossession ?? undefined],
       ['created', key.createdAt],
       [

@@ -18,10 +18,12 @@ const expiresAt = v.object({
 });
 const fingerprint = v.pipe(v.string(), v.description('eight groups of four hexadecimal digits'));
 
+const onionAddress = v.pipe(v.string(), v.endsWith('.onion'));
+
 const publicPart = v.object({
   key: hex,
   proofOfPossession: v.optional(hex),
-  address: v.optional(v.pipe(v.string(), v.endsWith('.onion'))),
+  address: v.optional(onionAddress),
 });
 
 /** `aegis init` */
@@ -76,6 +78,7 @@ export const keysListResult = v.object({
   nodeId,
   fingerprint,
   peerId: word,
+  onionAddress,
   name: word,
   zone: word,
   region: word,
@@ -92,6 +95,8 @@ export const keysListResult = v.object({
   missing: v.array(keyRole),
   /** Network keys of before, which others still accept. */
   retired: v.array(v.object({ publicKey: hex, peerId: word, until: time })),
+  /** Onion keys of before, whose service stays until then (O18). */
+  retiredOnion: v.array(v.object({ publicKey: hex, address: onionAddress, until: time })),
   /** Made from a backup: it does not vote with the keys that it brought (K2). */
   restored: v.boolean(),
   /** Plain sentences: keys that expire within 30 days, are missing, or wait to be final. */
@@ -109,6 +114,8 @@ export const keysShowResult = v.object({
     keyEpoch: count,
     /** The libp2p peer id, for the network key. */
     peerId: v.nullable(word),
+    /** For the onion key. */
+    onionAddress: v.nullable(onionAddress),
     /** That the secret is in the hands of whoever made the key, for the consensus key. */
     proofOfPossession: v.nullable(hex),
     kdf: v.object({
