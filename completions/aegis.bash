@@ -18,7 +18,7 @@ _aegis() {
       -*) continue ;;
     esac
     case "${command:+$command }$word" in
-      'api'|'bench'|'bench ramp'|'chain'|'chain export'|'chain import'|'chain prune'|'chain snapshot'|'chain verify'|'cluster'|'cluster approve'|'cluster bundle'|'cluster create'|'cluster forget'|'cluster invite'|'cluster join'|'cluster leave'|'cluster list'|'cluster members'|'cluster proposals'|'cluster propose'|'cluster quota'|'cluster recover'|'cluster rejoin'|'cluster show'|'completion'|'config'|'config get'|'config list'|'config path'|'config set'|'config unset'|'config validate'|'consensus'|'consensus block'|'consensus blocks'|'consensus evidence'|'consensus explain'|'consensus status'|'consensus validators'|'consensus watch'|'devnet'|'devnet down'|'devnet heal'|'devnet kill'|'devnet partition'|'devnet pause'|'devnet resume'|'devnet status'|'devnet up'|'doctor'|'init'|'intent'|'intent anchor'|'intent anchors'|'intent cancel'|'intent list'|'intent show'|'intent submit'|'kb'|'kb erase'|'kb get'|'kb grant'|'kb log'|'kb ls'|'kb put'|'kb revoke'|'kb rights'|'kb stat'|'kb where'|'keygen'|'keys'|'keys backup'|'keys export'|'keys history'|'keys import'|'keys list'|'keys passwd'|'keys restore'|'keys revoke'|'keys rotate'|'keys serve'|'keys show'|'monitor'|'node'|'node backup'|'node info'|'node logs'|'node restart'|'node start'|'node status'|'node stop'|'node wait'|'peers'|'peers add'|'peers audit'|'peers ban'|'peers find'|'peers list'|'peers ping'|'peers remove'|'peers show'|'peers unban'|'peers why'|'quickstart'|'sim'|'verify'|'version') command="${command:+$command }$word" ;;
+      'api'|'bench'|'bench ramp'|'chain'|'chain export'|'chain import'|'chain prune'|'chain snapshot'|'chain verify'|'cluster'|'cluster approve'|'cluster bundle'|'cluster create'|'cluster forget'|'cluster invite'|'cluster join'|'cluster leave'|'cluster list'|'cluster members'|'cluster proposals'|'cluster propose'|'cluster quota'|'cluster recover'|'cluster rejoin'|'cluster show'|'completion'|'config'|'config get'|'config list'|'config path'|'config set'|'config unset'|'config validate'|'consensus'|'consensus block'|'consensus blocks'|'consensus evidence'|'consensus explain'|'consensus status'|'consensus validators'|'consensus watch'|'devnet'|'devnet down'|'devnet heal'|'devnet kill'|'devnet partition'|'devnet pause'|'devnet resume'|'devnet status'|'devnet up'|'doctor'|'init'|'intent'|'intent anchor'|'intent anchors'|'intent cancel'|'intent list'|'intent show'|'intent submit'|'kb'|'kb erase'|'kb get'|'kb grant'|'kb import'|'kb log'|'kb ls'|'kb put'|'kb revoke'|'kb rights'|'kb stat'|'kb where'|'keygen'|'keys'|'keys backup'|'keys export'|'keys history'|'keys import'|'keys list'|'keys passwd'|'keys restore'|'keys revoke'|'keys rotate'|'keys serve'|'keys show'|'monitor'|'node'|'node backup'|'node info'|'node logs'|'node restart'|'node start'|'node status'|'node stop'|'node wait'|'peers'|'peers add'|'peers audit'|'peers ban'|'peers find'|'peers list'|'peers ping'|'peers remove'|'peers show'|'peers unban'|'peers why'|'quickstart'|'sim'|'tor'|'tor check'|'tor circuits'|'tor firewall'|'tor newnym'|'tor onion'|'tor onion clients'|'tor onion renew'|'tor onion rotate'|'tor onion show'|'tor route'|'tor status'|'verify'|'version') command="${command:+$command }$word" ;;
       *) break ;;
     esac
   done
@@ -194,6 +194,7 @@ _aegis() {
     'devnet up --cluster') COMPREPLY=(); return ;;
     'devnet up --home'|'devnet up -H') COMPREPLY=(); return ;;
     'devnet up --nodes'|'devnet up -n') COMPREPLY=(); return ;;
+    'devnet up --route') COMPREPLY=($(compgen -W 'off require' -- "$cur")); return ;;
     'devnet up --timeout') COMPREPLY=(); return ;;
     'doctor --cluster') COMPREPLY=(); return ;;
     'doctor --home'|'doctor -H') COMPREPLY=(); return ;;
@@ -250,6 +251,16 @@ _aegis() {
     'kb grant --cluster') COMPREPLY=(); return ;;
     'kb grant --home'|'kb grant -H') COMPREPLY=(); return ;;
     'kb grant --timeout') COMPREPLY=(); return ;;
+    'kb import --cluster') COMPREPLY=(); return ;;
+    'kb import --hash') COMPREPLY=($(compgen -W 'blake3 sha2-256' -- "$cur")); return ;;
+    'kb import --home'|'kb import -H') COMPREPLY=(); return ;;
+    'kb import --if-version') COMPREPLY=(); return ;;
+    'kb import --max-size') COMPREPLY=(); return ;;
+    'kb import --message'|'kb import -m') COMPREPLY=(); return ;;
+    'kb import --path'|'kb import -p') COMPREPLY=(); return ;;
+    'kb import --replicas') COMPREPLY=(); return ;;
+    'kb import --timeout') COMPREPLY=(); return ;;
+    'kb import --wait') COMPREPLY=($(compgen -W 'local replicated final' -- "$cur")); return ;;
     'kb log --cluster') COMPREPLY=(); return ;;
     'kb log --home'|'kb log -H') COMPREPLY=(); return ;;
     'kb log --limit'|'kb log -n') COMPREPLY=(); return ;;
@@ -428,6 +439,7 @@ _aegis() {
     'peers why --timeout') COMPREPLY=(); return ;;
     'quickstart --cluster') COMPREPLY=(); return ;;
     'quickstart --home'|'quickstart -H') COMPREPLY=(); return ;;
+    'quickstart --route') COMPREPLY=($(compgen -W 'off require' -- "$cur")); return ;;
     'quickstart --timeout') COMPREPLY=(); return ;;
     'sim --byzantine') COMPREPLY=(); return ;;
     'sim --cluster') COMPREPLY=(); return ;;
@@ -441,6 +453,52 @@ _aegis() {
     'sim --seed') COMPREPLY=(); return ;;
     'sim --seeds') COMPREPLY=(); return ;;
     'sim --timeout') COMPREPLY=(); return ;;
+    'tor --cluster') COMPREPLY=(); return ;;
+    'tor --home'|'tor -H') COMPREPLY=(); return ;;
+    'tor --timeout') COMPREPLY=(); return ;;
+    'tor check --cluster') COMPREPLY=(); return ;;
+    'tor check --home'|'tor check -H') COMPREPLY=(); return ;;
+    'tor check --timeout') COMPREPLY=(); return ;;
+    'tor circuits --cluster') COMPREPLY=(); return ;;
+    'tor circuits --home'|'tor circuits -H') COMPREPLY=(); return ;;
+    'tor circuits --timeout') COMPREPLY=(); return ;;
+    'tor firewall --cluster') COMPREPLY=(); return ;;
+    'tor firewall --home'|'tor firewall -H') COMPREPLY=(); return ;;
+    'tor firewall --timeout') COMPREPLY=(); return ;;
+    'tor firewall --tor-user') COMPREPLY=(); return ;;
+    'tor firewall --user') COMPREPLY=(); return ;;
+    'tor newnym --cluster') COMPREPLY=(); return ;;
+    'tor newnym --home'|'tor newnym -H') COMPREPLY=(); return ;;
+    'tor newnym --peer') COMPREPLY=(); return ;;
+    'tor newnym --timeout') COMPREPLY=(); return ;;
+    'tor onion --cluster') COMPREPLY=(); return ;;
+    'tor onion --home'|'tor onion -H') COMPREPLY=(); return ;;
+    'tor onion --timeout') COMPREPLY=(); return ;;
+    'tor onion clients --cluster') COMPREPLY=(); return ;;
+    'tor onion clients --home'|'tor onion clients -H') COMPREPLY=(); return ;;
+    'tor onion clients --timeout') COMPREPLY=(); return ;;
+    'tor onion renew --cluster') COMPREPLY=(); return ;;
+    'tor onion renew --home'|'tor onion renew -H') COMPREPLY=(); return ;;
+    'tor onion renew --timeout') COMPREPLY=(); return ;;
+    'tor onion rotate --cluster') COMPREPLY=(); return ;;
+    'tor onion rotate --grace') COMPREPLY=(); return ;;
+    'tor onion rotate --home'|'tor onion rotate -H') COMPREPLY=(); return ;;
+    'tor onion rotate --new-next') COMPREPLY=(); return ;;
+    'tor onion rotate --new-next-passphrase-file') COMPREPLY=(); return ;;
+    'tor onion rotate --next') COMPREPLY=(); return ;;
+    'tor onion rotate --next-passphrase-file') COMPREPLY=(); return ;;
+    'tor onion rotate --passphrase-fd') COMPREPLY=(); return ;;
+    'tor onion rotate --passphrase-file') COMPREPLY=(); return ;;
+    'tor onion rotate --timeout') COMPREPLY=(); return ;;
+    'tor onion show --cluster') COMPREPLY=(); return ;;
+    'tor onion show --home'|'tor onion show -H') COMPREPLY=(); return ;;
+    'tor onion show --timeout') COMPREPLY=(); return ;;
+    'tor route --cluster') COMPREPLY=(); return ;;
+    'tor route --home'|'tor route -H') COMPREPLY=(); return ;;
+    'tor route --timeout') COMPREPLY=(); return ;;
+    'tor status --cluster') COMPREPLY=(); return ;;
+    'tor status --home'|'tor status -H') COMPREPLY=(); return ;;
+    'tor status --timeout') COMPREPLY=(); return ;;
     'verify --checkpoint') COMPREPLY=(); return ;;
     'verify --cluster') COMPREPLY=(); return ;;
     'verify --content') COMPREPLY=(); return ;;
@@ -496,7 +554,7 @@ _aegis() {
       'devnet pause') words='--cluster --help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
       'devnet resume') words='--cluster --help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
       'devnet status') words='--cluster --help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
-      'devnet up') words='--cluster --help --home --json --no-color --no-input --nodes --quiet --timeout --verbose' ;;
+      'devnet up') words='--cluster --help --home --json --no-color --no-input --nodes --quiet --route --timeout --verbose' ;;
       'doctor') words='--cluster --fix --help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
       'init') words='--cluster --help --home --json --listen --name --next-passphrase-file --no-color --no-input --passphrase-fd --passphrase-file --quiet --region --storage-weight --timeout --verbose --zone' ;;
       'intent anchor') words='--cluster --file --help --home --json --no-color --no-input --previous --quiet --timeout --verbose' ;;
@@ -508,6 +566,7 @@ _aegis() {
       'kb erase') words='--cluster --help --home --json --no-color --no-input --quiet --timeout --verbose --yes' ;;
       'kb get') words='--checkpoint --cluster --force --help --home --json --linearizable --no-color --no-input --output --proof --provisional --quiet --timeout --verbose' ;;
       'kb grant') words='--as --cluster --help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
+      'kb import') words='--cluster --hash --help --home --if-version --json --max-size --message --no-color --no-input --path --quiet --replicas --timeout --verbose --wait' ;;
       'kb log') words='--cluster --help --home --json --limit --no-color --no-input --quiet --timeout --verbose' ;;
       'kb ls') words='--after --checkpoint --cluster --force --help --home --json --limit --no-color --no-input --proof --quiet --recursive --timeout --verbose' ;;
       'kb put') words='--cluster --hash --help --home --if-version --json --message --no-color --no-input --path --quiet --replicas --timeout --verbose --wait' ;;
@@ -548,15 +607,27 @@ _aegis() {
       'peers show') words='--cluster --help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
       'peers unban') words='--cluster --help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
       'peers why') words='--cluster --help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
-      'quickstart') words='--cluster --help --home --json --keep --no-color --no-input --quiet --timeout --verbose' ;;
+      'quickstart') words='--cluster --help --home --json --keep --no-color --no-input --quiet --route --timeout --verbose' ;;
       'sim') words='--byzantine --cluster --duration --faults --help --home --jobs --json --latency --no-color --no-input --nodes --quiet --replay --seed --seeds --timeout --verbose' ;;
+      'tor') words='--cluster --help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
+      'tor check') words='--cluster --help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
+      'tor circuits') words='--cluster --help --home --json --no-color --no-input --quiet --streams --timeout --verbose --watch' ;;
+      'tor firewall') words='--cluster --help --home --json --no-color --no-input --print --quiet --timeout --tor-user --user --verbose' ;;
+      'tor newnym') words='--cluster --help --home --json --no-color --no-input --peer --quiet --timeout --verbose' ;;
+      'tor onion') words='--cluster --help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
+      'tor onion clients') words='--cluster --help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
+      'tor onion renew') words='--cluster --cut --help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
+      'tor onion rotate') words='--cluster --dry-run --grace --help --home --json --new-next --new-next-passphrase-file --next --next-passphrase-file --no-color --no-input --passphrase-fd --passphrase-file --quiet --timeout --verbose --yes' ;;
+      'tor onion show') words='--cluster --help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
+      'tor route') words='--cluster --help --home --json --no-color --no-input --quiet --timeout --verbose --yes' ;;
+      'tor status') words='--cluster --help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
       'verify') words='--checkpoint --cluster --content --genesis --help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
       'version') words='--cluster --help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
       *) words='--help --version' ;;
     esac
   else
     case $command in
-      '') words='api bench chain cluster completion config consensus devnet doctor init intent kb keygen keys monitor node peers quickstart sim verify version' ;;
+      '') words='api bench chain cluster completion config consensus devnet doctor init intent kb keygen keys monitor node peers quickstart sim tor verify version' ;;
       'bench') words='ramp' ;;
       'chain') words='export import prune snapshot verify' ;;
       'cluster') words='approve bundle create forget invite join leave list members proposals propose quota recover rejoin show' ;;
@@ -564,12 +635,15 @@ _aegis() {
       'consensus') words='block blocks evidence explain status validators watch' ;;
       'devnet') words='down heal kill partition pause resume status up' ;;
       'intent') words='anchor anchors cancel list show submit' ;;
-      'kb') words='erase get grant log ls put revoke rights stat where' ;;
+      'kb') words='erase get grant import log ls put revoke rights stat where' ;;
       'keys') words='backup export history import list passwd restore revoke rotate serve show' ;;
       'node') words='backup info logs restart start status stop wait' ;;
       'peers') words='add audit ban find list ping remove show unban why' ;;
+      'tor') words='check circuits firewall newnym onion route status' ;;
+      'tor onion') words='clients renew rotate show' ;;
       'completion') words='bash zsh fish' ;;
       'keys show') words='identity next network consensus vrf onion' ;;
+      'tor route') words='off prefer require' ;;
     esac
   fi
   [[ -n $words ]] && COMPREPLY=($(compgen -W "$words" -- "$cur"))
