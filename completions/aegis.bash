@@ -392,7 +392,9 @@ _aegis() {
     'node start --listen') COMPREPLY=(); return ;;
     'node start --passphrase-fd') COMPREPLY=(); return ;;
     'node start --passphrase-file') COMPREPLY=(); return ;;
+    'node start --route') COMPREPLY=($(compgen -W 'off prefer require' -- "$cur")); return ;;
     'node start --timeout') COMPREPLY=(); return ;;
+    'node start --tor-daemon') COMPREPLY=($(compgen -W 'system spawn' -- "$cur")); return ;;
     'node status --cluster') COMPREPLY=(); return ;;
     'node status --home'|'node status -H') COMPREPLY=(); return ;;
     'node status --timeout') COMPREPLY=(); return ;;
@@ -592,7 +594,7 @@ _aegis() {
       'node info') words='--cluster --help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
       'node logs') words='--address --cluster --follow --help --home --json --level --lines --no-color --no-input --quiet --security --since --timeout --verbose' ;;
       'node restart') words='--cluster --help --home --json --no-color --no-input --passphrase-fd --passphrase-file --quiet --timeout --verbose' ;;
-      'node start') words='--cluster --detach --dry-run --help --home --json --listen --no-color --no-input --passphrase-fd --passphrase-file --quiet --timeout --verbose --vouch --yes' ;;
+      'node start') words='--cluster --detach --dry-run --help --home --json --listen --no-color --no-input --passphrase-fd --passphrase-file --quiet --route --timeout --tor-daemon --verbose --vouch --yes' ;;
       'node status') words='--cluster --help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
       'node stop') words='--cluster --help --home --json --no-color --no-input --quiet --timeout --verbose --wait' ;;
       'node wait') words='--cluster --for --help --home --json --no-color --no-input --quiet --timeout --verbose' ;;

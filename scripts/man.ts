@@ -81,7 +81,10 @@ function commandPage(command: Command.Cached, all: readonly Command.Cached[]): s
 function mainPage(commands: readonly Command.Cached[], facts: PackageFacts): string {
   const topics = Object.entries(facts.oclif.topics)
     .filter(([name]) => commands.some(({ id }) => id.startsWith(`${name}:`)))
-    .map(([name, { description }]): [string, string] => [`Cm ${name}`, description]);
+    .map(([name, { description }]): [string, string] => [
+      `Cm ${name.replaceAll(':', ' ')}`,
+      description,
+    ]);
   const list = commands.map((command): [string, string] => [
     `Xr ${pageName(command.id)} 1`,
     summaryOf(command),

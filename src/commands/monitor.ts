@@ -17,7 +17,7 @@ async function interval(text: string): Promise<number> {
 
 export default class Monitor extends BaseCommand<typeof Monitor> {
   static override readonly summary =
-    'Watch the node live: overview, peers, knowledge base and consensus.';
+    'Watch the node live: overview, peers, knowledge base, consensus, Tor.';
   static override readonly description =
     `Opens a full-screen monitor on a terminal. Press ? there for all keys, q to quit.
 

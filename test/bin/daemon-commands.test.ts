@@ -73,6 +73,13 @@ it.each<[string, () => string[]]>([
   ['kb.log', () => ['kb', 'log', 'notes.md']],
   ['kb.stat', () => ['kb', 'stat', 'notes.md']],
   ['kb.where', () => ['kb', 'where', 'notes.md']],
+  ['tor.status', () => ['tor', 'status']],
+  ['tor.route', () => ['tor', 'route']],
+  ['tor.check', () => ['tor', 'check']],
+  ['tor.circuits', () => ['tor', 'circuits', '--streams']],
+  ['tor.newnym', () => ['tor', 'newnym', '--peer', 'bob']],
+  ['tor.onion', () => ['tor', 'onion', 'clients']],
+  ['tor.renew', () => ['tor', 'onion', 'renew']],
 ])('%s: one JSON object by its schema, and plain text', async (name, args) => {
   const json = await run([...args(), '--json']);
   expect([json.exit, json.stderr]).toEqual([0, '']);
@@ -124,6 +131,9 @@ it('refuses words that mean nothing', async () => {
     ['kb', 'where', 'a', '--cid', 'b'],
     ['kb', 'get', 'notes.md', '--json'],
     ['peers', 'add', 'localhost'],
+    ['tor', 'route', 'both'],
+    ['tor', 'firewall'],
+    ['kb', 'import', 'notes.md'],
     ['node', 'logs', '--since', 'yesterday'],
   ];
   for (const args of wrong) expect(await run(args), args.join(' ')).toMatchObject({ exit: 2 });

@@ -5,6 +5,7 @@ import { startDetached } from '../../cli/detach.ts';
 import { facts, safeText } from '../../cli/format.ts';
 import { VERSION } from '../../cli/version.ts';
 import type { NodeStartResult } from '../../core/api/contract/daemons.ts';
+import { ROUTES, TOR_DAEMONS } from '../../core/config/tor-settings.ts';
 import { AegisError } from '../../core/errors.ts';
 
 export default class NodeStart extends BaseCommand<typeof NodeStart, NodeStartResult | undefined> {
@@ -12,12 +13,18 @@ export default class NodeStart extends BaseCommand<typeof NodeStart, NodeStartRe
   static override readonly description =
     'Runs in the foreground until it is stopped with Ctrl-C, SIGTERM or `aegis node stop`, and ' +
     'prints one line that begins with READY when it answers. With --detach it goes to the ' +
-    'background once it is ready. Under systemd it reports its readiness (Type=notify).';
+    'background once it is ready. Under systemd it reports its readiness (Type=notify). Where the ' +
+    'route needs Tor and none can be reached, it does not start; while Tor is on the way to its ' +
+    'network, the node runs and says how far it is.';
   static override readonly examples = [
     { description: 'Run in the foreground', command: '<%= config.bin %> node start' },
     {
       description: 'Run in the background, with the passphrase from a file',
       command: '<%= config.bin %> node start --detach --passphrase-file ./passphrase',
+    },
+    {
+      description: 'Reach the others through a Tor of its own, and in no other way',
+      command: '<%= config.bin %> node start --route require --tor-daemon spawn',
     },
     {
       description: 'Check that everything is in order, and start nothing',
@@ -34,6 +41,14 @@ export default class NodeStart extends BaseCommand<typeof NodeStart, NodeStartRe
       helpValue: '<address>',
       description: 'Listen here instead of where the settings say, e.g. /ip4/0.0.0.0/tcp/4001.',
     }),
+    route: Flags.option({
+      options: ROUTES,
+      description: 'The route of packets, instead of the setting tor.route.',
+    })(),
+    'tor-daemon': Flags.option({
+      options: TOR_DAEMONS,
+      description: 'A Tor that runs (system) or one of our own (spawn), instead of tor.daemon.',
+    })(),
     vouch: Flags.boolean({
       description: 'Say that this home has not voted what it does not remember, and vote again.',
     }),
@@ -46,8 +61,12 @@ export default class NodeStart extends BaseCommand<typeof NodeStart, NodeStartRe
     await checkStart(paths, VERSION);
     const passphrase = await this.passphrase(`the keystore in ${paths.keys}`);
     const schema = 'aegis.node.start/1';
-    const { listen, vouch } = flags;
-    const options = { paths, passphrase, version: VERSION, listen, vouch, env: process.env };
+    const { listen, vouch, route, 'tor-daemon': torDaemon } = flags;
+    const options = {
+      ...{ paths, passphrase, version: VERSION, listen, vouch, route, torDaemon },
+      env: process.env,
+      onTor: (line: string) => this.note(line),
+    };
     if (flags['dry-run']) {
       return { schema, detached: false, dryRun: true, ...(await dryRun(options)) };
     }
@@ -56,7 +75,7 @@ export default class NodeStart extends BaseCommand<typeof NodeStart, NodeStartRe
       const ready = await startDetached(this.home(), passphrase, {
         home: flags.home,
         listen: listen ?? [],
-        vouch,
+        ...{ vouch, route, torDaemon },
         timeoutMs: this.timeoutMs(),
       });
       this.note('Stop it: aegis node stop');

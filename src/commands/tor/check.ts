@@ -34,7 +34,10 @@ export default class TorCheck extends BaseCommand<typeof TorCheck, Reply<'tor.ch
     },
   ];
   static override readonly args = {
-    target: Args.string({ description: 'An onion address, HOST:PORT, or a URL.' }),
+    target: Args.string({
+      ignoreStdin: true,
+      description: 'An onion address, HOST:PORT, or a URL.',
+    }),
   };
 
   protected override async work(): Promise<Reply<'tor.check'>> {

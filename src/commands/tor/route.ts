@@ -30,7 +30,7 @@ export default class TorRoute extends BaseCommand<typeof TorRoute, Reply<'tor.ro
     { description: 'Without Tor again', command: '<%= config.bin %> tor route off --yes' },
   ];
   static override readonly args = {
-    mode: Args.string({ options: [...MODES], description: 'The new route.' }),
+    mode: Args.string({ ignoreStdin: true, options: [...MODES], description: 'The new route.' }),
   };
   static override readonly flags = confirmFlags;
 
