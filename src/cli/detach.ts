@@ -7,6 +7,9 @@ export interface DetachOptions {
   /** The value of `--home`, if it was given; the environment is passed on. */
   readonly home: string | undefined;
   readonly listen: readonly string[];
+  /** Instead of those of the settings. */
+  readonly route?: string | undefined;
+  readonly torDaemon?: string | undefined;
   /** The operator has confirmed it. @default false */
   readonly vouch?: boolean;
   readonly timeoutMs: number;
@@ -16,7 +19,7 @@ export interface DetachOptions {
 export async function startDetached(
   paths: HomePaths,
   passphrase: string,
-  { home, listen, vouch = false, timeoutMs }: DetachOptions,
+  { home, listen, route, torDaemon, vouch = false, timeoutMs }: DetachOptions,
 ): Promise<NodeStartResult> {
   const { spawnDaemon } = await import('../core/node/spawn.ts');
   const { ready } = await spawnDaemon({
@@ -25,6 +28,8 @@ export async function startDetached(
       ...(home === undefined ? [] : ['--home', home]),
       ...(paths.cluster === undefined ? [] : ['--cluster', paths.cluster]),
       ...listen.flatMap((address) => ['--listen', address]),
+      ...(route === undefined ? [] : ['--route', route]),
+      ...(torDaemon === undefined ? [] : ['--tor-daemon', torDaemon]),
       ...(vouch ? ['--vouch', '--yes'] : []),
     ],
     passphrase,

@@ -4,6 +4,7 @@ import type { ConsensusStatus, Explanation } from '../api/contract/consensus.ts'
 import type { Body, Query, Result } from '../api/contract/endpoints.ts';
 import { type Change, KB_RECENT_MAX, type Snapshot } from '../api/contract/events.ts';
 import type { HomePaths } from '../config/home.ts';
+import type { Settings } from '../config/settings.ts';
 import { AegisError } from '../errors.ts';
 import { fingerprint } from '../model/bundle.ts';
 import type { Genesis } from '../model/genesis.ts';
@@ -20,12 +21,13 @@ import type { IntentViews } from './intent-views.ts';
 import type { Self } from './opening.ts';
 import { Proofs } from './proofs.ts';
 import { timeout } from './timeout.ts';
-import { offSummary, TorViews } from './tor-views.ts';
+import { TorViews } from './tor-views.ts';
 
 export type NodeState = 'starting' | 'ready' | 'stopping';
 
 export interface BackendOptions {
   readonly paths: HomePaths;
+  readonly settings: Settings;
   readonly version: string;
   readonly agent: string;
   readonly genesis: Genesis;
@@ -53,12 +55,20 @@ const RECENT_MAX = Math.min(KB_RECENT_MAX, 200);
 export class NodeBackend implements Backend {
   readonly #options: BackendOptions;
   readonly #deps: BackendDeps;
-  readonly tor = new TorViews();
+  readonly tor: TorViews;
   #isCopying = false;
 
   constructor(options: BackendOptions, deps: BackendDeps) {
     this.#options = options;
     this.#deps = deps;
+    const { engine } = deps;
+    const { routing, host, peers } = engine;
+    this.tor = new TorViews({
+      ...{ routing, host, peers, settings: options.settings, clock: engine.clock },
+      configFile: options.paths.config,
+      introductions: engine.custody.introductions,
+      members: () => engine.chain.chain.roster.members(),
+    });
   }
 
   async status(): Promise<Result<'node.status'>> {
@@ -79,8 +89,8 @@ export class NodeBackend implements Backend {
       version,
       startedAt: new Date(startedAt).toISOString(),
       uptimeMs: Date.now() - startedAt,
-      addresses: engine.host.addresses(),
-      tor: offSummary(),
+      addresses: [...engine.addresses()],
+      tor: this.tor.summary(),
       peers: { connected, known: total },
       kb: {
         paths: graph.paths,
@@ -117,7 +127,7 @@ export class NodeBackend implements Backend {
       home: paths.label,
       socket: paths.socket,
       logFile: paths.logFile,
-      tor: offSummary(),
+      tor: this.tor.summary(),
       storageWeight: member.storageWeight,
       replicasWanted: genesis.replicas,
       members: chain.roster.count,

@@ -6,6 +6,7 @@ import type { TcpListen } from '../api/server/bind.ts';
 import { Server } from '../api/server/server.ts';
 import { ensureHome, type HomePaths } from '../config/home.ts';
 import type { Settings } from '../config/settings.ts';
+import { onionMultiaddr } from '../crypto/onion.ts';
 import { AegisError, toAegisError } from '../errors.ts';
 import { systemRandom } from '../keys/random.ts';
 import { type OpenKeystore, openKeystore } from '../keys/signer-open.ts';
@@ -18,9 +19,11 @@ import { NodeBackend, type NodeState } from './backend.ts';
 import { Engine } from './engine.ts';
 import { EventHub } from './events.ts';
 import { serverLimitsOf } from './limits.ts';
-import { checkStart, type Opened, openHome, type StartOptions } from './opening.ts';
+import { checkStart, flagsOf, type Opened, openHome, type StartOptions } from './opening.ts';
+import { checkRoute, routeOf } from './route.ts';
 import { notifySystemd } from './sd-notify.ts';
 import { sharingOf } from './shared-home.ts';
+import { TorProgress } from './tor-progress.ts';
 import { Watch } from './watch.ts';
 
 export { checkHome, checkStart } from './opening.ts';
@@ -40,23 +43,34 @@ export interface RunningNode {
 
 /** Checks all that a start needs, the passphrase too, and starts nothing. */
 export async function dryRun(options: StartOptions): Promise<NodeReady> {
-  const opened = await openHome(options.paths, options.env, options.listen);
-  const { close } = await openKeys(options, opened);
+  const opened = await open(options);
+  const { keystore, close } = await openKeys(options, opened);
+  const { settings } = opened;
+  const { listen, usesTor } = routeOf(settings['tor.route'], settings);
+  const onion = usesTor ? [onionMultiaddr(keystore.current.keys.onionKey)] : [];
   await close();
-  return readyOf(options, opened, opened.settings['node.listen']);
+  return readyOf(options, opened, [...onion, ...listen]);
+}
+
+/** O2 is asked before anything is opened. */
+async function open(options: StartOptions): Promise<Opened> {
+  const opened = await openHome(options.paths, options.env, flagsOf(options));
+  checkRoute(opened.settings['tor.route'], opened.settings);
+  return opened;
 }
 
 /**
  * Starts the node of a home. Resolves when it answers.
  * @throws {AegisError} `ALREADY_RUNNING`, `WRONG_PASSPHRASE`, `KEYSTORE_DAMAGED`, `STORE_DAMAGED`,
- * `PORT_IN_USE`, `BAD_CONFIG`, `HOME_TOO_NEW`, `DISK_FULL`.
+ * `PORT_IN_USE`, `BAD_CONFIG`, `HOME_TOO_NEW`, `DISK_FULL`; where the route needs Tor
+ * `TOR_UNREACHABLE`, `TOR_FAILED`, `TOR_DENIED`, `TOR_TOO_OLD`.
  */
 export async function startNode(options: StartOptions): Promise<RunningNode> {
   await checkStart(options.paths, options.version);
   await ensureHome(options.paths);
   const lock = await HomeLock.acquire(options.paths.lock);
   try {
-    const opened = await openHome(options.paths, options.env, options.listen);
+    const opened = await open(options);
     const { settings } = opened;
     const log = await createLog(
       {
@@ -125,6 +139,7 @@ class Starting {
     this.#undo.push(() => security.close());
     const { keystore, close } = await openKeys(this.#options, this.#opened, this.#log);
     this.#undo.push(close);
+    const progress = new TorProgress(this.#options);
     // Peers may come before all of the node is there.
     let watch: Watch | undefined;
     const engine: Engine = await Engine.start(
@@ -142,7 +157,10 @@ class Starting {
         pathChanged: (path) => void watch?.pathChanged(path),
         consensusMoved: () => watch?.consensusMoved(),
         blockFinal: (block) => watch?.blockFinal(block),
-        torChanged: () => watch?.torChanged(),
+        torChanged: (tor) => {
+          progress.tell(tor);
+          watch?.torChanged();
+        },
       },
     );
     this.#undo.push(() => engine.stop());
@@ -150,7 +168,7 @@ class Starting {
     this.#undo.push(() => sampler.stop());
     const nodeCreatedAt = keystore.inception.createdAt;
     const backend = new NodeBackend(
-      { paths, version, agent, genesis, self, startedAt, nodeCreatedAt },
+      { paths, settings, version, agent, genesis, self, startedAt, nodeCreatedAt },
       {
         engine,
         consensus: engine.consensus,

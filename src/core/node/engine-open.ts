@@ -31,6 +31,7 @@ import { markLostFacts } from './own-history.ts';
 import { followChain, usableNetworkKey } from './own-keys.ts';
 import type { Peers } from './peers.ts';
 import { Routing } from './routing.ts';
+import type { TorRoom } from './tor-room.ts';
 
 export interface EngineOptions {
   readonly paths: HomePaths;
@@ -60,7 +61,7 @@ export interface EngineDeps {
   consensusMoved(): void;
   blockFinal(block: BlockSummary): void;
   /** How far Tor is, or what becomes of the onion services. */
-  torChanged(): void;
+  torChanged(tor: TorRoom): void;
 }
 
 export interface EngineParts {
@@ -158,7 +159,7 @@ async function openRooms(
     isUsed: (invitationId) => chain.chain.isUsed(invitationId),
     routed: (route) => hooks.peers()?.routed(route),
     ready: () => hooks.peers()?.retryAll(),
-    changed: deps.torChanged,
+    changed: (tor) => deps.torChanged(tor),
   });
   try {
     await routing.begin();

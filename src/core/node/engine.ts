@@ -61,6 +61,7 @@ export class Engine {
   readonly views: KbViews;
   readonly chain: ChainRoom;
   readonly routing: Routing;
+  readonly clock: Clock;
   readonly #options: EngineOptions;
   readonly #deps: EngineDeps;
   readonly #store: ChainStore;
@@ -107,6 +108,7 @@ export class Engine {
     this.#store = parts.store;
     this.chain = parts.chain;
     this.routing = parts.routing;
+    this.clock = clock;
     this.content = content;
     this.host = host;
     this.machine = replication;

@@ -4,6 +4,7 @@ import { isForgotten } from '../config/clusters.ts';
 import { checkFormat } from '../config/format.ts';
 import { checkSocketPath, type HomePaths, requireHome } from '../config/home.ts';
 import { loadSettings, type Settings } from '../config/settings.ts';
+import type { RouteMode, TorDaemon } from '../config/tor-settings.ts';
 import { AegisError, toAegisError } from '../errors.ts';
 import { statIfPresent } from '../files.ts';
 import { Keystore } from '../keys/keystore.ts';
@@ -27,6 +28,11 @@ export interface StartOptions {
   readonly env: NodeJS.ProcessEnv;
   /** Addresses to listen on instead of those of the settings. */
   readonly listen?: readonly string[] | undefined;
+  /** O1, O8: instead of those of the settings. */
+  readonly route?: RouteMode | undefined;
+  readonly torDaemon?: TorDaemon | undefined;
+  /** Hears how far Tor is, one sentence at a time, until it is ready. */
+  onTor?(progress: string): void;
   /** D7: the operator says that the home has voted nothing that it does not remember. */
   readonly vouch?: boolean;
 }
@@ -69,13 +75,19 @@ export async function checkStart(paths: HomePaths, version: string): Promise<voi
   }
 }
 
+/** What the command line says of settings. */
+export const flagsOf = ({ listen, route, torDaemon }: StartOptions): Partial<Settings> => ({
+  ...(listen === undefined ? {} : { 'node.listen': listen }),
+  ...(route === undefined ? {} : { 'tor.route': route }),
+  ...(torDaemon === undefined ? {} : { 'tor.daemon': torDaemon }),
+});
+
 /** @throws {AegisError} `BAD_CONFIG` when the home belongs to no cluster, or not to this one. */
 export async function openHome(
   paths: HomePaths,
   env: NodeJS.ProcessEnv,
-  listen?: readonly string[],
+  flags: Partial<Settings> = {},
 ): Promise<Opened> {
-  const flags = listen === undefined ? {} : { 'node.listen': listen };
   const { settings } = await loadSettings(paths, env, flags);
   await requireCounted(paths);
   const { genesis, bytes: genesisBytes } = await readGenesis(paths);

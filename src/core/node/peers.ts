@@ -332,8 +332,8 @@ function connectionView(status: PeerStatus, open: PeerConnection | undefined) {
   return {
     address: open?.address ?? status.addresses[0] ?? null,
     direction: open?.direction ?? null,
-    route: open === undefined ? null : ('direct' as const),
-    lanes: 0,
+    route: open?.class ?? null,
+    lanes: open?.lanes ?? 0,
     rttMs: open?.rttMs === undefined ? null : round(open.rttMs),
     agent: open?.agent ?? null,
     connectedAt: open === undefined ? null : timeText(open.connectedAt),

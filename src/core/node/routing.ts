@@ -47,7 +47,7 @@ export interface RoutingDeps {
   /** O3: what could not be reached without Tor may be dialled. */
   ready(): void;
   /** Something of the status is another. */
-  changed(): void;
+  changed(tor: TorRoom): void;
 }
 
 /** What has become of a change (O6). */
@@ -67,6 +67,7 @@ const RETRY_MS_MAX = MINUTE;
 export class Routing {
   readonly tor: TorRoom;
   readonly keeper: OnionKeeper;
+  readonly clients: ClientKeys;
   readonly invitations: OnionInvitations;
   readonly #options: RoutingOptions;
   readonly #deps: RoutingDeps;
@@ -78,10 +79,8 @@ export class Routing {
   readonly #turns = new Turns();
   #cancelRetry: (() => void) | undefined;
 
-  /** Opens what it keeps; no Tor yet. @throws {AegisError} `BAD_CONFIG` (O2). */
+  /** Opens what it keeps; no Tor yet. */
   static async open(options: RoutingOptions, deps: RoutingDeps): Promise<Routing> {
-    const { settings } = options;
-    checkRoute(settings['tor.route'], settings);
     const now = () => deps.clock.now();
     const invitations = await OnionInvitations.open(deps.store, { isUsed: deps.isUsed, now });
     return new Routing(options, deps, invitations);
@@ -96,13 +95,14 @@ export class Routing {
     this.#deps = deps;
     this.#route = routeOf(settings['tor.route'], settings);
     this.invitations = invitations;
-    const clients = new ClientKeys(
+    this.clients = new ClientKeys(
       {
         ...{ clusterId: options.genesis.clusterId, self: keystore.nodeId },
         invited: options.invited,
       },
       { ...deps, keystore, invitations, now },
     );
+    const { clients } = this;
     const own = { current: () => keystore.onionKey(), retired: () => keystore.retiredOnion(now()) };
     this.keeper = new OnionKeeper(
       { isOpen: settings['tor.clientAuth'] === 'off' },
@@ -116,7 +116,7 @@ export class Routing {
         clientKeys: (service) => clients.candidates(service),
         ended: () => this.keeper.close(),
         ready: deps.ready,
-        changed: deps.changed,
+        changed: () => deps.changed(this.tor),
       },
     );
   }
