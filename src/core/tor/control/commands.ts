@@ -61,7 +61,7 @@ export async function addOnion(link: Commander, request: OnionRequest): Promise<
 }
 
 /** Resolves to whether there was one. `address` is with or without `.onion`, here and below. */
-export function delOnion(link: Commander, address: string): Promise<boolean> {
+export async function delOnion(link: Commander, address: string): Promise<boolean> {
   return unlessGone(link.command(`DEL_ONION ${serviceIdOf(address)}`));
 }
 
@@ -101,7 +101,7 @@ export async function signal(
 }
 
 /** Resolves to whether there was one. */
-export function closeCircuit(link: Commander, id: string): Promise<boolean> {
+export async function closeCircuit(link: Commander, id: string): Promise<boolean> {
   assert(/^[A-Za-z0-9]{1,16}$/.test(id), 'the id of a circuit');
   return unlessGone(link.command(`CLOSECIRCUIT ${id}`));
 }
