@@ -23,6 +23,10 @@ function carriesText({ peer, lane, onion }: Pick<TorCircuit, 'peer' | 'lane' | '
     .join(' ');
 }
 
+/** Whether it is a circuit of this node, and not one that Tor has for itself or for others. */
+export const carriesSomething = ({ peer, lane, onion }: TorCircuit): boolean =>
+  peer !== null || lane !== null || onion !== null;
+
 export function circuitsTable(
   circuits: readonly TorCircuit[],
   heading: (text: string) => string,

@@ -176,9 +176,11 @@ test('tor circuits: whom each carries; streams where they are asked for', async 
   const { stdout, result } = await n.call(TorCircuits, '--streams');
   expect(v.is(torCircuits.reply, result)).toBe(true);
   expect(stdout).toMatch(/^12 +BUILT +HS_CLIENT_REND HSCR_JOINED +\S+ +bob talk +guard > middle/m);
-  expect(stdout).toMatch(/^13 +BUILT +GENERAL +\S+ +- +guard > middle > rendezvous$/m);
+  expect(stdout).toMatch(/^1 more that Tor has for itself: --all$/m);
   expect(stdout).toMatch(/^ +3 +12 +SUCCEEDED +bob talk +b{56}\.onion:4001$/m);
-  expect((await n.call(TorCircuits)).stdout).not.toContain('STREAM');
+  const all = (await n.call(TorCircuits, '--all')).stdout;
+  expect(all).toMatch(/^13 +BUILT +GENERAL +\S+ +- +guard > middle > rendezvous$/m);
+  expect(all).not.toMatch(/STREAM|for itself/);
 });
 
 test('tor circuits --watch tells what comes, changes and goes', async () => {

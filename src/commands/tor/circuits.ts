@@ -2,7 +2,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Flags } from '@oclif/core';
 import { BaseCommand } from '../../cli/base.ts';
-import { changeLine, circuitChanges, circuitsTable, streamsTable } from '../../cli/tor-circuits.ts';
+import {
+  carriesSomething,
+  changeLine,
+  circuitChanges,
+  circuitsTable,
+  streamsTable,
+} from '../../cli/tor-circuits.ts';
 import type { Client } from '../../core/api/client/client.ts';
 import type { Reply } from '../../core/api/contract/endpoints.ts';
 import type { TorCircuit } from '../../core/api/contract/tor.ts';
@@ -17,14 +23,16 @@ export default class TorCircuits extends BaseCommand<
   static override readonly description =
     'CARRIES is the peer and the lane (talk, or bulk for content) by the isolation of this node, ' +
     'or the start of the onion address that a circuit serves or seeks. A circuit that carries ' +
-    'neither is one that Tor keeps ready, or that of another program. With --watch: a line each ' +
-    'time that a circuit comes, changes or goes, until Ctrl-C.';
+    'neither is one that Tor keeps ready or uses itself, or that of another program: with --all, ' +
+    'and with --json, these are listed, too. With --watch: a line each time that a circuit ' +
+    'comes, changes or goes, until Ctrl-C.';
   static override readonly examples = [
     { description: 'List them', command: '<%= config.bin %> tor circuits' },
     { description: 'And the streams in them', command: '<%= config.bin %> tor circuits --streams' },
     { description: 'See them come and go', command: '<%= config.bin %> tor circuits --watch' },
   ];
   static override readonly flags = {
+    all: Flags.boolean({ char: 'a', description: 'Also list those that Tor has for itself.' }),
     streams: Flags.boolean({ description: 'Also list the streams.', exclusive: ['watch'] }),
     watch: Flags.boolean({ description: 'Go on, and tell each change.' }),
   };
@@ -38,9 +46,16 @@ export default class TorCircuits extends BaseCommand<
   protected override view({ circuits, streams }: Reply<'tor.circuits'>): string {
     if (circuits.length === 0) return 'Tor has no circuits yet';
     const { bold } = this.paint;
-    const shown = circuitsTable(circuits, bold);
-    if (streams === null) return shown;
-    return `${shown}\n\n${streams.length === 0 ? 'no streams' : streamsTable(streams, bold)}`;
+    const listed = circuits.filter((circuit) => this.#isListed(circuit));
+    const others = circuits.length - listed.length;
+    const table = listed.length === 0 ? [] : [circuitsTable(listed, bold)];
+    const rest = others === 0 ? [] : [`${others} more that Tor has for itself: --all`];
+    const below = streams === null || streams.length === 0 ? [] : [streamsTable(streams, bold)];
+    return [...table, ...rest, ...below].join('\n\n');
+  }
+
+  #isListed(circuit: TorCircuit): boolean {
+    return this.flags.all || carriesSomething(circuit);
   }
 
   async #watch(client: Client): Promise<undefined> {
@@ -49,7 +64,7 @@ export default class TorCircuits extends BaseCommand<
     for (;;) {
       const { circuits } = await client.call('tor.circuits', { signal });
       for (const change of circuitChanges(before, circuits)) {
-        await this.emit(change, changeLine(change));
+        await this.emit(change, this.#isListed(change.circuit) ? changeLine(change) : undefined);
       }
       before = circuits;
       await sleep(INTERVAL_MS, undefined, { signal }).catch(() => signal.throwIfAborted());

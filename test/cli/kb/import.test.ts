@@ -9,6 +9,7 @@ import { kbImportOutput } from '../../../src/core/api/contract/outputs.ts';
 import { harness } from '../../core/api/harness.ts';
 import { collect } from '../../core/api/memory-backend.ts';
 import { TOR_OFF, TOR_READY } from '../../core/api/memory-tor.ts';
+import { FakeTor } from '../../helpers/fake-tor.ts';
 import { run } from '../command.ts';
 import { withoutAegisVariables } from '../homes.ts';
 
@@ -98,6 +99,25 @@ test('what the route does not reach is not fetched past it', async () => {
   // An answer that sends on to another kind of place is not followed either.
   expect((await n.call(`${base}/x`)).error).toMatchObject({ code: 'ROUTE_FORBIDS' });
   expect(asked).toBe(1);
+});
+
+test('through Tor: by name, on circuits of its own, with the errors of Tor', async () => {
+  await using n = await node();
+  const tor = await FakeTor.start();
+  onTestFinished(() => tor.stop());
+  const { host } = new URL(ONION);
+  const base = new URL(await serve((_request, response) => response.end('hidden')));
+  tor.targets.set(`${host}:80`, { host: base.hostname, port: Number(base.port) });
+  n.h.backend.tor.now = { ...TOR_READY, daemon: { ...TOR_READY.daemon!, socks: tor.socksText } };
+  const { result } = await n.call(ONION);
+  expect(result).toMatchObject({ path: 'x', sizeBytes: 6, via: 'onion' });
+  await n.call(ONION);
+  expect(tor.requests.map((request) => request.host)).toEqual([host, host]);
+  const [one, two] = tor.requests.map(({ credentials }) => credentials);
+  expect(one).toMatch(/^[0-9a-f]{32}:[0-9a-f]{32}$/);
+  expect(two).not.toBe(one);
+  tor.fault = 'socks-02';
+  expect((await n.call(ONION)).error).toMatchObject({ code: 'EXIT_REFUSED' });
 });
 
 test('what is no address, or has no name, is a mistake of the caller', async () => {
