@@ -64,6 +64,7 @@ const OF_AN_END: readonly Meaning[] = [
     pattern: /Couldn't (?:create|access) private data directory "(.+)"/,
     code: 'DENIED',
     message: (path) => `our own tor can have no data directory ${path}`,
+    hint: 'See who owns it and the directories above it.',
   },
   {
     pattern: /Error reading included configuration file or directory: "(.+)"/,

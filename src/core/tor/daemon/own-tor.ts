@@ -101,7 +101,6 @@ export class OwnTor {
       controlSocket: join(sockets, 'control'),
       socksSocket: join(sockets, 'socks'),
       cookieFile: join(dataDir, 'control_auth_cookie'),
-      owner: process.pid,
       exits: options.exits,
       bridges: options.bridges,
       transports: options.transports,
@@ -166,7 +165,7 @@ export class OwnTor {
     const torrcFile = await this.#prepare();
     const dir = this.#plan.dataDir;
     const onLine = (line: string): void => this.#takeLine(line);
-    const tor = await TorProcess.spawn({ path, torrcFile, dir, onLine });
+    const tor = await TorProcess.spawn({ path, torrcFile, dir, owner: process.pid, onLine });
     this.#process = tor;
     const late = AbortSignal.timeout(START_MS);
     try {

@@ -3,6 +3,7 @@ import { constants } from 'node:fs';
 import { access, open } from 'node:fs/promises';
 import { AegisError, hasCode } from '../../errors.ts';
 import { type ControlAuth, ControlClient } from '../control/client.ts';
+import { shown, unquoted } from '../control/text.ts';
 import { endpointText, parseEndpoint, type TorEndpoint } from '../endpoint.ts';
 
 export interface SystemTorOptions {
@@ -77,7 +78,7 @@ async function ask(
 async function socksOf(client: ControlClient, control: TorEndpoint): Promise<TorEndpoint> {
   const { lines } = await client.command('GETINFO net/listeners/socks');
   const text = lines[0]?.text ?? '';
-  const listed = [...text.matchAll(/"([^"]*)"/g)].map(([, listener]) => listener!);
+  const listed = [...text.matchAll(/"(?:[^"\\]|\\.)*"/g)].map(([item]) => unquoted(item) ?? '');
   if (listed.length === 0) {
     const message = `the Tor at ${endpointText(control)} has no SOCKS port`;
     throw new AegisError('TOR_UNREACHABLE', message, {
@@ -89,7 +90,7 @@ async function socksOf(client: ControlClient, control: TorEndpoint): Promise<Tor
     if (endpoint === undefined || ('path' in endpoint && !(await mayOpen(endpoint.path)))) continue;
     return endpoint;
   }
-  const message = `this user may open none of the SOCKS ports of Tor: ${listed.join(', ')}`;
+  const message = `this user may open none of the SOCKS ports of Tor: ${shown(listed.join(', '))}`;
   throw new AegisError('TOR_UNREACHABLE', message);
 }
 

@@ -14,14 +14,19 @@ export const TOR_PROCESS_LIMITS = {
 /** After that it is killed; a client of Tor ends within milliseconds. */
 const END_MS = 5000;
 
-/** No file can say otherwise: without them nobody could ask it what the files say. */
-const FIRM = ['--RunAsDaemon', '0', '--CookieAuthentication', '1'];
+/** No file can say otherwise: it stays our child and ends with us, and we can ask it the rest. */
+const firm = (owner: number): string[] => [
+  ...['--RunAsDaemon', '0', '--CookieAuthentication', '1'],
+  ...['--__OwningControllerProcess', String(owner)],
+];
 
 export interface SpawnTor {
   readonly path: string;
   readonly torrcFile: string;
   /** Its working directory and its HOME. */
   readonly dir: string;
+  /** The pid whose end is its end, too (O8). */
+  readonly owner: number;
   readonly onLine: (line: string) => void;
 }
 
@@ -47,9 +52,9 @@ export class TorProcess {
   }
 
   /** @throws {AegisError} `TOR_FAILED` when the system does not start it. */
-  static async spawn({ path, torrcFile, dir, onLine }: SpawnTor): Promise<TorProcess> {
+  static async spawn({ path, torrcFile, dir, owner, onLine }: SpawnTor): Promise<TorProcess> {
     // Without the defaults of the distribution, which are those of a service with its own user.
-    const args = ['-f', torrcFile, '--defaults-torrc', '/dev/null', ...FIRM];
+    const args = ['-f', torrcFile, '--defaults-torrc', '/dev/null', ...firm(owner)];
     const child = spawn(path, args, {
       cwd: dir,
       // Ctrl-C at a terminal is for us; tor goes last.

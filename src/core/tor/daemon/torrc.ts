@@ -10,8 +10,6 @@ export interface TorrcPlan {
   readonly controlSocket: string;
   readonly socksSocket: string;
   readonly cookieFile: string;
-  /** The pid it ends with (O8). */
-  readonly owner: number;
   readonly exits: boolean;
   /** Values of `Bridge`, as bridges are handed out. */
   readonly bridges: readonly string[];
@@ -33,7 +31,6 @@ export function ownLines(plan: TorrcPlan): Lines {
     // O5, O11: set here and not later, since Tor keeps the flags of a port that is open.
     ['SocksPort', `${unixAddress(plan.socksSocket)} ${flags}${only}`],
     ['CookieAuthFile', plan.cookieFile],
-    ['__OwningControllerProcess', String(plan.owner)],
     // It may have gone to sleep before it was stopped, and would not publish a service then.
     ['DormantCanceledByStartup', '1'],
     // Addresses of peers are numbers: with exits that is meant, and no name is looked up for it.
