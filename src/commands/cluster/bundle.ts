@@ -8,6 +8,7 @@ import { consentOf, describeRecovery, recoveryText, requireSameState } from '../
 import { safeText } from '../../cli/text.ts';
 import type { ClusterBundleResult } from '../../core/api/contract/cluster.ts';
 import { loadSettings } from '../../core/config/settings.ts';
+import type { RouteMode } from '../../core/config/tor-settings.ts';
 import { AegisError } from '../../core/errors.ts';
 import { statIfPresent, writeFileAtomic } from '../../core/files.ts';
 import type { Recovery } from '../../core/model/bundle.ts';
@@ -40,7 +41,9 @@ export default class ClusterBundle extends BaseCommand<typeof ClusterBundle, Clu
       multipleNonGreedy: true,
       exclusive: ['no-address'],
       helpValue: '<address>',
-      description: 'Where others dial this node. Default: the addresses of the settings.',
+      description:
+        'Where others dial this node. Default: by the route its onion address, or the addresses of ' +
+        'the settings, or both.',
     }),
     role: Flags.option({
       options: ['custodian', 'agent'] as const,
@@ -68,7 +71,8 @@ export default class ClusterBundle extends BaseCommand<typeof ClusterBundle, Clu
     await requireOwnHome(paths);
     const recovery = await this.#recovery();
     const { settings } = await loadSettings(paths, process.env);
-    const addresses = await this.#addresses(settings['node.listen']);
+    const route = settings['tor.route'];
+    const direct = await this.#addresses(settings['node.listen'], route);
     const storageWeight = settings['node.storageWeight'];
     if (flags.out !== '-' && (await statIfPresent(flags.out)) !== undefined) {
       await this.confirm(`overwrite ${flags.out}?`);
@@ -76,9 +80,14 @@ export default class ClusterBundle extends BaseCommand<typeof ClusterBundle, Clu
     const passphrase = await this.passphrase(`the keystore in ${paths.keys}`);
     const { Keystore } = await import('../../core/keys/keystore.ts');
     const { createBundle, bundleToText, fingerprint } = await import('../../core/model/bundle.ts');
+    const { onionMultiaddr } = await import('../../core/crypto/onion.ts');
     using keystore = await Keystore.open({ dir: paths.keys, passphrase });
     const { nodeId, inception, inceptionBytes, signer, origin, succession } = keystore;
     const { role } = flags;
+    // O2: the onion address of a node that has one, unless it says that nobody can dial it.
+    const hasOnion = route !== 'off' && !flags['no-address'];
+    const onion = hasOnion ? [onionMultiaddr(keystore.current.keys.onionKey)] : [];
+    const addresses = [...new Set([...onion, ...direct])];
     const keys = { inception: inceptionBytes, role, ...origin, succession };
     const agreed = recovery === undefined ? {} : { recovery };
     const fields = { ...keys, addresses, storageWeight, createdAt: Date.now(), ...agreed };
@@ -126,23 +135,32 @@ export default class ClusterBundle extends BaseCommand<typeof ClusterBundle, Clu
   }
 
   /** Addresses of the settings that mean something on another machine. */
-  async #addresses(listen: readonly string[]): Promise<readonly string[]> {
+  async #addresses(listen: readonly string[], route: RouteMode): Promise<readonly string[]> {
     const { address, 'no-address': none } = this.flags;
     if (none) return [];
     if (address !== undefined) {
       const { isAddress } = await import('../../core/model/bundle.ts');
       const bad = address.find((one) => !isAddress(one));
+      const open = route === 'require' ? address.find((one) => !isOnion(one)) : undefined;
+      if (open !== undefined) {
+        throw new AegisError('USAGE', `the route is require, and ${open} is no onion address`, {
+          hint: 'Leave --address out: the bundle says where the onion service is.',
+        });
+      }
       if (bad === undefined) return address;
       throw new AegisError('USAGE', `${bad} is not a multiaddr`, {
         hint: 'Write it as /ip4/192.0.2.7/tcp/4001 or /dns4/node.example/tcp/4001.',
       });
     }
+    if (route === 'require') return [];
     const fixed = listen.filter(
       (one) => !/\/(?:tcp|udp)\/0(?:\/|$)|\/0\.0\.0\.0\/|\/::\//.test(one),
     );
-    if (fixed.length > 0) return fixed;
+    if (fixed.length > 0 || route !== 'off') return fixed;
     throw new AegisError('USAGE', 'the settings name no address under which others can dial', {
       hint: 'Give --address /ip4/192.0.2.7/tcp/4001, or --no-address if nobody can.',
     });
   }
 }
+
+const isOnion = (address: string): boolean => address.startsWith('/onion3/');

@@ -5,13 +5,13 @@
  */
 import { sha256Latin1 } from '../crypto/hash.ts';
 import { SECOND } from '../units.ts';
+import { ANSWER_MS } from './catch-up.ts';
 import { LIMITS } from './limits.ts';
 import { EMPTY_HASH, leafHash, nodeHash, type StateTree, type TreeNode } from './state-tree.ts';
 import type { Turn } from './turn.ts';
 
 export const WALK_ALARM = 'walk';
 
-const ANSWER_MS = 3 * SECOND;
 /** When nobody helps, before they are asked again. */
 const PAUSE_MS = SECOND;
 
@@ -31,6 +31,8 @@ export type Step =
 export class DivergenceWalk {
   readonly height: number;
   readonly #ours: StateTree;
+  /** So long a peer may take to answer. */
+  readonly #answerMs: number;
   /** Bits that lead to the subtree which differs, and its hash in the state of the others. */
   #prefix = '';
   #expected: string;
@@ -40,7 +42,8 @@ export class DivergenceWalk {
   readonly #tried: string[] = [];
 
   /** @param root of the final block. */
-  constructor(height: number, ours: StateTree, root: Uint8Array) {
+  constructor(height: number, ours: StateTree, root: Uint8Array, answerMs = ANSWER_MS) {
+    this.#answerMs = answerMs;
     this.height = height;
     this.#ours = ours;
     this.#expected = textOf(root);
@@ -66,9 +69,9 @@ export class DivergenceWalk {
     if (at !== -1) this.#tried.splice(at, 1);
     this.#tried.push(peer);
     this.#askedAt = turn.now;
-    this.#asked = { peer, deadline: turn.now + ANSWER_MS };
+    this.#asked = { peer, deadline: turn.now + this.#answerMs };
     turn.send([peer], { type: 'node-want', height: this.height, prefix: this.#prefix });
-    turn.alarmIn(WALK_ALARM, ANSWER_MS);
+    turn.alarmIn(WALK_ALARM, this.#answerMs);
   }
 
   take(from: string, prefix: string, node: TreeNode | undefined): Step {

@@ -7,6 +7,7 @@ import { sameBytes } from '../bytes.ts';
 import { AegisError, isAegisError } from '../errors.ts';
 import { type BlockHeader, readHeader } from '../model/block.ts';
 import { type Instant, instant, MINUTE, SECOND } from '../units.ts';
+import { ANSWER_MS } from './catch-up.ts';
 import { readHandover, Trail, type TrailOptions } from './handovers.ts';
 import { LIMITS } from './limits.ts';
 import { heightKey, TABLES } from './rows.ts';
@@ -18,7 +19,6 @@ import type { Handover, StoredRow } from './types.ts';
 
 export const SNAPSHOT_ALARM = 'snapshot';
 
-const ANSWER_MS = 3 * SECOND;
 const SILENT_PENALTY_MS = 10 * SECOND;
 const LIE_PENALTY_MS = 5 * MINUTE;
 /** Whoever has a history that others cannot follow by then, by answering slowly, loses its turn. */
@@ -42,6 +42,11 @@ export interface FetchedSnapshot {
 export type SnapshotAnswer = Extract<SyncMessage, { type: 'snapshot' | 'page' | 'part' }>;
 type ManifestAnswer = Extract<SyncMessage, { type: 'snapshot' }>;
 type SnapshotQuestion = Extract<SyncMessage, { type: 'snapshot-want' | 'page-want' | 'part-want' }>;
+
+export interface SnapshotFetchOptions extends TrailOptions {
+  /** So long a peer may take to answer. */
+  readonly answerMs?: number | undefined;
+}
 
 export interface SnapshotOwner {
   lied(peer: string, what: string, height: number): void;
@@ -68,7 +73,7 @@ interface Source {
 }
 
 export class SnapshotFetch {
-  readonly #options: TrailOptions;
+  readonly #options: SnapshotFetchOptions;
   readonly #owner: SnapshotOwner;
   /** By peer: the height of the snapshot that it offers. */
   readonly #offers = new Map<string, number>();
@@ -82,7 +87,7 @@ export class SnapshotFetch {
   readonly #without = new Set<string>();
   #isOn = false;
 
-  constructor(options: TrailOptions, owner: SnapshotOwner) {
+  constructor(options: SnapshotFetchOptions, owner: SnapshotOwner) {
     this.#options = options;
     this.#owner = owner;
   }
@@ -286,7 +291,7 @@ export class SnapshotFetch {
   }
 
   #ask(turn: Turn, peer: string, message: SnapshotQuestion): void {
-    const deadline = turn.now + ANSWER_MS;
+    const deadline = turn.now + (this.#options.answerMs ?? ANSWER_MS);
     this.#asked.set(whatOf(message), { peer, deadline });
     turn.send([peer], message);
     const next = Math.min(...[...this.#asked.values()].map((asked) => asked.deadline));

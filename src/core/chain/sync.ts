@@ -61,7 +61,7 @@ export interface SyncDeps extends Pick<ChainDeps, 'scheme' | 'sets' | 'schemeOf'
 export class Sync {
   readonly #options: ChainOptions;
   readonly #deps: SyncDeps;
-  readonly #catchUp = new CatchUp();
+  readonly #catchUp: CatchUp;
   readonly #serving = new Serving();
   readonly #announcer: Announcer;
   readonly #offers: SnapshotOffers;
@@ -85,14 +85,21 @@ export class Sync {
     const { ledger } = deps;
     this.#options = options;
     this.#deps = deps;
+    const { answerMs } = options;
+    this.#catchUp = new CatchUp({ answerMs });
     this.#announcer = new Announcer(ledger);
     this.#base = readBase(rows.meta.get(META.base));
     for (const { key, value } of rows.headers) this.#headers.set(Number(key), value);
     this.#offers = new SnapshotOffers((height) => this.#headerOf(height));
-    this.#fetch = new SnapshotFetch(trailOptionsOf(options, deps), {
-      lied: (peer, what, height) => this.#lied(peer, what, height),
-      begun: (height, from) => this.#turn.tell({ type: 'snapshot', state: 'begun', height, from }),
-    });
+    const trail = trailOptionsOf(options, deps);
+    this.#fetch = new SnapshotFetch(
+      { ...trail, answerMs },
+      {
+        lied: (peer, what, height) => this.#lied(peer, what, height),
+        begun: (height, from) =>
+          this.#turn.tell({ type: 'snapshot', state: 'begun', height, from }),
+      },
+    );
     const { height, digest } = ledger.tip;
     this.#shown = { type: 'announce', height, digest, base: this.#base, snapshot: 0 };
     if (ledger.certificate?.height !== height) this.#shown = { ...this.#shown, height: 0 };
@@ -190,7 +197,8 @@ export class Sync {
 
   /** Y7: a final block with this state root has led to another state here. */
   diverged(stateRoot: Uint8Array, ours: StateTree): void {
-    this.#walk = new DivergenceWalk(this.#height + 1, ours, stateRoot);
+    const { answerMs } = this.#options;
+    this.#walk = new DivergenceWalk(this.#height + 1, ours, stateRoot, answerMs);
   }
 
   /** Z2. */

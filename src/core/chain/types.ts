@@ -27,6 +27,8 @@ export interface ChainOptions {
   /** @default 'all' for up to 7 custodians */
   readonly fanout?: 'all' | 'leader' | undefined;
   readonly timing?: Partial<Timing> | undefined;
+  /** So long a peer may take to answer a question of this node. @default 3,000 */
+  readonly answerMs?: number | undefined;
   /** Heights of a seed epoch. @default 64 */
   readonly epochHeights?: number | undefined;
   /** V3, V4: the highest version by which this node executes. @default all that it knows */

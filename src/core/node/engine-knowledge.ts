@@ -12,12 +12,16 @@ import type { Genesis } from '../model/genesis.ts';
 import type { Host } from '../network/host.ts';
 import type { Hasher, Log } from '../ports.ts';
 import type { ContentStore } from '../storage/content-store.ts';
+import { SECOND } from '../units.ts';
 import type { ChainRoom } from './chain-room.ts';
 import type { Fetcher } from './fetcher.ts';
 import type { Finality } from './finality.ts';
 import { Knowledge, type KnowledgeDeps } from './knowledge.ts';
 import type { ObjectReader } from './object-reader.ts';
 import { OwnHistory } from './own-history.ts';
+
+/** O24: so long a write waits for news of what is final. */
+const TOR_NEWS_MS = 15 * SECOND;
 
 export interface KnowledgeParts
   extends Pick<KnowledgeDeps, 'checkMayWrite' | 'sealed' | 'changed'> {
@@ -52,7 +56,10 @@ export function makeKnowledge(
     chain.roster.identityKey(self, keyEpoch, sequence);
   const { graph } = machine;
   return new Knowledge(
-    { self, minReplicas: settings['kb.minReplicas'], replicas: genesis.replicas, custodians },
+    {
+      ...{ self, minReplicas: settings['kb.minReplicas'], replicas: genesis.replicas, custodians },
+      ...(settings['tor.route'] === 'off' ? {} : { newsMs: TOR_NEWS_MS }),
+    },
     {
       ...parts,
       history: new OwnHistory({ self, keyOf, quorum, marker }, { host, graph, log }),

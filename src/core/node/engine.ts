@@ -15,7 +15,7 @@ import type { PeerInput } from '../peers/book.ts';
 import type { Clock } from '../ports.ts';
 import type { ChainStore } from '../storage/chain-store.ts';
 import type { ContentStore } from '../storage/content-store.ts';
-import { KIB } from '../units.ts';
+import { KIB, SECOND } from '../units.ts';
 import { CHAIN_MACHINE } from './chain-desk.ts';
 import type { ChainRoom } from './chain-room.ts';
 import { protocolMaxOf } from './chain-settings.ts';
@@ -44,6 +44,9 @@ const LEARNED_BYTES = 8 * KIB;
 
 /** Facts of the knowledge base stepped in one turn, while votes wait. */
 const BULK_BATCH = 64;
+
+/** So long the record of a version that is final is waited for, through circuits. */
+const TOR_RECORD_MS = 20 * SECOND;
 
 const originOf = (from: string) => ({ from, sizeBytes: LEARNED_BYTES });
 
@@ -135,10 +138,14 @@ export class Engine {
     });
     const nameOf = (nodeId: string) => roster.get(nodeId)?.name ?? null;
     this.intents = new IntentViews({ context: genesis, room: this.chain, nameOf });
-    const finality = new Finality({
-      ...{ chain, desk, finals, reads, graph: replication.graph },
-      record: (version, signal) => this.knowledge.record(version, signal),
-    });
+    const finality = new Finality(
+      {
+        ...{ chain, desk, finals, reads, graph: replication.graph },
+        record: (version, signal) => this.knowledge.record(version, signal),
+      },
+      // O24
+      settings['tor.route'] === 'off' ? {} : { recordMs: TOR_RECORD_MS },
+    );
     this.#finality = finality;
     this.knowledge = this.#knowledge(parts, reader);
     this.custody = this.#custody(parts, book);

@@ -6,6 +6,7 @@ import { CID } from 'multiformats/cid';
 import { AegisError, toAegisError } from '../errors.ts';
 import type { Host } from '../network/host.ts';
 import type { Log } from '../ports.ts';
+import { answerMsOf } from './route.ts';
 
 const METHOD = 'kb/have';
 const TIMEOUT_MS = 3000;
@@ -36,7 +37,8 @@ export class HolderQuery {
   }
 
   async #askOne(root: CID, nodeId: string): Promise<boolean> {
-    const options = { timeoutMs: TIMEOUT_MS, maxReplyBytes: 1 };
+    const timeoutMs = answerMsOf(this.#deps.host.peer(nodeId), TIMEOUT_MS);
+    const options = { timeoutMs, maxReplyBytes: 1 };
     try {
       const reply = await this.#deps.host.request(nodeId, METHOD, root.bytes, options);
       return reply[0] === YES[0];

@@ -35,6 +35,8 @@ export interface KnowledgeOptions {
   readonly minReplicas: number;
   /** Copies that the placement asks for. */
   readonly replicas: number;
+  /** So long a write waits for news of what is final. @default 2,000 */
+  readonly newsMs?: number;
   /** How many custodians there are now. */
   custodians(): number;
 }
@@ -246,7 +248,8 @@ export class Knowledge {
    * this node knows, and waits to be decided anyway.
    */
   async #news(deadline: AbortSignal): Promise<void> {
-    const signal = AbortSignal.any([deadline, timeout(NEWS_MS)]);
+    const { newsMs = NEWS_MS } = this.#options;
+    const signal = AbortSignal.any([deadline, timeout(newsMs)]);
     await this.#deps.finality.barrier(signal).catch(() => {});
   }
 

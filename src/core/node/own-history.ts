@@ -11,6 +11,7 @@ import type { VersionGraph } from '../kb/versions.ts';
 import { openVersion, VERSION_BYTES_MAX } from '../model/version.ts';
 import type { Host } from '../network/host.ts';
 import type { Log } from '../ports.ts';
+import { answerMsOf } from './route.ts';
 
 const METHOD = 'kb/last';
 const TIMEOUT_MS = 3000;
@@ -91,7 +92,8 @@ export class OwnHistory {
   async #ask(nodeId: string): Promise<number | undefined> {
     const { self, keyOf: ownKeyOf } = this.#options;
     const body = new TextEncoder().encode(self);
-    const options = { timeoutMs: TIMEOUT_MS, maxReplyBytes: VERSION_BYTES_MAX };
+    const timeoutMs = answerMsOf(this.#deps.host.peer(nodeId), TIMEOUT_MS);
+    const options = { timeoutMs, maxReplyBytes: VERSION_BYTES_MAX };
     try {
       const reply = await this.#deps.host.request(nodeId, METHOD, body, options);
       if (reply.length === 0) return 0;

@@ -72,9 +72,14 @@ const TOR_TIMING: Partial<Timing> = {
   repeatMs: 5 * SECOND,
 };
 
-/** O24 */
-export const timingOf = (mode: RouteMode): Partial<Timing> | undefined =>
-  mode === 'off' ? undefined : TOR_TIMING;
+/** So long a peer may take to send what the chain asks it for: many blocks, through one circuit. */
+const TOR_SYNC_MS = 30 * SECOND;
+
+/** O24: what the chain begins with. A route that is changed while it runs leaves what it measures. */
+export const paceOf = (
+  mode: RouteMode,
+): { readonly timing?: Partial<Timing>; readonly answerMs?: number } =>
+  mode === 'off' ? {} : { timing: TOR_TIMING, answerMs: TOR_SYNC_MS };
 
 /** O24: answers take longer by so much. */
 const SLOWER_ANSWERS = 5;

@@ -3,12 +3,13 @@
  * the change of the route (docs/tor.md, O1 to O6). What a route means is in route.ts, Tor itself in
  * tor-room.ts. It dials nobody.
  */
+import { join } from 'node:path';
 import type { Roster } from '../chain/roster.ts';
 import type { HomePaths } from '../config/home.ts';
 import { type Settings, writeSettings } from '../config/settings.ts';
 import type { RouteMode } from '../config/tor-settings.ts';
 import { onionMultiaddr } from '../crypto/onion.ts';
-import { AegisError, toAegisError } from '../errors.ts';
+import { AegisError, hasCode, toAegisError } from '../errors.ts';
 import type { Keystore } from '../keys/keystore.ts';
 import { systemRandom } from '../keys/random.ts';
 import type { Genesis } from '../model/genesis.ts';
@@ -17,6 +18,7 @@ import type { Host } from '../network/host.ts';
 import type { Route as HostRoute } from '../network/host-types.ts';
 import type { Clock, Log } from '../ports.ts';
 import type { ChainStore } from '../storage/chain-store.ts';
+import { HomeLock } from '../storage/home-lock.ts';
 import { Turns } from '../turns.ts';
 import { type Instant, MINUTE, SECOND } from '../units.ts';
 import { ClientKeys } from './client-keys.ts';
@@ -74,6 +76,8 @@ export class Routing {
   readonly #ending = new AbortController();
   #route: Route;
   #host: Host | undefined;
+  /** J6: a home has one onion address, and one daemon that publishes it. */
+  #lock: HomeLock | undefined;
   #isChanging = false;
   /** A change, and what is tried again, one after the other. */
   readonly #turns = new Turns();
@@ -142,6 +146,8 @@ export class Routing {
    * @throws {AegisError} `TOR_UNREACHABLE`, `TOR_FAILED`, `TOR_DENIED`, `TOR_TOO_OLD`, `BAD_CONFIG`.
    */
   async begin(): Promise<void> {
+    if (!this.#route.usesTor) return;
+    this.#lock ??= await lockOnion(this.#options.paths);
     await this.tor.begin(this.#route, this.#ending.signal);
   }
 
@@ -199,6 +205,12 @@ export class Routing {
     this.#ending.abort(new AegisError('STOPPING', 'the node is stopping'));
     this.#cancelRetry?.();
     await this.tor.end();
+    await this.#unlock();
+  }
+
+  async #unlock(): Promise<void> {
+    await this.#lock?.release();
+    this.#lock = undefined;
   }
 
   /** Between the two there is nothing at all: neither transports nor listeners. */
@@ -212,6 +224,7 @@ export class Routing {
     this.#deps.routed(next);
     // A Tor of our own is made for one route: whether it has exits is in its torrc.
     await this.tor.end();
+    if (!next.usesTor) await this.#unlock();
     const why = await this.#open(host, RETRY_MS);
     return { disconnected, why };
   }
@@ -255,5 +268,18 @@ export class Routing {
 
   get #onion(): string {
     return onionMultiaddr(this.#options.keystore.current.keys.onionKey);
+  }
+}
+
+/** J6. @throws {AegisError} `BAD_CONFIG` when another cluster of this home has the address. */
+async function lockOnion({ roots }: HomePaths): Promise<HomeLock> {
+  try {
+    return await HomeLock.acquire(join(roots.state, 'run', 'onion.lock'));
+  } catch (error) {
+    if (!hasCode(error, 'ALREADY_RUNNING')) throw error;
+    throw new AegisError('BAD_CONFIG', 'another cluster of this home uses its onion address', {
+      hint: 'Only one of them has a route other than off: see aegis cluster list, and tor.route.',
+      cause: error,
+    });
   }
 }

@@ -204,7 +204,7 @@ export class TorCheck {
   async #probe(host: string, port: number): Promise<AegisError | undefined> {
     const proxy = this.#deps.routing.tor.proxy();
     try {
-      const isolation = this.#deps.routing.tor.isolation.of('check', host);
+      const isolation = this.#deps.routing.tor.isolation.of('check', host.replace(/\.onion$/i, ''));
       const options = { signal: this.#until, timeoutMs: PROBE_MS };
       const socket = await socksConnect({ proxy, host, port, isolation }, options);
       socket.destroy();
@@ -219,7 +219,7 @@ export class TorCheck {
   async #touch(host: string, port: number): Promise<null> {
     const { tor, clients } = this.#deps.routing;
     const proxy = tor.proxy();
-    const isolation = tor.isolation.of('check', host);
+    const isolation = tor.isolation.of('check', host.replace(/\.onion$/i, ''));
     const { timeoutMs } = this.#options;
     const dial = async () => {
       const socket = await socksConnect(

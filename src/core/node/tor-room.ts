@@ -13,7 +13,7 @@ import type { TorEndpoint } from '../tor/endpoint.ts';
 import { Isolation } from '../tor/isolation.ts';
 import type { OnionClients } from '../tor/onion/service.ts';
 import { OnionServices } from '../tor/onion/services.ts';
-import { torTransport } from '../tor/transport/transport.ts';
+import { type TorTransportDeps, torTransport } from '../tor/transport/transport.ts';
 import { SECOND } from '../units.ts';
 import type { Route } from './route.ts';
 import {
@@ -136,18 +136,21 @@ export class TorRoom {
     const direct = route.usesTcp ? [tcpTransport] : [];
     const running = this.#running;
     if (!route.usesTor || running === undefined) return route.usesTor ? [] : direct;
-    const through: MakeTransport = torTransport(
-      { exits: route.usesExits, dialTimeoutMs: DIAL_TIMEOUT_MS },
-      {
-        proxy: () => this.proxy(),
-        isolation: (purpose, peer) => this.isolation.of(purpose, peer),
-        clientKeys: (service) => this.#deps.clientKeys(service),
-        // Whatever Tor was told before: a NEWNYM of anybody makes it forget.
-        install: (address, secret) => addClientKey(running.tor.link, address, secret),
-        listeners: running.services,
-        log: this.#deps.log,
-      },
-    );
+    const deps: TorTransportDeps = {
+      proxy: () => this.proxy(),
+      isolation: (purpose, peer) => this.isolation.of(purpose, peer),
+      clientKeys: (service) => this.#deps.clientKeys(service),
+      // Whatever Tor was told before: a NEWNYM of anybody makes it forget.
+      install: (address, secret) => addClientKey(running.tor.link, address, secret),
+      listeners: running.services,
+      log: this.#deps.log,
+    };
+    const options = { exits: route.usesExits, dialTimeoutMs: DIAL_TIMEOUT_MS };
+    // O4: what no exit reaches is dialled directly; in `require` there is nothing that could.
+    const through: MakeTransport = (parts) => {
+      const more = route.usesTcp ? { direct: tcpTransport(parts) } : {};
+      return torTransport({ ...options, ...more }, deps)(parts);
+    };
     return [through, ...direct];
   }
 
@@ -166,7 +169,7 @@ export class TorRoom {
     const bootstrap = new Bootstrap({ clock });
     const services = new OnionServices(
       {
-        ...{ target: targetOf(this.#options, tor), socketsMax },
+        ...{ target: await targetOf(this.#options, tor), socketsMax },
         ...(settings['tor.pow'] === 'on' ? { pow: {} } : {}),
       },
       { link: tor.link, log, clock, clientsOf },

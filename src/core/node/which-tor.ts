@@ -5,6 +5,7 @@
 import { join } from 'node:path';
 import type { HomePaths } from '../config/home.ts';
 import type { Settings } from '../config/settings.ts';
+import { statIfPresent } from '../files.ts';
 import type { Clock, Log, Random } from '../ports.ts';
 import { RotatingFile } from '../telemetry/rotating-file.ts';
 import { TorLink } from '../tor/control/link.ts';
@@ -118,13 +119,21 @@ async function started(link: TorLink, signal: AbortSignal): Promise<void> {
   }
 }
 
-/** Where Tor hands over what comes in; short, as paths of sockets must be. */
-export function targetOf(
+/**
+ * Where Tor hands over what comes in. A unix socket here is for one user only, so that a Tor of
+ * another user could not open it.
+ */
+export async function targetOf(
   { settings, paths }: Pick<WhichTorOptions, 'settings' | 'paths'>,
   { kind, socks }: Pick<UsedTor, 'kind' | 'socks'>,
-): TorEndpoint {
+): Promise<TorEndpoint> {
   const wanted = settings['tor.target'];
   if (wanted.startsWith('unix:')) return parseEndpoint(wanted);
-  const isUnix = wanted === 'auto' && (kind === 'spawn' || 'path' in socks);
+  const isOurs = kind === 'spawn' || ('path' in socks && (await isOfThisUser(socks.path)));
+  const isUnix = wanted === 'auto' && isOurs;
   return isUnix ? { path: join(paths.run, 'onion.sock') } : { host: '127.0.0.1', port: 0 };
+}
+
+async function isOfThisUser(path: string): Promise<boolean> {
+  return (await statIfPresent(path))?.uid === process.getuid?.();
 }
