@@ -92,7 +92,7 @@ export function laneIn(address: Multiaddr): number | undefined {
 /** The address of the service that a lane leads to; any other as it is. */
 export function withoutLane(address: Multiaddr): Multiaddr {
   const [service, number] = address.toString().split(LANE);
-  return number === undefined ? address : multiaddr(service!);
+  return number === undefined ? address : multiaddr(service);
 }
 
 /** The address of an onion service, as one dials it. */

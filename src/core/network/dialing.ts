@@ -15,8 +15,14 @@ import type { AddressClass } from './transports.ts';
 
 export interface DialingDeps {
   readonly clock: Clock;
-  /** @param address without a peer id: who answers there is found out by hello. */
-  dial(address: Multiaddr, signal: AbortSignal): Promise<Connection>;
+  /**
+   * @param address without a peer id: who answers there is found out by hello.
+   * @param options.force also where there is a connection with that address already.
+   */
+  dial(
+    address: Multiaddr,
+    options: { readonly signal: AbortSignal; readonly force: boolean },
+  ): Promise<Connection>;
   /** Node id behind a peer id that is connected. */
   nodeIdOf(peerId: string): string | undefined;
   /** Node that is known to have, or to have had, a peer id. */
@@ -129,7 +135,7 @@ export class Dialing {
     const key = lane.toString();
     const side = this.#checkRoom(lane);
     const deadline = AbortSignal.timeout(timesOf(this.#limits, side).dialMs);
-    const dial = this.#connect(lane, key, deadline);
+    const dial = this.#connect(lane, key, { deadline, force: true });
     const named = dial.then((connection) => ({
       nodeId: this.#deps.nodeIdOf(connection.remotePeer.toString()) ?? '',
       address: key,
@@ -186,7 +192,9 @@ export class Dialing {
     const stop = this.#stop.signal;
     this.#failures.delete(bare);
     try {
-      const connection = await this.#connect(parseDialAddress(bare), bare, deadline);
+      const connection = await this.#connect(parseDialAddress(bare), bare, {
+        ...{ deadline, force: false },
+      });
       const remote = connection.remotePeer.toString();
       const nodeId = this.#deps.nodeIdOf(remote);
       if (nodeId === undefined) {
@@ -204,10 +212,15 @@ export class Dialing {
   }
 
   /** Libp2p may dial the address while this runs. */
-  async #connect(address: Multiaddr, key: string, deadline: AbortSignal): Promise<Connection> {
+  async #connect(
+    address: Multiaddr,
+    key: string,
+    { deadline, force }: { deadline: AbortSignal; force: boolean },
+  ): Promise<Connection> {
     this.#wanted.set(key, (this.#wanted.get(key) ?? 0) + 1);
     try {
-      return await this.#deps.dial(address, AbortSignal.any([deadline, this.#stop.signal]));
+      const signal = AbortSignal.any([deadline, this.#stop.signal]);
+      return await this.#deps.dial(address, { signal, force });
     } finally {
       const left = (this.#wanted.get(key) ?? 1) - 1;
       if (left === 0) this.#wanted.delete(key);

@@ -349,7 +349,7 @@ export class Host implements Dialer {
       {
         clock: this.#deps.clock,
         isOwn: (id) => id === this.#peerId || this.#swarms.isOwn(id),
-        dial: (address, signal) => this.#running().dial(address, { signal }),
+        dial: (address, options) => this.#running().dial(address, options),
         nodeIdOf: (id) => table.nodeIdOf(id),
         ownerOf: (id) => this.#identities.ownerOf(id),
         isMeant: (answering, meant) => this.#identities.isMeant(answering, meant),

@@ -16,7 +16,7 @@ import {
   type Upgrader,
 } from '@libp2p/interface';
 import type { Multiaddr } from '@multiformats/multiaddr';
-import { AegisError, toAegisError } from '../errors.ts';
+import { AegisError, isAegisError, toAegisError } from '../errors.ts';
 import { isFromOnion, isOnion, laneIn, withoutLane } from './addresses.ts';
 import type { Door } from './door.ts';
 import type { HostLimits } from './limits.ts';
@@ -212,6 +212,7 @@ class SharedListener extends TypedEventEmitter<ListenerEvents> implements Listen
 
 /** Why libp2p cannot listen, in words of this program. */
 export function explainListen(listen: readonly string[], error: unknown): AegisError {
+  if (isAegisError(error)) return error;
   const { message } = toAegisError(error);
   const taken = /EADDRINUSE[^\n]*/.exec(message);
   if (taken !== null) {

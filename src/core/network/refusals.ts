@@ -6,6 +6,7 @@
 import { AegisError } from '../errors.ts';
 import type { Clock, Log, Metrics, Security } from '../ports.ts';
 import { SECOND } from '../units.ts';
+import { ONION_CLASS } from './addresses.ts';
 import { Floods } from './floods.ts';
 import { type Knob, SETTING_OF } from './limits.ts';
 import { Bucket } from './rates.ts';
@@ -112,6 +113,8 @@ export class Refusals {
   /** Addresses are private: the log is passed on when somebody asks for help. */
   #named(sender: Sender): { peer: string } {
     if ('nodeId' in sender) return { peer: sender.nodeId };
+    // O20: no address, and nobody's.
+    if (sender.address === ONION_CLASS) return { peer: ONION_CLASS };
     return { peer: this.#deps.security.nameOf(sender.address) };
   }
 }

@@ -113,6 +113,8 @@ async function readKey(path: string): Promise<Buffer | undefined> {
 
 /** The name of an address under the key of a home, e.g. `addr-0123456789abcdef`. */
 function addressName(key: Uint8Array, address: string): string {
+  // What comes in through Tor has no address (docs/tor.md, O20): this is the name of the class.
+  if (address === 'onion') return address;
   const digest = createHmac('sha256', key).update(`aegis/address/1\0${address}`).digest('hex');
   return `addr-${digest.slice(0, NAME_CHARS)}`;
 }
@@ -120,6 +122,7 @@ function addressName(key: Uint8Array, address: string): string {
 const ADDRESSES = [
   /\b\d{1,3}(?:\.\d{1,3}){3}\b/g,
   /\/(?:ip4|ip6|dns[46]?|onion3?)\/[^/\s]+/g,
+  /\b[a-z2-7]{56}\.onion\b/gi,
   /(?<![\w:])(?:[0-9a-f]{0,4}:){2,8}[0-9a-f]{0,4}(?![\w:])/gi,
 ] as const;
 

@@ -2,7 +2,8 @@
 import { randomBytes } from 'node:crypto';
 import type { HelloContext } from '../../../src/core/network/hello.ts';
 import { Host } from '../../../src/core/network/host.ts';
-import type { HostLimits } from '../../../src/core/network/limits.ts';
+import type { HostLimits, Profile } from '../../../src/core/network/limits.ts';
+import type { MakeTransport } from '../../../src/core/network/transports.ts';
 import type { Clock, Log, Metrics, Random } from '../../../src/core/ports.ts';
 import { instant } from '../../../src/core/units.ts';
 import { Knowledge, Member } from './member.ts';
@@ -41,7 +42,9 @@ export interface StartOptions {
   readonly limits?: Partial<HostLimits>;
   readonly hello?: Partial<HelloContext>;
   /** @default any port of the loopback; '' for none */
-  readonly listen?: string;
+  readonly listen?: string | readonly string[];
+  readonly transports?: readonly MakeTransport[];
+  readonly profile?: Profile;
 }
 
 /** A cluster whose hosts are all stopped at the end of its block. */
@@ -78,9 +81,10 @@ export class Cluster implements AsyncDisposable {
     const host = await Host.create(
       {
         networkSeed: member.networkSeed,
-        listen: listen === '' ? [] : [listen],
+        listen: [listen].flat().filter((one) => one !== ''),
         hello: this.context(member, options.hello),
-        profile: 'loopback',
+        profile: options.profile ?? 'loopback',
+        ...(options.transports === undefined ? {} : { transports: options.transports }),
         limits: options.limits ?? {},
       },
       { log: memoryLog(this.lines), metrics: noMetrics, clock: realClock, random: realRandom },

@@ -1,10 +1,12 @@
 /** Hostile dialers and listeners: real libp2p nodes that do as they please after Noise. */
 import { generateKeyPairFromSeed } from '@libp2p/crypto/keys';
 import type {
+  ComponentLogger,
   ConnectionEncrypter,
   Libp2p,
   SecureConnectionOptions,
   SecuredConnection,
+  Transport,
 } from '@libp2p/interface';
 import { noise } from '@libp2p/noise';
 import { tcp } from '@libp2p/tcp';
@@ -69,11 +71,12 @@ export async function createStranger(
   seed: Uint8Array,
   attack: Attack,
   protocol = '/aegis/hello/2',
+  transport: (components: { readonly logger: ComponentLogger }) => Transport = tcp(),
 ): Promise<Stranger> {
   const node = await createLibp2p({
     privateKey: await generateKeyPairFromSeed('Ed25519', seed),
     addresses: { listen: attack.answer === undefined ? [] : ['/ip4/127.0.0.1/tcp/0'] },
-    transports: [tcp()],
+    transports: [transport],
     connectionEncrypters: [
       (components) => new AttackEncrypter(protocol, noise()(components), attack),
     ],
