@@ -94,9 +94,9 @@ test('the keys are with the signer and nowhere else, and the node says what it h
 }, async () => {
   const { keys } = cluster.home(SIGNED);
   const files = readdirSync(keys).filter((name) => name.endsWith('.key.json'));
-  expect(files).toEqual(['network.key.json']);
+  expect(files).toEqual(['network.key.json', 'onion.key.json']);
   const list = await cluster.json<{ keys: { role: string }[] }>(SIGNED, 'keys', 'list');
-  expect(list.keys.map(({ role }) => role)).toEqual(['network']);
+  expect(list.keys.map(({ role }) => role)).toEqual(['network', 'onion']);
   await putFinal(cluster, SIGNED, 'own', 'written by the node itself');
 
   // Its own documents and intents need the identity key.
