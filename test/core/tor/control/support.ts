@@ -24,7 +24,11 @@ export function memoryLog(): { log: Log; lines: string[] } {
 
 type LinkOptions = ConstructorParameters<typeof TorLink>[0];
 
-export function linkTo(tor: FakeTor, options: Partial<LinkOptions> = {}, log = memoryLog().log) {
+export function linkTo(
+  tor: Pick<FakeTor, 'control'>,
+  options: Partial<LinkOptions> = {},
+  log = memoryLog().log,
+) {
   const random = { bytes: (length: number) => new Uint8Array(randomBytes(length)) };
   const deps = { log, clock: systemClock(), random };
   const link = new TorLink({ endpoint: tor.control, auth: {}, ...options }, deps);
