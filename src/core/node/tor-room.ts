@@ -76,8 +76,11 @@ export class TorRoom {
 
   /** What keeps it from `ready`. */
   get why(): AegisError | undefined {
-    if (this.#state !== 'bootstrapping') return this.#why;
-    return this.#running?.bootstrap.notReady();
+    const running = this.#running;
+    if (running === undefined) return this.#why;
+    if (this.#state === 'down') return gone(running);
+    if (this.#state !== 'bootstrapping') return undefined;
+    return running.tor.problem() ?? running.bootstrap.notReady();
   }
 
   get tor(): UsedTor | undefined {
@@ -158,7 +161,7 @@ export class TorRoom {
   proxy(): TorEndpoint {
     const running = this.#running;
     if (running === undefined) throw this.#why ?? unreachable();
-    if (running.tor.link.state !== 'up') throw unreachable();
+    if (running.tor.link.state !== 'up') throw gone(running);
     if (!running.bootstrap.status.isReady) throw running.bootstrap.notReady();
     return running.tor.socks;
   }
@@ -190,7 +193,7 @@ export class TorRoom {
 
   #tell({ percent, tag, summary, warning, isReady }: BootstrapStatus): void {
     const { log } = this.#deps;
-    if (isReady) return;
+    if (isReady || tag === 'down') return;
     const fields = { percent, tag, ...(warning === undefined ? {} : { warning }) };
     log.write(warning === undefined ? 'info' : 'warn', `Tor starts: ${summary}`, fields);
   }
@@ -203,12 +206,11 @@ export class TorRoom {
     if (before === after) return;
     const { log } = this.#deps;
     if (after === 'ready') {
-      this.#why = undefined;
       log.write('info', 'Tor is ready', {});
       this.#deps.ready();
-    } else if (after === 'down') {
-      this.#why ??= unreachable();
-      log.write('warn', 'Tor is gone: nothing is dialled until it is back', {});
+    } else if (after === 'down' && this.#running !== undefined) {
+      const reason = this.why?.message;
+      log.write('warn', 'Tor is gone: nothing is dialled until it is back', { reason });
     }
   }
 
@@ -220,6 +222,8 @@ export class TorRoom {
     return running.bootstrap.status.isReady ? 'ready' : 'bootstrapping';
   }
 }
+
+const gone = ({ tor }: Running): AegisError => tor.problem() ?? tor.link.why ?? unreachable();
 
 const unreachable = (): AegisError =>
   new AegisError('TOR_UNREACHABLE', 'the control connection to Tor is lost; it is tried again');

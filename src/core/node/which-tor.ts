@@ -5,6 +5,7 @@
 import { join } from 'node:path';
 import type { HomePaths } from '../config/home.ts';
 import type { Settings } from '../config/settings.ts';
+import type { AegisError } from '../errors.ts';
 import { statIfPresent } from '../files.ts';
 import type { Clock, Log, Random } from '../ports.ts';
 import { RotatingFile } from '../telemetry/rotating-file.ts';
@@ -34,6 +35,8 @@ export interface UsedTor {
   readonly socks: TorEndpoint;
   /** Of one of our own. */
   pid(): number | undefined;
+  /** What one of our own complains of, or ended of. */
+  problem(): AegisError | undefined;
   /** Ends the connection, and a Tor of our own. */
   stop(): Promise<void>;
 }
@@ -80,6 +83,7 @@ async function startOwnTor(
     return {
       ...{ kind: 'spawn', link, control, socks },
       pid: () => own.status.pid,
+      problem: () => own.status.problem,
       stop: () => link.stop().then(stop),
     };
   } catch (error) {
@@ -105,8 +109,9 @@ async function reachSystemTor(
   const link = new TorLink({ endpoint: found.control, auth: found.auth }, deps);
   await started(link, signal);
   const { control: at, socks: proxy } = found;
+  const none = () => undefined;
   const stop = () => link.stop();
-  return { kind: 'system', link, control: at, socks: proxy, pid: () => undefined, stop };
+  return { kind: 'system', link, control: at, socks: proxy, pid: none, problem: none, stop };
 }
 
 /** A link whose first attempt has failed would go on trying. */
