@@ -9,7 +9,7 @@ import { assert } from '../../assert.ts';
 import { base32 } from '../../crypto/base32.ts';
 import { sha256 } from '../../crypto/hash.ts';
 import type { OnionKey } from '../../crypto/onion.ts';
-import { AegisError, hasCode, toAegisError } from '../../errors.ts';
+import { AegisError, toAegisError } from '../../errors.ts';
 import type { Clock, Log } from '../../ports.ts';
 import { Turns } from '../../turns.ts';
 import { instant, SECOND } from '../../units.ts';
@@ -144,8 +144,10 @@ export class OnionService {
     try {
       await this.#turns.run(() => this.#make());
     } catch (error) {
+      const { state } = this.#deps.link;
       // The link restores what it has lost.
-      if (!hasCode(error, 'TOR_UNREACHABLE') && !this.#isClosed) this.#failed(toAegisError(error));
+      if (state === 'down' || state === 'stopped' || this.#isClosed) return;
+      this.#failed(toAegisError(error));
     }
   }
 
