@@ -63,6 +63,7 @@ import { BANS_TABLE } from '../src/core/node/bans.ts';
 import { DUPLICITIES_TABLE } from '../src/core/node/duplicities.ts';
 import { PEERS_TABLE } from '../src/core/peers/record.ts';
 import { PROOF_LIMITS } from '../src/core/proof/codec.ts';
+import { TOR_LIMITS } from '../src/core/tor/limits.ts';
 import { parseTranscript } from './transcripts/markdown.ts';
 import { matches } from './transcripts/match.ts';
 
@@ -276,7 +277,7 @@ test('docs/formats.md has every limit of the tables in the sources', () => {
   const [, section] = read('docs/formats.md').split('## Every limit');
   const shown = section!.split('\n').filter((line) => line.startsWith('| `'));
   const inRooms = [LIMITS, CHAIN_LIMITS, CONSENSUS_LIMITS, limitsOf('network'), SERVER_LIMITS];
-  const tables = [MODEL_LIMITS, ...inRooms, PROOF_LIMITS];
+  const tables = [MODEL_LIMITS, ...inRooms, PROOF_LIMITS, TOR_LIMITS];
   const wanted = tables.flatMap((table) =>
     Object.entries(table).map(
       ([name, value]) => `| \`${name}\` | ${Number(value).toLocaleString('en-GB')} |`,

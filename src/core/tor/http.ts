@@ -7,8 +7,8 @@ import { request as secureRequest } from 'node:https';
 import type { Socket } from 'node:net';
 import { SocksProxyAgent } from 'socks-proxy-agent';
 import { AegisError, isAegisError } from '../errors.ts';
-import { SECOND } from '../units.ts';
 import { endpointText, type TorEndpoint } from './endpoint.ts';
+import { TOR_LIMITS } from './limits.ts';
 import type { SocksIsolation } from './socks/connect.ts';
 import { isOnion, socksError } from './socks/refusal.ts';
 
@@ -33,11 +33,6 @@ export interface HttpOptions {
   readonly idleMs?: number;
 }
 
-const REDIRECTS_MAX = 5;
-const HEAD_BYTES_MAX = 16_384;
-/** O24: the dial, and some time for the answer. */
-const TIMEOUT_MS = 120 * SECOND;
-const IDLE_MS = 60 * SECOND;
 const REDIRECTIONS = new Set([301, 302, 303, 307, 308]);
 
 /**
@@ -47,7 +42,7 @@ const REDIRECTIONS = new Set([301, 302, 303, 307, 308]);
  */
 export async function fetchThrough(url: string, options: HttpOptions): Promise<HttpAnswer> {
   let at = parse(url);
-  for (let hops = 0; hops <= REDIRECTS_MAX; hops += 1) {
+  for (let hops = 0; hops <= TOR_LIMITS.httpRedirects; hops += 1) {
     options.admits?.(at);
     const answer = await ask(at, options);
     const { statusCode = 0, headers } = answer;
@@ -67,7 +62,10 @@ export async function fetchThrough(url: string, options: HttpOptions): Promise<H
     }
     at = next;
   }
-  throw new AegisError('NOT_REACHABLE', `there are more than ${REDIRECTS_MAX} redirections`);
+  throw new AegisError(
+    'NOT_REACHABLE',
+    `there are more than ${TOR_LIMITS.httpRedirects} redirections`,
+  );
 }
 
 function parse(text: string, base?: URL): URL {
@@ -79,7 +77,7 @@ function parse(text: string, base?: URL): URL {
 
 /** Resolves with the head of the answer. */
 async function ask(url: URL, options: HttpOptions): Promise<IncomingMessage> {
-  const { proxy, signal, timeoutMs = TIMEOUT_MS } = options;
+  const { proxy, signal, timeoutMs = TOR_LIMITS.httpTimeoutMs } = options;
   signal?.throwIfAborted();
   const late = new AbortController();
   const timer = setTimeout(() => {
@@ -93,7 +91,7 @@ async function ask(url: URL, options: HttpOptions): Promise<IncomingMessage> {
   const outgoing = send(url, {
     agent: agent ?? false,
     ...(signal === undefined ? {} : { signal }),
-    maxHeaderSize: HEAD_BYTES_MAX,
+    maxHeaderSize: TOR_LIMITS.httpHeadBytes,
     headers: { accept: '*/*', 'user-agent': 'aegis' },
   });
   outgoing.once('response', resolve).on('error', reject);
@@ -166,7 +164,7 @@ function failure(error: Error, url: URL, proxy: TorEndpoint | undefined): AegisE
 /** No more than `maxBytes`, and no silence longer than `idleMs` while a piece is waited for. */
 async function* bodyOf(
   answer: IncomingMessage,
-  { maxBytes, idleMs = IDLE_MS, signal }: HttpOptions,
+  { maxBytes, idleMs = TOR_LIMITS.httpIdleMs, signal }: HttpOptions,
 ): AsyncGenerator<Uint8Array, void> {
   let bytes = 0;
   let timer: NodeJS.Timeout | undefined;

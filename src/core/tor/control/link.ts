@@ -8,6 +8,7 @@ import { AegisError, toAegisError } from '../../errors.ts';
 import type { Clock, Log, Random } from '../../ports.ts';
 import { instant, MINUTE, SECOND } from '../../units.ts';
 import { endpointText, type TorEndpoint } from '../endpoint.ts';
+import { TOR_LIMITS } from '../limits.ts';
 import type { ControlAuth, ControlEvent, ControlReply } from './client.ts';
 import { type CommandOptions, ControlClient } from './client.ts';
 import { Events } from './events.ts';
@@ -29,7 +30,6 @@ export interface TorLinkDeps {
   readonly random: Random;
 }
 
-const CONNECT_TIMEOUT_MS = 15 * SECOND;
 const BACKOFF_FIRST_MS = 250;
 const BACKOFF_MAX_MS = 30 * SECOND;
 /** A question at this distance finds a Tor that hangs while nothing else is asked. */
@@ -174,7 +174,7 @@ export class TorLink {
     const { signal } = this.#stopping;
     const client = await ControlClient.connect(endpoint, auth, {
       signal,
-      timeoutMs: CONNECT_TIMEOUT_MS,
+      timeoutMs: TOR_LIMITS.controlTimeoutMs,
     });
     const onStop = () => client.close();
     signal.addEventListener('abort', onStop);

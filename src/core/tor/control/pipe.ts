@@ -5,7 +5,7 @@
 import type { Socket } from 'node:net';
 import { assert } from '../../assert.ts';
 import { AegisError, isAegisError } from '../../errors.ts';
-import { COMMAND_TIMEOUT_MS, CONTROL_LIMITS, HANG_MS } from './limits.ts';
+import { TOR_LIMITS } from '../limits.ts';
 import { LineFramer } from './lines.ts';
 import { refusal } from './refusal.ts';
 import { type ControlEvent, type ControlReply, ReplyReader } from './replies.ts';
@@ -46,12 +46,12 @@ export class ControlPipe {
   #hang: NodeJS.Timeout | undefined;
   #sawReply = false;
 
-  constructor(socket: Socket, { place, hangMs = HANG_MS }: PipeOptions) {
+  constructor(socket: Socket, { place, hangMs = TOR_LIMITS.hangMs }: PipeOptions) {
     this.#socket = socket;
     this.#place = place;
     this.#hangMs = hangMs;
     this.closed = this.#ended.promise;
-    const framer = new LineFramer(CONTROL_LIMITS.lineBytes);
+    const framer = new LineFramer(TOR_LIMITS.controlLineBytes);
     const reader = new ReplyReader({
       reply: (reply) => this.#onReply(reply),
       event: (event) => this.#onEvent(event),
@@ -72,14 +72,14 @@ export class ControlPipe {
 
   /** @throws what ended the pipe, the signal's reason, `TIMEOUT`, or what `refusal` says. */
   command(line: string, options: CommandOptions = {}): Promise<ControlReply> {
-    const { data, signal, timeoutMs = COMMAND_TIMEOUT_MS } = options;
+    const { data, signal, timeoutMs = TOR_LIMITS.commandTimeoutMs } = options;
     assert(!/[\r\n\0]/.test(line), 'a command is one line');
     const text = data === undefined ? `${line}\r\n` : `+${line}\r\n${dataOf(data)}.\r\n`;
-    assert(text.length <= CONTROL_LIMITS.commandBytes, 'a command of aegis is not so long');
+    assert(text.length <= TOR_LIMITS.controlCommandBytes, 'a command of aegis is not so long');
     if (this.#reason !== undefined) return Promise.reject(this.#reason);
     if (signal?.aborted === true) return Promise.reject(signal.reason as Error);
-    if (this.#queue.length >= CONTROL_LIMITS.commands) {
-      const message = `${CONTROL_LIMITS.commands} commands wait for Tor`;
+    if (this.#queue.length >= TOR_LIMITS.controlCommands) {
+      const message = `${TOR_LIMITS.controlCommands} commands wait for Tor`;
       return Promise.reject(new AegisError('TOR_BUSY', message));
     }
     const { promise, resolve, reject } = Promise.withResolvers<ControlReply>();

@@ -3,7 +3,7 @@
  * of a reply. It knows no connection, and not which command a reply is for.
  */
 import { AegisError } from '../../errors.ts';
-import { CONTROL_LIMITS } from './limits.ts';
+import { TOR_LIMITS } from '../limits.ts';
 
 export interface ControlLine {
   readonly code: number;
@@ -51,7 +51,7 @@ export class ReplyReader {
 
   constructor(
     on: { reply(reply: ControlReply): void; event(event: ControlEvent): void },
-    maxBytes: number = CONTROL_LIMITS.replyBytes,
+    maxBytes: number = TOR_LIMITS.controlReplyBytes,
   ) {
     this.#on = on;
     this.#maxBytes = maxBytes;

@@ -5,10 +5,7 @@
 import { AegisError, toAegisError } from '../../errors.ts';
 import type { Log } from '../../ports.ts';
 import { Turns } from '../../turns.ts';
-import { MINUTE } from '../../units.ts';
-
-/** A job that takes longer goes on by itself, and the next one has its turn. */
-const JOB_TIMEOUT_MS = MINUTE;
+import { TOR_LIMITS } from '../limits.ts';
 
 interface Job {
   readonly name: string;
@@ -25,7 +22,7 @@ export class Restoration {
   #epoch = 0;
   #isOpen = false;
 
-  constructor(log: Log, timeoutMs: number = JOB_TIMEOUT_MS) {
+  constructor(log: Log, timeoutMs: number = TOR_LIMITS.restoreTimeoutMs) {
     this.#log = log;
     this.#timeoutMs = timeoutMs;
   }

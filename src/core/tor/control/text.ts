@@ -1,9 +1,10 @@
 /** Text as the control protocol has it (control-spec 2.1): quoted strings, pairs, and what is shown. */
 import { AegisError } from '../../errors.ts';
+import { TOR_LIMITS } from '../limits.ts';
 import type { ControlReply } from './replies.ts';
 
 const ESCAPES: Readonly<Record<string, string>> = { n: '\n', t: '\t', r: '\r' };
-const SHOWN_CHARACTERS_MAX = 200;
+const SHOWN_CHARACTERS_MAX = TOR_LIMITS.shownCharacters;
 
 /** As a QuotedString. Bytes beyond ASCII go as octal digits, so that the line stays one of ASCII. */
 export function quoted(text: string): string {

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { rmSync, writeFileSync } from 'node:fs';
 import { expect, onTestFinished, test } from 'vitest';
 import { type ControlAuth, ControlClient } from '../../../../src/core/tor/control/client.ts';
-import { CONTROL_LIMITS } from '../../../../src/core/tor/control/limits.ts';
+import { TOR_LIMITS } from '../../../../src/core/tor/limits.ts';
 import type { FakeTor } from '../../../helpers/fake-tor.ts';
 import { fakeTor } from './support.ts';
 
@@ -138,7 +138,8 @@ test.each(['endless-line', 'endless-reply'])(
     const client = await connect(tor);
     tor.fault = fault;
     const reply = client.command('GETINFO version');
-    const bytes = fault === 'endless-line' ? CONTROL_LIMITS.lineBytes : CONTROL_LIMITS.replyBytes;
+    const bytes =
+      fault === 'endless-line' ? TOR_LIMITS.controlLineBytes : TOR_LIMITS.controlReplyBytes;
     await expect(reply).rejects.toThrow(`more than ${bytes} bytes`);
     expect((await client.closed).code).toBe('TOR_UNREACHABLE');
     await expect(client.command('GETINFO version')).rejects.toMatchObject({

@@ -3,8 +3,8 @@ import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import fc from 'fast-check';
 import { expect, onTestFinished, test } from 'vitest';
-import { CONTROL_LIMITS } from '../../../../src/core/tor/control/limits.ts';
 import { ControlPipe } from '../../../../src/core/tor/control/pipe.ts';
+import { TOR_LIMITS } from '../../../../src/core/tor/limits.ts';
 
 /** @returns a pipe, and the side of Tor. */
 async function pipeTo(
@@ -83,13 +83,13 @@ test('data goes out dotted, between a plus and a point', async () => {
 test('a command is one line, and not a long one', async () => {
   const { pipe } = await pipeTo();
   expect(() => pipe.command('GETINFO x\r\nSIGNAL HALT')).toThrow('one line');
-  const long = 'x'.repeat(CONTROL_LIMITS.commandBytes);
+  const long = 'x'.repeat(TOR_LIMITS.controlCommandBytes);
   expect(() => pipe.command(long)).toThrow('not so long');
 });
 
 test('so many commands wait and no more', async () => {
   const { pipe, tor } = await pipeTo();
-  const all = Array.from({ length: CONTROL_LIMITS.commands }, () => pipe.command('A'));
+  const all = Array.from({ length: TOR_LIMITS.controlCommands }, () => pipe.command('A'));
   await expect(pipe.command('B')).rejects.toMatchObject({ code: 'TOR_BUSY' });
   tor.write('250 OK\r\n'.repeat(all.length));
   await Promise.all(all);
