@@ -33,13 +33,15 @@ const FAREWELL_MS = 2 * SECOND;
 /** What Tor would not do is tried again. */
 const RETRY_MS = MINUTE;
 
+type Services = Pick<OnionServices, 'current' | 'use' | 'keep' | 'renew'>;
+
 /** By a mark of who and how. */
 type Marks = ReadonlyMap<string, LetIn | undefined>;
 
 export class OnionKeeper {
   readonly #isOpen: boolean;
   readonly #deps: OnionKeeperDeps;
-  #services: OnionServices | undefined;
+  #services: Services | undefined;
   /** Who could find the services when they were made last. */
   #published: Marks | undefined;
   #farewellUntil: number | undefined;
@@ -63,7 +65,7 @@ export class OnionKeeper {
   }
 
   /** Publishes what this node has, as soon as Tor takes it. */
-  open(services: OnionServices): void {
+  open(services: Services): void {
     this.#services = services;
     this.#published = undefined;
     this.look();
@@ -93,7 +95,7 @@ export class OnionKeeper {
   }
 
   /** O17: at once, and everybody is cut where somebody is let in no more. */
-  #follow(services: OnionServices, before: Marks, marks: Marks): void {
+  #follow(services: Services, before: Marks, marks: Marks): void {
     const now = this.#deps.clock.now();
     const gone = [...before].filter(([mark]) => !marks.has(mark)).map(([, one]) => one);
     const revoked = gone.filter((one) => one !== undefined && isRevoked(one, now));
@@ -111,7 +113,7 @@ export class OnionKeeper {
   }
 
   /** O18. @returns whether a service is made for the key in force. */
-  #useOwn(services: OnionServices): boolean {
+  #useOwn(services: Services): boolean {
     const { own, clock, log } = this.#deps;
     const current = own.current();
     if (services.current?.address === current.address) return false;
