@@ -64,8 +64,9 @@ describeOverTor('a cluster that moves behind Tor', () => {
 
   const change = async (mode: 'prefer' | 'require'): Promise<void> => {
     for (const node of NODES) {
-      const reply = await clientOf(cluster, node, PATIENCE_MS).call('tor.route', {
-        body: { mode },
+      const client = clientOf(cluster, node, PATIENCE_MS);
+      const reply = await client.call('tor.route', { body: { mode } }).catch((cause: unknown) => {
+        throw new Error(cluster.lastWords(), { cause });
       });
       expect(reply).toMatchObject({ route: mode, changed: true, why: null });
     }

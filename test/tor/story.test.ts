@@ -70,7 +70,15 @@ describeOverTor('quickstart --route require', () => {
       expect(services[1]).toMatchObject({ address: before!.address, isCurrent: false });
       expect(Date.parse(services[1]!.until!)).toBeGreaterThan(Date.now());
       for (const { address } of services) {
-        const { target } = await on<Result<'tor.check'>>((node % 4) + 1, 'tor', 'check', address);
+        const { home } = kept.nodes[node % 4]!;
+        // It is published when one directory has it; a client may ask another one first.
+        const dialled = await eventually(
+          () => aegis(['tor', 'check', address, '--json', '--home', home, ...patience]),
+          ({ exit }) => exit === 0,
+          `${address} answers`,
+          PATIENCE_MS,
+        );
+        const { target } = JSON.parse(dialled.stdout.toString()) as Result<'tor.check'>;
         expect(target?.class).toBe('onion');
       }
     }

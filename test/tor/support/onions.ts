@@ -23,7 +23,7 @@ export async function routesAt(cluster: Cluster, node: number): Promise<Map<stri
   return new Map(connected.map(({ name, route }) => [String(name), String(route)]));
 }
 
-/** Until a node is connected to these others, and to them only, by onion services. */
+/** Until a node is connected to these others of its devnet, and to no more, by onion services. */
 export const untilOnions = (
   cluster: Cluster,
   node: number,
@@ -33,7 +33,9 @@ export const untilOnions = (
     async () => {
       try {
         const routes = [...(await routesAt(cluster, node))];
-        return routes.map((route) => route.join(' ')).toSorted();
+        const names = cluster.devnet.nodes.map(({ name }) => name);
+        const own = routes.filter(([name]) => names.includes(name));
+        return own.map((route) => route.join(' ')).toSorted();
       } catch (error) {
         if (hasCode(error, 'DAEMON_UNREACHABLE', 'TIMEOUT')) return [];
         throw error;
