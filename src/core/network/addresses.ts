@@ -69,10 +69,11 @@ export const parseDialAddress = (text: string): Multiaddr => check(text, HOSTS, 
 /** @throws {AegisError} `BAD_REQUEST`, `BAD_ONION_ADDRESS`. */
 export const parseListenAddress = (text: string): Multiaddr => check(text, IP_HOSTS, false);
 
+/** A peer that has another key by now is meant, whatever peer id the address names. */
+export const bare = (address: string): string => address.replace(/\/p2p\/[^/]+$/, '');
+
 /** The address without the peer id at its end. */
-export function withoutPeer(address: Multiaddr): string {
-  return address.toString().replace(/\/p2p\/[^/]+$/, '');
-}
+export const withoutPeer = (address: Multiaddr): string => bare(address.toString());
 
 /** The peer id at the end of the address, if it has one. */
 export function peerIn(address: Multiaddr): string | undefined {

@@ -188,7 +188,8 @@ export class Gate {
     const knob = isOnion ? 'onionHelloTimeoutMs' : 'helloTimeoutMs';
     const onClose = (): void => {
       if (!this.#pending.delete(connection)) return;
-      if (clock.now() - pending.since < this.#limits[knob]) return;
+      const isOver = clock.now() - pending.since >= this.#limits[knob];
+      if (!(pending.passage.deadline?.aborted ?? isOver)) return;
       refusals.tell(senderOf(pending), knob, 'cut a connection without a hello');
     };
     connection.addEventListener('close', onClose, { once: true });

@@ -3,15 +3,13 @@
  * and carries requests, envelopes and bulk streams between members. It does not decide whom to
  * dial (the peer book does), and gives no meaning to what it carries.
  */
-import type { PeerId } from '@libp2p/interface';
-import { peerIdFromString } from '@libp2p/peer-id';
 import { publicKeyOf } from '../crypto/sign.ts';
 import { AegisError } from '../errors.ts';
 import type { Envelope } from '../machine.ts';
 import { nodeIdOf, peerIdOf } from '../model/identity.ts';
 import type { DialedPeer, Dialer } from '../ports.ts';
 import { MINUTE, SECOND } from '../units.ts';
-import { parseDialAddress, parseListenAddress } from './addresses.ts';
+import { bare, parseDialAddress, parseListenAddress } from './addresses.ts';
 import { Bulk, type BulkHandler, type BulkOptions } from './bulk.ts';
 import { Conduct } from './conduct.ts';
 import { Dialing, type DialOptions } from './dialing.ts';
@@ -25,7 +23,7 @@ import type {
   RotateOptions,
   Route,
 } from './host-types.ts';
-import { Identities } from './identities.ts';
+import { Identities, parsePeerId } from './identities.ts';
 import { Lanes } from './lanes.ts';
 import { type HostLimits, type Knob, limitsOf } from './limits.ts';
 import { explainListen } from './listening.ts';
@@ -184,6 +182,11 @@ export class Host implements Dialer {
   /** See `Dialing.dial` for the errors. */
   dial(address: string, options: DialOptions = {}): Promise<DialedPeer> {
     return this.#dialing.dial(address, options);
+  }
+
+  /** Dials a peer that is connected already, e.g. by its onion service instead (O4). */
+  redial(address: string, options: DialOptions = {}): Promise<DialedPeer> {
+    return this.#dialing.redial(address, options);
   }
 
   peers(): PeerConnection[] {
@@ -481,16 +484,5 @@ export class Host implements Dialer {
     const { current, isRunning } = this.#swarms;
     if (current === undefined) throw isRunning ? rerouting() : stopping();
     return current;
-  }
-}
-
-/** A peer that has another key by now is meant, whatever peer id the address names. */
-const bare = (address: string): string => address.replace(/\/p2p\/[^/]+$/, '');
-
-function parsePeerId(text: string): PeerId {
-  try {
-    return peerIdFromString(text);
-  } catch {
-    throw new AegisError('BAD_REQUEST', `${text.slice(0, 128)} is not a peer id`);
   }
 }

@@ -2,7 +2,9 @@
  * Who was behind which peer id, as hello has shown. A node has several peer ids in the course of
  * its succession; an old one still says which node was meant. It knows no connections.
  */
+import type { PeerId } from '@libp2p/interface';
 import { peerIdFromString } from '@libp2p/peer-id';
+import { AegisError } from '../errors.ts';
 import { peerIdOf } from '../model/identity.ts';
 import type { Heard, HelloIdentity } from './hello.ts';
 
@@ -79,6 +81,15 @@ export class Identities {
   review(accepts: (identity: HelloIdentity) => boolean): void {
     this.#reviews += 1;
     this.#accepts = accepts;
+  }
+}
+
+/** @throws {AegisError} `BAD_REQUEST`. */
+export function parsePeerId(text: string): PeerId {
+  try {
+    return peerIdFromString(text);
+  } catch {
+    throw new AegisError('BAD_REQUEST', `${text.slice(0, 128)} is not a peer id`);
   }
 }
 

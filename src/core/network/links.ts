@@ -38,6 +38,14 @@ export function bestOf(links: readonly Link[]): Link | undefined {
 export const isTwin = (a: Link, b: Link): boolean =>
   a !== b && a.generation === b.generation && a.identity.keyNumber === b.identity.keyNumber;
 
+/** Those of its twins, or itself, that end when a link is added: one of them stays (O4). */
+export function losersOf(added: Link, links: readonly Link[]): readonly Link[] {
+  const twins = links.filter((link) => isTwin(link, added));
+  const isLess = added.class !== 'onion' && twins.some((link) => link.class === 'onion');
+  if (!isLess) return twins;
+  return [added, ...twins.filter((link) => link.class !== 'onion')];
+}
+
 /** Whether it still carries streams of these protocols, or such that have none yet. */
 export const carries = ({ connection }: Link, protocols: ReadonlySet<string>): boolean =>
   connection.streams.some(

@@ -136,9 +136,9 @@ export class Listening {
 
   async #inbound(raw: MultiaddrConnection, options: Upgrade = {}): Promise<void> {
     const way = isFromOnion(raw.remoteAddr) ? 'onion' : 'direct';
-    this.#deps.passages.note(raw, { class: way, purpose: 'talk' });
     // libp2p has one deadline for all of them: each has that of its class (O24).
     const deadline = AbortSignal.timeout(timesOf(this.#limits, way).helloMs);
+    this.#deps.passages.note(raw, { class: way, purpose: 'talk', deadline });
     const signal =
       options.signal === undefined ? deadline : AbortSignal.any([options.signal, deadline]);
     if (way === 'onion') await this.#deps.greet(raw, raw.remoteAddr, signal);

@@ -9,7 +9,7 @@ import { AegisError } from '../errors.ts';
 import { hostOf, ONION_CLASS } from './addresses.ts';
 import type { Door } from './door.ts';
 import { FrameChannel } from './frame-channel.ts';
-import type { HostLimits } from './limits.ts';
+import type { HostLimits, Knob } from './limits.ts';
 import type { Passages } from './passages.ts';
 import type { Refusals } from './refusals.ts';
 import { TICKET_BYTES, type Tickets } from './tickets.ts';
@@ -59,6 +59,9 @@ export class Lobby {
     let holder: string | undefined;
     try {
       holder = tickets.holderOf(await channel.read(signal));
+    } catch (error) {
+      if (signal.aborted) this.#tell('onionHelloTimeoutMs', 'cut a connection without a word');
+      throw error;
     } finally {
       this.#waiting.delete(raw);
     }
@@ -71,9 +74,12 @@ export class Lobby {
       const [oldest] = this.#waiting;
       if (oldest !== undefined) this.#waiting.delete(oldest);
       oldest?.abort(new AegisError('BUSY', 'others wait for this place'));
-      const sender = { address: ONION_CLASS };
-      this.#deps.refusals.tell(sender, 'maxPendingOnionInbound', 'cut a silent connection');
+      this.#tell('maxPendingOnionInbound', 'cut a silent connection');
     }
     this.#waiting.add(raw);
+  }
+
+  #tell(knob: Knob, reason: string): void {
+    this.#deps.refusals.tell({ address: ONION_CLASS }, knob, reason);
   }
 }

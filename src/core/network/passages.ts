@@ -15,6 +15,8 @@ export interface Passage {
   purpose: Purpose;
   /** Number of a lane that this node has dialled, from 1. */
   readonly lane?: number;
+  /** Of an inbound one: has aborted when its time for hello is over. */
+  readonly deadline?: AbortSignal;
   /** Who has passed hello there. */
   nodeId?: string;
   /** O20: came in with a ticket of this member; hello still has to show who it is. */

@@ -5,7 +5,7 @@
  *
  * When two nodes dial each other at once there are two connections. Only the node with the smaller
  * id ends one, so that they never end both; it keeps the newest, because a peer dials again only
- * when it has lost the older one. After a rotation (docs/keys.md, H5) both sides know which one is
+ * when it has lost the older one, or the one through an onion service (docs/tor.md, O4). After a rotation (docs/keys.md, H5) both sides know which one is
  * outdated; it ends as soon as what it carries is done.
  */
 import type { Connection, Stream } from '@libp2p/interface';
@@ -15,7 +15,7 @@ import { instant, SECOND } from '../units.ts';
 import { withoutPeer } from './addresses.ts';
 import type { HelloIdentity } from './hello.ts';
 import type { HostLimits } from './limits.ts';
-import { bestOf, carries, isOpen, isOutdated, isTwin, type Link } from './links.ts';
+import { bestOf, carries, isOpen, isOutdated, isTwin, type Link, losersOf } from './links.ts';
 import { type Side, sideOf, type Times, timesOf } from './passages.ts';
 import {
   describe,
@@ -314,14 +314,15 @@ export class PeerTable {
     const outdated = links.filter((link) => isOutdated(link, links));
     if (outdated.length > 0) peer.rpc.renew();
     for (const link of outdated) this.#drain(peer, link);
-    // Of twins the node with the smaller id keeps the newest.
+    // Of twins the node with the smaller id keeps one.
     if (outdated.includes(added) || this.#options.nodeId > peer.nodeId) return;
-    const twins = links.filter((link) => isTwin(link, added));
-    if (twins.length === 0) return;
+    const losers = losersOf(added, links);
+    if (losers.length === 0) return;
     const { clock, log } = this.#deps;
-    log.write('debug', 'a peer has two connections, ending the older', { nodeId: peer.nodeId });
+    log.write('debug', 'a peer has two connections, ending one', { nodeId: peer.nodeId });
+    if (!losers.includes(added)) peer.rpc.renew();
     clock.wakeAt(instant(clock.now() + RETIRE_AFTER_MS), () => {
-      for (const link of twins) {
+      for (const link of losers) {
         // The newer one may have gone meanwhile; the last one is never ended.
         if (peer.links.some((one) => isOpen(one) && isTwin(one, link))) end(peer, link);
       }

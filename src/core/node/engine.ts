@@ -11,7 +11,7 @@ import { KB_PROTOCOL, type Replication } from '../kb/replication.ts';
 import type { ReplicationInput } from '../kb/replication-types.ts';
 import type { Outcome } from '../machine.ts';
 import type { Host } from '../network/host.ts';
-import type { PeerInput } from '../peers/book.ts';
+import type { PeerInput } from '../peers/book-io.ts';
 import type { Clock } from '../ports.ts';
 import type { ChainStore } from '../storage/chain-store.ts';
 import type { ContentStore } from '../storage/content-store.ts';

@@ -17,6 +17,10 @@ export interface PeerRecord {
   readonly removed: boolean;
 }
 
+/** Tor folds the case of a service: it has one text here. Everything else stays as it is. */
+export const folded = (text: string): string =>
+  text.replace(/^\/onion3\/[a-z2-7]{56}(?=:)/i, (service) => service.toLowerCase());
+
 /** Whether the text has the form of an address that this node could dial, by some route. */
 export function isAddress(text: string): boolean {
   if (text.length > 512) return false;

@@ -18,7 +18,8 @@ import {
 } from '../kb/replication.ts';
 import type { Outcome } from '../machine.ts';
 import { createVersion } from '../model/version.ts';
-import { PeerBook, type PeerInput, type PeerOutcome } from '../peers/book.ts';
+import { PeerBook } from '../peers/book.ts';
+import type { PeerInput, PeerOutcome } from '../peers/book-io.ts';
 import { KB_FAULTS } from './faults.ts';
 import { KbChecker } from './kb-checker.ts';
 import { type KbTie, kbOf } from './kb-tie.ts';

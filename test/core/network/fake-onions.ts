@@ -120,7 +120,10 @@ class FakeService extends TypedEventEmitter<ListenerEvents> implements Listener 
     this.#onions = onions;
     this.#server = createServer((socket) => {
       onions.hold(socket);
-      if (!admits()) return void socket.destroy();
+      if (!admits()) {
+        socket.destroy();
+        return;
+      }
       this.#own.add(socket);
       socket.once('close', () => this.#own.delete(socket));
       const remoteAddr = onions.nextInbound();

@@ -90,6 +90,29 @@ describe('Gate', () => {
     expect(gate.place('aegis1a', 'peer', TALK)).toBe('STOPPING');
   });
 
+  it('has places of their own for what goes through Tor, and for lanes (O4, O11)', () => {
+    const onion = { class: 'onion', purpose: 'talk' } as const;
+    const lane = { class: 'onion', purpose: 'lane' } as const;
+    const limits = { maxConnections: 1, maxOnionConnections: 8, maxOnionConnectionsPerPeer: 4 };
+    const { gate } = setUp(4, limits);
+    expect(gate.place('aegis1a', 'peer', TALK)).toBe('BUSY');
+    expect(gate.place('aegis1a', 'peer', onion)).toBeUndefined();
+    expect(gate.place('aegis1b', 'crowded', onion)).toBeUndefined();
+    expect(gate.place('aegis1quiet', 'crowded', lane)).toBeUndefined();
+    // It has three, no connection that talks, or it is no lane at all.
+    expect(gate.place('aegis1busy', 'peer', lane)).toBe('BUSY');
+    expect(gate.place('aegis1alone', 'peer', lane)).toBe('BUSY');
+    expect(gate.place('aegis1quiet', 'peer', { class: 'direct', purpose: 'lane' })).toBe('BUSY');
+    // A quarter is left to peers that have no connection yet.
+    const fuller = setUp(6, limits).gate;
+    expect(fuller.place('aegis1quiet', 'peer', lane)).toBe('BUSY');
+    expect(fuller.place('aegis1a', 'peer', onion)).toBeUndefined();
+    expect(setUp(8, limits).gate.place('aegis1a', 'peer', onion)).toBe('BUSY');
+    expect(setUp(0, { maxOnionConnectionsPerPeer: 3 }).gate.place('b', 'crowded', onion)).toBe(
+      'BUSY',
+    );
+  });
+
   it('writes one line for many refusals, and says later how many there were', () => {
     const { gate, lines, time } = setUp();
     for (let i = 0; i < 40; i += 1) gate.place('aegis1b', 'crowded', TALK);
@@ -105,6 +128,39 @@ describe('Gate', () => {
     expect(gate.place('aegis1c', 'peer', TALK)).toBe('BUSY');
     expect(gate.isApart('aegis1c')).toBe(true);
     expect(gate.isIsolated('aegis1c')).toBe(false);
+  });
+});
+
+/** One that comes in through the onion service, with a ticket or without. */
+function comesByOnion(bench: Bench, number: number, holder?: string): Inbound | undefined {
+  const inbound = new Inbound('192.0.2.1');
+  Object.assign(inbound, { remoteAddr: multiaddr(`/memory/onion-${number}`), status: 'open' });
+  bench.passages.note(inbound as unknown as MultiaddrConnection, {
+    ...{ class: 'onion', purpose: 'talk' },
+    ...(holder === undefined ? {} : { holder }),
+  });
+  return inbound.comes(bench) ? inbound : undefined;
+}
+
+describe('connections through the onion service before hello (O20)', () => {
+  it('take no place of direct ones, and strangers none of those who hold tickets', () => {
+    const bench = setUp(0, { maxPendingInbound: 1, maxPendingOnionInbound: 8 });
+    const strangers = Array.from({ length: 12 }, (_, i) => comesByOnion(bench, i));
+    expect(strangers.filter((one) => one !== undefined)).toHaveLength(8);
+    expect(comes(bench, '192.0.2.2')).toBeDefined();
+    expect(comes(bench, '192.0.2.3')).toBeUndefined();
+    expect(comesByOnion(bench, 20, 'aegis1a')).toBeDefined();
+    expect(comesByOnion(bench, 21, 'aegis1b')).toBeDefined();
+    expect(comesByOnion(bench, 22, 'aegis1a')).toBeUndefined();
+    expect(bench.lines.map(({ fields }) => fields['peer'])).toEqual(
+      expect.arrayContaining(['onion', 'aegis1a']) as unknown,
+    );
+    // Through Tor an honest hello takes longer before it has to give way.
+    bench.time.now = 5000;
+    expect(comesByOnion(bench, 23)).toBeUndefined();
+    bench.time.now = 10_000;
+    expect(comesByOnion(bench, 24)).toBeDefined();
+    expect(strangers[0]!.isAborted).toBe(true);
   });
 });
 

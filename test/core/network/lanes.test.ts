@@ -53,13 +53,13 @@ async function pair(limits: Partial<HostLimits> = {}, ofB = limits): Promise<Pai
 const lanesOf = ({ a, ids }: Pair): number => a.peer(ids[1])!.lanes;
 
 /** Opens streams until the peer has so many lanes. */
-async function widen(pair: Pair, lanes: number): Promise<Reading[]> {
+async function widen(one: Pair, lanes: number): Promise<Reading[]> {
   const streams: Reading[] = [];
   for (let i = 1; i <= lanes; i += 1) {
     // One that takes the lane that is free, and one for which none is.
-    if (i > 1) streams.push(await pair.read());
-    streams.push(await pair.read());
-    await until(() => lanesOf(pair) === i);
+    if (i > 1) streams.push(await one.read());
+    streams.push(await one.read());
+    await until(() => lanesOf(one) === i);
   }
   return streams;
 }

@@ -68,6 +68,24 @@ describe('a host behind an onion service', () => {
   });
 });
 
+describe('a peer that is connected directly', () => {
+  it('is dialled again by its service, and keeps that connection only (O4)', async () => {
+    await using all = scene(2);
+    const [a, b] = [await all.both(0), await all.both(1)];
+    await a.dial(tcpOf(b));
+    const events: string[] = [];
+    for (const host of [a, b]) host.onPeer(({ type }) => void events.push(type));
+    await a.redial(all.onions.addressOf(1));
+    const settled = (): boolean => [a, b].every((host) => host.peers()[0]?.connections === 1);
+    await until(() => settled() && a.peers()[0]?.class === 'onion');
+    // The other way round, the direct one is the one that goes.
+    await b.redial(tcpOf(a));
+    await until(settled);
+    expect([a, b].map((host) => host.peers()[0]?.class)).toEqual(['onion', 'onion']);
+    expect(events).toEqual([]);
+  });
+});
+
 describe('times (O24)', () => {
   it('of an onion connection are its own', async () => {
     await using all = scene(2);
@@ -90,7 +108,8 @@ describe('times (O24)', () => {
     half.write(Buffer.concat([Uint8Array.of(0, 0, 0, 32), Buffer.alloc(32)]));
     await Promise.all([once(silent.resume(), 'close'), once(half.resume(), 'close')]);
     expect(a.stats()).toMatchObject({ pendingInbound: 0, connections: 0 });
-    await until(() => all.cluster.lines.some(({ fields }) => fields['peer'] === 'onion'));
+    const told = all.cluster.lines.filter(({ fields }) => fields['peer'] === 'onion');
+    expect(told.map(({ fields }) => fields['knob'])).toContain('limits.onionHelloTimeoutMs');
   });
 
   it('cut a silent peer by its class only', async () => {

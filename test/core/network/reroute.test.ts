@@ -24,7 +24,7 @@ const portOf = (host: Host): number => Number(tcpOf(host).split('/')[4]);
 
 /** TCP sockets and listeners of this process, of whomever. */
 const tcpHandles = (): number =>
-  process.getActiveResourcesInfo().filter((kind) => /^TCP/.test(kind)).length;
+  process.getActiveResourcesInfo().filter((kind) => kind.startsWith('TCP')).length;
 
 const isListening = (port: number): Promise<boolean> =>
   new Promise((resolve) => {

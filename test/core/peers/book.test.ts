@@ -1,13 +1,13 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { LogEntry } from '../../../src/core/machine.ts';
+import { PeerBook } from '../../../src/core/peers/book.ts';
 import {
   DIAL_ALARM,
-  PeerBook,
   type PeerBookOptions,
   type PeerInput,
   type PeerOutcome,
-} from '../../../src/core/peers/book.ts';
+} from '../../../src/core/peers/book-io.ts';
 import { type Instant, instant } from '../../../src/core/units.ts';
 
 const SELF = 'm';
