@@ -135,8 +135,10 @@ async function untilRefused(who: Newcomer): Promise<void> {
     async () => (await who.client().call('peers.list')).peers,
     (peers) =>
       peers.length > 0 &&
-      peers.every(({ state, attempts }) => {
-        return state !== 'connected' && attempts > 1;
+      peers.every(({ state, attempts, address }) => {
+        // O5: without a route to them, onion addresses are never dialled.
+        const isTried = attempts > 1 || address?.startsWith('/onion3/') === true;
+        return state !== 'connected' && isTried;
       }),
     `${who.name} is sent away`,
   );

@@ -59,7 +59,9 @@ test('a node begins with its first keys, and says so', async () => {
   const status = await clientOf(0).call('keys.status');
   expect(status).toMatchObject({
     ...{ number: 0, keyEpoch: 0, pending: null, frozen: false, missing: [], restored: false },
-    ...{ retiredNetworkKey: null, onionKey: null, versions: 0, warnings: [] },
+    ...{ retiredNetworkKey: null, retiredOnionKey: null, versions: 0, warnings: [] },
+    // O12
+    onionKey: expect.stringMatching(/^[0-9a-f]{64}$/) as string,
   });
   expect((await clientOf(0).call('node.status')).keys).toEqual({
     ...{ number: 0, keyEpoch: 0, pending: null, frozen: false, keyMissing: false, warnings: [] },
@@ -85,6 +87,12 @@ test('all keys change at once; peers follow, and anybody can verify the whole of
   const adopted = await clientOf(0).call('keys.adopt');
   expect(adopted).toMatchObject({ number: 1, keyEpoch: 1, digest: entry.digest });
   expect(adopted.retiredNetworkUntil).not.toBeNull();
+  // O18
+  const { retiredOnionKey } = await clientOf(0).call('keys.status');
+  expect(retiredOnionKey).toEqual({
+    key: expect.any(String) as string,
+    until: adopted.retiredNetworkUntil,
+  });
   expect((await clientOf(0).call('node.info')).peerId).not.toBe(peerId);
   await clientOf(1).call('node.wait', { query: { for: `height=${adopted.height}` } });
 
