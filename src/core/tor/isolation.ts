@@ -5,9 +5,9 @@
  */
 import { assert } from '../assert.ts';
 import { hmacSha256 } from '../crypto/hash.ts';
+import { TOR_LIMITS } from './limits.ts';
 
 const NAME_HEX = 32;
-const NAMES_MAX = 4096;
 const SECRET_BYTES = 32;
 
 export interface Credentials {
@@ -49,7 +49,7 @@ export class Isolation {
       this.#epochs.clear();
       return;
     }
-    if (this.#epochs.size >= NAMES_MAX && !this.#epochs.has(peer)) this.renew();
+    if (this.#epochs.size >= TOR_LIMITS.isolatedNames && !this.#epochs.has(peer)) this.renew();
     this.#epochs.set(peer, (this.#epochs.get(peer) ?? 0) + 1);
   }
 
@@ -65,7 +65,7 @@ export class Isolation {
   #remember(username: string, isolated: Isolated): void {
     this.#names.delete(username);
     this.#names.set(username, isolated);
-    if (this.#names.size <= NAMES_MAX) return;
+    if (this.#names.size <= TOR_LIMITS.isolatedNames) return;
     const oldest = this.#names.keys().next();
     if (oldest.done !== true) this.#names.delete(oldest.value);
   }

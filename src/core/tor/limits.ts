@@ -20,10 +20,38 @@ export const TOR_LIMITS = {
   restoreTimeoutMs: MINUTE,
   /** What another program said, in a message or a log. */
   shownCharacters: 200,
+  /** A descriptor has room for about 290 client keys (O15). */
+  onionClients: 256,
+  /** Of one circuit. Each connection is one stream, and has mostly a circuit of its own (O11). */
+  onionStreamsPerCircuit: 8,
+  /** Until a directory has the descriptor: Tor builds circuits first. Nobody waits for longer. */
+  onionPublishMs: MINUTE,
+  /** Before Tor is asked again for a service that it has refused. */
+  onionRetryMs: 15 * SECOND,
+  /** The same when one of before is in the way: Tor ends those of a connection that is gone. */
+  onionCollisionRetryMs: SECOND,
+  /** Looks for circuits to cut: those that were being built may turn up after the first. */
+  onionCutPasses: 8,
+  /** Names of circuits that are remembered, and peers with circuits of their own number. */
+  isolatedNames: 4096,
+  /** Of an address to dial, as it becomes a part of such a name. */
+  purposeCharacters: 32,
+  /** Services whose client key is remembered; that of others is found out again. */
+  knownClientKeys: 1024,
+  /** Tor may be slow to take the last bytes of a connection. */
+  closeTimeoutMs: 10 * SECOND,
   httpRedirects: 5,
   httpHeadBytes: 16 * KIB,
   /** Until the head of an answer is there: the dial (O24), and some time for the answer. */
   httpTimeoutMs: 2 * MINUTE,
   /** Between two pieces of an answer. */
   httpIdleMs: MINUTE,
+  /** One line that a Tor of our own writes; a longer one is broken. */
+  ownLineCharacters: 8192,
+  /** Until a Tor of our own has opened its control socket; half a second is usual. */
+  ownStartMs: MINUTE,
+  /** Then one that was asked to end is killed. */
+  ownStopMs: 5 * SECOND,
+  /** Of the file with the control password. */
+  passwordBytes: 4096,
 } as const;

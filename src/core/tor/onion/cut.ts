@@ -5,16 +5,14 @@
 import { AegisError } from '../../errors.ts';
 import { circuits } from '../control/circuits.ts';
 import { type Commander, closeCircuit } from '../control/commands.ts';
-
-/** Circuits that were being built may turn up after the first look. */
-const PASSES_MAX = 8;
+import { TOR_LIMITS } from '../limits.ts';
 
 /**
  * Only while the service is down: else those who may come in would be cut as they come.
  * @throws {AegisError} `TOR_FAILED` when new ones turn up again and again.
  */
 export async function cutCircuits(link: Commander, onion: string): Promise<void> {
-  for (let pass = 0; pass < PASSES_MAX; pass += 1) {
+  for (let pass = 0; pass < TOR_LIMITS.onionCutPasses; pass += 1) {
     const all = await circuits(link);
     const ours = all.filter((one) => one.onion === onion && one.purpose === 'HS_SERVICE_REND');
     if (ours.length === 0) return;

@@ -12,11 +12,12 @@ import type { OnionKey } from '../../crypto/onion.ts';
 import { AegisError, toAegisError } from '../../errors.ts';
 import type { Clock, Log } from '../../ports.ts';
 import { Turns } from '../../turns.ts';
-import { instant, SECOND } from '../../units.ts';
+import { instant } from '../../units.ts';
 import type { ControlEvent } from '../control/client.ts';
 import { addOnion, delOnion, type PowOptions } from '../control/commands.ts';
 import type { TorLink } from '../control/link.ts';
 import { endpointText, type TorEndpoint } from '../endpoint.ts';
+import { TOR_LIMITS } from '../limits.ts';
 import { cutCircuits } from './cut.ts';
 
 /** X25519 public keys of those who can find the service, or everybody. */
@@ -42,8 +43,6 @@ export interface OnionServiceOptions {
   readonly port: number;
   /** Where Tor hands on what comes in. */
   readonly target: TorEndpoint;
-  /** Streams of one rendezvous circuit; one that opens more is closed. */
-  readonly streamsMax: number;
   readonly pow?: PowOptions;
 }
 
@@ -53,13 +52,7 @@ export interface OnionDeps {
   readonly clock: Clock;
 }
 
-/** A descriptor has room for about 290 (O15). */
-export const ONION_CLIENTS_MAX = 256;
-/** Tor builds three circuits first; on a bad day that takes a minute. */
-const PUBLISH_WAIT_MS = 60 * SECOND;
-const RETRY_MS = 15 * SECOND;
-/** Tor ends the services of a connection when it notices that it is gone. */
-const COLLISION_RETRY_MS = SECOND;
+/** Status of Tor's reply. */
 const COLLISION = 550;
 
 export class OnionService {
@@ -177,7 +170,7 @@ export class OnionService {
   }
 
   async #add(): Promise<void> {
-    const { key, port, target, streamsMax, pow } = this.#options;
+    const { key, port, target, pow } = this.#options;
     const secret = Buffer.from(key.expandedSecret);
     const isOpen = this.#clients === 'open';
     const clients = this.#clients === 'open' ? [] : this.#clients.map(base32);
@@ -187,7 +180,7 @@ export class OnionService {
       key: `ED25519-V3:${secret.toString('base64')}`,
       ports: [`${port},${endpointText(target)}`],
       flags: ['DiscardPK', 'MaxStreamsCloseCircuit', ...(isOpen ? [] : ['V3Auth'])],
-      maxStreams: streamsMax,
+      maxStreams: TOR_LIMITS.onionStreamsPerCircuit,
       ...(isOpen ? {} : { clients }),
       ...(pow === undefined ? {} : { pow }),
     });
@@ -198,7 +191,8 @@ export class OnionService {
     const { message: why, details } = error;
     log.write('warn', 'Tor does not take our onion service', { why });
     this.#set({ state: 'failed', uploads: 0, why });
-    const waitMs = details['status'] === COLLISION ? COLLISION_RETRY_MS : RETRY_MS;
+    const { onionRetryMs, onionCollisionRetryMs } = TOR_LIMITS;
+    const waitMs = details['status'] === COLLISION ? onionCollisionRetryMs : onionRetryMs;
     this.#cancelRetry = clock.wakeAt(instant(clock.now() + waitMs), () => {
       void this.#remake();
     });
@@ -238,7 +232,7 @@ export class OnionService {
       if (this.status.state !== 'publishing') resolve();
     };
     const forget = this.onChange(look);
-    const cancel = clock.wakeAt(instant(clock.now() + PUBLISH_WAIT_MS), resolve);
+    const cancel = clock.wakeAt(instant(clock.now() + TOR_LIMITS.onionPublishMs), resolve);
     look();
     await promise;
     forget();
@@ -251,9 +245,10 @@ const NOBODY = base32(sha256(Buffer.from('aegis/onion-client/nobody')));
 
 /** @throws {AegisError} `ONION_CLIENTS_FULL`. */
 export function clientsWithin(clients: OnionClients): OnionClients {
-  if (clients === 'open' || clients.length <= ONION_CLIENTS_MAX) return clients;
+  const { onionClients } = TOR_LIMITS;
+  if (clients === 'open' || clients.length <= onionClients) return clients;
   throw new AegisError(
     'ONION_CLIENTS_FULL',
-    `${clients.length} client keys are more than the ${ONION_CLIENTS_MAX} of a descriptor`,
+    `${clients.length} client keys are more than the ${onionClients} of a descriptor`,
   );
 }

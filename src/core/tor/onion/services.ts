@@ -19,9 +19,6 @@ import {
 } from './service.ts';
 import { TargetSocket } from './target.ts';
 
-/** Of one circuit. Each connection is one stream, and has mostly a circuit of its own (O11). */
-const STREAMS_MAX = 8;
-
 export interface OnionServicesOptions {
   /** A path, or an address on loopback; port 0 takes any. */
   readonly target: TorEndpoint;
@@ -163,7 +160,7 @@ export class OnionServices {
     const { port = ONION_PORT, pow } = this.#options;
     const { target } = this;
     const service = new OnionService(
-      { key, port, target, streamsMax: STREAMS_MAX, ...(pow === undefined ? {} : { pow }) },
+      { key, port, target, ...(pow === undefined ? {} : { pow }) },
       this.#deps,
     );
     const kept: Kept = { key, service, undo: [service.onChange(() => this.#tell())] };

@@ -8,9 +8,7 @@
 import { sha256 } from '../../crypto/hash.ts';
 import { AegisError, hasCode } from '../../errors.ts';
 import { Turns } from '../../turns.ts';
-
-/** Addresses whose key is remembered; the others are found out again. */
-const KNOWN_MAX = 1024;
+import { TOR_LIMITS } from '../limits.ts';
 
 interface Known {
   /** One trial at a time. */
@@ -87,7 +85,7 @@ export class KeyTrials {
     const known = this.#known.get(address) ?? { trials: new Turns() };
     this.#known.delete(address);
     this.#known.set(address, known);
-    if (this.#known.size > KNOWN_MAX) {
+    if (this.#known.size > TOR_LIMITS.knownClientKeys) {
       const oldest = this.#known.keys().next();
       if (oldest.done !== true) this.#known.delete(oldest.value);
     }

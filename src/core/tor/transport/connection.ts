@@ -12,11 +12,8 @@ import type { Socket } from 'node:net';
 import type { AbortOptions, MessageStreamDirection } from '@libp2p/interface';
 import { AbstractMultiaddrConnection } from '@libp2p/utils';
 import type { Multiaddr } from '@multiformats/multiaddr';
-import { SECOND } from '../../units.ts';
+import { TOR_LIMITS } from '../limits.ts';
 import { quietLogger } from './quiet-logger.ts';
-
-/** Tor may be slow to take the last bytes; a peer that keeps us waiting for longer loses them. */
-const CLOSE_TIMEOUT_MS = 10 * SECOND;
 
 export interface SocketConnectionInit {
   readonly socket: Socket;
@@ -35,7 +32,7 @@ export class SocketConnection extends AbstractMultiaddrConnection {
   constructor({ socket, remoteAddr, direction, closeTimeoutMs }: SocketConnectionInit) {
     super({ remoteAddr, direction, log: quietLogger });
     this.#socket = socket;
-    this.#closeTimeoutMs = closeTimeoutMs ?? CLOSE_TIMEOUT_MS;
+    this.#closeTimeoutMs = closeTimeoutMs ?? TOR_LIMITS.closeTimeoutMs;
     socket.setNoDelay(true);
     socket.on('data', (bytes) => this.onData(bytes));
     socket.on('error', (error) => this.abort(error));

@@ -5,10 +5,9 @@
 import { isPrivateIp } from '@libp2p/utils';
 import type { Multiaddr } from '@multiformats/multiaddr';
 import { onionAddressOf, parseOnionAddress } from '../../crypto/onion.ts';
+import { TOR_LIMITS } from '../limits.ts';
 
 const TALK = 'talk';
-/** Of a purpose: it becomes a part of a name only. */
-const PURPOSE_MAX_CHARS = 32;
 
 export interface DialTarget {
   /** `x.onion`, an IP address or a name, as SOCKS takes it. */
@@ -38,7 +37,7 @@ export function targetOf(address: Multiaddr): DialTarget | undefined {
   if (purposes.length > 1 || peers.length > 1) return undefined;
   if (purposes.length + peers.length !== behind.length) return undefined;
   const purpose = purposes[0]?.value ?? TALK;
-  if (purpose.length > PURPOSE_MAX_CHARS) return undefined;
+  if (purpose.length > TOR_LIMITS.purposeCharacters) return undefined;
   const place = isOnion ? onionPlace(names[0]!.value) : tcpPlace(names);
   if (place === undefined) return undefined;
   const { path, ...rest } = place;

@@ -15,7 +15,7 @@ function setUp(options: { pow?: object } = {}) {
   const link = new ScriptedLink(() => NAME);
   const hands = handClock();
   const service = new OnionService(
-    { key, port: 4001, target: { path: '/run/t' }, streamsMax: 8, ...options },
+    { key, port: 4001, target: { path: '/run/t' }, ...options },
     { link, log: memoryLog(), clock: hands.clock },
   );
   return { link, service, ...hands };

@@ -112,4 +112,27 @@ describe('client keys of one service (O13, O14)', () => {
     await new Promise(setImmediate);
     expect(tor.dials).toBe(1);
   });
+
+  test('are remembered for so many services, and found out again for others', async () => {
+    const installs: string[] = [];
+    const keys = new KeyTrials({
+      install: async (address) => {
+        installs.push(address);
+      },
+    });
+    const dial = (address: string) =>
+      keys.dial({
+        address,
+        secrets: [key(1)],
+        signal: new AbortController().signal,
+        dial: async () => true,
+      });
+    for (let i = 0; i <= 1024; i += 1) await dial(`${i}.onion`);
+    await dial('1024.onion');
+    await dial('1.onion');
+    expect(installs).toHaveLength(1025);
+    await dial('0.onion');
+    expect(installs.at(-1)).toBe('0.onion');
+    expect(installs).toHaveLength(1026);
+  });
 });
