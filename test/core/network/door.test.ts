@@ -61,6 +61,28 @@ describe('the door', () => {
     expect(stranger).toBeLessThan(member);
   });
 
+  test('counts what comes by the onion service apart, and members by their tickets (O20)', () => {
+    const { door, time, lines } = setUp({ onionInboundPerSecond: 2, inboundPerSecond: 1 });
+    const count = (times: number, admits: () => boolean): number =>
+      Array.from({ length: times }, admits).filter(Boolean).length;
+    // All are glanced at, up to a bound; few strangers go on.
+    expect(count(1000, () => door.admits('onion'))).toBe(2 * 32 * 4);
+    expect(count(100, () => door.admitsOnion(undefined))).toBe(8);
+    expect(count(100, () => door.admitsOnion('aegis1a'))).toBe(12);
+    expect(count(100, () => door.admitsOnion('aegis1b'))).toBe(12);
+    // Nothing of it has been taken from direct ones, and what they do takes nothing from it.
+    expect(count(100, () => door.admits('192.0.2.1'))).toBe(4);
+    time.now += 3000;
+    expect(count(100, () => door.admitsOnion('aegis1a'))).toBe(3);
+    expect(count(100, () => door.admitsOnion(undefined))).toBe(6);
+    const knobs = lines.map(({ fields }) => [fields['peer'], fields['knob']]);
+    expect(knobs).toContainEqual(['onion', 'limits.onionInboundPerSecond']);
+    expect(knobs).toContainEqual(['aegis1a', 'limits.onionInboundPerSecond']);
+    // A welcome to the class would be one to everybody in it.
+    door.welcome('onion');
+    expect(count(100, () => door.admitsOnion(undefined))).toBe(0);
+  });
+
   test('names the setting, and no address', () => {
     const { door, lines } = setUp({ inboundPerSecondPerAddress: 1, inboundPerSecond: 2 });
     for (let i = 0; i < 5; i += 1) door.admits('192.0.2.7');
