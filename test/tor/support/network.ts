@@ -6,12 +6,13 @@ import { hasCode } from '../../../src/core/errors.ts';
 import { PrivateNetwork } from '../../../src/core/tor/testnet/private-network.ts';
 
 const shared = inject('torNetwork');
+const hasNetwork = shared !== null;
 if (shared === null && process.env['AEGIS_CI_REQUIRE'] === '1') {
   throw new Error('tests over Tor need the program tor, which is not there');
 }
 
-/** `describe`, or on a machine without tor, `describe.skip`. */
-export const describeOverTor = describe.skipIf(shared === null);
+/** `describe`, left out on a machine without tor. */
+export const describeOverTor = describe.skipIf(!hasNetwork);
 
 /** Resolves when the network is ready. Call it in `beforeAll` or in a test. */
 export async function torNetwork(): Promise<{ readonly dir: string; readonly torrc: string }> {

@@ -1,7 +1,7 @@
 /**
- * A pluggable transport that changes nothing (pt-spec 1): tor starts it, it says where its SOCKS port
- * is, and passes on what comes. It writes its pid and where it connected to into the file that the
- * bridge line names with `to=`, which tor hands over as the user name of SOCKS.
+ * A pluggable transport that changes nothing (pt-spec 1): tor starts it, it says where its SOCKS
+ * port is, and passes on what comes. It writes its pid and where it connected to into the file that
+ * the bridge line names with `to=`, which tor hands over as the user name of SOCKS.
  */
 import { appendFileSync, existsSync, writeFileSync } from 'node:fs';
 import { type AddressInfo, createConnection, createServer, type Socket } from 'node:net';

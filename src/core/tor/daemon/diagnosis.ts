@@ -5,7 +5,7 @@
 import { AegisError, type ErrorCode } from '../../errors.ts';
 import { shown } from '../control/text.ts';
 
-export interface TorLine {
+interface TorLine {
   readonly level: string;
   readonly text: string;
 }
@@ -18,7 +18,7 @@ interface Meaning {
 }
 
 /** `Nov 21 23:14:29.690 [warn] words`; anything else is words alone. */
-export function parseLine(line: string): TorLine {
+function parseLine(line: string): TorLine {
   const found = /^\w{3} \d\d \d\d:\d\d:\d\d\.\d{3} \[(\w+)\] (.*)$/.exec(line);
   return found === null ? { level: '', text: line } : { level: found[1]!, text: found[2]! };
 }

@@ -1,4 +1,4 @@
-/** The tor of this machine as a program: where it is and how old it is. Starts it for `--version`. */
+/** The tor of this machine as a program: where it is, how old it is. Starts it for `--version`. */
 import { execFile } from 'node:child_process';
 import { constants } from 'node:fs';
 import { access } from 'node:fs/promises';
@@ -13,7 +13,7 @@ export interface TorBinary {
   readonly version: string;
 }
 
-/** Debian's is not on the PATH of an ordinary user; those of Homebrew and MacPorts often neither. */
+/** Debian's is not on the PATH of ordinary users; those of Homebrew and MacPorts often are not. */
 const FOLDERS = ['/usr/sbin', '/usr/bin', '/usr/local/sbin', '/usr/local/bin'];
 const FOLDERS_OF_PACKAGES = ['/opt/homebrew/bin', '/opt/local/bin'];
 const VERSION_TIMEOUT_MS = 15_000;

@@ -16,6 +16,7 @@ import type { Clock, Log, Random } from '../../ports.ts';
 import { instant, MINUTE, SECOND } from '../../units.ts';
 import { type ControlAuth, ControlClient } from '../control/client.ts';
 import { SOCKET_PATH_BYTES_MAX, type TorEndpoint } from '../endpoint.ts';
+import { TOR_LIMITS } from '../limits.ts';
 import { checkSettings } from './asked.ts';
 import { problemIn, whyEnded } from './diagnosis.ts';
 import { findTor, isExecutable } from './find-tor.ts';
@@ -65,11 +66,8 @@ export interface OwnTorStatus {
   readonly problem?: AegisError;
 }
 
-/** Under load, on a slow disk; half a second is usual. */
-const START_MS = MINUTE;
 const POLL_MS = 25;
 const COOKIE_BYTES = 32;
-const CONTROL_MS = 15 * SECOND;
 const BACKOFF_MS = { first: SECOND, most: 5 * MINUTE } as const;
 /** One that ran so long did not end because of how it was started. */
 const STEADY_MS = 10 * MINUTE;
@@ -123,7 +121,7 @@ export class OwnTor {
    * Resolves when its control socket lets us in. It may be far from any circuit then.
    *
    * @throws {AegisError} `TOR_FAILED`, `TOR_TOO_OLD`, `BAD_CONFIG`, `PORT_IN_USE`, `DENIED`,
-   *   `SOCKET_PATH_TOO_LONG`, or the signal's reason; nothing runs then, and nothing is tried again.
+   *   `SOCKET_PATH_TOO_LONG`, or the signal's reason; nothing runs then, or is tried again.
    */
   async start(signal?: AbortSignal): Promise<RunningTor> {
     assert(this.#state === 'stopped', 'a tor is started once');
@@ -167,7 +165,7 @@ export class OwnTor {
     const onLine = (line: string): void => this.#takeLine(line);
     const tor = await TorProcess.spawn({ path, torrcFile, dir, owner: process.pid, onLine });
     this.#process = tor;
-    const late = AbortSignal.timeout(START_MS);
+    const late = AbortSignal.timeout(TOR_LIMITS.ownStartMs);
     try {
       const control = await this.#connect(tor, AbortSignal.any([signal, late]));
       this.#watch(tor, control);
@@ -176,7 +174,7 @@ export class OwnTor {
       this.#process = undefined;
       signal.throwIfAborted();
       if (!late.aborted) throw error;
-      const message = `our own tor has not opened its control socket in ${START_MS / SECOND} s`;
+      const message = `our own tor has not opened its control socket in ${TOR_LIMITS.ownStartMs / SECOND} s`;
       throw new AegisError('TOR_FAILED', message, { details: { lastLines: tor.lastLines } });
     }
     this.#state = 'running';
@@ -236,7 +234,7 @@ export class OwnTor {
     for (;;) {
       const cookie = await readFile(cookieFile).catch(() => undefined);
       if (cookie?.length === COOKIE_BYTES) {
-        const options = { signal, timeoutMs: CONTROL_MS };
+        const options = { signal, timeoutMs: TOR_LIMITS.controlTimeoutMs };
         try {
           return await ControlClient.connect({ path: controlSocket }, { cookieFile }, options);
         } catch (error) {

@@ -1,10 +1,11 @@
-/** The Tor that runs on this machine already: its control port and its SOCKS port. Starts nothing. */
+/** The Tor that runs on this machine already: its control and SOCKS ports. Starts nothing. */
 import { constants } from 'node:fs';
 import { access, open } from 'node:fs/promises';
 import { AegisError, hasCode } from '../../errors.ts';
 import { type ControlAuth, ControlClient } from '../control/client.ts';
 import { shown, unquoted } from '../control/text.ts';
 import { endpointText, parseEndpoint, type TorEndpoint } from '../endpoint.ts';
+import { TOR_LIMITS } from '../limits.ts';
 
 export interface SystemTorOptions {
   /** Undefined: the usual places are tried. */
@@ -29,7 +30,6 @@ const USUAL: readonly TorEndpoint[] = [
   { host: '127.0.0.1', port: 9151 },
 ];
 const TIMEOUT_MS = 5000;
-const PASSWORD_BYTES_MAX = 4096;
 
 /**
  * @throws {AegisError} `TOR_UNREACHABLE` when none answers; `TOR_DENIED`, `TOR_TOO_OLD` when one
@@ -115,9 +115,10 @@ async function passwordIn(file: string): Promise<string> {
   try {
     const handle = await open(file, constants.O_RDONLY | constants.O_NONBLOCK);
     try {
-      const buffer = Buffer.alloc(PASSWORD_BYTES_MAX + 1);
+      const buffer = Buffer.alloc(TOR_LIMITS.passwordBytes + 1);
       const { bytesRead } = await handle.read(buffer, 0, buffer.length, 0);
-      if (bytesRead > PASSWORD_BYTES_MAX) throw new Error(`more than ${PASSWORD_BYTES_MAX} bytes`);
+      if (bytesRead > TOR_LIMITS.passwordBytes)
+        throw new Error(`more than ${TOR_LIMITS.passwordBytes} bytes`);
       const text = buffer.toString('utf8', 0, bytesRead);
       buffer.fill(0);
       return text.replace(/\r?\n$/, '');

@@ -3,16 +3,10 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { AegisError } from '../../errors.ts';
+import { TOR_LIMITS } from '../limits.ts';
 
-export const TOR_PROCESS_LIMITS = {
-  /** Of one line of its output; what is longer is cut. */
-  lineBytes: 8192,
-  /** Lines that are kept to say why it ended. */
-  lastLines: 40,
-} as const;
-
-/** After that it is killed; a client of Tor ends within milliseconds. */
-const END_MS = 5000;
+/** Lines that are kept to say why it ended. */
+const LAST_LINES = 40;
 
 /** No file can say otherwise: it stays our child and ends with us, and we can ask it the rest. */
 const firm = (owner: number): string[] => [
@@ -42,7 +36,7 @@ export class TorProcess {
     this.pid = child.pid!;
     const take = (line: string): void => {
       this.#lastLines.push(line);
-      if (this.#lastLines.length > TOR_PROCESS_LIMITS.lastLines) this.#lastLines.shift();
+      if (this.#lastLines.length > LAST_LINES) this.#lastLines.shift();
       onLine(line);
     };
     for (const stream of [child.stdout!, child.stderr!]) takeLines(stream, take);
@@ -84,25 +78,30 @@ export class TorProcess {
   async stop(): Promise<void> {
     this.#child.kill('SIGTERM');
     const late = new AbortController();
-    const timer = sleep(END_MS, 'late', { signal: late.signal }).catch(() => 'ended');
+    const timer = sleep(TOR_LIMITS.ownStopMs, 'late', { signal: late.signal }).catch(() => 'ended');
     if ((await Promise.race([this.ended, timer])) === 'late') this.#child.kill('SIGKILL');
     late.abort();
     await this.ended;
   }
 }
 
-/** A program that forgets the ends of its lines must not fill our memory. */
+/** A program that forgets the ends of its lines must not fill our memory: long ones are broken. */
 function takeLines(stream: NodeJS.ReadableStream, take: (line: string) => void): void {
-  const { lineBytes } = TOR_PROCESS_LIMITS;
+  const most = TOR_LIMITS.ownLineCharacters;
   let rest = '';
+  const shorten = (): void => {
+    for (; rest.length > most; rest = rest.slice(most)) take(rest.slice(0, most));
+  };
   stream.setEncoding('utf8');
   stream.on('data', (chunk: string) => {
-    const lines = (rest + chunk).split('\n');
-    rest = lines.pop()!;
-    for (const line of lines) take(line.slice(0, lineBytes));
-    if (rest.length <= lineBytes) return;
-    take(rest.slice(0, lineBytes));
-    rest = '';
+    const lines = chunk.split('\n');
+    for (const [index, part] of lines.entries()) {
+      rest += part;
+      shorten();
+      if (index === lines.length - 1) return;
+      take(rest);
+      rest = '';
+    }
   });
   stream.on('end', () => {
     if (rest !== '') take(rest);

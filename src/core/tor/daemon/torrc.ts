@@ -21,7 +21,7 @@ export interface TorrcPlan {
 
 type Lines = readonly (readonly [option: string, value: string])[];
 
-/** What nobody else may change: checked after the start, for the extra file comes after it (O10). */
+/** What nobody else may change; checked after the start, for the extra file comes last (O10). */
 export function ownLines(plan: TorrcPlan): Lines {
   const flags = 'IsolateSOCKSAuth KeepAliveIsolateSOCKSAuth ExtendedErrors';
   const only = plan.exits ? '' : ' OnionTrafficOnly';

@@ -33,8 +33,7 @@ const NO_VOTE_YET_S = 1800;
 type Lines = readonly (readonly [option: string, value: string | number])[];
 
 /** What every tor has to be told that wants to use this network. */
-export const clientTorrc = (authority: AuthorityPlan): string =>
-  text(common(authority));
+export const clientTorrc = (authority: AuthorityPlan): string => text(common(authority));
 
 /** @param owner the pid whose end is the end of this tor; undefined: none. */
 export function memberTorrc(

@@ -101,8 +101,8 @@ describe('what is wrong while it runs', () => {
       'the clock of this machine is 3 days, 4 hours behind, says Tor',
     ],
     [
-      'Received NETINFO cell with skewed time (OR:1.2.3.4:5): It seems that our clock is ahead by ' +
-        '2 days, 0 minutes, or that theirs is behind. Tor requires an accurate clock to work',
+      'Received NETINFO cell with skewed time (OR:1.2.3.4:5): It seems that our clock is ahead ' +
+        'by 2 days, 0 minutes, or that theirs is behind. Tor requires an accurate clock to work',
       'TOR_NOT_READY',
       'the clock of this machine is 2 days, 0 minutes ahead, says Tor',
     ],

@@ -217,6 +217,20 @@ describe.skipIf(!needs('tor', 'tests of a Tor of our own'))('a Tor of our own', 
     expect([...texts, readFileSync(path, 'utf8')].join('')).toBe(all.join(''));
   });
 
+  test('breaks lines that have no end, and loses nothing of them', async () => {
+    const binary = join(rig.dir, 'tor');
+    const version = '[ "$1" = --version ] && echo "Tor version 0.4.9.11." && exit 0';
+    const words = "head -c 20000 /dev/zero | tr '\\0' x; echo; echo last words; exit 1";
+    writeFileSync(binary, `#!/bin/sh\n${version}\n${words}\n`, { mode: 0o755 });
+    await expect(rig.make({ binary }).start()).rejects.toMatchObject({
+      code: 'TOR_FAILED',
+      message: 'our own tor ended with exit status 1: last words',
+    });
+    expect(Math.max(...rig.lines.map((line) => line.length))).toBe(8193);
+    const text = rig.lines.join('').replaceAll('\n', '');
+    expect(text === `${'x'.repeat(20_000)}last words`).toBe(true);
+  });
+
   test('closes directories that were open, and keeps what is in them', async () => {
     const own = rig.make();
     await own.start();
@@ -236,7 +250,8 @@ function spawnOwner({ dir }: Rig): ReturnType<typeof spawn> {
     import { OwnTor } from ${JSON.stringify(module)};
     const log = { write() {}, child: () => log };
     const clock = { now: () => Date.now(), wakeAt: () => () => {} };
-    const deps = { log, clock, random: { bytes: (n) => new Uint8Array(n) }, output: { write() {} } };
+    const random = { bytes: (n) => new Uint8Array(n) };
+    const deps = { log, clock, random, output: { write() {} } };
     const dir = ${JSON.stringify(dir)};
     const places = { dataDir: dir + '/data', runDir: dir + '/run', torrc: dir + '/extra torrc' };
     const options = { ...places, exits: false, bridges: [], transports: [] };

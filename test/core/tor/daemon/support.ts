@@ -9,7 +9,7 @@ import { OwnTor, type OwnTorOptions } from '../../../../src/core/tor/daemon/own-
 import { instant } from '../../../../src/core/units.ts';
 
 /** Alarms ring when the test says so, and time stands still but for that. */
-export class HandClock implements Clock {
+class HandClock implements Clock {
   nowMs = 1_000_000;
   readonly waits: number[] = [];
   #wake: (() => void) | undefined;
@@ -39,7 +39,7 @@ export class HandClock implements Clock {
 export interface Rig {
   /** Of the test, with a blank, a quote and a number sign in its name. */
   readonly dir: string;
-  readonly clock: HandClock;
+  readonly clock: Pick<HandClock, 'nowMs' | 'waits' | 'isSet' | 'ring'>;
   readonly lines: string[];
   readonly logged: string[];
   make(options?: Partial<OwnTorOptions>, output?: { write(line: string): void }): OwnTor;
