@@ -2,8 +2,7 @@
  * HTTP(S) through Tor, with an agent of socks-proxy-agent: always `socks5h`, so that Tor resolves
  * the name (O5). It keeps no connection, follows few redirections, and takes no more than it may.
  */
-import { type IncomingHttpHeaders, type IncomingMessage, request } from 'node:http';
-import { request as secureRequest } from 'node:https';
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { SocksProxyAgent } from 'socks-proxy-agent';
 import { AegisError, isAegisError } from '../errors.ts';
@@ -87,8 +86,10 @@ async function ask(url: URL, options: HttpOptions): Promise<IncomingMessage> {
   const limit = signal === undefined ? late.signal : AbortSignal.any([signal, late.signal]);
   const agent = proxy === undefined ? undefined : agentFor(proxy, options.isolation, timeoutMs);
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
-  const send = url.protocol === 'https:' ? secureRequest : request;
-  const outgoing = send(url, {
+  const { request } = process.getBuiltinModule(
+    url.protocol === 'https:' ? 'node:https' : 'node:http',
+  );
+  const outgoing = request(url, {
     agent: agent ?? false,
     ...(signal === undefined ? {} : { signal }),
     maxHeaderSize: TOR_LIMITS.httpHeadBytes,

@@ -31,7 +31,7 @@ export class ControlClient {
     this.closed = pipe.closed;
   }
 
-  /** @throws {AegisError} `TOR_UNREACHABLE`, `TOR_DENIED`, `TOR_TOO_OLD`, or the signal's reason. */
+  /** @throws {AegisError} `TOR_UNREACHABLE`, `TOR_DENIED`, `TOR_TOO_OLD`, what `signal` says. */
   static async connect(
     endpoint: TorEndpoint,
     auth: ControlAuth,

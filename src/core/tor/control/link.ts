@@ -132,7 +132,7 @@ export class TorLink {
     }
   }
 
-  /** Hears events of a type, now and after each reconnection. One that Tor does not know is mute. */
+  /** Hears events of a type, also after each reconnection. One that Tor does not know is mute. */
   on(type: string, listener: (event: ControlEvent) => void): () => void {
     return this.#events.on(type, listener);
   }

@@ -123,7 +123,7 @@ class Dialogue {
 
   #noProxy(why: string): AegisError {
     return new AegisError('TOR_UNREACHABLE', `the SOCKS port of Tor at ${this.#place}: ${why}`, {
-      hint: 'See that tor.socks names the SOCKS port of Tor, which is 9050 as a rule: aegis tor check',
+      hint: 'See that tor.socks names the SOCKS port of Tor, 9050 as a rule: aegis tor check',
       details: { endpoint: this.#place },
     });
   }

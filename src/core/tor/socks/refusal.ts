@@ -4,10 +4,6 @@
  */
 import { AegisError, type ErrorCode } from '../../errors.ts';
 
-/** Codes that callers ask for. */
-export const SOCKS_AUTH_MISSING = 0xf4;
-export const SOCKS_AUTH_WRONG = 0xf5;
-
 interface Meaning {
   readonly code: ErrorCode;
   /** What follows the name of what was dialled. */
@@ -74,7 +70,7 @@ const EXIT: Readonly<Record<number, Meaning>> = {
   0x01: { code: 'DIAL_FAILED', says: 'cannot be reached through Tor, which does not say why' },
   0x02: {
     code: 'EXIT_REFUSED',
-    says: 'is refused: by the policy of exits, or by OnionTrafficOnly or SafeSocks of the SOCKS port',
+    says: 'is refused: by the policy of exits, or by OnionTrafficOnly or SafeSocks of that Tor',
   },
   0x03: { code: 'DIAL_FAILED', says: 'cannot be reached: the exit has no network to it' },
   0x04: {

@@ -12,7 +12,7 @@ function job(begun: string[], name: string) {
   return { work, end: resolve };
 }
 
-test('one job after the other, in the order of registration, again on each connection', async () => {
+test('one job after the other, in the order of registration, on each connection', async () => {
   const restoration = new Restoration(memoryLog().log);
   const begun: string[] = [];
   const [one, two, three] = ['one', 'two', 'three'].map((name) => job(begun, name));

@@ -124,7 +124,7 @@ test.each([
   await expect(attempt).rejects.not.toThrow('geheim');
 });
 
-test('silence before the request is that of the proxy, and after it that of the target', async () => {
+test('silence before the request is that of the proxy, after it that of the target', async () => {
   const mute = await fakeTor({ fault: 'socks-mute' });
   const quick = { timeoutMs: 100 };
   await expect(dial(mute, quick)).rejects.toMatchObject({ code: 'TOR_UNREACHABLE' });
