@@ -131,7 +131,7 @@ async function publish(server: TorLink, port: number): Promise<Service[]> {
     const secret = randomBytes(32);
     const target = { host: '127.0.0.1', port };
     const service = new OnionService(
-      { key, port: 4001, target, streamsMax: 64 },
+      { key, port: 4001, target },
       { link: server, log: silent, clock: systemClock() },
     );
     await service.publish([agreementKeyOf(secret)]);

@@ -21,7 +21,7 @@ import { type TorTransport, torTransport } from '../../../src/core/tor/transport
 import { memoryLog } from '../../core/network/cluster.ts';
 import { SystemTor } from './system-tor.ts';
 
-export const ECHO = '/test/echo/1';
+const ECHO = '/test/echo/1';
 
 export class OnionNode {
   readonly tor: SystemTor;
