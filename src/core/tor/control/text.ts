@@ -1,4 +1,4 @@
-/** Text of the control protocol (control-spec 2.1): quoted strings, pairs, and what is shown of it. */
+/** Text of the control protocol (control-spec 2.1): quoted strings, pairs, what is shown of it. */
 import { AegisError } from '../../errors.ts';
 import { TOR_LIMITS } from '../limits.ts';
 import type { ControlReply } from './replies.ts';

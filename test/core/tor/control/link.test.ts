@@ -20,7 +20,7 @@ const request = {
 
 const isUp = (link: TorLink) => expect.poll(() => link.state).toBe('up');
 
-test('after a restart all is restored: ownership, events, then what was registered, in order', async () => {
+test('after a restart all is restored: ownership, events, what was registered', async () => {
   const tor = await fakeTor();
   const link = linkTo(tor, { takeOwnership: true });
   const heard: string[] = [];
