@@ -14,7 +14,7 @@ import type { Clock } from '../ports.ts';
 import { type Circuit, circuits, type Hop, signal, streams } from '../tor/control/commands.ts';
 import type { TorLink } from '../tor/control/link.ts';
 import { endpointText } from '../tor/endpoint.ts';
-import { ONION_CLIENTS_MAX } from '../tor/onion/service.ts';
+import { TOR_LIMITS } from '../tor/limits.ts';
 import type { Introductions } from './introductions.ts';
 import type { Peers } from './peers.ts';
 import type { Routing } from './routing.ts';
@@ -140,7 +140,7 @@ export class TorViews implements TorBackend {
     return {
       services: this.#services(),
       clientAuth: settings['tor.clientAuth'] === 'on',
-      clientKeysMax: ONION_CLIENTS_MAX,
+      clientKeysMax: TOR_LIMITS.onionClients,
       epoch: { number, endsAt: timeText((number + 1) * EPOCH_MS) },
       pow: settings['tor.pow'] === 'on',
       clients: clientsOf(routing, (nodeId) => this.#nameOf(nodeId)),
