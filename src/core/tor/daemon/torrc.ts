@@ -69,7 +69,7 @@ function checkBridges({ bridges, transports, extra }: TorrcPlan): void {
     const isName = /^[A-Za-z_][A-Za-z0-9_]*$/.test(first);
     if (!isName || known.has(first)) continue;
     throw new AegisError('BAD_CONFIG', `a bridge in tor.bridges needs the plugin ${first}`, {
-      hint: `Name it: aegis config set tor.plugins '["${first} exec /usr/bin/PROGRAM"]'`,
+      hint: `Name it: aegis config set tor.plugins '${first} exec /usr/bin/PROGRAM'`,
     });
   }
 }
