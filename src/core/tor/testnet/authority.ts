@@ -18,11 +18,12 @@ export async function makeAuthority(
 ): Promise<AuthorityPlan> {
   const keys = join(dir, 'keys');
   await mkdir(keys, { recursive: true, mode: 0o700 });
-  const [fingerprint, v3ident, [orPort, dirPort]] = await Promise.all([
+  const [fingerprint, v3ident] = await Promise.all([
     makeRelayIdentity(join(keys, 'secret_id_key')),
     makeCertificate(keys, signal),
-    freePorts(),
   ]);
+  // Last, for they are free only until somebody else takes them.
+  const [orPort, dirPort] = await freePorts();
   const address = `127.0.0.1:${dirPort}`;
   const value = `${name} orport=${orPort} no-v2 v3ident=${v3ident} ${address} ${fingerprint}`;
   return { value, orPort, dirPort };

@@ -10,6 +10,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { assert } from '../../assert.ts';
 import { AegisError } from '../../errors.ts';
 import { ControlClient } from '../control/client.ts';
+import { whyEnded } from '../daemon/diagnosis.ts';
 import { type MemberRecord, recordOf } from './records.ts';
 import { type AuthorityPlan, type MemberPlan, memberTorrc } from './torrcs.ts';
 
@@ -101,15 +102,12 @@ export class Member {
     this.#control?.close();
   }
 
-  /** @throws {AegisError} `TOR_FAILED` with its last words. */
+  /** @throws {AegisError} `TOR_FAILED` with its last words, `PORT_IN_USE`. */
   assertRuns(): void {
     const { exitCode, signalCode } = this.#child;
     if (exitCode === null && signalCode === null) return;
     const how = signalCode ?? `exit status ${exitCode}`;
-    const message = `the tor ${this.plan.name} of the private network ended with ${how}`;
-    throw new AegisError('TOR_FAILED', message, {
-      details: { lastLines: lastLines(this.plan.dir) },
-    });
+    throw whyEnded(lastLines(this.plan.dir), how);
   }
 }
 

@@ -8,7 +8,7 @@
  */
 import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { AegisError } from '../../errors.ts';
+import { AegisError, hasCode } from '../../errors.ts';
 import { statIfPresent } from '../../files.ts';
 import { isAlive } from '../../processes.ts';
 import { makeAuthority } from './authority.ts';
@@ -39,6 +39,8 @@ export interface PrivateNetworkOptions {
   readonly timeoutMs?: number;
 }
 
+const TRIES = 3;
+
 export class PrivateNetwork {
   readonly dir: string;
   #record: NetworkRecord;
@@ -64,20 +66,22 @@ export class PrivateNetwork {
     signal?: AbortSignal,
   ): Promise<PrivateNetwork> {
     const dir = resolve(options.dir);
-    await makeRoom(dir);
-    const record = newRecord(options.owner);
-    await writeRecord(dir, record);
-    const network = new PrivateNetwork(dir, record);
     const timeout = AbortSignal.timeout(options.timeoutMs ?? 90_000);
     const ends = signal === undefined ? timeout : AbortSignal.any([signal, timeout]);
-    try {
-      await network.#boot(options, ends);
-    } catch (error) {
-      const lines = network.#lastLines();
-      await network.stop();
-      throw signal?.aborted ? signal.reason : startFailed(error, timeout, lines);
+    for (let tries = 1; ; tries += 1) {
+      await makeRoom(dir);
+      const network = new PrivateNetwork(dir, newRecord(options.owner));
+      try {
+        await network.#boot(options, ends);
+        return network;
+      } catch (error) {
+        const lines = network.#lastLines();
+        await network.stop();
+        // Somebody was quicker to take a port that was free.
+        if (hasCode(error, 'PORT_IN_USE') && tries < TRIES && !ends.aborted) continue;
+        throw signal?.aborted ? signal.reason : startFailed(error, timeout, lines);
+      }
     }
-    return network;
   }
 
   /** The file with the lines that every client needs, as soon as a network in `dir` is ready. */
@@ -124,6 +128,7 @@ export class PrivateNetwork {
   }
 
   async #boot(options: PrivateNetworkOptions, signal: AbortSignal): Promise<void> {
+    await writeRecord(this.dir, this.#record);
     const plans = await plansOf(this.dir, options.relays ?? 4);
     const [first, ...others] = plans;
     const lines = await makeAuthority(first!, signal);
@@ -132,8 +137,10 @@ export class PrivateNetwork {
     const members: Member[] = [];
     const start = async (some: readonly MemberPlan[]): Promise<void> => {
       const parts = { authority: lines, owner, binary };
-      for (const plan of some) members.push(await Member.spawn(plan, parts));
-      await this.#write({ members: members.map(({ record }) => record) });
+      for (const plan of some) {
+        members.push(await Member.spawn(plan, parts));
+        await this.#write({ members: members.map(({ record }) => record) });
+      }
       const started = members.slice(-some.length);
       await Promise.all(started.map((member) => member.open(signal)));
     };
