@@ -89,6 +89,8 @@ export interface EngineHooks {
   /** Undefined while the engine is being made. */
   custody(): Custody | undefined;
   peers(): Peers | undefined;
+  /** O3 */
+  torReady(): void;
 }
 
 type Stores = Pick<EngineParts, 'store' | 'content' | 'lostMarker'>;
@@ -158,7 +160,7 @@ async function openRooms(
     ...{ log, clock, store, roster, introductions },
     isUsed: (invitationId) => chain.chain.isUsed(invitationId),
     routed: (route) => hooks.peers()?.routed(route),
-    ready: () => hooks.peers()?.retryAll(),
+    ready: () => hooks.torReady(),
     changed: (tor) => deps.torChanged(tor),
   });
   try {

@@ -36,6 +36,7 @@ import { Loop, type LoopDependencies } from './loop.ts';
 import { type Machines, Placement } from './machines.ts';
 import { ObjectReader } from './object-reader.ts';
 import { ObjectServer } from './object-server.ts';
+import { OnionUpgrade } from './onion-upgrade.ts';
 import { PEERS_MACHINE, Peers } from './peers.ts';
 import type { Routing } from './routing.ts';
 
@@ -72,6 +73,7 @@ export class Engine {
   readonly #fetcher: Fetcher;
   readonly #finality: Finality;
   readonly #placement: Placement;
+  readonly #upgrade: OnionUpgrade;
 
   /**
    * @throws {AegisError} `STORE_DAMAGED`, `PORT_IN_USE`, `BAD_CONFIG`, `DISK_FULL`; where the route
@@ -87,6 +89,7 @@ export class Engine {
       accused: (evidence) => engine.consensus.accused(evidence),
       custody: () => made?.custody,
       peers: () => made?.peers,
+      torReady: () => made?.torReady(),
     });
     const engine: Engine = new Engine(options, deps, parts);
     made = engine;
@@ -165,6 +168,7 @@ export class Engine {
       },
     );
     this.#placement = new Placement(roster);
+    this.#upgrade = this.#makeUpgrade(parts);
     this.peers = this.#makePeers(book);
     this.views = this.#kbViews(reader);
     this.#serveObjects(reader);
@@ -173,6 +177,15 @@ export class Engine {
     this.#loop.register<ChainInput>(CHAIN_MACHINE, chain, alarm);
     this.#loop.register<ReplicationInput>(KB_MACHINE, replication, alarm, BULK_BATCH);
     this.#loop.register<PeerInput>(PEERS_MACHINE, book, alarm);
+  }
+
+  /** O4 */
+  #makeUpgrade({ introductions, clock }: EngineParts): OnionUpgrade {
+    const { host, routing } = this;
+    return new OnionUpgrade({
+      ...{ host, introductions, clock, log: this.#deps.log.child('peers') },
+      isWanted: () => routing.route.mode === 'prefer' && routing.tor.state === 'ready',
+    });
   }
 
   #makePeers(book: Machines['book']): Peers {
@@ -248,6 +261,7 @@ export class Engine {
   async #halt(): Promise<void> {
     this.#fetcher.stop();
     this.custody.stop();
+    this.#upgrade.stop();
     await this.host.stop();
     await this.routing.end();
     await this.#loop.stop();
@@ -276,9 +290,16 @@ export class Engine {
     void submitMissing({ self, finality: this.#finality }, this.machine.graph, this.#deps.log);
     await host.start();
     this.routing.attach(host);
+    this.#upgrade.start();
     this.peers.start([...this.#options.settings['node.peers'], ...this.#invitedTo()]);
     await this.custody.start();
     this.governance.start();
+  }
+
+  /** O3, O4: Tor can be used. */
+  torReady(): void {
+    this.peers.retryAll();
+    this.#upgrade.soon();
   }
 
   /** Where this node may be dialled, by its route (O2). */

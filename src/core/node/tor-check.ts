@@ -6,14 +6,17 @@ import type { Result } from '../api/contract/endpoints.ts';
 import type { TorCheck as Check } from '../api/contract/tor.ts';
 import type { Settings } from '../config/settings.ts';
 import { ONION_PORT, parseOnionAddress } from '../crypto/onion.ts';
-import { AegisError, isAegisError, toAegisError } from '../errors.ts';
-import { addClientKey } from '../tor/control/commands.ts';
+import { AegisError, hasCode, isAegisError, toAegisError } from '../errors.ts';
+import { proofOfWork } from '../tor/control/circuits.ts';
+import { addClientKey, circuits } from '../tor/control/commands.ts';
+import type { TorLink } from '../tor/control/link.ts';
 import { endpointText } from '../tor/endpoint.ts';
 import { fetchThrough } from '../tor/http.ts';
 import { socksConnect } from '../tor/socks/connect.ts';
 import { KeyTrials } from '../tor/transport/client-keys.ts';
 import { isLoopbackAddress, type KernelSocket, kernelSockets } from './kernel-sockets.ts';
 import type { Routing } from './routing.ts';
+import { timeout } from './timeout.ts';
 
 export interface TorCheckOptions {
   readonly timeoutMs: number;
@@ -48,7 +51,7 @@ export class TorCheck {
   constructor(options: TorCheckOptions, deps: TorCheckDeps) {
     this.#options = options;
     this.#deps = deps;
-    this.#until = AbortSignal.any([options.signal, AbortSignal.timeout(options.timeoutMs)]);
+    this.#until = AbortSignal.any([options.signal, timeout(options.timeoutMs)]);
   }
 
   async all(): Promise<readonly Check[]> {
@@ -220,7 +223,8 @@ export class TorCheck {
     const { tor, clients } = this.#deps.routing;
     const proxy = tor.proxy();
     const isolation = tor.isolation.of('check', host.replace(/\.onion$/i, ''));
-    const { timeoutMs } = this.#options;
+    // Before the time of the whole check is over: what the dial says tells more.
+    const timeoutMs = Math.ceil(0.9 * this.#options.timeoutMs);
     const dial = async () => {
       const socket = await socksConnect(
         { proxy, host, port, isolation },
@@ -233,7 +237,10 @@ export class TorCheck {
       const { link } = this.#tor();
       const install = (address: string, secret: Uint8Array) => addClientKey(link, address, secret);
       const secrets = clients.candidates(parseOnionAddress(host));
-      await new KeyTrials({ install }).dial({ address: host, secrets, signal: this.#until, dial });
+      const trial = { address: host, secrets, signal: this.#until, dial };
+      await new KeyTrials({ install }).dial(trial).catch(async (error: unknown) => {
+        throw await busyOr(error, link, host);
+      });
     }
     return null;
   }
@@ -269,6 +276,16 @@ export class TorCheck {
     if (tor?.link.state === 'up') return tor;
     throw why ?? new AegisError('TOR_UNREACHABLE', 'there is no control connection to Tor');
   }
+}
+
+/** O20: a service that wants work answers late or not at all; only the circuits say why. */
+async function busyOr(failure: unknown, link: TorLink, host: string): Promise<unknown> {
+  if (!hasCode(failure, 'ONION_UNREACHABLE')) return failure;
+  const all = await circuits(link).catch(() => []);
+  const work = proofOfWork(all, host.replace(/\.onion$/i, '').toLowerCase());
+  if (work === 'no') return failure;
+  const what = work === 'solving' ? 'Tor works on it' : 'it waits in the queue of the service';
+  return new AegisError('TOR_BUSY', `${host} wants a proof of work first: ${what}`);
 }
 
 /** SOCKS: not allowed by the rule set. */

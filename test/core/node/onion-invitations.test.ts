@@ -33,7 +33,7 @@ const world = () => {
   const used = new Set<string>();
   const clock = { now: 1000 };
   const deps = { isUsed: (id: string) => used.has(id), now: () => clock.now };
-  return { store, used, clock, open: () => OnionInvitations.open(store as never, deps) };
+  return { store, used, clock, open: () => OnionInvitations.open(store, deps) };
 };
 
 test('an invitation is open until it is used or over, also after a restart', async () => {

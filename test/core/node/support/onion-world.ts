@@ -65,7 +65,7 @@ const keystoreOf = (owner: Owner): Keystore => ({
     return owner.state;
   },
   pending: () => undefined,
-  networkSeed: (publicKey = owner.state.keys.networkKey) => {
+  networkSeed: (publicKey) => {
     const seed = Uint8Array.from(owner.secrets.networkSeed);
     if (Buffer.compare(publicKeyOf(seed), publicKey) === 0) return seed;
     throw new AegisError('KEYS_RETIRED', 'it is not here');
