@@ -7,14 +7,14 @@ export default class KeysRevoke extends RotationCommand<typeof KeysRevoke, KeysR
   static override readonly summary = 'Replace keys that somebody else may have.';
   static override readonly description =
     'A rotation with the reason "compromised": no grace, so nobody accepts the old network key ' +
-    'once it is final. A thief with the whole home, but not the successor, can neither do this ' +
-    'nor undo it. Without --new-next the new successor lies in this home; when the machine ' +
-    'itself is not to be trusted, revoke from another one with the home and the successor.';
+    'once it is final, and the service of the old onion key ends. A thief with the whole home, ' +
+    'but not the successor, can neither do this nor undo it. Without --new-next the new ' +
+    'successor lies in this home; when the machine itself is not to be trusted, revoke from another one with the home and the successor.';
   static override readonly examples = [
     {
       description: 'The whole home was copied',
       command:
-        '<%= config.bin %> keys revoke --identity --network --consensus ' +
+        '<%= config.bin %> keys revoke --identity --network --consensus --onion ' +
         '--next /media/usb/next.json --new-next /media/usb/next-2.json',
     },
     {

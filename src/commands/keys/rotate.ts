@@ -13,9 +13,9 @@ export default class KeysRotate extends RotationCommand<typeof KeysRotate, KeysR
     'of the identity signs, from this home or from the file of --next: who holds the running ' +
     'home alone cannot rotate. A running node takes the keys up without a restart, and the ' +
     'command waits until they are final; otherwise they come into force after the next start. ' +
-    'Peers accept the network key of before for --grace, and its onion service stays. Retired keys are erased. When the ' +
-    'identity changes, the successor becomes the identity and a new one is made. While a ' +
-    'rotation is not final, the command carries it on. Exit status 75 when it is handed in and ' +
+    'For --grace, peers accept the network key of before, and the service of the onion key ' +
+    'before stays. Retired keys are erased. When the identity changes, the successor becomes the ' +
+    'identity and a new one is made. While a rotation is not final, the command carries it on. Exit status 75 when it is handed in and ' +
     'not final within --timeout (60 s), 66 without a successor, 65 with a wrong one.';
   static override readonly examples = [
     {

@@ -188,8 +188,8 @@ export class Roster {
   }
 
   /**
-   * O18: the onion keys of a member, the latest first; then the one before, if it had a grace, which
-   * counts until then. Of whoever is no member: none.
+   * O18: the onion keys of a member, the latest first; then the one before, which counts until the
+   * time beside it. Of whoever is no member: none.
    */
   onionKeysOf(nodeId: string): readonly MemberOnionKey[] {
     const member = this.#members.get(nodeId);

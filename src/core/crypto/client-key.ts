@@ -42,8 +42,8 @@ export type OwnSecret =
 
 /**
  * O13: the client key of one key epoch, 32 bytes: an X25519 secret. Its user wipes it.
- * @throws {AegisError} `BAD_DATA` when the other one's key is none, or is of small order: then there
- * is no client key, and that one is not let in.
+ * @throws {AegisError} `BAD_DATA` when the other one's key is none, or is of small order: then
+ * there is no client key, and that one is not let in.
  */
 export const clientKeyOf = (
   names: ClientKeyNames & { readonly epoch: number },
@@ -58,7 +58,7 @@ export function clientKeysOf(
 ): readonly Uint8Array[] {
   assert(service.length === KEY_BYTES && client.length === KEY_BYTES, 'public keys have 32 bytes');
   const isService = 'onion' in secret;
-  const scalar = isService ? scalarOf(secret.onion) : scalarOf(sha512(seedOf(secret.network)));
+  const scalar = isService ? scalarOf(secret.onion) : scalarOfSeed(secret.network);
   try {
     const shared = agree(scalar, montgomeryOf(isService ? client : service));
     const salt = Buffer.from(clusterId);
@@ -72,9 +72,12 @@ export function clientKeysOf(
   }
 }
 
-function seedOf(seed: Uint8Array): Uint8Array {
+function scalarOfSeed(seed: Uint8Array): Uint8Array {
   assert(seed.length === KEY_BYTES, 'an Ed25519 seed has 32 bytes');
-  return seed;
+  const expanded = sha512(seed);
+  const scalar = scalarOf(expanded);
+  expanded.fill(0);
+  return scalar;
 }
 
 /** The scalar (32 bytes) of an expanded secret. X25519 clamps it as RFC 8032 does. */
@@ -83,7 +86,7 @@ function scalarOf(expandedSecret: Uint8Array): Uint8Array {
   return expandedSecret.slice(0, KEY_BYTES);
 }
 
-/** The u coordinate of a public key. Clamped scalars are multiples of 8: no torsion gets through. */
+/** The u coordinate of a public key. Clamped scalars are multiples of 8: torsion goes away. */
 function montgomeryOf(publicKey: Uint8Array): Uint8Array {
   try {
     return ed25519.utils.toMontgomery(publicKey);

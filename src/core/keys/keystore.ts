@@ -1,9 +1,9 @@
 /**
  * The keystore of one node: a directory with one encrypted file a key, the public inception entry
  * and the own succession. Secrets leave it only as signatures and proofs and, for libp2p and Tor,
- * as copies that their user wipes. While it is open it keeps the key that was derived from the passphrase,
- * not the passphrase, so that new key files can be sealed and opened. It knows neither the cluster
- * nor the network, and it cannot rotate: that takes the successor (rotation.ts).
+ * as copies that their user wipes. While it is open it keeps the key that was derived from the
+ * passphrase, not the passphrase, so that new key files can be sealed and opened. It knows neither
+ * the cluster nor the network, and it cannot rotate: that takes the successor (rotation.ts).
  */
 import { basename } from 'node:path';
 import type { OnionKey } from '../crypto/onion.ts';
@@ -303,7 +303,8 @@ export class Keystore implements KeyRing, Disposable {
 
   /**
    * Brings the home to the keys that are final: promotes prepared ones, erases retired (A4; the
-   * network and onion keys after their grace), follows a chain that knows more (K3). To be repeated after a cut.
+   * network and onion keys after their grace), follows a chain that knows more (K3). To be repeated
+   * after a cut.
    */
   settle(state: KeyState, options: Final): Promise<Settled> {
     return this.#inTurn(() => this.#settle(state, options));

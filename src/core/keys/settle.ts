@@ -1,7 +1,8 @@
 /**
- * Brings a home to the keys that are final (A4): promotes prepared files, keeps the network and onion
- * keys of before for their grace, erases what is retired. It compares what is here with what should be, so
- * that after a cut between any two steps the same call finishes the work. It opens no secret.
+ * Brings a home to the keys that are final (A4): promotes prepared files, keeps the network and
+ * onion keys of before for their grace, erases what is retired. It compares what is here with what
+ * should be, so that after a cut between any two steps the same call finishes the work. It opens no
+ * secret.
  */
 import { dirname, join } from 'node:path';
 import { sha256 } from '../crypto/hash.ts';

@@ -26,7 +26,7 @@ export const SUCCESSION_BYTES_MAX = 2048;
 /** Most entries that a hello shows: the last ones. */
 export const HELLO_ENTRIES_MAX = 32;
 const DAY_MS = 24 * 3600 * 1000;
-/** Longest time for which a replaced network key is still accepted (H2), an onion key kept (O18). */
+/** Longest time for which a replaced network key is still accepted (H2) and an onion key kept. */
 export const GRACE_MAX_MS = 30 * DAY_MS;
 const GRACE_DEFAULT_MS = DAY_MS;
 /** From one change of a key until people are warned that the next is due (S7). */
@@ -178,7 +178,8 @@ const within = (time: number): number => Math.min(time, TIME_MAX);
 /**
  * Makes the entry that follows `before`. Keys that are not given stay; expiries of replaced keys
  * are a lifetime from now unless given; the grace of replaced network and onion keys is a day, and
- * none when they are compromised. The entry is never earlier than the one before, whatever the clock says (S7).
+ * none when they are compromised. The entry is never earlier than the one before, whatever the
+ * clock says (S7).
  * @param successor holds the secret to which `before` has committed.
  * @throws {AegisError} `BAD_DATA` when the entry would not follow, `BAD_ENCODING` when it is none.
  */

@@ -23,7 +23,7 @@ const clusterId = 'aegisc1qebcfpgwi267ey6j64oeuc53rtyt7eqyfzwfkshtqa7ysgdpsfra';
 const { Point } = ed25519;
 
 /**
- * O13 without any code of the program: the agreement on the Edwards curve and then its u coordinate,
+ * O13 without any code of the program: the agreement on the Edwards curve, then its u coordinate,
  * HKDF (RFC 5869) by two HMACs.
  */
 function otherwise(a: Uint8Array, b: Uint8Array, cluster: string, epoch: number): string {
@@ -154,7 +154,7 @@ describe('key epochs (O14)', () => {
   );
   const difference = fc.integer({ min: -2 * HOUR + 1, max: 2 * HOUR - 1 });
 
-  test('what a client uses first is what the service takes, if clocks differ by less than 2 h', () => {
+  test('a client begins with what the service takes, if clocks differ by less than 2 h', () => {
     fc.assert(
       fc.property(time, difference, (now, ahead) => {
         const [first, ...more] = clientEpochsAt(Math.max(0, now + ahead));

@@ -37,7 +37,7 @@ test('an address that is none, or has one letter wrong, is refused (O12)', () =>
   const version2 = base32(Buffer.concat([fromBase32(name).subarray(0, 34), Uint8Array.of(2)]));
   const none = ['', '.onion', name.slice(1), `${name}a`, `www.${address}`, `${address}.onion`];
   const odd = [`${name}.com`, `${address}.`, ` ${address}`, `${address}:4001`, version2];
-  const typos = [...name].map((letter, at) => {
+  const typos = Array.from(name, (letter, at) => {
     const other = letter === 'a' ? 'b' : 'a';
     return `${name.slice(0, at)}${other}${name.slice(at + 1)}`;
   });
