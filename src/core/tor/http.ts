@@ -10,6 +10,7 @@ import { endpointText, type TorEndpoint } from './endpoint.ts';
 import { TOR_LIMITS } from './limits.ts';
 import type { SocksIsolation } from './socks/connect.ts';
 import { isOnion, socksError } from './socks/refusal.ts';
+import { plainName } from './socks/request.ts';
 
 export interface HttpAnswer {
   readonly status: number;
@@ -70,7 +71,11 @@ export async function fetchThrough(url: string, options: HttpOptions): Promise<H
 function parse(text: string, base?: URL): URL {
   const url = URL.parse(text, base?.href);
   const isHttp = url?.protocol === 'http:' || url?.protocol === 'https:';
-  if (url !== null && isHttp && url.username === '' && url.password === '') return url;
+  if (url !== null && isHttp && url.username === '' && url.password === '') {
+    // O5: the agent hands the name to Tor as it is here.
+    url.hostname = plainName(url.hostname);
+    return url;
+  }
   throw new AegisError('BAD_REQUEST', 'a URL begins with http:// or https:// and has no password');
 }
 

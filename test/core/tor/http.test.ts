@@ -52,6 +52,17 @@ test('the name goes to Tor, on a circuit of its own (O5, O11)', async () => {
   expect(headers).toMatchObject({ host: HOST, 'user-agent': 'aegis', connection: 'close' });
 });
 
+test('an onion address with a point at its end is told to no exit (O5)', async () => {
+  const tor = await fakeTor();
+  await site(tor, (_, response) => void response.end('content'));
+  const hosts: string[] = [];
+  const admits = ({ hostname }: URL) => void hosts.push(hostname);
+  const options = { proxy: tor.socks, maxBytes: 1000, admits };
+  const { body } = await fetchThrough(`http://${HOST.toUpperCase()}./`, options);
+  expect(await textOf(body)).toBe('content');
+  expect([hosts, tor.requests]).toEqual([[HOST], [{ host: HOST, port: 80 }]]);
+});
+
 test('redirections are followed, few, to http(s) only, and each is asked about', async () => {
   const tor = await fakeTor();
   const to = new Map([

@@ -14,7 +14,11 @@ interface Meaning {
 const FLAGS_HINT = 'The SOCKS port has no ExtendedErrors, so Tor does not say why: aegis tor check';
 
 const ONION: Readonly<Record<number, Meaning>> = {
-  0x01: { code: 'ONION_UNREACHABLE', says: 'cannot be reached; Tor does not say why' },
+  0x01: {
+    code: 'ONION_UNREACHABLE',
+    says: 'did not take the connection; Tor does not say why',
+    hint: 'Its node may be starting, or has just ended; it is tried again.',
+  },
   0x02: {
     code: 'EXIT_REFUSED',
     says: 'is refused by the SOCKS port of Tor, which takes no onion addresses',
@@ -28,8 +32,8 @@ const ONION: Readonly<Record<number, Meaning>> = {
   },
   0x05: {
     code: 'ONION_UNREACHABLE',
-    says: 'is up, and nothing listens behind that port',
-    hint: 'Its node is starting, stopping, or has ended; it is tried again.',
+    says: 'is up, and has no such port',
+    hint: 'A node of aegis is at port 4001 of its onion address.',
   },
   0x06: { code: 'ONION_UNREACHABLE', says: 'did not answer in the time that Tor gives it' },
   0xf0: { code: 'ONION_NOT_FOUND', says: 'is not published: no directory has a descriptor of it' },
@@ -94,7 +98,7 @@ const OTHER: Readonly<Record<number, Meaning>> = {
   },
 };
 
-export const isOnion = (host: string): boolean => /\.onion\.?$/i.test(host);
+export const isOnion = (host: string): boolean => /\.onion\.*$/i.test(host);
 
 /** @param reply the second byte of the answer, not 0. It is in `details.socks`. */
 export function socksError(reply: number, host: string, port: number): AegisError {

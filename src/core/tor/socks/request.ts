@@ -43,8 +43,13 @@ function addressOf(host: string): Uint8Array {
   if (!/^[A-Za-z0-9._-]{1,255}$/.test(host)) {
     throw new AegisError('BAD_REQUEST', `${JSON.stringify(host.slice(0, 64))} is no host name`);
   }
-  return Buffer.concat([Uint8Array.of(ADDRESS.name, host.length), Buffer.from(host, 'latin1')]);
+  const name = Buffer.from(plainName(host), 'latin1');
+  return Buffer.concat([Uint8Array.of(ADDRESS.name, name.length), name]);
 }
+
+/** With a point at its end an onion address would be a name like any other, and told to an exit. */
+export const plainName = (host: string): string =>
+  /\.onion\.*$/i.test(host) ? host.replace(/\.+$/, '').toLowerCase() : host;
 
 /** @throws {AegisError} `BAD_REQUEST` for a zone: it means something on this machine only. */
 function ipv6Bytes(host: string): number[] {

@@ -70,6 +70,15 @@ test.each([
   expect(tor.requests).toEqual([{ host: sent, port: 80 }]);
 });
 
+test.each([`${ONION}.`, `${ONION}..`, ONION.toUpperCase()])(
+  '%s is told to no exit (O5)',
+  async (host) => {
+    const tor = await fakeTor({ fault: 'socks-f0' });
+    await expect(dial(tor, { host })).rejects.toMatchObject({ code: 'ONION_NOT_FOUND' });
+    expect(tor.requests).toEqual([{ host: ONION, port: 4001 }]);
+  },
+);
+
 const CODES = {
   '01': ['ONION_UNREACHABLE', 'DIAL_FAILED'],
   '02': ['EXIT_REFUSED', 'EXIT_REFUSED'],
