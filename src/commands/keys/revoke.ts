@@ -9,7 +9,8 @@ export default class KeysRevoke extends RotationCommand<typeof KeysRevoke, KeysR
     'A rotation with the reason "compromised": no grace, so nobody accepts the old network key ' +
     'once it is final, and the service of the old onion key ends. A thief with the whole home, ' +
     'but not the successor, can neither do this nor undo it. Without --new-next the new ' +
-    'successor lies in this home; when the machine itself is not to be trusted, revoke from another one with the home and the successor.';
+    'successor lies in this home; when the machine itself is not to be trusted, revoke from ' +
+    'another one with the home and the successor.';
   static override readonly examples = [
     {
       description: 'The whole home was copied',

@@ -14,9 +14,10 @@ export default class KeysRotate extends RotationCommand<typeof KeysRotate, KeysR
     'home alone cannot rotate. A running node takes the keys up without a restart, and the ' +
     'command waits until they are final; otherwise they come into force after the next start. ' +
     'For --grace, peers accept the network key of before, and the service of the onion key ' +
-    'before stays. Retired keys are erased. When the identity changes, the successor becomes the ' +
-    'identity and a new one is made. While a rotation is not final, the command carries it on. Exit status 75 when it is handed in and ' +
-    'not final within --timeout (60 s), 66 without a successor, 65 with a wrong one.';
+    'before stays. Retired keys are erased. When the identity changes, the successor becomes ' +
+    'the identity and a new one is made. While a rotation is not final, the command carries it ' +
+    'on. Exit status 75 when it is handed in and not final within --timeout (60 s), 66 without ' +
+    'a successor, 65 with a wrong one.';
   static override readonly examples = [
     {
       description: 'See what would change',
