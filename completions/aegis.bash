@@ -613,7 +613,7 @@ _aegis() {
       'sim') words='--byzantine --cluster --duration --faults --help --home --jobs --json --latency --no-color --no-input --nodes --quiet --replay --seed --seeds --timeout --verbose' ;;
       'tor') words='--cluster --help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
       'tor check') words='--cluster --help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
-      'tor circuits') words='--cluster --help --home --json --no-color --no-input --quiet --streams --timeout --verbose --watch' ;;
+      'tor circuits') words='--all --cluster --help --home --json --no-color --no-input --quiet --streams --timeout --verbose --watch' ;;
       'tor firewall') words='--cluster --help --home --json --no-color --no-input --print --quiet --timeout --tor-user --user --verbose' ;;
       'tor newnym') words='--cluster --help --home --json --no-color --no-input --peer --quiet --timeout --verbose' ;;
       'tor onion') words='--cluster --help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
