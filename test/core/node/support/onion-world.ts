@@ -65,8 +65,9 @@ const keystoreOf = (owner: Owner): Keystore => ({
     return owner.state;
   },
   pending: () => undefined,
-  networkSeed: (publicKey) => {
+  networkSeed: (wanted) => {
     const seed = Uint8Array.from(owner.secrets.networkSeed);
+    const publicKey = wanted ?? owner.state.keys.networkKey;
     if (Buffer.compare(publicKeyOf(seed), publicKey) === 0) return seed;
     throw new AegisError('KEYS_RETIRED', 'it is not here');
   },
