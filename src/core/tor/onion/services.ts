@@ -75,16 +75,17 @@ export class OnionServices {
 
   /**
    * Makes the service of that key the current one, and resolves as `OnionService.publish` does.
+   * @param key is copied: the caller may wipe it.
    * @param options.graceMs how long that of before stays; 0: it ends at once. @default 0
    * @throws {AegisError} `ONION_CLIENTS_FULL`: the current one stays.
    */
   use(key: OnionKey, { graceMs = 0 }: { readonly graceMs?: number } = {}): Promise<void> {
-    return this.#turns.run(async () => {
+    return this.#withCopy(key, async (copy) => {
       const before = this.#current;
       if (before !== undefined && isOf(before, key.publicKey)) return;
       await this.#dropKey(key.publicKey);
-      const clients = clientsWithin(this.#deps.clientsOf(key));
-      this.#current = this.#add(key);
+      const clients = clientsWithin(this.#deps.clientsOf(copy));
+      this.#current = this.#add(copy);
       const published = this.#current.service.publish(clients);
       if (before !== undefined && graceMs > 0) this.#endAfter(before, graceMs);
       else if (before !== undefined) await this.#drop(before);
@@ -94,13 +95,14 @@ export class OnionServices {
 
   /**
    * Publishes the service of a key of before as well, e.g. after a restart within its grace.
+   * @param key is copied: the caller may wipe it.
    * @throws {AegisError} `ONION_CLIENTS_FULL`.
    */
   keep(key: OnionKey, { graceMs }: { readonly graceMs: number }): Promise<void> {
-    return this.#turns.run(async () => {
+    return this.#withCopy(key, async (copy) => {
       if ([...this.#kept].some((one) => isOf(one, key.publicKey))) return;
-      const clients = clientsWithin(this.#deps.clientsOf(key));
-      const kept = this.#add(key);
+      const clients = clientsWithin(this.#deps.clientsOf(copy));
+      const kept = this.#add(copy);
       this.#endAfter(kept, graceMs);
       await kept.service.publish(clients);
     });
@@ -156,6 +158,18 @@ export class OnionServices {
     await this.#target.close();
   }
 
+  /** One after the other; a copy that no service has taken is wiped. */
+  #withCopy(key: OnionKey, work: (copy: OnionKey) => Promise<void>): Promise<void> {
+    const copy = { ...key, expandedSecret: key.expandedSecret.slice() };
+    return this.#turns.run(async () => {
+      try {
+        await work(copy);
+      } finally {
+        if (![...this.#kept].some((one) => one.key === copy)) copy.expandedSecret.fill(0);
+      }
+    });
+  }
+
   #add(key: OnionKey): Kept {
     const { port = ONION_PORT, pow } = this.#options;
     const { target } = this;
@@ -188,6 +202,7 @@ export class OnionServices {
     if (this.#current === kept) this.#current = undefined;
     for (const undo of kept.undo) undo();
     await kept.service.close();
+    kept.key.expandedSecret.fill(0);
     this.#tell();
   }
 

@@ -24,6 +24,8 @@ interface Trial<T> {
   readonly secrets: readonly Uint8Array[];
   readonly signal: AbortSignal;
   dial(): Promise<T>;
+  /** Ends what came of a dial that had been given up. */
+  drop?(value: T): void;
 }
 
 export class KeyTrials {
@@ -36,10 +38,17 @@ export class KeyTrials {
   }
 
   /**
-   * Dials with the first key that is right; without keys it dials as it is.
-   * @throws {AegisError} `ONION_AUTH` when none is; whatever `dial` throws beside that.
+   * Dials with the first key that is right, without keys as it is, and wipes the keys.
+   * @throws {AegisError} `ONION_AUTH` when none is right; whatever `dial` throws beside that.
    */
-  async dial<T>(trial: Trial<T>): Promise<T> {
+  dial<T>(trial: Trial<T>): Promise<T> {
+    const wipe = (): void => {
+      for (const secret of trial.secrets) secret.fill(0);
+    };
+    return orAbort(this.#dial(trial).finally(wipe), trial);
+  }
+
+  async #dial<T>(trial: Trial<T>): Promise<T> {
     if (trial.secrets.length === 0) return trial.dial();
     const known = this.#of(trial.address);
     if (isAmong(known.right, trial.secrets)) {
@@ -52,7 +61,7 @@ export class KeyTrials {
         if (!hasCode(error, 'ONION_AUTH')) throw error;
       }
     }
-    return orAbort(this.#turn(known, trial), trial.signal);
+    return this.#turn(known, trial);
   }
 
   async #turn<T>(known: Known, trial: Trial<T>): Promise<T> {
@@ -98,12 +107,18 @@ const digestOf = (secret: Uint8Array): string => Buffer.from(sha256(secret)).toS
 const isAmong = (right: string | undefined, secrets: readonly Uint8Array[]): boolean =>
   right !== undefined && secrets.some((secret) => digestOf(secret) === right);
 
-/** Rejects when the signal aborts; what comes of `work` then is nobody's. */
-function orAbort<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const abort = (): void => reject(signal.reason);
-    if (signal.aborted) abort();
-    signal.addEventListener('abort', abort, { once: true });
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
-  });
+/** A dial that is given up may wait for another one's trial, and need not wait for its end. */
+async function orAbort<T>(work: Promise<T>, { signal, drop }: Trial<T>): Promise<T> {
+  const { promise: givenUp, reject } = Promise.withResolvers<never>();
+  const abort = (): void => {
+    reject(signal.reason);
+    work.then((value) => drop?.(value)).catch(() => undefined);
+  };
+  if (signal.aborted) abort();
+  signal.addEventListener('abort', abort);
+  try {
+    return await Promise.race([givenUp, work]);
+  } finally {
+    signal.removeEventListener('abort', abort);
+  }
 }

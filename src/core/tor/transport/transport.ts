@@ -19,6 +19,7 @@ import type { TorEndpoint } from '../endpoint.ts';
 import type { Credentials } from '../isolation.ts';
 import type { OnionServices } from '../onion/services.ts';
 import { socksConnect } from '../socks/connect.ts';
+import { socksLate } from '../socks/refusal.ts';
 import { type AddressClass, AddressClasses } from './classes.ts';
 import { KeyTrials } from './client-keys.ts';
 import { SocketConnection } from './connection.ts';
@@ -39,7 +40,7 @@ export interface TorTransportDeps {
   proxy(): TorEndpoint;
   /** @param peer its onion address without `.onion`, its IP address or its name. */
   isolation(purpose: string, peer: string): Credentials;
-  /** X25519 secrets for the service of that onion key, the likeliest first (O13, O14). */
+  /** X25519 secrets for the service of that onion key, the likeliest first (O13); they are wiped. */
   clientKeys(onionPublicKey: Uint8Array): readonly Uint8Array[];
   /** Makes Tor use that client key for that address (with `.onion`) from now on. */
   install(address: string, secret: Uint8Array): Promise<void>;
@@ -161,17 +162,17 @@ class OverTor implements TorTransport {
     // Where there is another way, this one leaves it half of the time.
     const share = this.#options.dialTimeoutMs / this.#waysTo(target).length;
     const until = performance.now() + share;
-    const dial = async (): Promise<Socket> =>
-      socksConnect(
-        { proxy: this.#deps.proxy(), host, port, isolation: this.#isolation(target) },
-        { signal, timeoutMs: Math.max(1, until - performance.now()) },
-      );
+    const dial = async (): Promise<Socket> => {
+      const timeoutMs = until - performance.now();
+      // Others have tried keys all the while.
+      if (timeoutMs <= 0) throw socksLate(host, port, share);
+      const isolation = this.#deps.isolation(target.purpose, peerNameOf(target));
+      const proxy = this.#deps.proxy();
+      return socksConnect({ proxy, host, port, isolation }, { signal, timeoutMs });
+    };
     const secrets = onion === undefined ? [] : this.#deps.clientKeys(onion);
-    return this.#keys.dial({ address: host, secrets, signal, dial });
-  }
-
-  #isolation(target: DialTarget): Credentials {
-    return this.#deps.isolation(target.purpose, peerNameOf(target));
+    const drop = (socket: Socket): void => void socket.destroy();
+    return this.#keys.dial({ address: host, secrets, signal, dial, drop });
   }
 }
 

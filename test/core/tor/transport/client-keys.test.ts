@@ -32,9 +32,11 @@ function setUp(right: readonly number[]) {
     if (tor.right.has(tor.key)) return tor.key;
     throw new AegisError('ONION_AUTH', 'the client key is wrong');
   };
+  const dropped: number[] = [];
+  const drop = (value: number): void => void dropped.push(value);
   const run = (secrets: readonly number[], signal = new AbortController().signal) =>
-    keys.dial({ address: ADDRESS, secrets: secrets.map(key), signal, dial });
-  return { tor, run, hold: (until: Promise<void>) => void (hold = until) };
+    keys.dial({ address: ADDRESS, secrets: secrets.map(key), signal, dial, drop });
+  return { tor, run, dropped, hold: (until: Promise<void>) => void (hold = until) };
 }
 
 describe('client keys of one service (O13, O14)', () => {
@@ -113,6 +115,35 @@ describe('client keys of one service (O13, O14)', () => {
     expect(tor.dials).toBe(1);
   });
 
+  test('a dial that is given up as it goes through leaves nothing open', async () => {
+    for (const secrets of [[1], []]) {
+      const { run, hold, dropped } = setUp([1, 0]);
+      const gate = Promise.withResolvers<void>();
+      hold(gate.promise);
+      const stop = new AbortController();
+      const dial = run(secrets, stop.signal);
+      await new Promise(setImmediate);
+      gate.resolve();
+      stop.abort(new Error('given up'));
+      await expect(dial).rejects.toThrow('given up');
+      await new Promise(setImmediate);
+      expect(dropped).toHaveLength(1);
+    }
+  });
+
+  test('are wiped when the dial is done with them, whatever came of it', async () => {
+    const install = async (): Promise<void> => undefined;
+    const keys = new KeyTrials({ install });
+    const { signal } = new AbortController();
+    const trial = { address: ADDRESS, signal, drop: () => undefined };
+    const refused = new AegisError('ONION_AUTH', 'no');
+    for (const end of [async () => 1, async () => Promise.reject(refused)]) {
+      const secrets = [key(1), key(2)];
+      await keys.dial({ ...trial, secrets, dial: end }).catch(() => undefined);
+      expect(secrets).toEqual([key(0), key(0)]);
+    }
+  });
+
   test('are remembered for so many services, and found out again for others', async () => {
     const installs: string[] = [];
     const keys = new KeyTrials({
@@ -126,6 +157,7 @@ describe('client keys of one service (O13, O14)', () => {
         secrets: [key(1)],
         signal: new AbortController().signal,
         dial: async () => true,
+        drop: () => undefined,
       });
     for (let i = 0; i <= 1024; i += 1) await dial(`${i}.onion`);
     await dial('1024.onion');
