@@ -44,7 +44,8 @@ export function torText(status: TorStatus, paint: Colours): string {
     ['route', routeText(route)],
     ['state', route === 'off' ? undefined : stateText(state, paint)],
     ['why', why === null ? undefined : paint.yellow(safeText(why))],
-    ['hint', hint === null ? undefined : safeText(hint)],
+    // What it would say of this very command is said below.
+    ['hint', hint === null || hint.includes('aegis tor status') ? undefined : safeText(hint)],
     ['tor', daemon === null ? undefined : daemonText(daemon)],
     ['control', maybe(daemon?.control)],
     ['socks', maybe(daemon?.socks)],
@@ -125,8 +126,15 @@ export function serviceText(service: OnionServiceView, paint: Colours): string {
 const keysText = ({ clientKeys }: OnionServiceView): string =>
   clientKeys === null ? 'open to who knows the address' : counted(clientKeys, 'client key');
 
-/** `yes  transports  there is no TCP transport`, and what to do below. */
-export function checkLines({ id, verdict, message, hint }: TorCheck, paint: Colours): string[] {
+/** `yes  transports  there is no TCP transport`, and what to do below, once. */
+export function checksText(checks: readonly TorCheck[], paint: Colours): string[] {
+  return checks.flatMap((check, i) => {
+    const said = checks.slice(0, i).some(({ hint }) => hint === check.hint);
+    return checkLines(said ? { ...check, hint: null } : check, paint);
+  });
+}
+
+function checkLines({ id, verdict, message, hint }: TorCheck, paint: Colours): string[] {
   const marks = {
     yes: paint.green('yes    '),
     no: paint.red('NO     '),

@@ -106,7 +106,7 @@ test('tor route changes the running node; back to where others see it needs a ye
   const { stdout, result } = await n.call(TorRoute, 'prefer', '--yes');
   expect(v.is(torRoute.reply, result)).toBe(true);
   expect(stdout).toMatch(/^before +require$/m);
-  expect(stdout).toMatch(/^ended +1 connections of before$/m);
+  expect(stdout).toMatch(/^ended +1 connection of before$/m);
 });
 
 test('a route that cannot begin says why and stays closed: status 75', async () => {

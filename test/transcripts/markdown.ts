@@ -9,7 +9,9 @@
  *
  * A line `$ ` is a command of bash (`> ` continues it), what follows is its output, and `? N` its
  * exit status when that is not 0. `<!-- transcript: home -->` before the first block says in what
- * the commands run: `home` (an empty home), `cluster` (two daemons), `none` (nothing is run).
+ * the commands run: `home` (an empty home), `cluster` (two daemons), `tor` (the same, and a fake Tor
+ * at the places of `tor.control` and `tor.socks`), `onions` (two daemons in a Tor network of their
+ * own), `none` (nothing is run).
  */
 export interface Step {
   readonly line: number;
@@ -18,7 +20,7 @@ export interface Step {
   readonly exit: number;
 }
 
-export type Setting = 'home' | 'cluster' | 'none';
+export type Setting = 'home' | 'cluster' | 'tor' | 'onions' | 'none';
 
 export interface Transcript {
   readonly setting: Setting;
@@ -26,7 +28,7 @@ export interface Transcript {
 }
 
 const SETTING = /^<!-- transcript: (\w+) -->$/;
-const SETTINGS: readonly string[] = ['home', 'cluster', 'none'];
+const SETTINGS: readonly string[] = ['home', 'cluster', 'tor', 'onions', 'none'];
 
 /** @throws {Error} when a block does not begin with a command or the setting is unknown. */
 export function parseTranscript(text: string): Transcript {

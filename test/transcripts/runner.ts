@@ -1,6 +1,7 @@
 /** Runs what a document shows: its console blocks, one after the other, in one session. */
 import { globSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
+import { needs } from '../helpers/needs.ts';
 import { parseTranscript, type Step } from './markdown.ts';
 import { type Bindings, bind, matches } from './match.ts';
 import { contractSchemas, schemaFaults } from './schemas.ts';
@@ -38,7 +39,8 @@ export function runs(patterns: readonly string[]): void {
   const transcripts = globSync([...patterns])
     .toSorted()
     .map((file) => ({ file, ...parseTranscript(readFileSync(file, 'utf8')) }))
-    .filter(({ setting, steps }) => setting !== 'none' && steps.length > 0);
+    .filter(({ setting, steps }) => setting !== 'none' && steps.length > 0)
+    .filter(({ setting }) => setting !== 'onions' || needs('tor', 'nodes as onion services'));
   test.each(transcripts)('$file', async ({ file, setting, steps }) => {
     const session = await Session.start(setting);
     const bindings: Bindings = new Map();

@@ -16,6 +16,7 @@ import packageJson from '../../package.json' with { type: 'json' };
 import { resolveHome } from '../../src/core/config/home.ts';
 import { Devnet } from '../../src/core/node/devnet.ts';
 import { aegis, BIN, cleanEnv, type Outcome, run } from '../helpers/aegis.ts';
+import { FakeTor } from '../helpers/fake-tor.ts';
 import { QUICK_KDF } from '../helpers/keystores.ts';
 import type { Setting } from './markdown.ts';
 
@@ -27,6 +28,7 @@ export class Session {
   readonly dir: string;
   readonly #work: string;
   readonly #env: NodeJS.ProcessEnv;
+  #tor: FakeTor | undefined;
 
   private constructor(dir: string, work: string, env: NodeJS.ProcessEnv) {
     this.dir = dir;
@@ -52,18 +54,22 @@ export class Session {
       LC_ALL: 'C.UTF-8',
     };
     const session = new Session(dir, work, env);
-    if (setting === 'cluster') await session.#startCluster();
+    if (setting !== 'home') await session.#startCluster(setting === 'onions' ? 'require' : 'off');
+    if (setting === 'tor') session.#nameTor();
     return session;
   }
 
   /** Runs one command line; standard error comes with standard output, as on a terminal. */
   async run(command: string): Promise<Outcome> {
+    const fault = /^fake-tor (\S+)(?: (\S+))?$/.exec(command);
+    if (fault !== null) return await this.#fakeTor(fault[1]!, fault[2]);
     return await run('bash', ['-c', `exec 2>&1\n${command}`], { cwd: this.#work, env: this.#env });
   }
 
   /** Ends the cluster, removes the folder, and returns the pids that commands left running. */
   async end(): Promise<number[]> {
     if (this.#env['NODE1'] !== undefined) await this.#devnet('down');
+    await this.#tor?.stop();
     const left = daemonPids(this.dir).filter((pid) => {
       try {
         return process.kill(pid, 'SIGKILL');
@@ -75,8 +81,38 @@ export class Session {
     return left;
   }
 
-  async #startCluster(): Promise<void> {
-    await this.#makeCluster();
+  get #torDir(): string {
+    return join(this.dir, 'tor');
+  }
+
+  /** What nodes that are started from now on take for the Tor of this machine. */
+  #nameTor(): void {
+    mkdirSync(this.#torDir);
+    this.#env['AEGIS_TOR_CONTROL'] = `unix:${join(this.#torDir, 'control')}`;
+    this.#env['AEGIS_TOR_SOCKS'] = `unix:${join(this.#torDir, 'socks')}`;
+  }
+
+  /**
+   * `fake-tor FAULT [PASSWORD]`: Tor does that from now on; `fake-tor stop`: there is none;
+   * `fake-tor pow ONION`: this service wants a proof of work.
+   */
+  async #fakeTor(fault: string, word: string | undefined): Promise<Outcome> {
+    const isOfSocks = (name: string): boolean =>
+      name === 'none' || name === 'pow' || name.startsWith('socks-');
+    if (this.#tor !== undefined && isOfSocks(fault) && isOfSocks(this.#tor.fault)) {
+      this.#tor.fault = fault;
+    } else {
+      await this.#tor?.stop();
+      this.#tor = undefined;
+      const options = { dir: this.#torDir, fault, ...(word !== undefined && { password: word }) };
+      if (fault !== 'stop') this.#tor = await FakeTor.start(options);
+    }
+    if (fault === 'pow') this.#tor?.showProofOfWork(word ?? '');
+    return { stdout: '', stderr: '', exit: 0, signal: null };
+  }
+
+  async #startCluster(route: 'off' | 'require'): Promise<void> {
+    await this.#makeCluster(route);
     const up = await this.#devnet('up');
     const { nodes } = JSON.parse(up) as { nodes: readonly { home: string }[] };
     nodes.forEach(({ home }, i) => {
@@ -90,10 +126,10 @@ export class Session {
   }
 
   /** The one that `devnet up` finds, with keys that are quick to open. */
-  async #makeCluster(): Promise<void> {
+  async #makeCluster(route: 'off' | 'require'): Promise<void> {
     const dir = join(resolveHome({ home: this.#net, env: {} }).data, 'devnet');
     const options = { dir, bin: BIN, version: packageJson.version };
-    await Devnet.create(options, { size: NODES, kdfCost: QUICK_KDF });
+    await Devnet.create(options, { size: NODES, kdfCost: QUICK_KDF, route });
   }
 
   get #net(): string {

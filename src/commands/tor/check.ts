@@ -2,7 +2,7 @@
 import { Args } from '@oclif/core';
 import { BaseCommand } from '../../cli/base.ts';
 import { facts, safeText, span } from '../../cli/format.ts';
-import { checkLines } from '../../cli/tor.ts';
+import { checksText } from '../../cli/tor.ts';
 import type { Reply } from '../../core/api/contract/endpoints.ts';
 import { EXIT } from '../../core/errors.ts';
 
@@ -51,7 +51,7 @@ export default class TorCheck extends BaseCommand<typeof TorCheck, Reply<'tor.ch
   }
 
   protected override view({ checks, target }: Reply<'tor.check'>): string {
-    const lines = checks.flatMap((check) => checkLines(check, this.paint));
+    const lines = checksText(checks, this.paint);
     if (target === null) return lines.join('\n');
     const { status, tookMs } = target;
     const reached = facts([

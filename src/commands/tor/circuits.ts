@@ -50,8 +50,8 @@ export default class TorCircuits extends BaseCommand<
     const others = circuits.length - listed.length;
     const table = listed.length === 0 ? [] : [circuitsTable(listed, bold)];
     const rest = others === 0 ? [] : [`${others} more that Tor has for itself: --all`];
-    const below = streams === null || streams.length === 0 ? [] : [streamsTable(streams, bold)];
-    return [...table, ...rest, ...below].join('\n\n');
+    const open = streams?.length === 0 ? 'no streams' : streamsTable(streams ?? [], bold);
+    return [...table, ...rest, ...(streams === null ? [] : [open])].join('\n\n');
   }
 
   #isListed(circuit: TorCircuit): boolean {

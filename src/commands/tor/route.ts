@@ -1,6 +1,7 @@
 /** `aegis tor route`: shows the route, or changes it for the running node and its next start. */
 import { Args } from '@oclif/core';
 import { BaseCommand, confirmFlags } from '../../cli/base.ts';
+import { counted } from '../../cli/chain.ts';
 import { facts, safeText } from '../../cli/format.ts';
 import { requireOwnHome } from '../../cli/own-home.ts';
 import { changeOf, readSetting } from '../../cli/settings.ts';
@@ -59,7 +60,10 @@ export default class TorRoute extends BaseCommand<typeof TorRoute, Reply<'tor.ro
       ['before', changed ? before : undefined],
       ['state', state ?? 'no node runs: it holds from the next start'],
       ['why', why === null ? undefined : this.paint.yellow(safeText(why))],
-      ['ended', disconnected === 0 ? undefined : `${disconnected} connections of before`],
+      [
+        'ended',
+        disconnected === 0 ? undefined : `${counted(disconnected, 'connection')} of before`,
+      ],
       ['setting', `tor.route in ${safeText(reply.settings)}`],
     ]);
   }
