@@ -89,16 +89,15 @@ export class Lanes {
     }
   }
 
-  /** Opens a bulk stream where fewest are, and has another lane dialled when all are busy. */
+  /** Opens a bulk stream where fewest are; there are to be as many lanes as streams. */
   async open(nodeId: string, signal?: AbortSignal): Promise<Stream> {
     const talk = this.#deps.onionTalk(nodeId);
     const { lanesPerPeer } = this.#limits;
     if (talk === undefined || lanesPerPeer === 0) {
       return await this.#deps.openTalk(nodeId, CAR_PROTOCOL, signal);
     }
-    const lanes = this.#of(nodeId).filter(({ link }) => isOpen(link) && !outdates(talk, link));
-    const [lane] = lanes.toSorted((a, b) => loadOf(a) - loadOf(b));
-    if (lane === undefined || loadOf(lane) > 0) void this.#more(nodeId);
+    const [lane] = this.#usable(nodeId, talk).toSorted((a, b) => loadOf(a) - loadOf(b));
+    if (this.#lacksLane(nodeId, 1)) void this.#more(nodeId);
     if (lane === undefined) return await this.#deps.openTalk(nodeId, CAR_PROTOCOL, signal);
     lane.opening += 1;
     try {
@@ -132,6 +131,20 @@ export class Lanes {
     return this.#byPeer.get(nodeId) ?? [];
   }
 
+  /** A rotation makes lanes as outdated as it makes what talks (docs/keys.md, H5). */
+  #usable(nodeId: string, talk: Link): readonly Lane[] {
+    return this.#of(nodeId).filter(({ link }) => isOpen(link) && !outdates(talk, link));
+  }
+
+  /** @param about streams that are about to be opened. */
+  #lacksLane(nodeId: string, about: number): boolean {
+    const talk = this.#deps.onionTalk(nodeId);
+    if (talk === undefined) return false;
+    const lanes = this.#usable(nodeId, talk);
+    const streams = lanes.reduce((sum, lane) => sum + loadOf(lane), bulkOn(talk) + about);
+    return streams > lanes.length;
+  }
+
   /** One at a time: the peer may not have a place for them. */
   async #more(nodeId: string): Promise<void> {
     const { clock, log, addressesOf, dial } = this.#deps;
@@ -146,13 +159,15 @@ export class Lanes {
     while (own.includes(number)) number += 1;
     this.#dialling.add(nodeId);
     try {
+      const before = this.#of(nodeId).length;
       await dial(laneOf(address, number));
-      this.#notBefore.delete(nodeId);
+      if (this.#of(nodeId).length <= before) throw cutOff();
+      this.#dialling.delete(nodeId);
+      if (this.#lacksLane(nodeId, 0)) void this.#more(nodeId);
     } catch (error) {
       this.#notBefore.set(nodeId, clock.now() + PAUSE_MS);
       const { code, message } = toAegisError(error);
       log.write('debug', 'a lane was not opened', { nodeId, code, reason: message });
-    } finally {
       this.#dialling.delete(nodeId);
     }
   }
@@ -170,9 +185,11 @@ export class Lanes {
   }
 }
 
+const bulkOn = ({ connection }: Link): number =>
+  connection.streams.filter(({ protocol }) => protocol === CAR_PROTOCOL).length;
+
 /** Streams that carry something, or are about to. */
-const loadOf = ({ link, opening }: Lane): number =>
-  opening + link.connection.streams.filter(({ protocol }) => protocol === CAR_PROTOCOL).length;
+const loadOf = ({ link, opening }: Lane): number => opening + bulkOn(link);
 
 async function close(connection: Connection): Promise<void> {
   try {
