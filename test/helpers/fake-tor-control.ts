@@ -1,7 +1,8 @@
 /** The control port of the fake Tor: one connection. It knows what aegis asks, and no more. */
 import { createHmac, randomBytes } from 'node:crypto';
 import type { Socket } from 'node:net';
-import { onionAddressOf, onionPublicKeyOf } from '../../src/core/crypto/onion.ts';
+import { onionAddressOf } from '../../src/core/crypto/onion.ts';
+import { onionPublicKeyOf } from '../../src/core/crypto/onion-secret.ts';
 import type { FakeTor } from './fake-tor.ts';
 
 const HASH = 'Tor safe cookie authentication server-to-controller hash';
@@ -125,10 +126,12 @@ export class FakeControl {
         const rows = [...tor.clientKeys].map((id) => `250-CLIENT ${id} x25519:c2VjcmV0`);
         return ['250-ONION_CLIENT_AUTH_VIEW', ...rows, '250 OK'];
       }
-      case 'CLOSECIRCUIT':
-        return tor.circuits.some((circuit) => circuit.startsWith(`${words[0]} `))
-          ? ['250 OK']
-          : [`552 Unknown circuit "${words[0]}"`];
+      case 'CLOSECIRCUIT': {
+        const at = tor.circuits.findIndex((circuit) => circuit.startsWith(`${words[0]} `));
+        if (at < 0) return [`552 Unknown circuit "${words[0]}"`];
+        tor.circuits.splice(at, 1);
+        return ['250 OK'];
+      }
       case 'TAKEOWNERSHIP':
       case 'SIGNAL':
         return ['250 OK'];
@@ -180,7 +183,7 @@ export class FakeControl {
       'status/circuit-established': tor.phase.includes('PROGRESS=100') ? '1' : '0',
       'network-liveness': 'up',
       dormant: '0',
-      'net/listeners/socks': `"${tor.socksText}"`,
+      'net/listeners/socks': tor.socksText,
       'onions/current': [...this.onions.keys()].join('\n'),
     };
     const lines: string[] = [];

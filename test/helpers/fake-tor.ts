@@ -11,7 +11,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import type { TorEndpoint } from '../../src/core/tor/endpoint.ts';
+import { endpointText, type TorEndpoint } from '../../src/core/tor/endpoint.ts';
 import { FakeControl } from './fake-tor-control.ts';
 import { type SocksRequest, serveSocks } from './fake-tor-socks.ts';
 
@@ -52,6 +52,8 @@ export class FakeTor {
   fault: string;
   cookie = randomBytes(32);
   phase = DONE;
+  /** In place of where it listens in fact. */
+  listeners: string | undefined;
   /** Lines of circuit-status and stream-status. */
   circuits: string[] = [];
   streams: string[] = [];
@@ -91,8 +93,9 @@ export class FakeTor {
     return tor;
   }
 
+  /** What it says of its SOCKS ports. */
   get socksText(): string {
-    return 'path' in this.socks ? `unix:${this.socks.path}` : '';
+    return this.listeners ?? `"${endpointText(this.socks)}"`;
   }
 
   /** The services of all connections: address without `.onion`, and how it was asked for. */

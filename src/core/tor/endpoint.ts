@@ -1,4 +1,5 @@
 /** Where Tor listens: a TCP port, or a unix socket. Says nothing about who answers there. */
+import { isIPv4, isIPv6 } from 'node:net';
 import { AegisError } from '../errors.ts';
 
 export type TorEndpoint =
@@ -11,7 +12,8 @@ export const SOCKET_PATH_BYTES_MAX = 107;
 
 /**
  * `127.0.0.1:9051`, `[::1]:9051`, `localhost:9051` or `unix:/run/tor/control`.
- * @throws {AegisError} `BAD_CONFIG` for anything else.
+ * @throws {AegisError} `BAD_CONFIG` for anything else, names among it: who resolves one asks a
+ *   name server, past Tor (O1).
  */
 export function parseEndpoint(text: string): TorEndpoint {
   if (text.startsWith(UNIX)) {
@@ -21,9 +23,10 @@ export function parseEndpoint(text: string): TorEndpoint {
       return { path };
     }
   } else {
-    const found = /^(?:\[([0-9a-fA-F:.]+)\]|([A-Za-z0-9.-]{1,255})):([0-9]{1,5})$/.exec(text);
+    const found = /^(?:\[([0-9a-fA-F:.]+)\]|([a-z0-9.]{1,15})):([0-9]{1,5})$/.exec(text);
     const port = Number(found?.[3]);
-    const host = found?.[1] ?? found?.[2];
+    const [six = '', four = ''] = [found?.[1], found?.[2]?.replace(/^localhost$/, '127.0.0.1')];
+    const host = isIPv6(six) ? six : isIPv4(four) ? four : undefined;
     if (host !== undefined && port >= 1 && port <= 65_535) return { host, port };
   }
   throw new AegisError('BAD_CONFIG', `${JSON.stringify(text)} is no place where Tor can listen`, {

@@ -6,6 +6,7 @@ import type { IncomingHttpHeaders, IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { SocksProxyAgent } from 'socks-proxy-agent';
 import { AegisError, isAegisError } from '../errors.ts';
+import { shown } from './control/text.ts';
 import { endpointText, type TorEndpoint } from './endpoint.ts';
 import { TOR_LIMITS } from './limits.ts';
 import type { SocksIsolation } from './socks/connect.ts';
@@ -161,7 +162,7 @@ function failure(error: Error, url: URL, proxy: TorEndpoint | undefined): AegisE
     const message = `no SOCKS port of Tor answers at ${endpointText(proxy)}`;
     return new AegisError('TOR_UNREACHABLE', message);
   }
-  const { code = error.message } = error as NodeJS.ErrnoException;
+  const { code = shown(error.message) } = error as NodeJS.ErrnoException;
   return new AegisError('NOT_REACHABLE', `${url.host} cannot be reached: ${code}`, {
     hint: 'See that the address is right, and try again.',
   });

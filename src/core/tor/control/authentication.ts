@@ -30,12 +30,18 @@ interface Offer {
   readonly version: string;
 }
 
-/** @returns the version of Tor. */
+export interface Admission {
+  /** Of Tor. */
+  readonly version: string;
+  /** `none`: Tor lets everybody in, and nobody has proved to be that Tor. */
+  readonly method: 'cookie' | 'password' | 'none';
+}
+
 export async function authenticate(
   pipe: ControlPipe,
   auth: ControlAuth,
   signal: AbortSignal,
-): Promise<string> {
+): Promise<Admission> {
   const offer = offerOf(await pipe.command('PROTOCOLINFO 1', { signal }));
   const { methods, version } = offer;
   const cookieFile = auth.cookieFile ?? offer.cookieFile;
@@ -46,18 +52,18 @@ export async function authenticate(
     });
     if (cookie !== undefined) {
       await withCookie(pipe, cookie, cookieFile, signal);
-      return checkVersion(version);
+      return { version: checkVersion(version), method: 'cookie' };
     }
   }
   if (methods.includes('HASHEDPASSWORD') && auth.password !== undefined) {
     await withPassword(pipe, await auth.password(), signal);
-    return checkVersion(version);
+    return { version: checkVersion(version), method: 'password' };
   }
   // Whoever named a secret does not want to be let in without.
   const isNamed = auth.cookieFile !== undefined || auth.password !== undefined;
   if (methods.includes('NULL') && !isNamed) {
     await pipe.command('AUTHENTICATE', { signal });
-    return checkVersion(version);
+    return { version: checkVersion(version), method: 'none' };
   }
   throw why ?? noMethodError(methods, isNamed);
 }

@@ -4,7 +4,7 @@
 import { AegisError } from '../../errors.ts';
 import { endpointText, type TorEndpoint } from '../endpoint.ts';
 import { openEndpoint } from '../open.ts';
-import { authenticate, type ControlAuth } from './authentication.ts';
+import { type Admission, authenticate, type ControlAuth } from './authentication.ts';
 import { type CommandOptions, ControlPipe } from './pipe.ts';
 import type { ControlEvent, ControlReply } from './replies.ts';
 
@@ -21,13 +21,15 @@ export interface ConnectOptions {
 export class ControlClient {
   /** Such as `0.4.9.11`. */
   readonly version: string;
+  readonly method: Admission['method'];
   /** Resolves with the reason, however the connection ends. */
   readonly closed: Promise<AegisError>;
   readonly #pipe: ControlPipe;
 
-  private constructor(pipe: ControlPipe, version: string) {
+  private constructor(pipe: ControlPipe, { version, method }: Admission) {
     this.#pipe = pipe;
     this.version = version;
+    this.method = method;
     this.closed = pipe.closed;
   }
 

@@ -204,7 +204,11 @@ export class TorLink {
     };
     pulse();
     this.#setState('up');
-    this.#log.write('info', 'connected to Tor', { version: client.version });
+    const { version, method } = client;
+    this.#log.write('info', 'connected to Tor', { version, method });
+    if (method === 'none') {
+      this.#log.write('warn', 'everybody on this machine can control this Tor: set a cookie', {});
+    }
     first();
     this.#why = await client.closed;
     cancel();

@@ -86,7 +86,7 @@ async function socksOf(client: ControlClient, control: TorEndpoint): Promise<Tor
     });
   }
   for (const listener of listed) {
-    const endpoint = reachable(listener);
+    const endpoint = reachable(listener, control);
     if (endpoint === undefined || ('path' in endpoint && !(await mayOpen(endpoint.path)))) continue;
     return endpoint;
   }
@@ -94,14 +94,20 @@ async function socksOf(client: ControlClient, control: TorEndpoint): Promise<Tor
   throw new AegisError('TOR_UNREACHABLE', message);
 }
 
-/** A listener for every address is dialled on loopback. */
-function reachable(listener: string): TorEndpoint | undefined {
+/**
+ * A listener for every address is dialled on loopback. Where the operator has not named another
+ * machine himself, nobody leads us to one: all that goes to Tor would go there in the clear.
+ */
+function reachable(listener: string, control: TorEndpoint): TorEndpoint | undefined {
   const text = listener.replace(/^0\.0\.0\.0:/, '127.0.0.1:').replace(/^\[::\]:/, '[::1]:');
+  let endpoint: TorEndpoint;
   try {
-    return parseEndpoint(text);
+    endpoint = parseEndpoint(text);
   } catch {
     return undefined;
   }
+  if ('path' in endpoint || /^127\.|^::1$/.test(endpoint.host)) return endpoint;
+  return 'host' in control && control.host === endpoint.host ? endpoint : undefined;
 }
 
 const mayOpen = (path: string): Promise<boolean> =>

@@ -7,6 +7,8 @@ import { circuits } from '../control/circuits.ts';
 import { type Commander, closeCircuit } from '../control/commands.ts';
 import { TOR_LIMITS } from '../limits.ts';
 
+const AT_ONCE = TOR_LIMITS.controlCommands / 4;
+
 /**
  * Only while the service is down: else those who may come in would be cut as they come.
  * @throws {AegisError} `TOR_FAILED` when new ones turn up again and again.
@@ -16,7 +18,11 @@ export async function cutCircuits(link: Commander, onion: string): Promise<void>
     const all = await circuits(link);
     const ours = all.filter((one) => one.onion === onion && one.purpose === 'HS_SERVICE_REND');
     if (ours.length === 0) return;
-    await Promise.all(ours.map(({ id }) => closeCircuit(link, id)));
+    // Under a flood there are more of them than commands may wait at one time.
+    for (let at = 0; at < ours.length; at += AT_ONCE) {
+      const some = ours.slice(at, at + AT_ONCE);
+      await Promise.all(some.map(({ id }) => closeCircuit(link, id)));
+    }
   }
   throw new AegisError('TOR_FAILED', 'Tor does not end the circuits of our onion service');
 }

@@ -69,7 +69,7 @@ test('password: the right one, a wrong one, none', async () => {
 
 test('a Tor that lets everybody in is not enough for whoever named a secret', async () => {
   const tor = await fakeTor({ fault: 'open' });
-  await connect(tor);
+  expect((await connect(tor)).method).toBe('none');
   const { cookieFile } = tor;
   await expect(connect(tor, { cookieFile })).rejects.toThrow('Tor offers NULL to authenticate');
   await expect(connect(tor, { password: () => 'x' })).rejects.toMatchObject({ code: 'TOR_DENIED' });
