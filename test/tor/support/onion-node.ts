@@ -67,7 +67,7 @@ export class OnionNode {
       {
         proxy: () => ({ path: this.tor.socksPath }),
         isolation: (purpose, peer) => this.isolation.of(purpose, peer),
-        clientKeys: () => this.secrets.map((secret) => secret.slice()),
+        clientKeys: () => this.secrets.map((secret) => Uint8Array.from(secret)),
         install: (address, secret) => addClientKey(this.link, address, secret),
         listeners: this.services,
         log: memoryLog(),

@@ -160,7 +160,7 @@ export class OnionServices {
 
   /** One after the other; a copy that no service has taken is wiped. */
   #withCopy(key: OnionKey, work: (copy: OnionKey) => Promise<void>): Promise<void> {
-    const copy = { ...key, expandedSecret: key.expandedSecret.slice() };
+    const copy = { ...key, expandedSecret: Uint8Array.from(key.expandedSecret) };
     return this.#turns.run(async () => {
       try {
         await work(copy);

@@ -107,6 +107,25 @@ describe('the onion services of a node', () => {
     expect(up().toSorted()).toEqual([nameOf(first), nameOf(second)].toSorted());
   });
 
+  test('have keys of their own: the caller may wipe his, and theirs go with them', async () => {
+    const seen: Uint8Array[] = [];
+    clientsOf = ({ expandedSecret }) => {
+      seen.push(expandedSecret);
+      return 'open';
+    };
+    const given = onionKeyOf(new Uint8Array(32).fill(1));
+    const key = { ...given, expandedSecret: Buffer.from(given.expandedSecret) };
+    const used = services.use(key);
+    key.expandedSecret.fill(0);
+    await used;
+    link.goDown();
+    await link.comeUp();
+    expect(up()).toEqual([nameOf(first)]);
+    await services.use(key);
+    await services.end(first.publicKey);
+    for (const secret of seen) expect(secret.every((byte) => byte === 0)).toBe(true);
+  });
+
   test('are not touched when the same key is used again', async () => {
     await services.use(first);
     const { length } = link.commands;
