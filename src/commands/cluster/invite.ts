@@ -20,11 +20,12 @@ export default class ClusterInvite extends BaseCommand<typeof ClusterInvite, Clu
   static override readonly summary = 'Invite a node into the cluster.';
   static override readonly description =
     'The node of this home must be a custodian. The invitation lets in one node, once, until it ' +
-    'expires; the node becomes an agent, which has no vote. The file holds the genesis and where ' +
-    'members can be dialled, and where this node has an onion service also a key to it: give it ' +
-    'to the operator of that node and to nobody else. They take it with `aegis cluster join`. ' +
-    'With --out the file is readable by its owner only, and is not printed. Compare the fingerprint first: whoever is let in reads everything. An ' +
-    'invitation ends when the identity key of its maker is rotated.';
+    'expires; the node becomes an agent, which has no vote. The file holds the genesis and ' +
+    'where members can be dialled, and where this node has an onion service also a key to it: ' +
+    'give it to the operator of that node and to nobody else. They take it with `aegis cluster ' +
+    'join`. With --out the file is readable by its owner only, and is not printed. Compare the ' +
+    'fingerprint first: whoever is let in reads everything. An invitation ends when the ' +
+    'identity key of its maker is rotated.';
   static override readonly examples = [
     {
       description: 'For the node of a bundle, within a day',

@@ -1,9 +1,9 @@
 /** Keys and addresses of v3 onion services (Tor rend-spec-v3, sections 6 and 1.9). */
-import { ed25519 } from '@noble/curves/ed25519.js';
 import { assert } from '../assert.ts';
 import { AegisError } from '../errors.ts';
 import { base32, fromBase32 } from './base32.ts';
 import { sha3, sha512 } from './hash.ts';
+import { publicKeyOf } from './sign.ts';
 
 const VERSION = 3;
 /** O12: where the service of every node listens. */
@@ -24,18 +24,8 @@ export function onionKeyOf(seed: Uint8Array): OnionKey {
   const expandedSecret = sha512(seed);
   expandedSecret[0] = expandedSecret[0]! & 248;
   expandedSecret[31] = (expandedSecret[31]! & 63) | 64;
-  const publicKey = onionPublicKeyOf(expandedSecret);
+  const publicKey = publicKeyOf(seed);
   return { expandedSecret, publicKey, address: onionAddressOf(publicKey) };
-}
-
-/** The public key (32 bytes) of an expanded secret (64 bytes). */
-export function onionPublicKeyOf(expandedSecret: Uint8Array): Uint8Array {
-  assert(expandedSecret.length === 64, 'an expanded Ed25519 secret has 64 bytes');
-  const { Fn, BASE } = ed25519.Point;
-  const littleEndian = Buffer.from(expandedSecret.subarray(0, 32).toReversed());
-  const scalar = BigInt(`0x${littleEndian.toString('hex')}`);
-  littleEndian.fill(0);
-  return BASE.multiply(Fn.create(scalar)).toBytes();
 }
 
 /** The onion address of a public key: base32(key || checksum || version) and `.onion`. */

@@ -81,6 +81,7 @@ export async function publicKeyFor(type: KeyType, secret: Uint8Array): Promise<s
     throw new AegisError('BAD_DATA', `a secret ${type} key has ${KEY_SIZES[type].secret} bytes`);
   }
   if (type === 'consensus') return hex((await import('../crypto/bls.ts')).blsPublicKeyOf(secret));
-  if (type === 'onion') return hex((await import('../crypto/onion.ts')).onionPublicKeyOf(secret));
+  if (type === 'onion')
+    return hex((await import('../crypto/onion-secret.ts')).onionPublicKeyOf(secret));
   return hex(type === 'session' ? agreementKeyOf(secret) : publicKeyOf(secret));
 }

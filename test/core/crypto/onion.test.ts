@@ -7,9 +7,9 @@ import {
   onionAddressOf,
   onionKeyOf,
   onionMultiaddr,
-  onionPublicKeyOf,
   parseOnionAddress,
 } from '../../../src/core/crypto/onion.ts';
+import { onionPublicKeyOf } from '../../../src/core/crypto/onion-secret.ts';
 import { hasCode } from '../../../src/core/errors.ts';
 import { seedOf } from '../../helpers/nodes.ts';
 import { toHex } from '../../helpers/vectors.ts';

@@ -5,7 +5,7 @@ import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { verifyBls, verifyPossession } from '../../../src/core/crypto/bls.ts';
 import { sha256 } from '../../../src/core/crypto/hash.ts';
-import { onionPublicKeyOf } from '../../../src/core/crypto/onion.ts';
+import { onionPublicKeyOf } from '../../../src/core/crypto/onion-secret.ts';
 import { publicKeyOf, signerOf, verifyEd25519 } from '../../../src/core/crypto/sign.ts';
 import { verifyVrf } from '../../../src/core/crypto/vrf.ts';
 import { isAegisError } from '../../../src/core/errors.ts';

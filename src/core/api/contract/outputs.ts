@@ -34,7 +34,7 @@ export const kbGetOutput = v.object({
 });
 export type KbGetOutput = v.InferOutput<typeof kbGetOutput>;
 
-/** `aegis cluster invite`: a file that was written is not shown again, since it is a secret (O16). */
+/** `aegis cluster invite`: a file that was written is not shown, since it is a secret (O16). */
 export const clusterInviteOutput = v.object({
   ...clusterInvite.reply.entries,
   invitation: v.nullable(v.string()),
