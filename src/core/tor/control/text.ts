@@ -6,7 +6,7 @@ import type { ControlReply } from './replies.ts';
 const ESCAPES: Readonly<Record<string, string>> = { n: '\n', t: '\t', r: '\r' };
 const SHOWN_CHARACTERS_MAX = TOR_LIMITS.shownCharacters;
 
-/** As a QuotedString. Bytes beyond ASCII go as octal digits, so that the line stays one of ASCII. */
+/** As a QuotedString. Bytes beyond ASCII go as octal digits, so the line stays one of ASCII. */
 export function quoted(text: string): string {
   const bytes = Buffer.from(text, 'utf8').toString('latin1');
   const escaped = bytes.replaceAll(/[\\"]/g, (mark) => `\\${mark}`);

@@ -93,7 +93,7 @@ test('a job that fails or never ends keeps nothing from the others', async () =>
   await expect.poll(() => done).toEqual(['good', 'now']);
 });
 
-test('events are asked for together, and only those that this Tor knows; never CIRC_BW', async () => {
+test('events are asked for together, only those that this Tor knows; never CIRC_BW', async () => {
   const tor = await fakeTor();
   const { log, lines } = memoryLog();
   const link = linkTo(tor, {}, log);
