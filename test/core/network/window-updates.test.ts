@@ -24,7 +24,8 @@ function muxerOf(sent: string[]) {
   const own = streamOf('own');
   const remote = streamOf('remote');
   const inner = {
-    createStream: async () => own as unknown as Stream,
+    onCreateStream: () => own as unknown as Stream,
+    createStream: () => Promise.resolve(inner.onCreateStream()),
     onRemoteStream: (stream: Stream) => void opened.push(stream),
   };
   const muxer = sparseWindowUpdates(inner as unknown as StreamMuxer);
@@ -53,4 +54,18 @@ test('what opens a stream is always sent', async () => {
   await muxer.createStream();
   own.receive(1);
   expect(sent).toEqual(['own']);
+});
+
+test('a connection that closes while a stream is opened ends nothing else', async () => {
+  const { muxer, own } = muxerOf([]);
+  const failing = (name: string) => (): void => {
+    throw Object.assign(new Error('Cannot write to a stream that is closed'), { name });
+  };
+  own.sendWindowUpdate = failing('StreamStateError');
+  await muxer.createStream();
+  // As yamux does it, in a microtask of its own.
+  expect(() => own.sendWindowUpdate()).not.toThrow();
+  own.sendWindowUpdate = failing('InvalidFrameError');
+  await muxer.createStream();
+  expect(() => own.sendWindowUpdate()).toThrow('closed');
 });
