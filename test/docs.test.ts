@@ -61,6 +61,10 @@ import { MESSAGE_BYTES_MAX, PARENTS_MAX, VERSION_BYTES_MAX } from '../src/core/m
 import { limitsOf } from '../src/core/network/limits.ts';
 import { BANS_TABLE } from '../src/core/node/bans.ts';
 import { DUPLICITIES_TABLE } from '../src/core/node/duplicities.ts';
+import {
+  ONION_INVITATIONS_MAX,
+  ONION_INVITATIONS_TABLE,
+} from '../src/core/node/onion-invitations.ts';
 import { PEERS_TABLE } from '../src/core/peers/record.ts';
 import { PROOF_LIMITS } from '../src/core/proof/codec.ts';
 import { TOR_LIMITS } from '../src/core/tor/limits.ts';
@@ -96,7 +100,7 @@ const MODEL_LIMITS = {
   ...{ PROPOSAL_BYTES_MAX, PROPOSED_CHANGES_MAX, PROPOSAL_LIFETIME_MAX_MS },
   ...{ NAMESPACE_OWNERS_MAX, NAMESPACE_WRITERS_MAX, APPROVAL_BYTES_MAX, READINESS_BYTES_MAX },
   ...{ AUDIT_REQUEST_BYTES_MAX, AUDIT_REPORT_BYTES_MAX, AUDIT_FAULT_BYTES_MAX },
-  ...{ CUSTODIANS_MAX, HEIGHT_MAX, VIEW_MAX },
+  ...{ CUSTODIANS_MAX, HEIGHT_MAX, VIEW_MAX, ONION_INVITATIONS_MAX },
 };
 
 const PAGES = ['README.md', 'CHANGELOG.md', 'CONTRIBUTING.md', ...globSync('docs/*.md')].toSorted();
@@ -265,6 +269,7 @@ test('docs/formats.md has every table of chain.db, and what the chain keeps in i
     ...Object.values(KB_TABLES),
     ...Object.values(CHAIN_TABLES),
     ...[PEERS_TABLE, REPLICA_TABLE, EVIDENCE_TABLE, BANS_TABLE, DUPLICITIES_TABLE],
+    ONION_INVITATIONS_TABLE,
   ];
   const wanted = [
     ...tables.map((table) => `\`${table}\``),

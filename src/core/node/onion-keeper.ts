@@ -14,6 +14,9 @@ import { type Instant, MINUTE, SECOND } from '../units.ts';
 import type { ClientKeys, LetIn, OnionClient } from './client-keys.ts';
 
 export interface OwnOnionKeys {
+  /** Of the key in force. */
+  address(): string;
+  /** @throws {AegisError} `KEYS_RETIRED` when the home lacks it (K3). */
   current(): OnionKey;
   /** O18: that of before, while its grace lasts. */
   retired(): { readonly key: OnionKey; readonly until: number } | undefined;
@@ -45,6 +48,7 @@ export class OnionKeeper {
   /** Who could find the services when they were made last. */
   #published: Marks | undefined;
   #farewellUntil: number | undefined;
+  #complaint: string | undefined;
   #cancel: (() => void) | undefined;
 
   /** @param options.isOpen O15: the descriptor is for everybody. */
@@ -61,7 +65,11 @@ export class OnionKeeper {
 
   /** Whom the current service lets in, for people; nobody while it is open. */
   clients(): readonly OnionClient[] {
-    return this.#isOpen ? [] : this.#deps.clients.clientsOf(this.#deps.own.current());
+    if (this.#isOpen) return [];
+    const key = this.#deps.own.current();
+    const clients = this.#deps.clients.clientsOf(key);
+    key.expandedSecret.fill(0);
+    return clients;
   }
 
   /** Publishes what this node has, as soon as Tor takes it. */
@@ -83,7 +91,10 @@ export class OnionKeeper {
     if (services === undefined) return;
     const marks = this.#marks();
     const before = this.#published;
-    if (this.#useOwn(services) || before === undefined) this.#published = marks;
+    if (services.current?.address !== this.#deps.own.address()) {
+      this.#published = marks;
+      this.#useOwn(services).catch((error: unknown) => this.#failed(error, undefined));
+    } else if (before === undefined) this.#published = marks;
     else if (!isSame(before, marks)) this.#follow(services, before, marks);
     this.#arm();
   }
@@ -112,25 +123,26 @@ export class OnionKeeper {
     services.renew({ cut }).catch((error: unknown) => this.#failed(error, before));
   }
 
-  /** O18. @returns whether a service is made for the key in force. */
-  #useOwn(services: Services): boolean {
+  /** O18: a service for the key in force. */
+  async #useOwn(services: Services): Promise<void> {
     const { own, clock, log } = this.#deps;
     const current = own.current();
-    if (services.current?.address === current.address) return false;
     const retired = own.retired();
     const graceMs = retired === undefined ? 0 : Math.max(0, retired.until - clock.now());
     log.write('info', 'the onion service of this node', { address: current.address, graceMs });
-    const failed = (error: unknown) => this.#failed(error, undefined);
     // Where it runs already, it stays for the grace as the one before.
     const isFirst = services.current === undefined;
-    services.use(current, { graceMs }).catch(failed);
-    if (isFirst && retired !== undefined) services.keep(retired.key, { graceMs }).catch(failed);
-    return true;
+    const used = services.use(current, { graceMs });
+    const isKept = isFirst && retired !== undefined;
+    await Promise.all([used, ...(isKept ? [services.keep(retired.key, { graceMs })] : [])]);
   }
 
   #failed(error: unknown, before: Marks | undefined): void {
     const { code, message: reason } = toAegisError(error);
-    this.#deps.log.write('error', 'an onion service could not be made anew', { code, reason });
+    // It may be so for hours, while two epochs hold (O15).
+    const level = reason === this.#complaint ? 'debug' : 'error';
+    this.#complaint = reason;
+    this.#deps.log.write(level, 'an onion service could not be made anew', { code, reason });
     this.#published = before;
     this.#arm(this.#deps.clock.now() + RETRY_MS);
   }
@@ -153,10 +165,10 @@ export class OnionKeeper {
   }
 
   #nextLook(): number {
-    const { clients, clock, own } = this.#deps;
+    const { clients, clock } = this.#deps;
     const now = clock.now();
     const ends = clients.letIn().map(({ until }) => until);
-    const all = [nextEpochChange(now), ...ends, own.retired()?.until, this.#farewellUntil];
+    const all = [nextEpochChange(now), ...ends, this.#farewellUntil];
     return Math.min(...all.filter((at): at is number => at !== undefined && at > now));
   }
 }

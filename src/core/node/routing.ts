@@ -8,7 +8,7 @@ import type { Roster } from '../chain/roster.ts';
 import type { HomePaths } from '../config/home.ts';
 import { type Settings, writeSettings } from '../config/settings.ts';
 import type { RouteMode } from '../config/tor-settings.ts';
-import { onionMultiaddr } from '../crypto/onion.ts';
+import { onionAddressOf, onionMultiaddr } from '../crypto/onion.ts';
 import { AegisError, hasCode, toAegisError } from '../errors.ts';
 import type { Keystore } from '../keys/keystore.ts';
 import { systemRandom } from '../keys/random.ts';
@@ -107,7 +107,11 @@ export class Routing {
       { ...deps, keystore, invitations, now },
     );
     const { clients } = this;
-    const own = { current: () => keystore.onionKey(), retired: () => keystore.retiredOnion(now()) };
+    const own = {
+      address: () => onionAddressOf(keystore.current.keys.onionKey),
+      current: () => keystore.onionKey(),
+      retired: () => keystore.retiredOnion(now()),
+    };
     this.keeper = new OnionKeeper(
       { isOpen: settings['tor.clientAuth'] === 'off' },
       { own, clients, clock, log, hasLeft: (nodeId) => roster.get(nodeId)?.status === 'left' },

@@ -321,7 +321,8 @@ const listOf = (sockets: readonly KernelSocket[]): string => {
 
 function placeOf(target: string): { readonly host: string; readonly port: number } {
   const found = /^(?:\[([0-9a-fA-F:]+)\]|([^:/\s]{1,253}))(?::(\d{1,5}))?$/.exec(target);
-  const host = found?.[1] ?? found?.[2];
+  // With a dot at its end it would be a name that an exit is asked for.
+  const host = (found?.[1] ?? found?.[2])?.replace(/\.$/, '');
   const port = Number(found?.[3] ?? (/\.onion$/i.test(host ?? '') ? ONION_PORT : 0));
   if (host !== undefined && port >= 1 && port <= 65_535) return { host, port };
   throw new AegisError('BAD_REQUEST', `${target.slice(0, 100)} is no place to dial`, {
@@ -331,7 +332,7 @@ function placeOf(target: string): { readonly host: string; readonly port: number
 
 function urlPlace(url: string): { readonly host: string; readonly port: number } {
   if (!URL.canParse(url)) throw new AegisError('BAD_REQUEST', `${url.slice(0, 100)} is no URL`);
-  return { host: new URL(url).hostname, port: 0 };
+  return { host: new URL(url).hostname.replace(/\.$/, ''), port: 0 };
 }
 
 const noExits = (host: string): AegisError =>

@@ -55,7 +55,11 @@ function setUp({ isOpen = false } = {}) {
     { isOpen },
     {
       ...{ clients: world.keysOf(ana), log, clock },
-      own: { current: () => own.current, retired: () => own.retired },
+      own: {
+        address: () => own.current.address,
+        current: () => ({ ...own.current, expandedSecret: own.current.expandedSecret.slice() }),
+        retired: () => own.retired,
+      },
       hasLeft: (nodeId) => world.members.roster.get(nodeId)?.status === 'left',
     },
   );

@@ -127,6 +127,7 @@ export class TestNode {
     const host = {
       handle: () => {},
       peers: () => (ask === undefined ? [] : [{ nodeId: bea.nodeId }]),
+      peer: () => undefined,
       request: async (nodeId: string) => ask!(nodeId),
     } as unknown as Host;
     const mend = async () => {};
