@@ -5,8 +5,8 @@
  */
 import { hex } from '../bytes.ts';
 import { nextEpochChange } from '../crypto/client-key.ts';
-import type { OnionKey } from '../crypto/onion.ts';
-import { toAegisError } from '../errors.ts';
+import { type OnionKey, parseOnionAddress } from '../crypto/onion.ts';
+import { AegisError, toAegisError } from '../errors.ts';
 import type { Clock, Log } from '../ports.ts';
 import type { OnionClients } from '../tor/onion/service.ts';
 import type { OnionServices } from '../tor/onion/services.ts';
@@ -16,8 +16,8 @@ import type { ClientKeys, LetIn, OnionClient } from './client-keys.ts';
 export interface OwnOnionKeys {
   /** Of the key in force. */
   address(): string;
-  /** @throws {AegisError} `KEYS_RETIRED` when the home lacks it (K3). */
-  current(): OnionKey;
+  /** Undefined when the home lacks it (K3). */
+  current(): OnionKey | undefined;
   /** O18: that of before, while its grace lasts. */
   retired(): { readonly key: OnionKey; readonly until: number } | undefined;
 }
@@ -36,7 +36,7 @@ const FAREWELL_MS = 2 * SECOND;
 /** What Tor would not do is tried again. */
 const RETRY_MS = MINUTE;
 
-type Services = Pick<OnionServices, 'current' | 'use' | 'keep' | 'renew'>;
+type Services = Pick<OnionServices, 'current' | 'use' | 'keep' | 'end' | 'renew'>;
 
 /** By a mark of who and how. */
 type Marks = ReadonlyMap<string, LetIn | undefined>;
@@ -67,6 +67,7 @@ export class OnionKeeper {
   clients(): readonly OnionClient[] {
     if (this.#isOpen) return [];
     const key = this.#deps.own.current();
+    if (key === undefined) return [];
     const clients = this.#deps.clients.clientsOf(key);
     key.expandedSecret.fill(0);
     return clients;
@@ -129,6 +130,15 @@ export class OnionKeeper {
     const current = own.current();
     const retired = own.retired();
     const graceMs = retired === undefined ? 0 : Math.max(0, retired.until - clock.now());
+    if (current === undefined) {
+      // K3: another home has its key; what is left here is the one before, if it has a grace.
+      const { address } = services.current ?? {};
+      if (address !== undefined) await services.end(parseOnionAddress(address));
+      if (retired !== undefined) await services.keep(retired.key, { graceMs });
+      throw new AegisError('KEYS_RETIRED', 'the onion key in force is not in this home', {
+        hint: 'Replace it: aegis keys revoke --onion',
+      });
+    }
     log.write('info', 'the onion service of this node', { address: current.address, graceMs });
     // Where it runs already, it stays for the grace as the one before.
     const isFirst = services.current === undefined;

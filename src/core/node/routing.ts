@@ -109,7 +109,7 @@ export class Routing {
     const { clients } = this;
     const own = {
       address: () => onionAddressOf(keystore.current.keys.onionKey),
-      current: () => keystore.onionKey(),
+      current: () => (keystore.missing().includes('onion') ? undefined : keystore.onionKey()),
       retired: () => keystore.retiredOnion(now()),
     };
     this.keeper = new OnionKeeper(

@@ -1,6 +1,6 @@
 /** When the onion services of a node are made anew, for whom, and whom that cuts (O14 to O18). */
 import { describe, expect, test } from 'vitest';
-import { onionKeyOf } from '../../../src/core/crypto/onion.ts';
+import { onionAddressOf, onionKeyOf } from '../../../src/core/crypto/onion.ts';
 import { AegisError } from '../../../src/core/errors.ts';
 import { OnionKeeper } from '../../../src/core/node/onion-keeper.ts';
 import { handClock, settle } from '../tor/onion/hand-clock.ts';
@@ -27,6 +27,11 @@ class Asked {
     this.said.push(`keep ${this.#names.get(key.address)} ${graceMs}`);
   }
 
+  async end(publicKey: Uint8Array): Promise<void> {
+    this.said.push(`end ${this.#names.get(onionAddressOf(publicKey))}`);
+    this.current = undefined;
+  }
+
   async renew({ cut }: { cut: boolean }): Promise<void> {
     this.said.push(cut ? 'cut' : 'renew');
     if (this.refusal !== undefined) throw this.refusal;
@@ -46,6 +51,7 @@ function setUp({ isOpen = false } = {}) {
   const own = {
     current: first,
     retired: undefined as { key: typeof first; until: number } | undefined,
+    isLost: false,
   };
   const clock = {
     ...hands.clock,
@@ -57,7 +63,10 @@ function setUp({ isOpen = false } = {}) {
       ...{ clients: world.keysOf(ana), log, clock },
       own: {
         address: () => own.current.address,
-        current: () => ({ ...own.current, expandedSecret: own.current.expandedSecret.slice() }),
+        current: () => {
+          if (own.isLost) return undefined;
+          return { ...own.current, expandedSecret: own.current.expandedSecret.slice() };
+        },
         retired: () => own.retired,
       },
       hasLeft: (nodeId) => world.members.roster.get(nodeId)?.status === 'left',
@@ -164,6 +173,22 @@ describe('the services of a node', () => {
     own.current = first;
     keeper.look();
     expect(services.take()).toEqual(['use first 0']);
+  });
+
+  test('end with a key that the home lacks, but for the grace of the one before (K3)', async () => {
+    const { keeper, services, own, first, second, world, pass } = setUp();
+    keeper.open(services as never);
+    services.take();
+    own.current = second;
+    own.isLost = true;
+    own.retired = { key: first, until: world.now + DAY };
+    keeper.look();
+    await settle();
+    expect(services.take()).toEqual(['end first', `keep first ${DAY}`]);
+    expect(keeper.clients()).toEqual([]);
+    own.isLost = false;
+    await pass(60_000);
+    expect(services.take()[0]).toBe(`use second ${DAY - 60_000}`);
   });
 
   test('stay as they were when there are too many clients, and it is tried again (O15)', async () => {
