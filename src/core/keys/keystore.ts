@@ -15,6 +15,7 @@ import type { SignedSession } from '../model/session.ts';
 import type { KeyState } from '../model/succession.ts';
 import type { KeyRing, Random, SeedProver, Signer, VoteSigner } from '../ports.ts';
 import { Turns } from '../turns.ts';
+import { readKeyFile } from './disk.ts';
 import {
   type CreateOptions,
   firstInception,
@@ -34,6 +35,7 @@ import {
   entryPath,
   handedInPath,
   keyInForce,
+  keyPath,
   OPEN_ROLES,
   type OpenRole,
   type RetiringRole,
@@ -85,6 +87,7 @@ export class Keystore implements KeyRing, Disposable {
   readonly sharing: Sharing | undefined;
   #home: Inspection;
   #seen = '';
+  #keptOnion: { readonly publicKey: Uint8Array; readonly until: number } | undefined;
   readonly #turns = new Turns();
 
   private constructor(parts: Parts, options: Pick<OpenOptions, 'behindSigner' | 'sharing'> = {}) {
@@ -331,12 +334,14 @@ export class Keystore implements KeyRing, Disposable {
       if (role === 'next' || this.#ring.holds(role, file.public.key)) continue;
       this.#ring.add(role, await openKey(path, this.#sealer));
     }
+    await this.#keepOnion(options, settled);
     for (const role of OPEN_ROLES) {
       const kept = [current, ...(pending === undefined ? [] : [pending.after])];
       const aside = retired.filter((one) => one.role === role);
       const wanted = new Set([
         ...kept.map((one) => keyInForce(one, role)),
         ...aside.map(({ file }) => file.public.key),
+        ...(role === 'onion' && this.#keptOnion ? [hex(this.#keptOnion.publicKey)] : []),
       ]);
       this.#ring.keepOnly(role, wanted);
     }
@@ -377,8 +382,27 @@ export class Keystore implements KeyRing, Disposable {
   /** The onion key before the one in force, while its service stays (O18). */
   retiredOnion(now: number): { readonly key: OnionKey; readonly until: number } | undefined {
     const found = this.#retired('onion', now);
-    const key = found && this.#ring.onion(fromHex(found.file.public.key));
-    return found && key && { key, until: found.until };
+    const retired = found && { publicKey: fromHex(found.file.public.key), until: found.until };
+    const { publicKey, until } = retired ?? this.#keptOnion ?? { until: 0 };
+    const key = publicKey && until > now ? this.#ring.onion(publicKey) : undefined;
+    return key && { key, until };
+  }
+
+  /** J3: while other clusters of the home need it, the key of before is still in its place. */
+  async #keepOnion({ graceUntil, now }: Final, { isKept }: Settled): Promise<void> {
+    this.#keptOnion = undefined;
+    const until = graceUntil?.onion ?? 0;
+    if (!isKept || until <= now) return;
+    const path = keyPath(this.#dir, 'onion');
+    const inPlace = await readKeyFile(path).catch(() => undefined);
+    const keys = this.#home.states.map((state) => keyInForce(state, 'onion'));
+    // O18: only the one right before the latest.
+    const before = keys.findLast((key) => key !== keys.at(-1));
+    if (inPlace === undefined || inPlace.public.key !== before) return;
+    if (!this.#ring.holds('onion', before)) {
+      this.#ring.add('onion', await openKey(path, this.#sealer));
+    }
+    this.#keptOnion = { publicKey: fromHex(before), until };
   }
 
   #retired(role: RetiringRole, now: number): RetiredEntry | undefined {

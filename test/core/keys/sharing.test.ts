@@ -17,6 +17,7 @@ import {
   Cut,
   dyingDisk,
   filesIn,
+  graceUntil,
   HOUR,
   prepare,
   settle,
@@ -118,6 +119,41 @@ test('each cluster signs with the keys that are final there', async () => {
     expect(there.signer.sign(new Uint8Array(8))).toHaveLength(64);
     expect((await here.settle(prepared.after, final)).retired).toEqual([]);
     expect(here.signer.sign(new Uint8Array(8))).toHaveLength(64);
+  });
+});
+
+test('the onion key of before is served for its grace where another cluster is behind', async () => {
+  await withHome(async (dir) => {
+    const prepared = await prepare(dir, ['onion']);
+    const before = prepared.before.keys.onionKey;
+    const final = {
+      succession: [prepared.entry.bytes],
+      graceUntil: graceUntil(BEGIN + 3 * HOUR),
+      ...times,
+    };
+    const check = async (keystore: Keystore, isKept: boolean): Promise<void> => {
+      expect(await keystore.settle(prepared.after, final)).toMatchObject({ isKept });
+      expect(keystore.onionKey().publicKey).toEqual(prepared.after.keys.onionKey);
+      expect(keystore.retiredOnion(times.now)?.key.publicKey).toEqual(before);
+      expect(keystore.retiredOnion(BEGIN + 3 * HOUR)).toBeUndefined();
+    };
+    {
+      using here = await open(dir, undefined);
+      await here.adoptPending();
+      await check(here, true);
+    }
+    // Also after a restart.
+    using again = await open(dir, undefined);
+    await check(again, true);
+    using there = await open(dir, 'work');
+    expect(there.onionKey().publicKey).toEqual(before);
+    await there.adoptPending();
+    await check(there, false);
+    await check(again, false);
+    // A4
+    await again.settle(prepared.after, { ...final, now: BEGIN + 3 * HOUR });
+    expect((await filesIn(dir)).filter((name) => name.includes('retired'))).toEqual([]);
+    expect(() => again.onionKey(before)).toThrow('not in this home');
   });
 });
 
