@@ -24,6 +24,8 @@ export const TOR_LIMITS = {
   onionClients: 256,
   /** Of one circuit. Each connection is one stream, and has mostly a circuit of its own (O11). */
   onionStreamsPerCircuit: 8,
+  /** Directories of a service that are counted; a descriptor goes to 16 at most. */
+  onionDirectories: 64,
   /** Until a directory has the descriptor: Tor builds circuits first. Nobody waits for longer. */
   onionPublishMs: MINUTE,
   /** Before Tor is asked again for a service that it has refused. */

@@ -202,7 +202,7 @@ export class OnionService {
     const [action, address, , directory = '', ...rest] = text.split(' ');
     if (address !== this.#name) return;
     if (action === 'UPLOADED') {
-      this.#uploaded.add(directory);
+      if (this.#uploaded.size < TOR_LIMITS.onionDirectories) this.#uploaded.add(directory);
       const uploads = this.#uploaded.size;
       const publishedAt = this.#status.publishedAt ?? this.#deps.clock.now();
       this.#set({ state: 'published', uploads, publishedAt });

@@ -22,8 +22,6 @@ const DOOR_NAME = 'onion';
 /** No address of a network: nobody is told where he was seen, and nothing is counted by it (O2). */
 export const INBOUND_PREFIX = '/memory/onion-';
 
-let accepted = 0;
-
 export interface OnionListenerDeps {
   readonly services: OnionServices;
   readonly door: { admits(address: string): boolean };
@@ -37,6 +35,7 @@ export class OnionListener extends TypedEventEmitter<ListenerEvents> implements 
   readonly #stop = new AbortController();
   readonly #undo: (() => void)[] = [];
   #address: string | undefined;
+  #accepted = 0;
 
   constructor({ upgrader }: CreateListenerOptions, deps: OnionListenerDeps) {
     super();
@@ -89,8 +88,8 @@ export class OnionListener extends TypedEventEmitter<ListenerEvents> implements 
       socket.destroy();
       return;
     }
-    accepted += 1;
-    const remoteAddr = multiaddr(`${INBOUND_PREFIX}${accepted}`);
+    this.#accepted += 1;
+    const remoteAddr = multiaddr(`${INBOUND_PREFIX}${this.#accepted}`);
     const connection = new SocketConnection({ socket, remoteAddr, direction: 'inbound' });
     this.#connections.add(connection);
     connection.addEventListener('close', () => this.#connections.delete(connection));

@@ -228,6 +228,15 @@ describe('an onion service', () => {
     expect(service.status.state).toBe('published');
   });
 
+  test('counts so many directories, whatever the control port says', async () => {
+    const { link, service } = setUp();
+    const published = service.publish('open');
+    await settle();
+    for (let i = 0; i < 100; i += 1) link.uploaded(NAME, `$${i}`);
+    await published;
+    expect(service.status.uploads).toBe(64);
+  });
+
   test('keeps nobody waiting for ever', async () => {
     const { service, pass, wakes } = setUp();
     const published = service.publish([clientKey(1)]);
