@@ -2,7 +2,10 @@
  * Daemons whose route needs Tor, and a Tor that is there, is not, or goes and comes back. It is a
  * fake: what it hides and how circuits behave is not looked at here (test/tor does, over real ones).
  */
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
@@ -109,8 +112,40 @@ describe('a node whose route is require', () => {
     const { checks } = await a!.call('tor.check', { body: {} });
     const verdicts = Object.fromEntries(checks.map(({ id, verdict }) => [id, verdict]));
     expect(verdicts).toMatchObject({ transports: 'yes', listeners: 'yes', announced: 'yes' });
+    expect(verdicts).toMatchObject({ sockets: 'yes', 'socks-errors': 'yes' });
     expect(verdicts).toMatchObject({ control: 'yes', 'own-onion': 'yes' });
   });
+
+  test.runIf(process.platform === 'linux')(
+    'sees what goes past Tor in its process, as long as it is there (O21)',
+    async () => {
+      const [paths] = await makeCluster(dir, 'a');
+      await start(paths!);
+      const a = clientOf(paths!);
+      const check = async (id: string) => {
+        const { checks } = await a.call('tor.check', { body: {} });
+        return checks.find((one) => one.id === id)?.verdict;
+      };
+      expect([await check('sockets'), await check('listeners')]).toEqual(['yes', 'yes']);
+      const udp = createSocket('udp4').bind(0, '127.0.0.1');
+      await once(udp, 'listening');
+      expect(await check('sockets')).toBe('no');
+      udp.close();
+      const server = createServer().listen(0, '0.0.0.0');
+      await once(server, 'listening');
+      expect(await check('listeners')).toBe('no');
+      server.close();
+      // A peer on loopback that is dialled directly is no less direct.
+      const peer = createServer().listen(0, '127.0.0.1');
+      await once(peer, 'listening');
+      expect(await check('sockets')).toBe('yes');
+      const dial = connect((peer.address() as { port: number }).port, '127.0.0.1');
+      await once(dial, 'connect');
+      expect(await check('sockets')).toBe('no');
+      dial.destroy();
+      peer.close();
+    },
+  );
 
   test('waits for a Tor that is not ready, says how far it is, and dials nobody meanwhile', async () => {
     await tor.stop();
