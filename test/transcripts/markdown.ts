@@ -11,7 +11,8 @@
  * exit status when that is not 0. `<!-- transcript: home -->` before the first block says in what
  * the commands run: `home` (an empty home), `cluster` (two daemons), `tor` (the same, and a fake Tor
  * at the places of `tor.control` and `tor.socks`), `onions` (two daemons in a Tor network of their
- * own), `none` (nothing is run).
+ * own), `moving` (four daemons that reach each other directly, and such a network), `none` (nothing is
+ * run).
  */
 export interface Step {
   readonly line: number;
@@ -20,7 +21,7 @@ export interface Step {
   readonly exit: number;
 }
 
-export type Setting = 'home' | 'cluster' | 'tor' | 'onions' | 'none';
+export type Setting = 'home' | 'cluster' | 'tor' | 'onions' | 'moving' | 'none';
 
 export interface Transcript {
   readonly setting: Setting;
@@ -28,7 +29,7 @@ export interface Transcript {
 }
 
 const SETTING = /^<!-- transcript: (\w+) -->$/;
-const SETTINGS: readonly string[] = ['home', 'cluster', 'tor', 'onions', 'none'];
+const SETTINGS: readonly string[] = ['home', 'cluster', 'tor', 'onions', 'moving', 'none'];
 
 /** @throws {Error} when a block does not begin with a command or the setting is unknown. */
 export function parseTranscript(text: string): Transcript {

@@ -2,12 +2,14 @@
 import { globSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { needs } from '../helpers/needs.ts';
-import { parseTranscript, type Step } from './markdown.ts';
+import { parseTranscript, type Setting, type Step } from './markdown.ts';
 import { type Bindings, bind, matches } from './match.ts';
 import { contractSchemas, schemaFaults } from './schemas.ts';
 import { Session } from './session.ts';
 
 const schemas = await contractSchemas();
+
+const OVER_TOR: readonly Setting[] = ['onions', 'moving'];
 
 const linesOf = (text: string): string[] =>
   text === ''
@@ -40,7 +42,7 @@ export function runs(patterns: readonly string[]): void {
     .toSorted()
     .map((file) => ({ file, ...parseTranscript(readFileSync(file, 'utf8')) }))
     .filter(({ setting, steps }) => setting !== 'none' && steps.length > 0)
-    .filter(({ setting }) => setting !== 'onions' || needs('tor', 'nodes as onion services'));
+    .filter(({ setting }) => !OVER_TOR.includes(setting) || needs('tor', 'onion services'));
   test.each(transcripts)('$file', async ({ file, setting, steps }) => {
     const session = await Session.start(setting);
     const bindings: Bindings = new Map();

@@ -15,13 +15,17 @@ import { delimiter, dirname, join } from 'node:path';
 import packageJson from '../../package.json' with { type: 'json' };
 import { resolveHome } from '../../src/core/config/home.ts';
 import { Devnet } from '../../src/core/node/devnet.ts';
+import { PrivateNetwork } from '../../src/core/tor/testnet/private-network.ts';
 import { aegis, BIN, cleanEnv, type Outcome, run } from '../helpers/aegis.ts';
 import { FakeTor } from '../helpers/fake-tor.ts';
 import { QUICK_KDF } from '../helpers/keystores.ts';
 import type { Setting } from './markdown.ts';
 
-/** Nodes of the cluster of a transcript; their homes are $NODE1, $NODE2. */
+/** Nodes of the cluster of a transcript; their homes are $NODE1, $NODE2 ... */
 const NODES = 2;
+/** So many that one may be away (the tolerance of consensus) while it moves. */
+const NODES_MOVING = 4;
+const NETWORK_TIMEOUT_MS = 60_000;
 
 export class Session {
   /** What differs from run to run in every path. */
@@ -29,6 +33,7 @@ export class Session {
   readonly #work: string;
   readonly #env: NodeJS.ProcessEnv;
   #tor: FakeTor | undefined;
+  #network: PrivateNetwork | undefined;
 
   private constructor(dir: string, work: string, env: NodeJS.ProcessEnv) {
     this.dir = dir;
@@ -54,7 +59,8 @@ export class Session {
       LC_ALL: 'C.UTF-8',
     };
     const session = new Session(dir, work, env);
-    if (setting !== 'home') await session.#startCluster(setting === 'onions' ? 'require' : 'off');
+    if (setting === 'moving') await session.#startNetwork();
+    if (setting !== 'home') await session.#startCluster(setting);
     if (setting === 'tor') session.#nameTor();
     return session;
   }
@@ -70,6 +76,7 @@ export class Session {
   async end(): Promise<number[]> {
     if (this.#env['NODE1'] !== undefined) await this.#devnet('down');
     await this.#tor?.stop();
+    await this.#network?.stop();
     const left = daemonPids(this.dir).filter((pid) => {
       try {
         return process.kill(pid, 'SIGKILL');
@@ -79,6 +86,14 @@ export class Session {
     });
     rmSync(this.dir, { recursive: true, force: true, maxRetries: 3 });
     return left;
+  }
+
+  /** The Tor network to which nodes that start a Tor of their own belong. */
+  async #startNetwork(): Promise<void> {
+    const where = { dir: this.#torDir, owner: process.pid };
+    const network = await PrivateNetwork.start(where, AbortSignal.timeout(NETWORK_TIMEOUT_MS));
+    this.#network = network;
+    this.#env['AEGIS_TOR_TORRC'] = network.torrc;
   }
 
   get #torDir(): string {
@@ -111,8 +126,9 @@ export class Session {
     return { stdout: '', stderr: '', exit: 0, signal: null };
   }
 
-  async #startCluster(route: 'off' | 'require'): Promise<void> {
-    await this.#makeCluster(route);
+  async #startCluster(setting: Setting): Promise<void> {
+    const size = setting === 'moving' ? NODES_MOVING : NODES;
+    await this.#makeCluster(size, setting === 'onions' ? 'require' : 'off');
     const up = await this.#devnet('up');
     const { nodes } = JSON.parse(up) as { nodes: readonly { home: string }[] };
     nodes.forEach(({ home }, i) => {
@@ -121,15 +137,15 @@ export class Session {
     this.#env['AEGIS_HOME'] = nodes[0]!.home;
     // The passphrase of these homes; devnet has chosen it.
     this.#env['AEGIS_PASSPHRASE_FILE'] = join(dirname(nodes[0]!.home), 'passphrase');
-    const wait = ['node', 'wait', '--for', `peers=${NODES - 1}`];
+    const wait = ['node', 'wait', '--for', `peers=${size - 1}`];
     for (const { home } of nodes) await this.#aegis('--home', home, ...wait);
   }
 
   /** The one that `devnet up` finds, with keys that are quick to open. */
-  async #makeCluster(route: 'off' | 'require'): Promise<void> {
+  async #makeCluster(size: number, route: 'off' | 'require'): Promise<void> {
     const dir = join(resolveHome({ home: this.#net, env: {} }).data, 'devnet');
     const options = { dir, bin: BIN, version: packageJson.version };
-    await Devnet.create(options, { size: NODES, kdfCost: QUICK_KDF, route });
+    await Devnet.create(options, { size, kdfCost: QUICK_KDF, route });
   }
 
   get #net(): string {
