@@ -112,7 +112,7 @@ describeOverTor('libp2p through onion services', () => {
     await near.dial(service.address);
   });
 
-  test('are found at the key of before and at that of now, until the grace is over (O18)', async () => {
+  test('are found at the keys of before and of now, until the grace is over (O18)', async () => {
     const next = onionKeyOf(randomBytes(32));
     const changed = new Promise((resolve) =>
       service.libp2p.addEventListener('self:peer:update', resolve, { once: true }),

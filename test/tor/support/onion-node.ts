@@ -1,6 +1,6 @@
 /**
- * A libp2p node behind a Tor of its own, with nothing of aegis but the rooms of Tor: what it does is
- * done by them. It reaches nobody but through that Tor.
+ * A libp2p node behind a Tor of its own, with nothing of aegis but the rooms of Tor. It reaches
+ * nobody but through that Tor.
  */
 import { randomBytes } from 'node:crypto';
 import type { Connection, Libp2p, Stream } from '@libp2p/interface';

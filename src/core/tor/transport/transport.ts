@@ -40,7 +40,7 @@ export interface TorTransportDeps {
   proxy(): TorEndpoint;
   /** @param peer its onion address without `.onion`, its IP address or its name. */
   isolation(purpose: string, peer: string): Credentials;
-  /** X25519 secrets for the service of that onion key, the likeliest first (O13); they are wiped. */
+  /** X25519 secrets for the service of that onion key, the likeliest first; they are wiped. */
   clientKeys(onionPublicKey: Uint8Array): readonly Uint8Array[];
   /** Makes Tor use that client key for that address (with `.onion`) from now on. */
   install(address: string, secret: Uint8Array): Promise<void>;

@@ -22,7 +22,7 @@ function setUp(options: { pow?: object } = {}) {
 }
 
 describe('an onion service', () => {
-  test('is made with the key, the target and the clients, and is up when a directory has it', async () => {
+  test('is made with key, target and clients, and up when a directory has it', async () => {
     const { link, service } = setUp();
     let done = false;
     const published = service.publish([clientKey(1), clientKey(2)]).then(() => (done = true));
@@ -195,7 +195,7 @@ describe('an onion service', () => {
     expect(link.services.has(NAME)).toBe(true);
   });
 
-  test('is tried again when Tor refuses it; soon, when one of before has not ended yet', async () => {
+  test('is tried again when Tor refuses it; soon, when one of before is there', async () => {
     for (const [status, waitMs] of [
       [550, 1000],
       [551, 15_000],
@@ -214,7 +214,7 @@ describe('an onion service', () => {
     }
   });
 
-  test('has failed where all directories refuse it, not where a fetch of its own does', async () => {
+  test('has failed where directories refuse it, not where a fetch of its own does', async () => {
     const { link, service } = setUp();
     const published = service.publish([clientKey(1)]);
     await settle();
@@ -260,7 +260,7 @@ describe('an onion service', () => {
     expect(service.status.state).toBe('down');
   });
 
-  test('serves whom it was told last, however renewals and losses of Tor fall together', async () => {
+  test('serves whom it was told last, however renewals and losses of Tor mix', async () => {
     const step = fc.oneof(
       fc.record({ renew: fc.integer({ min: 1, max: 200 }), cut: fc.boolean() }),
       fc.constantFrom('down' as const, 'up' as const, 'wait' as const, 'refuse' as const),

@@ -70,7 +70,7 @@ describe('client keys of one service (O13, O14)', () => {
     expect(tor.installs).toEqual([1, 1, 2, 2]);
   });
 
-  test('are installed again after any failure: a Tor may be another one, and not say so', async () => {
+  test('are installed again after any failure: Tor may be another one', async () => {
     const { tor, run } = setUp([1]);
     await run([1]);
     tor.right = new Set();
@@ -80,7 +80,7 @@ describe('client keys of one service (O13, O14)', () => {
     expect(await run([1])).toBe(1);
   });
 
-  test('do not take turns away from each other: one dial tries, the others use what it finds', async () => {
+  test('are tried by one dial, and the others use what it finds', async () => {
     const { tor, run, hold } = setUp([2]);
     const gate = Promise.withResolvers<void>();
     hold(gate.promise);

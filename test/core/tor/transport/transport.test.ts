@@ -108,7 +108,7 @@ async function plain(): Promise<{ libp2p: Libp2p; port: number }> {
 const direct = (): Transport => tcp()({ logger: silentLogger() });
 
 describe('a listener behind onion services', () => {
-  test('has an address when the service is up, another one with another key, none without Tor', async () => {
+  test('has an address when the service is up, another one with another key', async () => {
     const { libp2p } = await node({ listen: ONION });
     const addresses = (): string[] =>
       libp2p.getMultiaddrs().map((address) => address.toString().replace(/\/p2p\/.*/, ''));
@@ -123,7 +123,7 @@ describe('a listener behind onion services', () => {
     await vi.waitFor(() => expect(addresses()).toEqual([onionMultiaddr(other.publicKey)]));
   });
 
-  test('takes what comes, of which it knows no address, and ends it when it is closed', async () => {
+  test('takes what comes, knows no address of it, and ends it when it is closed', async () => {
     const { libp2p } = await published();
     const { libp2p: dialler } = await node();
     const connection = await dialler.dial(multiaddr(ONION));
@@ -313,7 +313,7 @@ describe('the ways of a route', () => {
     expect(transport.classOf(connection.remoteAddr)).toBe('direct');
   });
 
-  test('end where a peer was reached: who is refused there is not dialled again another way', async () => {
+  test('end where a peer was reached: who is refused there is not dialled again', async () => {
     const server = createServer((socket) => socket.on('error', () => undefined).end('no'));
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', () => resolve()));
     undo.push(() => server.close());
