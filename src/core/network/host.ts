@@ -269,7 +269,7 @@ export class Host implements Dialer {
    */
   review(accepts: (identity: HelloIdentity) => boolean): number {
     this.#identities.review(accepts);
-    return this.#table.review(accepts) + this.#lanes.review(accepts);
+    return this.#lanes.review(accepts) + this.#table.review(accepts);
   }
 
   /** See `RpcClient.request` for the errors. */

@@ -48,6 +48,10 @@ export class Lanes {
   readonly #byPeer = new Map<string, Lane[]>();
   readonly #dialling = new Set<string>();
   readonly #notBefore = new Map<string, number>();
+  /** Streams that are being opened on what talks. */
+  readonly #openingTalk = new Map<string, number>();
+  /** Peers whose lanes are looked at soon; the values cancel that. */
+  readonly #soonFor = new Map<string, () => void>();
 
   constructor(options: { limits: HostLimits }, deps: LanesDeps) {
     this.#limits = options.limits;
@@ -97,15 +101,15 @@ export class Lanes {
       return await this.#deps.openTalk(nodeId, CAR_PROTOCOL, signal);
     }
     const [lane] = this.#usable(nodeId, talk).toSorted((a, b) => loadOf(a) - loadOf(b));
-    if (this.#lacksLane(nodeId, 1)) void this.#more(nodeId);
-    if (lane === undefined) return await this.#deps.openTalk(nodeId, CAR_PROTOCOL, signal);
+    if (this.#lacksLane(nodeId, 1)) this.#soon(nodeId);
+    if (lane === undefined) return await this.#openTalk(nodeId, signal);
     lane.opening += 1;
     try {
       return await this.#deps.openStream(lane.link.connection, CAR_PROTOCOL, signal);
     } catch (error) {
       if (signal?.aborted === true) throw error;
       // It may just have ended.
-      return await this.#deps.openTalk(nodeId, CAR_PROTOCOL, signal);
+      return await this.#openTalk(nodeId, signal);
     } finally {
       lane.opening -= 1;
       lane.usedAt = this.#deps.clock.now();
@@ -123,8 +127,25 @@ export class Lanes {
 
   /** Ends those of one peer, or all, at once. */
   abort(reason: Error, nodeId?: string): void {
+    for (const [id, cancel] of this.#soonFor) {
+      if (nodeId !== undefined && nodeId !== id) continue;
+      cancel();
+      this.#soonFor.delete(id);
+    }
     const all = nodeId === undefined ? [...this.#byPeer.values()].flat() : this.#of(nodeId);
     for (const { link } of [...all]) link.connection.abort(reason);
+  }
+
+  async #openTalk(nodeId: string, signal: AbortSignal | undefined): Promise<Stream> {
+    const opening = this.#openingTalk;
+    opening.set(nodeId, (opening.get(nodeId) ?? 0) + 1);
+    try {
+      return await this.#deps.openTalk(nodeId, CAR_PROTOCOL, signal);
+    } finally {
+      const left = (opening.get(nodeId) ?? 1) - 1;
+      if (left === 0) opening.delete(nodeId);
+      else opening.set(nodeId, left);
+    }
   }
 
   #of(nodeId: string): readonly Lane[] {
@@ -141,8 +162,21 @@ export class Lanes {
     const talk = this.#deps.onionTalk(nodeId);
     if (talk === undefined) return false;
     const lanes = this.#usable(nodeId, talk);
-    const streams = lanes.reduce((sum, lane) => sum + loadOf(lane), bulkOn(talk) + about);
+    const talking = bulkOn(talk) + (this.#openingTalk.get(nodeId) ?? 0);
+    const streams = lanes.reduce((sum, lane) => sum + loadOf(lane), talking + about);
     return streams > lanes.length;
+  }
+
+  /** What is small is over before: a circuit costs more than it gains there. */
+  #soon(nodeId: string): void {
+    if (this.#soonFor.has(nodeId)) return;
+    const { clock } = this.#deps;
+    const at = instant(clock.now() + this.#limits.laneAfterMs);
+    const cancel = clock.wakeAt(at, () => {
+      this.#soonFor.delete(nodeId);
+      if (this.#lacksLane(nodeId, 0)) void this.#more(nodeId);
+    });
+    this.#soonFor.set(nodeId, cancel);
   }
 
   /** One at a time: the peer may not have a place for them. */

@@ -42,6 +42,8 @@ export interface HostLimits {
   readonly maxPendingOnionInbound: number;
   /** Connections beside the first one that a peer may open for bulk streams (O11). @default 3 */
   readonly lanesPerPeer: number;
+  /** So long there must be fewer lanes than streams before one is dialled. @default 2,000 */
+  readonly laneAfterMs: number;
   /** A lane that carries nothing for so long is ended. @default 60,000 */
   readonly laneIdleMs: number;
   /** Dials begun per second, and of one host. @default 50 and 10, loopback 50 */
@@ -134,6 +136,7 @@ const NETWORK: HostLimits = {
   onionInboundPerSecond: 12,
   maxPendingOnionInbound: 128,
   lanesPerPeer: 3,
+  laneAfterMs: 2 * SECOND,
   laneIdleMs: 60 * SECOND,
   dialsPerSecond: 50,
   dialsPerSecondPerAddress: 10,

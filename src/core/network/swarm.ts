@@ -4,7 +4,7 @@
  * that no connection is made that the operator did not ask for.
  */
 import { generateKeyPairFromSeed } from '@libp2p/crypto/keys';
-import { type Identify, identify } from '@libp2p/identify';
+import type { Identify } from '@libp2p/identify';
 import type {
   ConnectionEncrypter,
   ConnectionGater,
@@ -29,6 +29,7 @@ import type { HostLimits, Profile } from './limits.ts';
 import { guardMuxer } from './muxer-guard.ts';
 import { noiseCrypto } from './noise-crypto.ts';
 import { CAR_PROTOCOL, RPC_PROTOCOL } from './peer-table.ts';
+import { quietIdentify } from './quiet-identify.ts';
 import { silentLogger } from './silent-logger.ts';
 import { meterStreams } from './stream-meter.ts';
 import { sparseWindowUpdates } from './window-updates.ts';
@@ -100,8 +101,7 @@ export async function createSwarm(options: SwarmOptions, deps: SwarmDeps): Promi
     connectionMonitor: { enabled: false },
     connectionManager: connections(limits),
     services: {
-      // Not by itself at each connection: a lane is none that talks (O11).
-      identify: identify({ runOnConnectionOpen: false, timeout: limits.onionStreamTimeoutMs }),
+      identify: quietIdentify({ timeoutMs: limits.onionStreamTimeoutMs }),
       ping: ping(),
       kad: kadDHT({
         protocol: KAD_PROTOCOL,

@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
+import { encodeHello } from '../../../src/core/network/hello.ts';
 import { Cluster, collect, until } from './cluster.ts';
+import { createStranger } from './stranger.ts';
 
 const utf8 = new TextEncoder();
 
@@ -38,4 +40,51 @@ describe('Host', () => {
     expect(await a.ping(idB)).toBeGreaterThan(0);
     expect(a.stats()).toMatchObject({ peers: 1, bulkStreams: 0 });
   });
+
+  it('says of itself where it listens and what it is, and of others nothing (O2)', async () => {
+    await using cluster = new Cluster(2);
+    const a = await cluster.start(0);
+    const member = cluster.members[1]!;
+    await using peer = await createStranger(member.networkSeed, {
+      async run(channel) {
+        channel.write(encodeHello(cluster.context(member), 'peer/1', 32_768));
+        await channel.read(AbortSignal.timeout(5000));
+      },
+    });
+    const connection = await peer.dial(a.addresses()[0]!);
+    const signal = AbortSignal.timeout(5000);
+    const stream = await connection.newStream('/ipfs/id/1.0.0', { signal });
+    const said: Uint8Array[] = [];
+    stream.addEventListener('message', ({ data }) => void said.push(data.subarray()));
+    await until(() => stream.readableEnded || stream.status !== 'open');
+    const bytes = Buffer.concat(said);
+    expect(bytes.includes('aegis/0.1.0')).toBe(true);
+    expect(bytes.includes('libp2p') || bytes.includes('node/')).toBe(false);
+    // Tag 4 of the message: the address at which the other one was seen.
+    expect(fieldsOf(bytes)).toEqual(expect.arrayContaining([1, 2, 3, 6]) as unknown);
+    expect(fieldsOf(bytes)).not.toContain(4);
+  });
 });
+
+/** Tags of the length-prefixed protobuf messages, all of whose fields are byte strings. */
+function fieldsOf(bytes: Uint8Array): number[] {
+  const tags: number[] = [];
+  let at = 0;
+  const varint = (): number => {
+    let value = 0;
+    for (let shift = 0; ; shift += 7) {
+      const byte = bytes[at]!;
+      at += 1;
+      value |= (byte & 127) << shift;
+      if (byte < 128) return value;
+    }
+  };
+  while (at < bytes.length) {
+    for (const end = varint() + at; at < end; ) {
+      tags.push(varint() >> 3);
+      const length = varint();
+      at += length;
+    }
+  }
+  return tags;
+}

@@ -1,10 +1,15 @@
 /** O11: connections for bulk streams beside the one that talks, over a fake Tor. */
+import type { Stream } from '@libp2p/interface';
 import { describe, expect, it } from 'vitest';
+import { onionKeyOf, onionMultiaddr } from '../../../src/core/crypto/onion.ts';
 import type { FrameChannel } from '../../../src/core/network/frame-channel.ts';
 import { encodeHello } from '../../../src/core/network/hello.ts';
 import type { Host } from '../../../src/core/network/host.ts';
-import type { HostLimits } from '../../../src/core/network/limits.ts';
-import { collect, until } from './cluster.ts';
+import { Lanes } from '../../../src/core/network/lanes.ts';
+import { type HostLimits, limitsOf } from '../../../src/core/network/limits.ts';
+import type { Link } from '../../../src/core/network/links.ts';
+import { instant } from '../../../src/core/units.ts';
+import { collect, memoryLog, until } from './cluster.ts';
 import { nodeIdOf, type Scene, scene } from './onion-scene.ts';
 import { createStranger } from './stranger.ts';
 
@@ -28,7 +33,8 @@ interface Reading {
 /** `a` has dialled `b`, which sends a byte at once and another when it is told to finish. */
 async function pair(limits: Partial<HostLimits> = {}, ofB = limits): Promise<Pair> {
   const all = scene(3);
-  const [a, b] = [await all.hidden(0, limits), await all.hidden(1, ofB)];
+  const a = await all.hidden(0, { laneAfterMs: 1, ...limits });
+  const b = await all.hidden(1, { laneAfterMs: 1, ...ofB });
   const ids = [nodeIdOf(all, 0), nodeIdOf(all, 1)] as const;
   await a.dial(all.onions.addressOf(1));
   const finishing = Promise.withResolvers<void>();
@@ -61,6 +67,62 @@ async function widen(one: Pair, lanes: number): Promise<Reading[]> {
   }
   return streams;
 }
+
+describe('a lane', () => {
+  /** As much of a peer as lanes look at, with so many bulk streams. */
+  function talking(streams: number) {
+    const wakes: (() => void)[] = [];
+    const dialled: string[] = [];
+    const open = Array.from({ length: streams }, () => ({ protocol: '/aegis/car/1' }));
+    const link = { connection: { status: 'open', streams: open } } as unknown as Link;
+    const lanes = new Lanes(
+      { limits: limitsOf('network') },
+      {
+        clock: {
+          now: () => instant(0),
+          wakeAt(_at, wake) {
+            wakes.push(wake);
+            return () => void wakes.pop();
+          },
+        },
+        log: memoryLog(),
+        onionTalk: () => link,
+        addressesOf: () => [onionMultiaddr(onionKeyOf(new Uint8Array(32)).publicKey)],
+        dial: async (address) => {
+          dialled.push(address.toString());
+          throw new Error('nobody is there');
+        },
+        openStream: () => Promise.reject(new Error('there is no lane')),
+        openTalk: async () => ({}) as Stream,
+      },
+    );
+    return { lanes, wakes, dialled, open };
+  }
+
+  it('is not dialled for what is over before', async () => {
+    const { lanes, wakes, dialled, open } = talking(1);
+    await lanes.open('peer');
+    await lanes.open('peer');
+    expect([wakes.length, dialled.length]).toEqual([1, 0]);
+    open.pop();
+    wakes.pop()!();
+    expect(dialled).toEqual([]);
+    // The next one that lasts is looked at again.
+    await lanes.open('peer');
+    open.push({ protocol: '/aegis/car/1' });
+    wakes.pop()!();
+    expect(dialled).toHaveLength(1);
+  });
+
+  it('is not waited for when the peer has gone', async () => {
+    const { lanes, wakes } = talking(1);
+    await lanes.open('peer');
+    lanes.abort(new Error('it went down'), 'other');
+    expect(wakes).toHaveLength(1);
+    lanes.abort(new Error('it went down'), 'peer');
+    expect(wakes).toHaveLength(0);
+  });
+});
 
 describe('lanes', () => {
   it('are dialled while all are busy, each by a circuit of its own, and carry the streams', async () => {
@@ -104,18 +166,22 @@ describe('lanes', () => {
     await until(() => one.all.onions.sockets.size === 0);
   });
 
-  it('are cut with their identity, and leave with a key that is replaced', async () => {
-    await using one = await pair({ laneIdleMs: 100, drainTimeoutMs: 500 });
+  it('are cut with their identity', async () => {
+    await using one = await pair();
+    await widen(one, 1);
+    expect(one.a.review(({ nodeId }) => nodeId !== one.ids[1])).toBe(2);
+    await until(() => one.a.stats().lanes === 0 && one.b.stats().lanes === 0);
+  });
+
+  it('leave with a key that is replaced, and others come with the new one', async () => {
+    await using one = await pair({ drainTimeoutMs: 500 });
     const { all, a, b, ids } = one;
-    const streams = await widen(one, 1);
+    await widen(one, 1);
     await a.rotate(all.cluster.members[0]!.rotate(), { graceMs: 0 });
-    await until(() => b.peer(ids[0])?.peerId === a.peerId);
-    one.finish();
-    await Promise.all(streams.map((stream) => stream.all));
+    await until(() => b.peer(ids[0])?.peerId === a.peerId && a.stats().retiredKeys === 0);
     await until(() => lanesOf(one) === 0);
     await widen(one, 1);
-    expect(a.review(({ nodeId }) => nodeId !== ids[1])).toBe(2);
-    await until(() => a.stats().lanes === 0 && b.stats().lanes === 0);
+    expect(all.onions.dialled.at(-1)).toContain('bulk-1');
   });
 
   it('are none where the operator wants none, and a failed one is no failure', async () => {
