@@ -25,6 +25,8 @@ const STEPS = [
   ['identity', 'network', 'consensus', 'onion'],
 ] as const;
 
+const ROLES = ['identityKey', 'networkKey', 'consensusKey', 'vrfKey', 'onionKey'] as const;
+
 let cluster: Cluster;
 beforeAll(async () => {
   cluster = await Cluster.start({ size: 4 });
@@ -104,10 +106,10 @@ describe('all keys of all custodians, one after another, under load', () => {
         pending: null,
       });
       expect(now).toMatchObject({ missing: [], restored: false });
-      for (const role of ['identityKey', 'networkKey', 'consensusKey', 'vrfKey'] as const) {
-        expect(now[role], role).not.toBe(old[role]);
-      }
-      expect(now.onionKey).not.toBeNull();
+      for (const role of ROLES) expect(now[role], role).not.toBe(old[role]);
+      // O18: of the last two rotations, the one in between.
+      expect(now.retiredOnionKey).not.toBeNull();
+      expect([old.onionKey, now.onionKey]).not.toContain(now.retiredOnionKey?.key);
     }
   });
 
