@@ -1,11 +1,12 @@
 /**
- * How far Tor is on the way to its network, what it waits for, and how long it may take. It follows
- * a link and asks for nothing but what Tor tells; it starts no Tor and ends none.
+ * How far Tor is on the way to its network, what it waits for, and how long it may take. It wakes a
+ * Tor that sleeps; it starts none and ends none.
  */
 import { AegisError } from '../../errors.ts';
 import type { Clock } from '../../ports.ts';
 import { SECOND } from '../../units.ts';
 import type { ControlEvent } from './client.ts';
+import { signal } from './commands.ts';
 import type { TorLink } from './link.ts';
 import { pairsOf, shown } from './text.ts';
 
@@ -69,6 +70,9 @@ export class Bootstrap {
         if (state === 'down' || state === 'stopped') this.#begin(down(this.#clock.now()));
       }),
       link.restore('bootstrap', async () => {
+        // A Tor that nobody has used for a day sleeps until somebody dials, and we do not dial before
+        // it has circuits. Whether it sleeps it does not tell: `dormant` is 0 in any case (0.4.9).
+        await signal(link, 'ACTIVE');
         const info = await link.getInfo(...KEYS);
         const isReady = info[KEYS[1]] === '1';
         const phase = phaseOf(info[KEYS[0]]!);

@@ -39,7 +39,12 @@ describe.skipIf(!needs('tor', 'tests of the control port of the real Tor'))('tor
       encoding: 'utf8',
     });
     const lines = [
-      ...['DisableNetwork 1', 'SocksPort 0', `ControlPort unix:${control.path}`],
+      ...[
+        'DisableNetwork 1',
+        'DormantOnFirstStartup 1',
+        'SocksPort 0',
+        `ControlPort unix:${control.path}`,
+      ],
       ...[`DataDirectory ${join(dir, 'data')}`, 'CookieAuthentication 1'],
       ...[`HashedControlPassword ${hash.trim()}`, `__OwningControllerProcess ${process.pid}`],
       ...['ShutdownWaitLength 0', 'Log notice stdout'],
@@ -94,6 +99,7 @@ describe.skipIf(!needs('tor', 'tests of the control port of the real Tor'))('tor
     bootstrap.start(link);
     await link.start();
     expect(bootstrap.status).toMatchObject({ percent: 0, tag: 'starting', isReady: false });
+    expect(await link.getInfo('dormant')).toEqual({ dormant: '0' });
     const info = await link.getInfo('config-file', 'network-liveness', 'net/listeners/socks');
     expect(info).toEqual({
       'config-file': join(dir, 'torrc'),
