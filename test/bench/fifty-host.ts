@@ -58,7 +58,7 @@ async function open({ number, home }: HostedNode, passphrase: string): Promise<v
   const engine = await Engine.start(
     {
       ...{ paths, settings, genesis, genesisBytes, invited },
-      ...{ keystore, agent: 'aegis/bench' },
+      ...{ keystore, agent: 'aegis/bench', env: {} },
     },
     {
       log: silent,

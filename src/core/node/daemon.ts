@@ -145,7 +145,7 @@ class Starting {
     const engine: Engine = await Engine.start(
       {
         ...{ paths, settings, genesis, genesisBytes, invited },
-        ...{ keystore, agent, vouch },
+        ...{ keystore, agent, vouch, env },
       },
       {
         log: this.#log,

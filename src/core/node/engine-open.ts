@@ -40,6 +40,7 @@ export interface EngineOptions {
   readonly genesisBytes: Uint8Array;
   readonly invited: OpenInvitationFile | undefined;
   readonly keystore: Keystore;
+  readonly env: NodeJS.ProcessEnv;
   /** Name and version for peers, e.g. `aegis/0.1.0`. */
   readonly agent: string;
   /** D7: the operator says that the home has voted nothing that it does not remember. */

@@ -6,7 +6,7 @@
 import { join } from 'node:path';
 import type { Roster } from '../chain/roster.ts';
 import type { HomePaths } from '../config/home.ts';
-import { type Settings, writeSettings } from '../config/settings.ts';
+import { type Settings, variableOf, writeSettings } from '../config/settings.ts';
 import type { RouteMode } from '../config/tor-settings.ts';
 import { onionAddressOf, onionMultiaddr } from '../crypto/onion.ts';
 import { AegisError, hasCode, toAegisError } from '../errors.ts';
@@ -34,6 +34,7 @@ export interface RoutingOptions {
   readonly genesis: Genesis;
   readonly keystore: Keystore;
   readonly invited: OpenInvitationFile | undefined;
+  readonly env: NodeJS.ProcessEnv;
 }
 
 export interface RoutingDeps {
@@ -195,6 +196,7 @@ export class Routing {
     this.#isChanging = true;
     try {
       await writeSettings(paths, { tor: { route: mode } });
+      this.#warnOfEnvironment(mode);
       const before = this.#route.mode;
       if (before === mode) return { before, changed: false, disconnected: 0, why: this.tor.why };
       this.#cancelRetry?.();
@@ -215,6 +217,15 @@ export class Routing {
   async #unlock(): Promise<void> {
     await this.#lock?.release();
     this.#lock = undefined;
+  }
+
+  /** What is written now may not be what holds later. */
+  #warnOfEnvironment(mode: RouteMode): void {
+    const variable = variableOf('tor.route');
+    const given = this.#options.env[variable];
+    if (given === undefined || given === mode) return;
+    const message = 'a variable of this daemon names another route, and wins when it starts again';
+    this.#deps.log.write('warn', message, { variable, route: given });
   }
 
   /** Between the two there is nothing at all: neither transports nor listeners. */

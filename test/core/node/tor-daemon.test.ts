@@ -109,6 +109,24 @@ describe('a node whose route is require', () => {
       expect(`${host}:${port}`).toMatch(/^[a-z2-7]{56}\.onion:4001$/);
       expect(credentials).toMatch(/^[0-9a-f]{32}:\d+\.\d+$/);
     }
+    // And what Tor knows of its circuits is told as what it is for.
+    const [username = ''] = tor.requests[0]!.credentials!.split(':');
+    const relay = `$${'A'.repeat(40)}~guard`;
+    const onion = tor.requests[0]!.host.slice(0, 56);
+    tor.circuits = [
+      `7 BUILT ${relay} PURPOSE=HS_CLIENT_REND HS_STATE=HSCR_JOINED REND_QUERY=${onion} ` +
+        `SOCKS_USERNAME="${username}"`,
+      `8 BUILT ${relay} PURPOSE=GENERAL SOCKS_USERNAME="somebody else"`,
+    ];
+    tor.streams = [`9 SUCCEEDED 7 ${onion}.onion:4001`];
+    const dialler = tor.onions.has(onion) && addresses[0]!.includes(onion) ? b! : a!;
+    const shown = await dialler.call('tor.circuits', { query: { streams: true } });
+    const peer = { name: dialler === a ? 'b' : 'a' };
+    expect(shown.circuits).toMatchObject([
+      { id: '7', peer, lane: 'talk', onion: `${onion}.onion`, path: [{ name: 'guard' }] },
+      { id: '8', peer: null, lane: null },
+    ]);
+    expect(shown.streams).toMatchObject([{ id: '9', circuit: '7', peer, lane: 'talk' }]);
     const { checks } = await a!.call('tor.check', { body: {} });
     const verdicts = Object.fromEntries(checks.map(({ id, verdict }) => [id, verdict]));
     expect(verdicts).toMatchObject({ transports: 'yes', listeners: 'yes', announced: 'yes' });
