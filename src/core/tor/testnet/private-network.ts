@@ -35,11 +35,11 @@ export interface PrivateNetworkOptions {
   readonly owner: number | undefined;
   /** @default tor, from the PATH */
   readonly binary?: string;
-  /** @default 90_000 */
+  /** Of one try; there are two. @default 60_000 */
   readonly timeoutMs?: number;
 }
 
-const TRIES = 3;
+const TRIES = 2;
 
 export class PrivateNetwork {
   readonly dir: string;
@@ -66,9 +66,9 @@ export class PrivateNetwork {
     signal?: AbortSignal,
   ): Promise<PrivateNetwork> {
     const dir = resolve(options.dir);
-    const timeout = AbortSignal.timeout(options.timeoutMs ?? 90_000);
-    const ends = signal === undefined ? timeout : AbortSignal.any([signal, timeout]);
     for (let tries = 1; ; tries += 1) {
+      const timeout = AbortSignal.timeout(options.timeoutMs ?? 60_000);
+      const ends = signal === undefined ? timeout : AbortSignal.any([signal, timeout]);
       await makeRoom(dir);
       const network = new PrivateNetwork(dir, newRecord(options.owner));
       try {
@@ -77,9 +77,11 @@ export class PrivateNetwork {
       } catch (error) {
         const lines = network.#lastLines();
         await network.stop();
-        // Somebody was quicker to take a port that was free.
-        if (hasCode(error, 'PORT_IN_USE') && tries < TRIES && !ends.aborted) continue;
-        throw signal?.aborted ? signal.reason : startFailed(error, timeout, lines);
+        if (signal?.aborted) throw signal.reason;
+        // Somebody was quicker to take a port that was free, or the machine stood still.
+        const mayGo = timeout.aborted || hasCode(error, 'PORT_IN_USE');
+        if (mayGo && tries < TRIES) continue;
+        throw startFailed(error, timeout, lines);
       }
     }
   }

@@ -87,6 +87,8 @@ const authorityLines = ({ dirPort }: AuthorityPlan): Lines => [
   ['AuthoritativeDirectory', 1],
   ['V3AuthoritativeDirectory', 1],
   ['V3AuthNIntervalsValid', 3],
+  // All count as up from the first vote on; those it had not connected to yet would be left out.
+  ['AuthDirTestReachability', 0],
   ['TestingDirAuthVoteExit', '*'],
   ['TestingDirAuthVoteHSDir', '*'],
   ['TestingDirAuthVoteGuard', '*'],
