@@ -54,11 +54,11 @@ function scripted() {
       job = work;
       return () => {};
     },
+    command: () => Promise.resolve({ lines: [] }),
     getInfo: () =>
       Promise.resolve({
         'status/bootstrap-phase': 'NOTICE BOOTSTRAP PROGRESS=10 TAG=conn SUMMARY="Connecting"',
         'status/circuit-established': '0',
-        dormant: '0',
       }),
   } as unknown as TorLink;
   const bootstrap = new Bootstrap({ clock: { now: () => instant(now), wakeAt: () => () => {} } });

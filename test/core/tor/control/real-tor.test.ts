@@ -30,6 +30,7 @@ describe.skipIf(!needs('tor', 'tests of the control port of the real Tor'))('tor
   let dir: string;
   let end: () => Promise<void>;
   let control: { path: string };
+  let said = '';
 
   beforeAll(async () => {
     dir = mkdtempSync(join(tmpdir(), 'aegis-real-tor-'));
@@ -39,12 +40,7 @@ describe.skipIf(!needs('tor', 'tests of the control port of the real Tor'))('tor
       encoding: 'utf8',
     });
     const lines = [
-      ...[
-        'DisableNetwork 1',
-        'DormantOnFirstStartup 1',
-        'SocksPort 0',
-        `ControlPort unix:${control.path}`,
-      ],
+      ...['DisableNetwork 1', 'SocksPort 0', `ControlPort unix:${control.path}`],
       ...[`DataDirectory ${join(dir, 'data')}`, 'CookieAuthentication 1'],
       ...[`HashedControlPassword ${hash.trim()}`, `__OwningControllerProcess ${process.pid}`],
       ...['ShutdownWaitLength 0', 'Log notice stdout'],
@@ -60,7 +56,6 @@ describe.skipIf(!needs('tor', 'tests of the control port of the real Tor'))('tor
       rmSync(dir, { recursive: true, force: true });
     };
     const { promise: opened, resolve } = Promise.withResolvers<void>();
-    let said = '';
     // Read to the end: it would die of a pipe that nobody reads.
     tor.stdout.on('data', (text: Buffer) => {
       said += text.toString();
@@ -99,7 +94,6 @@ describe.skipIf(!needs('tor', 'tests of the control port of the real Tor'))('tor
     bootstrap.start(link);
     await link.start();
     expect(bootstrap.status).toMatchObject({ percent: 0, tag: 'starting', isReady: false });
-    expect(await link.getInfo('dormant')).toEqual({ dormant: '0' });
     const info = await link.getInfo('config-file', 'network-liveness', 'net/listeners/socks');
     expect(info).toEqual({
       'config-file': join(dir, 'torrc'),
@@ -125,6 +119,14 @@ describe.skipIf(!needs('tor', 'tests of the control port of the real Tor'))('tor
     await signal(link, 'NEWNYM');
     expect([await circuits(link), await streams(link)]).toEqual([[], []]);
     expect(await closeCircuit(link, '99')).toBe(false);
+  });
+
+  test('is woken by whoever waits for its circuits', async () => {
+    const link = linkTo({ control });
+    await link.start();
+    await link.command('SIGNAL DORMANT');
+    new Bootstrap({ clock: systemClock() }).start(link);
+    await expect.poll(() => said).toMatch(/Going dormant.*\n.*no longer dormant/);
   });
 
   test('makes our services with our keys, and keeps client keys', async () => {
