@@ -65,7 +65,7 @@ class Place {
       { exits: false, dialTimeoutMs: 90_000 },
       {
         proxy: () => ({ path: this.#tor.socksPath }),
-        isolation: (purpose, peer) => this.#isolation.of(purpose, peer),
+        isolation: this.#isolation,
         clientKeys: () => [],
         install: () => Promise.resolve(),
         listeners: this.#services,

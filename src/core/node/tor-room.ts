@@ -141,7 +141,7 @@ export class TorRoom {
     if (!route.usesTor || running === undefined) return route.usesTor ? [] : direct;
     const deps: TorTransportDeps = {
       proxy: () => this.proxy(),
-      isolation: (purpose, peer) => this.isolation.of(purpose, peer),
+      isolation: this.isolation,
       clientKeys: (service) => this.#deps.clientKeys(service),
       // Whatever Tor was told before: a NEWNYM of anybody makes it forget.
       install: (address, secret) => addClientKey(running.tor.link, address, secret),

@@ -66,7 +66,7 @@ export class OnionNode {
       { exits, dialTimeoutMs: 60_000 },
       {
         proxy: () => ({ path: this.tor.socksPath }),
-        isolation: (purpose, peer) => this.isolation.of(purpose, peer),
+        isolation: this.isolation,
         clientKeys: () => this.secrets.map((secret) => Uint8Array.from(secret)),
         install: (address, secret) => addClientKey(this.link, address, secret),
         listeners: this.services,

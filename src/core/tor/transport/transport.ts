@@ -13,10 +13,10 @@ import {
   transportSymbol,
 } from '@libp2p/interface';
 import { type Multiaddr, multiaddr } from '@multiformats/multiaddr';
-import { AegisError } from '../../errors.ts';
+import { AegisError, hasCode } from '../../errors.ts';
 import type { Log } from '../../ports.ts';
 import type { TorEndpoint } from '../endpoint.ts';
-import type { Credentials } from '../isolation.ts';
+import type { Isolation } from '../isolation.ts';
 import type { OnionServices } from '../onion/services.ts';
 import { socksConnect } from '../socks/connect.ts';
 import { socksLate } from '../socks/refusal.ts';
@@ -38,8 +38,8 @@ export interface TorTransportOptions {
 export interface TorTransportDeps {
   /** The SOCKS port. @throws {AegisError} `TOR_UNREACHABLE`, `TOR_NOT_READY`. */
   proxy(): TorEndpoint;
-  /** @param peer its onion address without `.onion`, its IP address or its name. */
-  isolation(purpose: string, peer: string): Credentials;
+  /** A peer is its onion address without `.onion`, its IP address or its name. */
+  readonly isolation: Pick<Isolation, 'of' | 'renew'>;
   /** X25519 secrets for the service of that onion key, the likeliest first; they are wiped. */
   clientKeys(onionPublicKey: Uint8Array): readonly Uint8Array[];
   /** Makes Tor use that client key for that address (with `.onion`) from now on. */
@@ -145,16 +145,28 @@ class OverTor implements TorTransport {
     options: DialTransportOptions,
   ): Promise<Connection> {
     const socket = await this.#connect(target, options.signal).catch((error: unknown) => {
+      if (!hasCode(error, ...NO_CIRCUIT)) this.#leave(target);
       throw new Unconnected(error);
     });
     const remoteAddr = this.#classes.mark(multiaddr(target.address), way);
     const connection = new SocketConnection({ socket, remoteAddr, direction: 'outbound' });
+    connection.addEventListener('close', ({ error, local }) => {
+      if (error !== undefined && local === true) this.#leave(target);
+    });
     try {
       return await options.upgrader.upgradeOutbound(connection, options);
     } catch (error) {
       connection.abort(error as Error);
       throw error;
     }
+  }
+
+  /**
+   * The next dial takes another circuit. Where a peer has lost its power nobody tells Tor, and that
+   * would try the circuit of before until it has grown old.
+   */
+  #leave(target: DialTarget): void {
+    this.#deps.isolation.renew(peerNameOf(target));
   }
 
   #connect(target: DialTarget, signal: AbortSignal): Promise<Socket> {
@@ -166,7 +178,7 @@ class OverTor implements TorTransport {
       const timeoutMs = until - performance.now();
       // Others have tried keys all the while.
       if (timeoutMs <= 0) throw socksLate(host, port, share);
-      const isolation = this.#deps.isolation(target.purpose, peerNameOf(target));
+      const isolation = this.#deps.isolation.of(target.purpose, peerNameOf(target));
       const proxy = this.#deps.proxy();
       return socksConnect({ proxy, host, port, isolation }, { signal, timeoutMs });
     };
@@ -175,6 +187,9 @@ class OverTor implements TorTransport {
     return this.#keys.dial({ address: host, secrets, signal, dial, drop });
   }
 }
+
+/** Failures before there is a circuit to the peer. */
+const NO_CIRCUIT = ['ONION_AUTH', 'ONION_NOT_FOUND', 'TOR_UNREACHABLE', 'TOR_NOT_READY'] as const;
 
 /** There is no connection yet, so another way may make one. */
 class Unconnected extends Error {

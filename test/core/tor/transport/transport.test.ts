@@ -9,6 +9,7 @@ import { multiaddr } from '@multiformats/multiaddr';
 import { createLibp2p } from 'libp2p';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { onionKeyOf, onionMultiaddr } from '../../../../src/core/crypto/onion.ts';
+import { AegisError } from '../../../../src/core/errors.ts';
 import { silentLogger } from '../../../../src/core/network/silent-logger.ts';
 import { systemClock } from '../../../../src/core/node/clock.ts';
 import { TorLink } from '../../../../src/core/tor/control/link.ts';
@@ -55,18 +56,19 @@ interface NodeOptions {
   readonly direct?: Transport;
   readonly admits?: (address: string) => boolean;
   readonly deps?: Partial<TorTransportDeps>;
+  readonly dialTimeoutMs?: number;
 }
 
 async function node(
   options: NodeOptions = {},
 ): Promise<{ libp2p: Libp2p; transport: TorTransport }> {
-  const { exits = false, direct, admits = () => true } = options;
+  const { exits = false, direct, admits = () => true, dialTimeoutMs = 10_000 } = options;
   const isolation = new Isolation(randomBytes(32));
   const transport = torTransport(
-    { exits, dialTimeoutMs: 10_000, ...(direct === undefined ? {} : { direct }) },
+    { exits, dialTimeoutMs, ...(direct === undefined ? {} : { direct }) },
     {
       proxy: () => tor.socks,
-      isolation: (purpose, peer) => isolation.of(purpose, peer),
+      isolation,
       clientKeys: () => [],
       install: async () => undefined,
       listeners: services,
@@ -212,6 +214,29 @@ describe('a dial through Tor', () => {
     expect(tor.requests).toHaveLength(length);
   });
 
+  test('takes another circuit after one that led nowhere or fell silent', async () => {
+    await published();
+    const { libp2p } = await node();
+    const used = async (): Promise<string> => {
+      const connection = await libp2p.dial(multiaddr(ONION), { force: true });
+      undo.push(() => connection.close());
+      return tor.requests.at(-1)!.credentials!;
+    };
+    const first = await used();
+    expect(await used()).toBe(first);
+    tor.fault = 'socks-06';
+    await expect(libp2p.dial(multiaddr(ONION), { force: true })).rejects.toThrow();
+    tor.fault = 'none';
+    const second = await used();
+    expect(second).not.toBe(first);
+    // What is closed in good order, by either side, was a good circuit.
+    const [last] = libp2p.getConnections().slice(-1);
+    await last!.close();
+    expect(await used()).toBe(second);
+    libp2p.getConnections().at(-1)!.abort(new Error('no heartbeat'));
+    expect(await used()).not.toBe(second);
+  });
+
   test('ends when it is given up', async () => {
     tor.fault = 'socks-hang';
     const { libp2p } = await node();
@@ -311,6 +336,23 @@ describe('the ways of a route', () => {
     expect(dialled).toEqual([PUBLIC]);
     expect(tor.requests).toHaveLength(1);
     expect(transport.classOf(connection.remoteAddr)).toBe('direct');
+  });
+
+  test('in `prefer`: directly, in time, when the exit is silent or there is no Tor', async () => {
+    const way = direct();
+    const dialled = new Error('dialled directly');
+    way.dial = async () => Promise.reject(dialled);
+    const silent = await node({ exits: true, direct: way, dialTimeoutMs: 100 });
+    tor.fault = 'socks-hang';
+    await expect(silent.libp2p.dial(multiaddr(PUBLIC))).rejects.toBe(dialled);
+    const proxy = (): never => {
+      throw new AegisError('TOR_UNREACHABLE', 'there is no Tor');
+    };
+    const without = await node({ exits: true, direct: way, deps: { proxy } });
+    await expect(without.libp2p.dial(multiaddr(PUBLIC))).rejects.toBe(dialled);
+    await expect(without.libp2p.dial(multiaddr(ONION))).rejects.toMatchObject({
+      code: 'TOR_UNREACHABLE',
+    });
   });
 
   test('end where a peer was reached: who is refused there is not dialled again', async () => {
