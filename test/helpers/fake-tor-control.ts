@@ -183,7 +183,7 @@ export class FakeControl {
       'status/circuit-established': tor.phase.includes('PROGRESS=100') ? '1' : '0',
       'network-liveness': 'up',
       dormant: '0',
-      'net/listeners/socks': tor.socksText,
+      'net/listeners/socks': tor.listeners ?? `"${tor.socksText}"`,
       'onions/current': [...this.onions.keys()].join('\n'),
     };
     const lines: string[] = [];

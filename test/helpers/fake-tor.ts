@@ -52,7 +52,7 @@ export class FakeTor {
   fault: string;
   cookie = randomBytes(32);
   phase = DONE;
-  /** In place of where it listens in fact. */
+  /** What it says of its SOCKS ports, in place of where they are in fact. */
   listeners: string | undefined;
   /** Lines of circuit-status and stream-status. */
   circuits: string[] = [];
@@ -93,9 +93,8 @@ export class FakeTor {
     return tor;
   }
 
-  /** What it says of its SOCKS ports. */
   get socksText(): string {
-    return this.listeners ?? `"${endpointText(this.socks)}"`;
+    return endpointText(this.socks);
   }
 
   /** The services of all connections: address without `.onion`, and how it was asked for. */
