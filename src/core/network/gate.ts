@@ -1,7 +1,7 @@
 /**
  * Counts connections and says no. Before hello a connection is known by its address only, or by
- * the ticket that it has shown; after hello it is counted by peer. What goes through Tor has its own
- * places (O4). It opens and closes nothing itself.
+ * the ticket that it has shown; after hello it is counted by peer. What goes through Tor has its
+ * own places (O4). It opens and closes nothing itself.
  */
 import type { ConnectionGater, MultiaddrConnection } from '@libp2p/interface';
 import type { Multiaddr } from '@multiformats/multiaddr';

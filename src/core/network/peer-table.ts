@@ -5,8 +5,9 @@
  *
  * When two nodes dial each other at once there are two connections. Only the node with the smaller
  * id ends one, so that they never end both; it keeps the newest, because a peer dials again only
- * when it has lost the older one, or the one through an onion service (docs/tor.md, O4). After a rotation (docs/keys.md, H5) both sides know which one is
- * outdated; it ends as soon as what it carries is done.
+ * when it has lost the older one, or the one through an onion service (docs/tor.md, O4). After a
+ * rotation (docs/keys.md, H5) both sides know which one is outdated; it ends as soon as what it
+ * carries is done.
  */
 import type { Connection, Stream } from '@libp2p/interface';
 import { AegisError, isAegisError, toAegisError } from '../errors.ts';

@@ -2,8 +2,8 @@
  * Fewer window updates. @libp2p/yamux answers every data frame with one, so that a vote of 300
  * bytes costs two system calls and two decryptions at either end. A reader has room until half of
  * its window is used, and says so only then, as the yamux of Go does. And one that finds the
- * connection closed is no error: yamux sends that which opens a stream where nobody catches it, so a
- * peer that hung up at that moment would end this process.
+ * connection closed is no error: yamux sends that which opens a stream where nobody catches it, so
+ * that a peer that hung up at that moment would end this process.
  */
 import type { Stream, StreamMuxer } from '@libp2p/interface';
 

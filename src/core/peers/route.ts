@@ -26,15 +26,20 @@ export const ROUTE_OFF: RouteRule = { mode: 'off', exits: false };
 export const isOnionAddress = (address: string): boolean => address.startsWith('/onion3/');
 
 /** RFC 1918, 6598 and 3927, loopback, unique local and link-local. */
-const PRIVATE_4 =
-  /^(?:0|10|127)\.|^192\.168\.|^169\.254\.|^172\.(?:1[6-9]|2\d|3[01])\.|^100\.(?:6[4-9]|[7-9]\d|1[01]\d|12[0-7])\./;
+const PRIVATE_4 = [
+  /^(?:0|10|127)\.|^192\.168\.|^169\.254\./,
+  /^172\.(?:1[6-9]|2\d|3[01])\./,
+  /^100\.(?:6[4-9]|[7-9]\d|1[01]\d|12[0-7])\./,
+] as const;
 const PRIVATE_6 = /^(?:::1?$|f[cd]|fe[89ab])/i;
 
 /** Whether no exit would reach it. */
 function isPrivate(address: string): boolean {
   const [, kind, host = ''] = address.split('/');
   const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(host)?.[1];
-  if (kind === 'ip4' || mapped !== undefined) return PRIVATE_4.test(mapped ?? host);
+  if (kind === 'ip4' || mapped !== undefined) {
+    return PRIVATE_4.some((pattern) => pattern.test(mapped ?? host));
+  }
   if (kind === 'ip6') return PRIVATE_6.test(host);
   return /^localhost\.?$|\.local(?:host)?\.?$/i.test(host);
 }

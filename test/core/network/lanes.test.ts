@@ -125,7 +125,7 @@ describe('a lane', () => {
 });
 
 describe('lanes', () => {
-  it('are dialled while all are busy, each by a circuit of its own, and carry the streams', async () => {
+  it('are as many as streams, each by a circuit of its own, and carry them', async () => {
     await using one = await pair();
     const { all, a, b, ids } = one;
     const streams = await widen(one, 3);

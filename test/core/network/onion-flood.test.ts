@@ -22,7 +22,7 @@ async function flood({ onions }: Scene, count: number, words?: Buffer): Promise<
   );
 }
 
-/** A host asks for one as soon as the peer is up; what it asks after that is answered after that. */
+/** A host asks for one as soon as the peer is up; what it asks later is answered later. */
 const hasTicket = (host: Host, of: string): Promise<unknown> =>
   host.request(of, 'network/ticket', new Uint8Array(0));
 

@@ -9,7 +9,7 @@ import type { FakeOnions } from './fake-onions.ts';
 import { nodeIdOf, scene, tcpOf } from './onion-scene.ts';
 
 describe('a host behind an onion service', () => {
-  it('is connected by class, has no address inside, and tells nobody another (O2, O20)', async () => {
+  it('has no address inside, and tells nobody another than its service (O2, O20)', async () => {
     await using all = scene(3);
     const [a, b, c] = [await all.hidden(0), await all.hidden(1), await all.hidden(2)];
     const learned: string[][] = [];

@@ -43,7 +43,7 @@ function watched(made: WeakRef<object>[]): MakeTransport {
 }
 
 describe('reroute', () => {
-  it('to require ends every connection and listener, then begins by the service alone', async () => {
+  it('to require ends all connections and listeners, then begins by the service', async () => {
     await using all = scene(3);
     const [a, b] = [await all.both(0), await all.both(1)];
     const before = tcpHandles();
