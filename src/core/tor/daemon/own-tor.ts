@@ -21,7 +21,7 @@ import { checkSettings } from './asked.ts';
 import { problemIn, whyEnded } from './diagnosis.ts';
 import { findTor, isExecutable } from './find-tor.ts';
 import { TorProcess } from './tor-process.ts';
-import { pluginPrograms, type TorrcPlan, torrcText } from './torrc.ts';
+import { pluginPrograms, type TorrcPlan, torrcText, valueOf } from './torrc.ts';
 
 export interface OwnTorOptions {
   /** @default tor, where it usually is */
@@ -100,8 +100,8 @@ export class OwnTor {
       socksSocket: join(sockets, 'socks'),
       cookieFile: join(dataDir, 'control_auth_cookie'),
       exits: options.exits,
-      bridges: options.bridges,
-      transports: options.transports,
+      bridges: options.bridges.map((line) => valueOf('Bridge', line)),
+      transports: options.transports.map((line) => valueOf('ClientTransportPlugin', line)),
       extra: options.torrc === undefined ? undefined : resolve(options.torrc),
     };
   }

@@ -5,6 +5,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { AegisError } from '../../errors.ts';
 import { TOR_LIMITS } from '../limits.ts';
 
+/** A hostile plugin could write to the terminal of whoever reads the log. */
+const CONTROL = /\p{Cc}/gu;
 /** Lines that are kept to say why it ended. */
 const LAST_LINES = 40;
 
@@ -34,7 +36,8 @@ export class TorProcess {
   private constructor(child: ChildProcess, onLine: (line: string) => void) {
     this.#child = child;
     this.pid = child.pid!;
-    const take = (line: string): void => {
+    const take = (raw: string): void => {
+      const line = raw.replaceAll(CONTROL, '?');
       this.#lastLines.push(line);
       if (this.#lastLines.length > LAST_LINES) this.#lastLines.shift();
       onLine(line);

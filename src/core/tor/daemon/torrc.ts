@@ -60,6 +60,13 @@ export function torrcText(plan: TorrcPlan): string {
   return head + lines.map(([option, value]) => `${torrcLine(option, value)}\n`).join('');
 }
 
+/** The value of a line that was copied with its option, as bridges often are. */
+export const valueOf = (option: string, line: string): string => {
+  const [first = ''] = line.trimStart().split(' ', 1);
+  const isOption = first.toLowerCase() === option.toLowerCase();
+  return (isOption ? line.trimStart().slice(first.length) : line).trim();
+};
+
 /** Tor takes a bridge whose plugin is missing, and then waits for ever. */
 function checkBridges({ bridges, transports, extra }: TorrcPlan): void {
   if (extra !== undefined) return;

@@ -54,7 +54,7 @@ describe.skipIf(!needs('tor', 'tests of a Tor of our own'))('a Tor of our own', 
   test('has the flags, bridges and plugins of its settings, to the letter', async () => {
     const bridge = `obfs4 10.0.0.1:443 ${FINGERPRINT} cert=a"b\\c#d iat-mode=0`;
     const plugin = `obfs4,other exec ${process.execPath} -e "" #`;
-    const options = { exits: false, bridges: [bridge], transports: [plugin] };
+    const options = { bridges: [`Bridge ${bridge}`], transports: [plugin] };
     const running = await rig.make(options).start();
     const [socks] = await ask(running, 'GETCONF SocksPort');
     expect(socks).toMatch(
@@ -105,7 +105,7 @@ describe.skipIf(!needs('tor', 'tests of a Tor of our own'))('a Tor of our own', 
 
   test.each([
     [{ bridges: [`10.0.0.1:443\nSocksPort 9050`] }, /line break/],
-    [{ transports: [`obfs4 exec /bin/cat\r`] }, /line break/],
+    [{ transports: [`obfs4 exec /bin/cat\rx`] }, /line break/],
     [{ transports: ['obfs4 exec /nonexistent/obfs4proxy'] }, /which this user cannot start/],
     [{ runDir: `/tmp/${'long'.repeat(30)}` }, /possible/],
   ])('starts nothing for %j', async (options, message) => {
@@ -217,18 +217,18 @@ describe.skipIf(!needs('tor', 'tests of a Tor of our own'))('a Tor of our own', 
     expect([...texts, readFileSync(path, 'utf8')].join('')).toBe(all.join(''));
   });
 
-  test('breaks lines that have no end, and loses nothing of them', async () => {
+  test('breaks lines that have no end, and keeps escape sequences out of the log', async () => {
     const binary = join(rig.dir, 'tor');
     const version = '[ "$1" = --version ] && echo "Tor version 0.4.9.11." && exit 0';
-    const words = "head -c 20000 /dev/zero | tr '\\0' x; echo; echo last words; exit 1";
+    const words = "head -c 20000 /dev/zero | tr '\\0' x; echo; printf 'last \\033[2Jwords'; exit 1";
     writeFileSync(binary, `#!/bin/sh\n${version}\n${words}\n`, { mode: 0o755 });
     await expect(rig.make({ binary }).start()).rejects.toMatchObject({
       code: 'TOR_FAILED',
-      message: 'our own tor ended with exit status 1: last words',
+      message: 'our own tor ended with exit status 1: last ?[2Jwords',
     });
     expect(Math.max(...rig.lines.map((line) => line.length))).toBe(8193);
     const text = rig.lines.join('').replaceAll('\n', '');
-    expect(text === `${'x'.repeat(20_000)}last words`).toBe(true);
+    expect(text === `${'x'.repeat(20_000)}last ?[2Jwords`).toBe(true);
   });
 
   test('closes directories that were open, and keeps what is in them', async () => {

@@ -4,6 +4,7 @@ import {
   pluginPrograms,
   type TorrcPlan,
   torrcText,
+  valueOf,
 } from '../../../../src/core/tor/daemon/torrc.ts';
 import { torrcLine, unixAddress } from '../../../../src/core/tor/daemon/torrc-text.ts';
 
@@ -82,6 +83,13 @@ describe('the torrc of a Tor of our own', () => {
     expect(torrcText({ ...plan, bridges, transports: both })).toContain('ClientTransportPlugin');
     // The operator's file may have it.
     expect(torrcText({ ...plan, bridges, extra: '/etc/extra' })).toContain('UseBridges');
+  });
+
+  it('takes a line that was copied with its option', () => {
+    expect(valueOf('Bridge', ' bridge  10.0.0.1:443 ABC ')).toBe('10.0.0.1:443 ABC');
+    expect(valueOf('Bridge', 'bridges 10.0.0.1:443')).toBe('bridges 10.0.0.1:443');
+    // What is refused later stays as it is.
+    expect(valueOf('Bridge', '10.0.0.1:443\nFoo 1')).toBe('10.0.0.1:443\nFoo 1');
   });
 
   it('knows which programs plugins start', () => {
