@@ -1375,7 +1375,7 @@ complete -c aegis -n '__aegis_at tor firewall' -l no-input -d 'Never ask; fail i
 complete -c aegis -n '__aegis_at tor firewall' -l print -d 'Print the rules; nothing else is done'
 complete -c aegis -n '__aegis_at tor firewall' -l quiet -s q -d 'Print the result and errors only'
 complete -c aegis -n '__aegis_at tor firewall' -l timeout -x -d 'Give up after this time: 500ms, 30s, 2m or a number of seconds'
-complete -c aegis -n '__aegis_at tor firewall' -l tor-user -x -d 'Name or number of the user of Tor. Default: the first of debian-tor, tor, _tor, toranon'
+complete -c aegis -n '__aegis_at tor firewall' -l tor-user -x -d 'Name or number of the user of Tor. Default: the first that is there of debian-tor, tor, _tor, toranon'
 complete -c aegis -n '__aegis_at tor firewall' -l user -x -d 'Name or number of the user of aegis. Default: this one'
 complete -c aegis -n '__aegis_at tor firewall' -l verbose -s v -d 'Tell more on standard error'
 complete -c aegis -n '__aegis_at tor newnym' -l cluster -x -d 'Which cluster of the home, if it has several. Default: the one without a name'

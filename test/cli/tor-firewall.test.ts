@@ -75,14 +75,17 @@ until [ "$(readlink /proc/$FAR/ns/net)" != "$(readlink /proc/$$/ns/net)" ]; do :
 ip link add near type veth peer name far netns $FAR
 ip addr add 192.0.2.1/24 dev near; ip link set near up
 nsenter -t $FAR -n sh -c 'ip addr add 192.0.2.2/24 dev far; ip link set far up; ip link set lo up'
-serve='require("net").createServer((s)=>{s.on("error",()=>{});s.end("hello")}).listen(+process.argv[1],process.argv[2],()=>require("fs").writeFileSync(process.argv[3],""))'
+serve='const [,port,host,file]=process.argv;const listening=()=>require("fs").writeFileSync(file,"");
+const take=(s)=>{s.on("error",()=>{});s.end("hello")};
+require("net").createServer(take).listen(+port,host,listening)'
 nsenter -t $FAR -n "$NODE" -e "$serve" 80 192.0.2.2 "$DIR/far" & SERVER=$!
 "$NODE" -e "$serve" 9050 127.0.0.1 "$DIR/near" & LOCAL=$!
 "$NODE" -e "$serve" 53 127.0.0.1 "$DIR/names" & NAMES=$!
 until [ -e "$DIR/far" ] && [ -e "$DIR/near" ] && [ -e "$DIR/names" ]; do :; done
 nft -f "$DIR/rules"; nft -f "$DIR/rules"
 dial() {
-  setpriv --reuid "$1" --clear-groups bash -c "exec 3<>/dev/tcp/$2/$3 && cat <&3" 2>/dev/null || printf refused
+  dialled="exec 3<>/dev/tcp/$2/$3 && cat <&3"
+  setpriv --reuid "$1" --clear-groups bash -c "$dialled" 2>/dev/null || printf refused
   printf ' %s\n' "$4"
 }
 dial 61001 192.0.2.2 80 'aegis far'

@@ -9,10 +9,10 @@
  *
  * A line `$ ` is a command of bash (`> ` continues it), what follows is its output, and `? N` its
  * exit status when that is not 0. `<!-- transcript: home -->` before the first block says in what
- * the commands run: `home` (an empty home), `cluster` (two daemons), `tor` (the same, and a fake Tor
- * at the places of `tor.control` and `tor.socks`), `onions` (two daemons in a Tor network of their
- * own), `moving` (four daemons that reach each other directly, and such a network), `none` (nothing is
- * run).
+ * the commands run: `home` (an empty home), `cluster` (two daemons), `tor` (the same, and a
+ * fake Tor at the places of `tor.control` and `tor.socks`), `onions` (two daemons in a Tor network
+ * of their own), `moving` (four that reach each other directly, and such a network), `none`
+ * (nothing is run).
  */
 export interface Step {
   readonly line: number;

@@ -1,4 +1,4 @@
-/** Tor, as the route of the settings wants it: that of the running node, or the one it would use. */
+/** Tor, as the route wants it: that of the running node, or the one that it would use. */
 import type { TorStatus } from '../../core/api/contract/tor.ts';
 import { loadSettings, type Settings } from '../../core/config/settings.ts';
 import { findTor } from '../../core/tor/daemon/find-tor.ts';

@@ -11,8 +11,8 @@ export default class KbImport extends PutCommand<typeof KbImport, KbImportOutput
   static override readonly description =
     'Fetches a file by http or https and stores it as kb put does. It goes the way that the node ' +
     'goes: with the route require through Tor to onion addresses, and to others only where exits ' +
-    'are used (tor.exits); with prefer through Tor; with off directly. What Tor does not fetch is ' +
-    'not fetched past it. Names are resolved by Tor, each import has circuits of its own, and ' +
+    'are used (tor.exits); with prefer through Tor; with off directly. What Tor does not fetch ' +
+    'is not fetched past it. Names are resolved by Tor, each import has circuits of its own, and ' +
     'nothing tells the server who asks. Nothing is stored when the answer is an error, is cut, ' +
     'or is larger than --max-size.';
   static override readonly examples = [

@@ -33,7 +33,9 @@ export default class TorFirewall extends BaseCommand<typeof TorFirewall, TorFire
     }),
     'tor-user': Flags.string({
       helpValue: '<user>',
-      description: `Name or number of the user of Tor. Default: the first of ${TOR_USERS.join(', ')}.`,
+      description:
+        'Name or number of the user of Tor. Default: the first that is there of ' +
+        `${TOR_USERS.join(', ')}.`,
     }),
   };
 

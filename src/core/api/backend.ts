@@ -57,7 +57,7 @@ export interface WaitFor {
 
 export interface TorBackend {
   status(): Promise<Result<'tor.status'>>;
-  /** O6. A route that cannot begin is a result that says why, not an error. `BUSY`, `BAD_CONFIG`. */
+  /** O6. A route that cannot begin is a result that says why. `BUSY`, `BAD_CONFIG`. */
   route(body: Body<'tor.route'>, context: CallContext): Promise<Result<'tor.route'>>;
   /** O21. @throws {AegisError} for a target that is not reached: each error of Tor's own. */
   check(body: Body<'tor.check'>, context: CallContext): Promise<Result<'tor.check'>>;

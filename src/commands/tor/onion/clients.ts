@@ -1,4 +1,4 @@
-/** `aegis tor onion clients`: whom the onion service lets in. Names only: keys are shown nowhere. */
+/** `aegis tor onion clients`: whom the onion service lets in. Keys are shown nowhere. */
 import { BaseCommand } from '../../../cli/base.ts';
 import { clientsTable } from '../../../cli/tor.ts';
 import type { Reply } from '../../../core/api/contract/endpoints.ts';

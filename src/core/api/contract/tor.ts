@@ -208,7 +208,7 @@ export const torCircuits = endpoint('tor.circuits', {
   },
 });
 
-/** O11. Streams that are open stay where they are; what is dialled from now on is on new circuits. */
+/** O11. What is open stays where it is; what is dialled from now on is on new circuits. */
 export const torNewnym = endpoint('tor.newnym', {
   body: {
     /** A node id, its start, a peer id or a name; all without. */
