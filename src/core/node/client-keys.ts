@@ -1,5 +1,5 @@
 /**
- * Whom the onion service of this node lets in, by what the chain says, and with which keys this node
+ * Whom the onion service of this node lets in, by what the chain says, and with which keys the node
  * asks for the services of others (docs/tor.md, O13 to O16). Nothing is exchanged for it. When a
  * service is to be made anew, and whom that cuts, is for onion-keeper.ts to say.
  */

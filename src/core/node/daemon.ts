@@ -148,9 +148,7 @@ class Starting {
         ...{ keystore, agent, vouch, env },
       },
       {
-        log: this.#log,
-        metrics,
-        security,
+        ...{ log: this.#log, metrics, security },
         fatal: (error) => this.#die(error),
         tooOld: (error) => this.#stopFor(error),
         peersChanged: () => watch?.peersChanged(),

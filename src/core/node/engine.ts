@@ -129,7 +129,7 @@ export class Engine {
     });
     const mend = (root: CID, signal?: AbortSignal) => this.knowledge.mend(root, signal);
     const reader = new ObjectReader({ content, log: log.child('content'), metrics, mend });
-    const { chain, desk, finals, reads } = this.chain;
+    const { chain } = this.chain;
     const { roster } = chain;
     const isConnected = (nodeId: string) => host.peer(nodeId) !== undefined;
     const runsTwice = (nodeId: string) => host.peer(nodeId)?.runsTwice === true;
@@ -141,15 +141,7 @@ export class Engine {
     });
     const nameOf = (nodeId: string) => roster.get(nodeId)?.name ?? null;
     this.intents = new IntentViews({ context: genesis, room: this.chain, nameOf });
-    const finality = new Finality(
-      {
-        ...{ chain, desk, finals, reads, graph: replication.graph },
-        record: (version, signal) => this.knowledge.record(version, signal),
-      },
-      // O24
-      settings['tor.route'] === 'off' ? {} : { recordMs: TOR_RECORD_MS },
-    );
-    this.#finality = finality;
+    this.#finality = this.#makeFinality();
     this.knowledge = this.#knowledge(parts, reader);
     this.custody = this.#custody(parts, book);
     const { custody } = this;
@@ -177,6 +169,16 @@ export class Engine {
     this.#loop.register<ChainInput>(CHAIN_MACHINE, chain, alarm);
     this.#loop.register<ReplicationInput>(KB_MACHINE, replication, alarm, BULK_BATCH);
     this.#loop.register<PeerInput>(PEERS_MACHINE, book, alarm);
+  }
+
+  #makeFinality(): Finality {
+    const { chain, desk, finals, reads } = this.chain;
+    const { graph } = this.machine;
+    const record = (version: string, signal: AbortSignal) => this.knowledge.record(version, signal);
+    // O24
+    const isDirect = this.#options.settings['tor.route'] === 'off';
+    const options = isDirect ? {} : { recordMs: TOR_RECORD_MS };
+    return new Finality({ chain, desk, finals, reads, graph, record }, options);
   }
 
   /** O4 */

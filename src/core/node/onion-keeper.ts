@@ -134,7 +134,9 @@ export class OnionKeeper {
       // K3: another home has its key; what is left here is the one before, if it has a grace.
       const { address } = services.current ?? {};
       if (address !== undefined) await services.end(parseOnionAddress(address));
-      if (retired !== undefined) await services.keep(retired.key, { graceMs });
+      const kept = retired === undefined ? undefined : services.keep(retired.key, { graceMs });
+      retired?.key.expandedSecret.fill(0);
+      await kept;
       throw new AegisError('KEYS_RETIRED', 'the onion key in force is not in this home', {
         hint: 'Replace it: aegis keys revoke --onion',
       });
@@ -144,7 +146,11 @@ export class OnionKeeper {
     const isFirst = services.current === undefined;
     const used = services.use(current, { graceMs });
     const isKept = isFirst && retired !== undefined;
-    await Promise.all([used, ...(isKept ? [services.keep(retired.key, { graceMs })] : [])]);
+    const kept = isKept ? services.keep(retired.key, { graceMs }) : undefined;
+    // They have copies of their own.
+    current.expandedSecret.fill(0);
+    retired?.key.expandedSecret.fill(0);
+    await Promise.all([used, kept]);
   }
 
   #failed(error: unknown, before: Marks | undefined): void {

@@ -1,6 +1,7 @@
 /**
  * In `prefer` a peer may have been reached directly while Tor, or its onion service, was not there
- * yet. It is dialled at its onion address then, and the host keeps that connection (docs/tor.md, O4).
+ * yet. It is dialled at its onion address then, and the host keeps that connection (docs/tor.md,
+ * O4).
  */
 import { onionMultiaddr } from '../crypto/onion.ts';
 import { toAegisError } from '../errors.ts';

@@ -61,7 +61,7 @@ const openListener = (key: keyof Settings, value: string): AegisError =>
     details: { key },
   });
 
-/** O24: consensus measures what messages take and adapts; these are for what it has not measured. */
+/** O24: consensus measures what messages take and adapts; this is for what it has not measured. */
 const SLOWER = 10;
 
 const TOR_TIMING: Partial<Timing> = {

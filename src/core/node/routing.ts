@@ -148,7 +148,8 @@ export class Routing {
 
   /**
    * Before there is a host. A Tor that is there and not ready yet keeps nothing from starting.
-   * @throws {AegisError} `TOR_UNREACHABLE`, `TOR_FAILED`, `TOR_DENIED`, `TOR_TOO_OLD`, `BAD_CONFIG`.
+   * @throws {AegisError} `TOR_UNREACHABLE`, `TOR_FAILED`, `TOR_DENIED`, `TOR_TOO_OLD`,
+   * `BAD_CONFIG`.
    */
   async begin(): Promise<void> {
     if (!this.#route.usesTor) return;

@@ -97,8 +97,8 @@ export class TorRoom {
 
   /**
    * Reaches Tor, or starts one. What has begun stays, whatever becomes of Tor.
-   * @throws {AegisError} `TOR_UNREACHABLE`, `TOR_FAILED`, `TOR_DENIED`, `TOR_TOO_OLD`, `BAD_CONFIG`,
-   * `PORT_IN_USE`: nothing of it has begun.
+   * @throws {AegisError} `TOR_UNREACHABLE`, `TOR_FAILED`, `TOR_DENIED`, `TOR_TOO_OLD`,
+   * `BAD_CONFIG`, `PORT_IN_USE`: nothing of it has begun.
    */
   async begin(route: Route, signal: AbortSignal): Promise<void> {
     if (this.#running !== undefined || !route.usesTor) return;

@@ -1,4 +1,4 @@
-/** Both sides compute the same client keys from what the chain says (O13 to O16), and nobody else. */
+/** Both sides compute the same client keys from what the chain says (O13 to O16), nobody else. */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { hex } from '../../../src/core/bytes.ts';
@@ -93,7 +93,7 @@ test('two epochs double the keys near the change, and only there', () => {
   expect(counts).toEqual([3, 6, 6, 3]);
 });
 
-test('an invitation has a key of its own, which leads a joiner in before the chain knows it (O16)', () => {
+test('an invitation has a key of its own, which leads a joiner in (O16)', () => {
   const world = new OnionWorld();
   const [ana] = world.owners;
   const joiner = new Owner(9);

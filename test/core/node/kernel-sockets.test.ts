@@ -1,4 +1,4 @@
-/** The sockets of this very process, as the kernel has them, against those that the test has made. */
+/** The sockets of this very process, as the kernel has them, against those that a test has made. */
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';

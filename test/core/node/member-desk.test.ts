@@ -63,7 +63,7 @@ test('however often others change their keys, an invitation can be read', async 
   expect(dialled).toEqual([custodian.nodeId, other.nodeId]);
 });
 
-test('an invitation has a checkpoint, and the bundle of a maker who came after the genesis', async () => {
+test('an invitation has a checkpoint, and the bundle of a maker who came later', async () => {
   const [first, late] = [new Owner(1), new Owner(2)];
   const inviteOf = async (more: Partial<RosterMember>) => {
     const members = new Members(first, late);
@@ -78,7 +78,7 @@ test('an invitation has a checkpoint, and the bundle of a maker who came after t
   expect((await inviteOf({ bundle })).inviter).toEqual(bundle);
 });
 
-test('an invitation of a node that uses Tor leads to its service, with a key for once (O16)', async () => {
+test('an invitation of a node that uses Tor leads to its service, by a key (O16)', async () => {
   const inviter = new Owner(1);
   const members = new Members(inviter);
   const onion = {

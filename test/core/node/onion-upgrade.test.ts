@@ -62,7 +62,7 @@ test('a peer that came directly is dialled at its onion; one that came by it is 
   expect(dialled).toHaveLength(1);
 });
 
-test('what failed is tried again, ever more seldom, and at once when Tor is there again', async () => {
+test('what failed is tried again, ever more seldom, and at once when Tor is back', async () => {
   const { upgrade, dialled, wish, wait, comes, bea } = setUp();
   wish.error = new AegisError('ONION_NOT_FOUND', 'no descriptor');
   comes(bea.nodeId, 'direct');

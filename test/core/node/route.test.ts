@@ -1,4 +1,4 @@
-/** What each route has of transports and listeners, and what `require` refuses (O1, O2, O5, O24). */
+/** What each route has of transports and listeners, what `require` refuses (O1, O2, O5, O24). */
 import { expect, test } from 'vitest';
 import { DEFAULT_SETTINGS, type Settings } from '../../../src/core/config/settings.ts';
 import { answerMsOf, checkRoute, paceOf, routeOf } from '../../../src/core/node/route.ts';

@@ -1,6 +1,6 @@
 /**
  * Daemons whose route needs Tor, and a Tor that is there, is not, or goes and comes back. It is a
- * fake: what it hides and how circuits behave is not looked at here (test/tor does, over real ones).
+ * fake: what it hides and how circuits behave is not looked at here (test/tor does, over real Tor).
  */
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
