@@ -9,7 +9,8 @@ import {
   removeClientKey,
   signal,
 } from '../../../../src/core/tor/control/commands.ts';
-import type { TorLink } from '../../../../src/core/tor/control/link.ts';
+import { TorLink } from '../../../../src/core/tor/control/link.ts';
+import { instant } from '../../../../src/core/units.ts';
 import { fakeTor, linkTo, memoryLog } from './support.ts';
 
 const key = onionKeyOf(new Uint8Array(32).fill(7));
@@ -157,4 +158,29 @@ test('no argument can become another one, or another command', async () => {
   await expect(closeCircuit(link, '1 IfUnused')).rejects.toThrow('the id of a circuit');
   const ports = ['1,unix:/a b'];
   await expect(addOnion(link, { ...request, ports })).rejects.toThrow('without quotes');
+});
+
+test('pauses between attempts grow, with a jitter, to half a minute (O9)', async () => {
+  const tor = await fakeTor();
+  await tor.stop();
+  const waits: number[] = [];
+  const { promise: enough, resolve } = Promise.withResolvers<void>();
+  const clock = {
+    now: () => instant(0),
+    wakeAt: (at: number, wake: () => void) => {
+      if (waits.push(at) < 20) setImmediate(wake);
+      else resolve();
+      return () => {};
+    },
+  };
+  let drawn = 0;
+  // The least and the most of all jitters, by turns.
+  const random = { bytes: () => Uint8Array.of((drawn++ % 2) * 255) };
+  const deps = { log: memoryLog().log, clock, random };
+  const link = new TorLink({ endpoint: tor.control, auth: {} }, deps);
+  await expect(link.start()).rejects.toMatchObject({ code: 'TOR_UNREACHABLE' });
+  await enough;
+  await link.stop();
+  const full = waits.map((_, i) => Math.min(250 * 2 ** i, 30_000));
+  expect(waits).toEqual(full.map((ms, i) => (i % 2 === 0 ? ms / 2 : ms)));
 });
