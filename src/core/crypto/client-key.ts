@@ -6,9 +6,9 @@
  * pair for Ed25519 and an X25519 based KEM", eprint 2021/509) proves both secure together, in the
  * random oracle model under a Diffie-Hellman assumption, where the shared secret goes into a hash
  * of its own and nowhere else. So it goes into HKDF-SHA-256 under a label that nothing else has,
- * while Ed25519 hashes with SHA-512, and it never leaves this file. The network key signs only
- * handshakes of Noise, and in the place of the onion key sign keys that Tor has blinded. What is
- * not as in that proof, and why it does not matter, docs/tor.md says.
+ * while Ed25519 hashes with SHA-512, and it never leaves this file. The network key signs what
+ * libp2p signs, under prefixes of its own, and in the place of the onion key sign keys that Tor has
+ * blinded. What is not as in that proof, and why it does not matter, docs/tor.md says.
  *
  * It chooses neither who is let in nor when keys change, and keeps nothing.
  */
