@@ -174,7 +174,8 @@ export class OwnTor {
       this.#process = undefined;
       signal.throwIfAborted();
       if (!late.aborted) throw error;
-      const message = `our own tor has not opened its control socket in ${TOR_LIMITS.ownStartMs / SECOND} s`;
+      const seconds = TOR_LIMITS.ownStartMs / SECOND;
+      const message = `our own tor has not opened its control socket in ${seconds} s`;
       throw new AegisError('TOR_FAILED', message, { details: { lastLines: tor.lastLines } });
     }
     this.#state = 'running';
