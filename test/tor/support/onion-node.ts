@@ -43,7 +43,8 @@ export class OnionNode {
     this.tor = new SystemTor(dir, torrc, { exits });
     this.link = new TorLink({ endpoint: { path: this.tor.controlPath }, auth: {} }, deps);
     this.services = new OnionServices(
-      { target: { path: `${dir}/target` }, socketsMax: 64 },
+      // With PoW on, as it stands in no one's way until there is a flood (O20).
+      { target: { path: `${dir}/target` }, socketsMax: 64, pow: {} },
       { ...deps, link: this.link, clientsOf: () => this.clients },
     );
   }
