@@ -122,7 +122,7 @@ test('each cluster signs with the keys that are final there', async () => {
   });
 });
 
-test('the onion key of before is served for its grace where another cluster is behind', async () => {
+test('the onion key of before stays for its grace where another cluster is behind', async () => {
   await withHome(async (dir) => {
     const prepared = await prepare(dir, ['onion']);
     const before = prepared.before.keys.onionKey;
