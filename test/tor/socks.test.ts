@@ -93,7 +93,7 @@ describeOverTor('SOCKS and the control port of a Tor with a network', () => {
     expect(phases).toEqual(phases.toSorted((a, b) => a - b));
   });
 
-  test('HTTP from an onion service that is ready to want proofs of work, and wants none', async () => {
+  test('HTTP from an onion service that could want proofs of work, and wants none', async () => {
     const options = { proxy: { path: tor.socksPath }, maxBytes: 1000 };
     const isolation = { username: 'one', password: 'two' };
     const { status, body } = await fetchThrough(`http://${open.address}/`, {

@@ -70,8 +70,8 @@ export class Bootstrap {
         if (state === 'down' || state === 'stopped') this.#begin(down(this.#clock.now()));
       }),
       link.restore('bootstrap', async () => {
-        // A Tor that nobody has used for a day sleeps until somebody dials, and we do not dial before
-        // it has circuits. Whether it sleeps it does not tell: `dormant` is 0 in any case (0.4.9).
+        // A Tor that nobody has used for a day sleeps until somebody dials, and we dial only when
+        // it has circuits. Whether it sleeps it does not tell: `dormant` is always 0 (0.4.9).
         await signal(link, 'ACTIVE');
         const info = await link.getInfo(...KEYS);
         const isReady = info[KEYS[1]] === '1';
