@@ -12,7 +12,14 @@ import { bytesOf, type FetchedWindow, firstOf, lastOf, windowFault } from './win
 export const CATCH_UP_ALARM = 'catch-up';
 
 /** A peer has so long to answer. */
-export const ANSWER_MS = 3 * SECOND;
+const ANSWER_MS = 3 * SECOND;
+
+/** So long a peer may take to answer; whoever has made it may change it. */
+export interface Patience {
+  answerMs: number;
+}
+
+export const firstPatience = (): Patience => ({ answerMs: ANSWER_MS });
 /** How long a peer that was silent, or lied, is asked after others only. */
 const SILENT_PENALTY_MS = 10 * SECOND;
 const LIE_PENALTY_MS = 5 * MINUTE;
@@ -55,11 +62,10 @@ export class CatchUp {
   /** Digest of the block at a height, where consensus knows it. */
   #hint: { readonly height: number; readonly digest: string } | undefined;
   #isArmed = false;
-  readonly #answerMs: number;
+  readonly #patience: Readonly<Patience>;
 
-  /** @param options.answerMs so long a peer may take to answer. */
-  constructor({ answerMs = ANSWER_MS }: { readonly answerMs?: number | undefined } = {}) {
-    this.#answerMs = answerMs;
+  constructor(patience: Readonly<Patience> = firstPatience()) {
+    this.#patience = patience;
   }
 
   /** The greatest height that a peer claims to have final. */
@@ -183,7 +189,7 @@ export class CatchUp {
         break;
       }
       const last = Math.min(to, this.knownHeight(peer));
-      const deadline = turn.now + this.#answerMs;
+      const deadline = turn.now + this.#patience.answerMs;
       this.#requests.push({ from, to: last, peer, deadline });
       const digest = this.#hint?.height === from ? this.#hint.digest : undefined;
       turn.send([peer], { type: 'want', from, to: last, digest });

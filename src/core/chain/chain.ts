@@ -121,6 +121,8 @@ export class Chain extends FinalViews implements Machine<ChainInput> {
         return this.#reads.add(this.#turn, input.id, this.#ownAnswer());
       case 'rows':
         return this.#sync.rows(this.#turn, input.to, input.from, input.window);
+      case 'patience':
+        return this.#sync.takeTime(input.answerMs);
       case 'pruned':
         return this.#sync.pruned(input.base);
       case 'unreadable':

@@ -5,7 +5,7 @@
  */
 import { sha256Latin1 } from '../crypto/hash.ts';
 import { SECOND } from '../units.ts';
-import { ANSWER_MS } from './catch-up.ts';
+import { firstPatience, type Patience } from './catch-up.ts';
 import { LIMITS } from './limits.ts';
 import { EMPTY_HASH, leafHash, nodeHash, type StateTree, type TreeNode } from './state-tree.ts';
 import type { Turn } from './turn.ts';
@@ -31,8 +31,7 @@ export type Step =
 export class DivergenceWalk {
   readonly height: number;
   readonly #ours: StateTree;
-  /** So long a peer may take to answer. */
-  readonly #answerMs: number;
+  readonly #patience: Readonly<Patience>;
   /** Bits that lead to the subtree which differs, and its hash in the state of the others. */
   #prefix = '';
   #expected: string;
@@ -42,8 +41,8 @@ export class DivergenceWalk {
   readonly #tried: string[] = [];
 
   /** @param root of the final block. */
-  constructor(height: number, ours: StateTree, root: Uint8Array, answerMs = ANSWER_MS) {
-    this.#answerMs = answerMs;
+  constructor(height: number, ours: StateTree, root: Uint8Array, patience = firstPatience()) {
+    this.#patience = patience;
     this.height = height;
     this.#ours = ours;
     this.#expected = textOf(root);
@@ -69,9 +68,9 @@ export class DivergenceWalk {
     if (at !== -1) this.#tried.splice(at, 1);
     this.#tried.push(peer);
     this.#askedAt = turn.now;
-    this.#asked = { peer, deadline: turn.now + this.#answerMs };
+    this.#asked = { peer, deadline: turn.now + this.#patience.answerMs };
     turn.send([peer], { type: 'node-want', height: this.height, prefix: this.#prefix });
-    turn.alarmIn(WALK_ALARM, this.#answerMs);
+    turn.alarmIn(WALK_ALARM, this.#patience.answerMs);
   }
 
   take(from: string, prefix: string, node: TreeNode | undefined): Step {

@@ -7,7 +7,7 @@ import { sameBytes } from '../bytes.ts';
 import { AegisError, isAegisError } from '../errors.ts';
 import { type BlockHeader, readHeader } from '../model/block.ts';
 import { type Instant, instant, MINUTE, SECOND } from '../units.ts';
-import { ANSWER_MS } from './catch-up.ts';
+import { firstPatience, type Patience } from './catch-up.ts';
 import { readHandover, Trail, type TrailOptions } from './handovers.ts';
 import { LIMITS } from './limits.ts';
 import { heightKey, TABLES } from './rows.ts';
@@ -44,8 +44,8 @@ type ManifestAnswer = Extract<SyncMessage, { type: 'snapshot' }>;
 type SnapshotQuestion = Extract<SyncMessage, { type: 'snapshot-want' | 'page-want' | 'part-want' }>;
 
 export interface SnapshotFetchOptions extends TrailOptions {
-  /** So long a peer may take to answer. */
-  readonly answerMs?: number | undefined;
+  /** @default as it is at first */
+  readonly patience?: Readonly<Patience>;
 }
 
 export interface SnapshotOwner {
@@ -74,6 +74,7 @@ interface Source {
 
 export class SnapshotFetch {
   readonly #options: SnapshotFetchOptions;
+  readonly #patience: Readonly<Patience>;
   readonly #owner: SnapshotOwner;
   /** By peer: the height of the snapshot that it offers. */
   readonly #offers = new Map<string, number>();
@@ -89,6 +90,7 @@ export class SnapshotFetch {
 
   constructor(options: SnapshotFetchOptions, owner: SnapshotOwner) {
     this.#options = options;
+    this.#patience = options.patience ?? firstPatience();
     this.#owner = owner;
   }
 
@@ -291,7 +293,7 @@ export class SnapshotFetch {
   }
 
   #ask(turn: Turn, peer: string, message: SnapshotQuestion): void {
-    const deadline = turn.now + (this.#options.answerMs ?? ANSWER_MS);
+    const deadline = turn.now + this.#patience.answerMs;
     this.#asked.set(whatOf(message), { peer, deadline });
     turn.send([peer], message);
     const next = Math.min(...[...this.#asked.values()].map((asked) => asked.deadline));

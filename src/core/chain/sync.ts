@@ -10,7 +10,7 @@ import { isAegisError } from '../errors.ts';
 import type { Checkpoint } from '../model/checkpoint.ts';
 import { MINUTE } from '../units.ts';
 import { ANNOUNCE_ALARM, Announcer, QUIET_ALARM, tellTip } from './announcer.ts';
-import { type Buffered, CATCH_UP_ALARM, CatchUp } from './catch-up.ts';
+import { type Buffered, CATCH_UP_ALARM, CatchUp, firstPatience } from './catch-up.ts';
 import { trailOptionsOf } from './custodian-periods.ts';
 import type { Decider } from './decider.ts';
 import { DivergenceWalk, LastStates, WALK_ALARM } from './divergence-walk.ts';
@@ -61,7 +61,8 @@ export interface SyncDeps extends Pick<ChainDeps, 'scheme' | 'sets' | 'schemeOf'
 export class Sync {
   readonly #options: ChainOptions;
   readonly #deps: SyncDeps;
-  readonly #catchUp: CatchUp;
+  readonly #patience = firstPatience();
+  readonly #catchUp = new CatchUp(this.#patience);
   readonly #serving = new Serving();
   readonly #announcer: Announcer;
   readonly #offers: SnapshotOffers;
@@ -85,21 +86,15 @@ export class Sync {
     const { ledger } = deps;
     this.#options = options;
     this.#deps = deps;
-    const { answerMs } = options;
-    this.#catchUp = new CatchUp({ answerMs });
     this.#announcer = new Announcer(ledger);
     this.#base = readBase(rows.meta.get(META.base));
     for (const { key, value } of rows.headers) this.#headers.set(Number(key), value);
     this.#offers = new SnapshotOffers((height) => this.#headerOf(height));
-    const trail = trailOptionsOf(options, deps);
-    this.#fetch = new SnapshotFetch(
-      { ...trail, answerMs },
-      {
-        lied: (peer, what, height) => this.#lied(peer, what, height),
-        begun: (height, from) =>
-          this.#turn.tell({ type: 'snapshot', state: 'begun', height, from }),
-      },
-    );
+    const trail = { ...trailOptionsOf(options, deps), patience: this.#patience };
+    this.#fetch = new SnapshotFetch(trail, {
+      lied: (peer, what, height) => this.#lied(peer, what, height),
+      begun: (height, from) => this.#turn.tell({ type: 'snapshot', state: 'begun', height, from }),
+    });
     const { height, digest } = ledger.tip;
     this.#shown = { type: 'announce', height, digest, base: this.#base, snapshot: 0 };
     if (ledger.certificate?.height !== height) this.#shown = { ...this.#shown, height: 0 };
@@ -197,8 +192,12 @@ export class Sync {
 
   /** Y7: a final block with this state root has led to another state here. */
   diverged(stateRoot: Uint8Array, ours: StateTree): void {
-    const { answerMs } = this.#options;
-    this.#walk = new DivergenceWalk(this.#height + 1, ours, stateRoot, answerMs);
+    this.#walk = new DivergenceWalk(this.#height + 1, ours, stateRoot, this.#patience);
+  }
+
+  /** O24: from the next question on. */
+  takeTime(answerMs: number): void {
+    this.#patience.answerMs = answerMs;
   }
 
   /** Z2. */

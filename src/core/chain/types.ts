@@ -27,8 +27,6 @@ export interface ChainOptions {
   /** @default 'all' for up to 7 custodians */
   readonly fanout?: 'all' | 'leader' | undefined;
   readonly timing?: Partial<Timing> | undefined;
-  /** So long a peer may take to answer a question of this node. @default 3,000 */
-  readonly answerMs?: number | undefined;
   /** Heights of a seed epoch. @default 64 */
   readonly epochHeights?: number | undefined;
   /** V3, V4: the highest version by which this node executes. @default all that it knows */
@@ -112,6 +110,8 @@ export type ChainInput =
     }
   /** Z2: the blocks below this height are not kept any more. */
   | { readonly type: 'pruned'; readonly base: number }
+  /** So long a peer may take to answer a question of this node; 3,000 ms from the start. */
+  | { readonly type: 'patience'; readonly answerMs: number }
   /** A peer has sent what cannot be read, or a signature that does not hold. */
   | { readonly type: 'unreadable'; readonly from: string }
   /** Y7: the operator takes the state anew from the others. */

@@ -39,7 +39,7 @@ import { mayVote } from './may-vote.ts';
 import { MessageGate } from './message-gate.ts';
 import { intentIds, Pruner } from './pruner.ts';
 import { RoundLog } from './round-log.ts';
-import { paceOf } from './route.ts';
+import { timingOf } from './route.ts';
 
 export interface ChainRoomOptions {
   readonly settings: Settings;
@@ -272,7 +272,7 @@ function recoverChain(
     protocolMax: protocolMaxOf(settings),
     checkpoint: checkpointOf(settings, invited),
     snapshots: settings['chain.snapshots'],
-    ...paceOf(settings['tor.route']),
+    ...timingOf(settings['tor.route']),
   };
   return Chain.recover(options, deps, rows, standing);
 }

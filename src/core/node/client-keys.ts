@@ -63,8 +63,8 @@ export class ClientKeys {
   }
 
   /**
-   * Members with each network key that hello accepts (H2), this node among them, which dials its own
-   * service to check it; then invitations.
+   * Members with each network key that hello accepts (H2), this node among them, which dials its
+   * own service to check it; then invitations.
    */
   letIn(): readonly LetIn[] {
     const { roster, introductions, invitations } = this.#deps;

@@ -30,6 +30,7 @@ import { createHost } from './network.ts';
 import { markLostFacts } from './own-history.ts';
 import { followChain, usableNetworkKey } from './own-keys.ts';
 import type { Peers } from './peers.ts';
+import { syncMsOf } from './route.ts';
 import { Routing } from './routing.ts';
 import type { TorRoom } from './tor-room.ts';
 
@@ -160,7 +161,10 @@ async function openRooms(
   const routing = await Routing.open(options, {
     ...{ log, clock, store, roster, introductions },
     isUsed: (invitationId) => chain.chain.isUsed(invitationId),
-    routed: (route) => hooks.peers()?.routed(route),
+    routed: (route) => {
+      hooks.submit({ type: 'patience', answerMs: syncMsOf(route.mode) });
+      hooks.peers()?.routed(route);
+    },
     ready: () => hooks.torReady(),
     changed: (tor) => deps.torChanged(tor),
   });

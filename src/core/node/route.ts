@@ -72,14 +72,16 @@ const TOR_TIMING: Partial<Timing> = {
   repeatMs: 5 * SECOND,
 };
 
-/** So long a peer may take to send what the chain asks it for: many blocks, through one circuit. */
+/** O24: what consensus begins with. When the route changes it goes on with what it measures. */
+export const timingOf = (mode: RouteMode): { readonly timing?: Partial<Timing> } =>
+  mode === 'off' ? {} : { timing: TOR_TIMING };
+
+const SYNC_MS = 3 * SECOND;
+/** Many blocks, through one circuit. */
 const TOR_SYNC_MS = 30 * SECOND;
 
-/** O24: what the chain begins with. A route that is changed while it runs leaves what it measures. */
-export const paceOf = (
-  mode: RouteMode,
-): { readonly timing?: Partial<Timing>; readonly answerMs?: number } =>
-  mode === 'off' ? {} : { timing: TOR_TIMING, answerMs: TOR_SYNC_MS };
+/** O24: so long a peer may take to send what the chain asks it for. */
+export const syncMsOf = (mode: RouteMode): number => (mode === 'off' ? SYNC_MS : TOR_SYNC_MS);
 
 /** O24: answers take longer by so much. */
 const SLOWER_ANSWERS = 5;

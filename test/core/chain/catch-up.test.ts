@@ -99,6 +99,18 @@ describe('catching up', () => {
     expect(wants[0]).toEqual({ to: 'honest', from: 11, upTo: 11 });
   });
 
+  it('gives a peer the time that holds when it is asked (O24)', () => {
+    const patience = { answerMs: 30_000 };
+    const catchUp = new CatchUp(patience);
+    for (const peer of ['a', 'b']) catchUp.note(peer, 1);
+    expect(pump(catchUp, 0, 0, ['a', 'b']).wants).toHaveLength(1);
+    patience.answerMs = 3000;
+    expect(pump(catchUp, 29_999, 0, ['a', 'b'])).toMatchObject({ wants: [], slow: [] });
+    const asked = pump(catchUp, 30_000, 0, ['a', 'b']);
+    expect([asked.slow.length, asked.wants.length]).toEqual([1, 1]);
+    expect(pump(catchUp, 33_000, 0, ['a', 'b']).wants).toHaveLength(1);
+  });
+
   it('keeps so many bytes that wait for an earlier block', () => {
     const catchUp = new CatchUp();
     for (const peer of ['a', 'b']) catchUp.note(peer, 10_000);

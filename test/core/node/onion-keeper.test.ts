@@ -197,7 +197,7 @@ describe('the services of a node', () => {
     expect(services.take()[0]).toBe(`use second ${DAY - 60_000}`);
   });
 
-  test('stay as they were when there are too many clients, and it is tried again (O15)', async () => {
+  test('stay as they were with too many clients, and it is tried again (O15)', async () => {
     const { keeper, services, world, pass } = setUp();
     keeper.open(services as never);
     services.take();

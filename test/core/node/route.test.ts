@@ -1,7 +1,13 @@
 /** What each route has of transports and listeners, what `require` refuses (O1, O2, O5, O24). */
 import { expect, test } from 'vitest';
 import { DEFAULT_SETTINGS, type Settings } from '../../../src/core/config/settings.ts';
-import { answerMsOf, checkRoute, paceOf, routeOf } from '../../../src/core/node/route.ts';
+import {
+  answerMsOf,
+  checkRoute,
+  routeOf,
+  syncMsOf,
+  timingOf,
+} from '../../../src/core/node/route.ts';
 
 const settings = (more: Partial<Settings> = {}): Settings => ({ ...DEFAULT_SETTINGS, ...more });
 
@@ -44,9 +50,11 @@ test.each([
 });
 
 test('consensus begins with ten times its usual time where Tor carries it (O24)', () => {
-  expect(paceOf('off')).toEqual({});
+  expect(timingOf('off')).toEqual({});
+  expect(syncMsOf('off')).toBe(3000);
   for (const mode of ['prefer', 'require'] as const) {
-    expect(paceOf(mode)).toMatchObject({ timing: { firstMs: 10_000, minMs: 3000 } });
+    expect(syncMsOf(mode)).toBe(30_000);
+    expect(timingOf(mode)).toMatchObject({ timing: { firstMs: 10_000, minMs: 3000 } });
   }
 });
 

@@ -79,7 +79,7 @@ const connected = (client: Client, count: number) =>
   client.call('node.wait', { query: { for: `peers=${count}` } });
 
 describe('a node whose route is require', () => {
-  test('does not start without Tor, or with one that refuses it, and leaves the home free', async () => {
+  test('does not start without Tor, or with one that refuses it', async () => {
     const [paths] = await makeCluster(dir, 'a');
     const nowhere = { AEGIS_TOR_CONTROL: `unix:${join(dir, 'nothing')}` };
     await expect(start(paths!, nowhere)).rejects.toMatchObject({ code: 'TOR_UNREACHABLE' });
@@ -165,7 +165,7 @@ describe('a node whose route is require', () => {
     },
   );
 
-  test('waits for a Tor that is not ready, says how far it is, and dials nobody meanwhile', async () => {
+  test('waits for a Tor that is not ready, and dials nobody meanwhile', async () => {
     await tor.stop();
     tor = await FakeTor.start({ fault: 'stuck' });
     const homes = await makeCluster(dir, 'a', 'b');
