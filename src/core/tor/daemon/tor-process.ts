@@ -73,10 +73,6 @@ export class TorProcess {
     return this.#lastLines;
   }
 
-  get isRunning(): boolean {
-    return this.#child.exitCode === null && this.#child.signalCode === null;
-  }
-
   /** Lets it write its state and end; kills it when it does not. Resolves when it is gone. */
   async stop(): Promise<void> {
     this.#child.kill('SIGTERM');
