@@ -38,7 +38,8 @@ const REDIRECTIONS = new Set([301, 302, 303, 307, 308]);
 
 /**
  * GETs `url`, and where it is sent on to.
- * @throws {AegisError} `BAD_REQUEST` for a URL that is no http(s), `TOO_LARGE`, `NOT_REACHABLE`,
+ * @throws {AegisError} `BAD_REQUEST` for a URL that is no http(s), `ROUTE_FORBIDS` for an onion
+ *   service without Tor, `TOO_LARGE`, `NOT_REACHABLE`,
  *   `TIMEOUT`, `TOR_UNREACHABLE`, what `socksError` says, or the signal's reason.
  */
 export async function fetchThrough(url: string, options: HttpOptions): Promise<HttpAnswer> {
@@ -84,6 +85,10 @@ function parse(text: string, base?: URL): URL {
 async function ask(url: URL, options: HttpOptions): Promise<IncomingMessage> {
   const { proxy, signal, timeoutMs = TOR_LIMITS.httpTimeoutMs } = options;
   signal?.throwIfAborted();
+  // O5: a name server would be told which service is wanted.
+  if (proxy === undefined && isOnion(url.hostname)) {
+    throw new AegisError('ROUTE_FORBIDS', `${url.hostname} is reached through Tor only`);
+  }
   const late = new AbortController();
   const timer = setTimeout(() => {
     const message = `${url.host} did not answer within ${timeoutMs} ms`;

@@ -128,6 +128,8 @@ test('without a proxy there is none, and a port where nobody listens is said so'
   const tor = await fakeTor();
   await tor.stop();
   await expect(get(tor)).rejects.toMatchObject({ code: 'TOR_UNREACHABLE' });
+  const onion = fetchThrough(`http://${HOST}/`, { proxy: undefined, maxBytes: 1 });
+  await expect(onion).rejects.toMatchObject({ code: 'ROUTE_FORBIDS' });
   const direct = fetchThrough('http://127.0.0.1:1/', { proxy: undefined, maxBytes: 1 });
   await expect(direct).rejects.toThrow('127.0.0.1:1 cannot be reached: ECONNREFUSED');
 });
