@@ -6,6 +6,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { isAlive } from '../../../../src/core/processes.ts';
@@ -112,6 +113,21 @@ describe.skipIf(!needs('tor', 'tests of a Tor of our own'))('a Tor of our own', 
     const own = rig.make(options);
     await expect(own.start()).rejects.toThrow(message);
     expect(rig.lines).toEqual([]);
+  });
+
+  test('says which port of the file of the operator is taken', async () => {
+    const server = createServer();
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const place = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+    try {
+      const own = rig.make({ torrc: rig.extra(`${OFF}ControlPort ${place}\n`) });
+      await expect(own.start()).rejects.toMatchObject({
+        code: 'PORT_IN_USE',
+        message: `${place}, which our own tor is to listen at, is taken`,
+      });
+    } finally {
+      server.close();
+    }
   });
 
   test('says that another tor has its data directory', async () => {
