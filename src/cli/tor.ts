@@ -86,9 +86,11 @@ function circuitsText({ hasCircuits, circuits }: TorStatus): string | undefined 
   return hasCircuits ? `${circuits} built` : 'none can be built yet';
 }
 
+/** Tor has a list of guards, and uses the first of it that it can. */
 function guardsText(guards: TorStatus['guards']): string | undefined {
-  if (guards.length === 0) return undefined;
-  const names = guards.map(({ name, fingerprint, state }) => {
+  const used = guards.filter(({ state }) => state !== 'never-connected');
+  if (used.length === 0) return undefined;
+  const names = used.map(({ name, fingerprint, state }) => {
     const who = safeText(name ?? `$${fingerprint.slice(0, 8)}`);
     return state === 'up' ? who : `${who} (${safeText(state)})`;
   });

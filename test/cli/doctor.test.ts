@@ -273,4 +273,10 @@ test('Tor without a node: whether there is the one that the route wants', () =>
       status: 'fail',
       message: expect.stringContaining('/bin/false is no tor'),
     });
+    await writeSettings(pathsOf(home), { node: { listen: ['/ip4/0.0.0.0/tcp/4001'] } });
+    expect((await examine(home)).check('tor')).toMatchObject({
+      status: 'fail',
+      message: 'the route is require, and node.listen is /ip4/0.0.0.0/tcp/4001: not on loopback',
+      hint: 'Take it away: aegis config unset node.listen',
+    });
   }));

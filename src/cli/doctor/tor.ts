@@ -8,6 +8,8 @@ import { connect } from '../connect.ts';
 import { bootstrapText } from '../tor.ts';
 import { type Check, fail, ok, type Patient, warn } from './check.ts';
 
+const LOOPBACK = /^\/ip(4\/127\.|6\/::1\/)/;
+
 /** What a running node says. Without one, whether there is a Tor for the route of the settings. */
 export async function checkTor(patient: Patient, isRunning: boolean): Promise<Check> {
   const { paths, env, timeoutMs } = patient;
@@ -15,6 +17,12 @@ export async function checkTor(patient: Patient, isRunning: boolean): Promise<Ch
   const { settings } = await loadSettings(paths, env);
   const route = settings['tor.route'];
   if (route === 'off') return ok('tor', 'not used: the route is off');
+  const open = settings['node.listen'].find((address) => !LOOPBACK.test(address));
+  if (route === 'require' && open !== undefined) {
+    // O2: a node does not start so.
+    const message = `the route is require, and node.listen is ${open}: not on loopback`;
+    return fail('tor', message, 'Take it away: aegis config unset node.listen');
+  }
   const found = await (settings['tor.daemon'] === 'spawn'
     ? ownTor(settings)
     : torOfSystem(settings, AbortSignal.timeout(timeoutMs)));
