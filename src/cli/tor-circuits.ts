@@ -1,5 +1,5 @@
 /** How circuits and streams are shown to people, and what has changed between two looks. */
-import type { TorCircuit, TorStream } from '../core/api/contract/tor.ts';
+import type { TorCircuit, TorCircuitLine, TorStream } from '../core/api/contract/tor.ts';
 import { ago, safeText, table } from './format.ts';
 import { shortId } from './peers.ts';
 
@@ -62,16 +62,11 @@ export function streamsTable(
   );
 }
 
-export interface CircuitChange {
-  readonly type: 'circuit' | 'circuit-gone';
-  readonly circuit: TorCircuit;
-}
-
 /** What is new, in another state or carries another one, then what is gone. */
 export function circuitChanges(
   before: readonly TorCircuit[],
   now: readonly TorCircuit[],
-): CircuitChange[] {
+): TorCircuitLine[] {
   const known = new Map(before.map((circuit) => [circuit.id, JSON.stringify(circuit)]));
   const alive = new Set(now.map(({ id }) => id));
   return [
@@ -85,7 +80,7 @@ export function circuitChanges(
 }
 
 /** One line of `tor circuits --watch`. */
-export function changeLine({ type, circuit }: CircuitChange): string {
+export function changeLine({ type, circuit }: TorCircuitLine): string {
   const { id, state } = circuit;
   const what = type === 'circuit-gone' ? 'gone' : state;
   const parts = [id.padStart(5), what, purposeText(circuit), carriesText(circuit)];

@@ -16,7 +16,12 @@ import TorOnionRenew from '../../src/commands/tor/onion/renew.ts';
 import TorOnionShow from '../../src/commands/tor/onion/show.ts';
 import TorRoute from '../../src/commands/tor/route.ts';
 import TorStatus from '../../src/commands/tor/status.ts';
-import { torCircuits, torRoute, torStatus } from '../../src/core/api/contract/tor.ts';
+import {
+  torCircuitLine,
+  torCircuits,
+  torRoute,
+  torStatus,
+} from '../../src/core/api/contract/tor.ts';
 import { AegisError, hasCode } from '../../src/core/errors.ts';
 import { harness } from '../core/api/harness.ts';
 import { peer } from '../core/api/memory-backend.ts';
@@ -205,9 +210,10 @@ test('tor circuits --watch tells what comes, changes and goes', async () => {
   const { stdout, error } = await n.call(TorCircuits, '--watch', '--json');
   expect(hasCode(error, 'STOPPING')).toBe(true);
   const lines = stdout.trim().split('\n');
-  expect(lines.map((line) => (JSON.parse(line) as { type: string }).type)).toEqual([
-    'circuit',
-    'circuit',
+  const shown = lines.map((line) => v.parse(torCircuitLine, JSON.parse(line)));
+  expect(shown.map(({ type, circuit }) => `${type} ${circuit.id}`)).toEqual([
+    'circuit 12',
+    'circuit 13',
   ]);
 });
 

@@ -188,6 +188,13 @@ const circuit = v.object({
 });
 export type TorCircuit = v.InferOutput<typeof circuit>;
 
+/** A line of `aegis tor circuits --watch --json`: one that is new or another, or is no more. */
+export const torCircuitLine = v.object({
+  type: v.picklist(['circuit', 'circuit-gone']),
+  circuit,
+});
+export type TorCircuitLine = v.InferOutput<typeof torCircuitLine>;
+
 const stream = v.object({
   id: word,
   state: word,
