@@ -33,6 +33,9 @@ export interface OnionKeeperDeps {
 
 /** M3: one that has left may hear from the block that it has, before everybody is cut for it. */
 const FAREWELL_MS = 2 * SECOND;
+/** Who comes waits for others that come: each time the service is away for a second. */
+const GATHER_MS = 250;
+const SPACING_MS = 3 * SECOND;
 /** What Tor would not do is tried again. */
 const RETRY_MS = MINUTE;
 
@@ -48,6 +51,9 @@ export class OnionKeeper {
   /** Who could find the services when they were made last. */
   #published: Marks | undefined;
   #farewellUntil: number | undefined;
+  /** When it is made anew next, and when it was last. */
+  #renewAt: number | undefined;
+  #renewedAt = 0;
   #complaint: string | undefined;
   #cancel: (() => void) | undefined;
 
@@ -119,6 +125,10 @@ export class OnionKeeper {
     }
     this.#farewellUntil = undefined;
     const cut = revoked.length > 0;
+    this.#renewAt ??= Math.max(now + GATHER_MS, this.#renewedAt + SPACING_MS);
+    if (!cut && now < this.#renewAt) return;
+    this.#renewAt = undefined;
+    this.#renewedAt = now;
     this.#deps.log.write('info', 'the onion service is made anew', { cut, clients: marks.size });
     this.#published = marks;
     services.renew({ cut }).catch((error: unknown) => this.#failed(error, before));
@@ -184,7 +194,7 @@ export class OnionKeeper {
     const { clients, clock } = this.#deps;
     const now = clock.now();
     const ends = clients.letIn().map(({ until }) => until);
-    const all = [nextEpochChange(now), ...ends, this.#farewellUntil];
+    const all = [nextEpochChange(now), ...ends, this.#farewellUntil, this.#renewAt];
     return Math.min(...all.filter((at): at is number => at !== undefined && at > now));
   }
 }

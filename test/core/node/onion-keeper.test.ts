@@ -104,19 +104,39 @@ describe('the services of a node', () => {
     expect(services.take()).toEqual([]);
   });
 
-  test('are made anew without a cut for who comes, and with one for who is banned (O17)', () => {
-    const { keeper, services, world, bea } = setUp();
+  test('are made anew: with a cut for who is banned, without for who comes (O17)', async () => {
+    const { keeper, services, world, bea, pass } = setUp();
     keeper.open(services as never);
     services.take();
     world.invitations.push({ id: 'one', expiresAt: world.now + DAY });
     keeper.look();
+    await pass(249);
+    expect(services.take()).toEqual([]);
+    await pass(1);
     expect(services.take()).toEqual(['renew']);
     world.banned.add(bea.nodeId);
     keeper.look();
     expect(services.take()).toEqual(['cut']);
     world.banned.delete(bea.nodeId);
     keeper.look();
+    await pass(3000);
     expect(services.take()).toEqual(['renew']);
+  });
+
+  test('are made anew once for many who come together', async () => {
+    const { keeper, services, world, pass } = setUp();
+    keeper.open(services as never);
+    services.take();
+    for (let n = 0; n < 40; n += 1) {
+      world.invitations.push({ id: `${n}`, expiresAt: world.now + DAY });
+      keeper.look();
+      await pass(100);
+    }
+    expect(services.take()).toEqual(['renew', 'renew']);
+    await pass(3000);
+    expect(services.take()).toEqual(['renew']);
+    await pass(3000);
+    expect(services.take()).toEqual([]);
   });
 
   test('cut a network key that is revoked, and not one whose grace ends (H2)', async () => {
@@ -125,10 +145,12 @@ describe('the services of a node', () => {
     services.take();
     const key = bea.state.keys.networkKey;
     bea.rotate(['network']);
-    world.finalise(bea, { retiredNetworkKey: { key, until: world.now + 1000 } });
+    world.finalise(bea, { retiredNetworkKey: { key, until: world.now + 10_000 } });
     keeper.look();
+    await pass(250);
     expect(services.take()).toEqual(['renew']);
-    await pass(1000);
+    await pass(10_000);
+    await pass(250);
     expect(services.take()).toEqual(['renew']);
     eve.rotate(['network'], { reason: 'compromised', graceMs: 0 });
     world.finalise(eve);
@@ -156,9 +178,11 @@ describe('the services of a node', () => {
     const hour = 3600 * 1000;
     expect(wakes()).toEqual([MIDST + 4 * DAY - 2 * hour]);
     await pass(4 * DAY - 2 * hour);
+    await pass(250);
     expect(services.take()).toEqual(['renew']);
     expect(wakes()).toEqual([MIDST + 4 * DAY + 2 * hour]);
     await pass(4 * hour);
+    await pass(250);
     expect(services.take()).toEqual(['renew']);
   });
 
@@ -204,10 +228,11 @@ describe('the services of a node', () => {
     services.refusal = new AegisError('ONION_CLIENTS_FULL', 'too many');
     world.invitations.push({ id: 'one', expiresAt: world.now + DAY });
     keeper.look();
-    await settle();
+    await pass(250);
     expect(services.take()).toEqual(['renew']);
     services.refusal = undefined;
     await pass(60_000);
+    await pass(250);
     expect(services.take()).toEqual(['renew']);
     await pass(60_000);
     expect(services.take()).toEqual([]);
