@@ -10,10 +10,10 @@ export default class TorOnionShow extends BaseCommand<typeof TorOnionShow, Reply
     'Its address, whether its descriptor is published, and to whom it is open. After a rotation ' +
     'the service of before stays until the time that is shown.';
   static override readonly examples = [
-    { description: 'Show the service', command: '<%= config.bin %> tor onion' },
+    { description: 'Show the service', command: '<%= config.bin %> tor onion show' },
     {
       description: 'The address, for a script',
-      command: "<%= config.bin %> tor onion --json | jq -r '.services[0].address'",
+      command: "<%= config.bin %> tor onion show --json | jq -r '.services[0].address'",
     },
   ];
 
