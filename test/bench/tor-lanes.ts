@@ -68,6 +68,7 @@ class Place {
         isolation: this.#isolation,
         clientKeys: () => [],
         install: () => Promise.resolve(),
+        refetch: () => Promise.resolve(),
         listeners: this.#services,
         log: silent,
       },

@@ -129,6 +129,32 @@ describeOverTor('libp2p through onion services', () => {
     service.onionKey = next;
   });
 
+  test('are found again when they died without a word, after one dial that fails', async () => {
+    const { torrc } = await torNetwork();
+    const of = (name: string) => new OnionNode(join(dir, name), torrc);
+    const client = of('c');
+    const [lost, again] = await Promise.all([
+      of('l').start(),
+      of('a').start(),
+      client.start({ dialTimeoutMs: 4000 }),
+    ]);
+    try {
+      again.onionKey = lost.onionKey;
+      lost.clients = [client.clientKey];
+      again.clients = [client.clientKey];
+      await lost.services.use(lost.onionKey);
+      await client.dial(lost.address);
+      // Its relays go on believing in it, as in a machine without power.
+      process.kill(lost.tor.pid, 'SIGSTOP');
+      await again.services.use(again.onionKey);
+      await expect(client.dial(lost.address)).rejects.toThrow();
+      await vi.waitFor(() => client.dial(lost.address), { timeout: 30_000 });
+    } finally {
+      process.kill(lost.tor.pid, 'SIGCONT');
+      await Promise.all([lost, again, client].map((node) => node.stop()));
+    }
+  });
+
   test('are there again when Tor is (O3, O9)', async () => {
     const down = service.libp2p
       .getConnections()

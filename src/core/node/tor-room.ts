@@ -8,7 +8,7 @@ import { AegisError, toAegisError } from '../errors.ts';
 import type { MakeTransport } from '../network/transports.ts';
 import { tcpTransport } from '../network/transports.ts';
 import { Bootstrap, type BootstrapStatus } from '../tor/control/bootstrap.ts';
-import { addClientKey } from '../tor/control/commands.ts';
+import { addClientKey, fetchDescriptor } from '../tor/control/commands.ts';
 import type { TorEndpoint } from '../tor/endpoint.ts';
 import { Isolation } from '../tor/isolation.ts';
 import type { OnionClients } from '../tor/onion/service.ts';
@@ -138,13 +138,15 @@ export class TorRoom {
   transports(route: Route): readonly MakeTransport[] {
     const direct = route.usesTcp ? [tcpTransport] : [];
     const running = this.#running;
-    if (!route.usesTor || running === undefined) return route.usesTor ? [] : direct;
+    // O3: without Tor `require` has nothing at all.
+    if (!route.usesTor || running === undefined) return direct;
     const deps: TorTransportDeps = {
       proxy: () => this.proxy(),
       isolation: this.isolation,
       clientKeys: (service) => this.#deps.clientKeys(service),
       // Whatever Tor was told before: a NEWNYM of anybody makes it forget.
       install: (address, secret) => addClientKey(running.tor.link, address, secret),
+      refetch: (address) => fetchDescriptor(running.tor.link, address),
       listeners: running.services,
       log: this.#deps.log,
     };

@@ -12,7 +12,7 @@ import { agreementKeyOf } from '../../../src/core/crypto/agree.ts';
 import { type OnionKey, onionKeyOf, onionMultiaddr } from '../../../src/core/crypto/onion.ts';
 import { systemClock } from '../../../src/core/node/clock.ts';
 import { Bootstrap } from '../../../src/core/tor/control/bootstrap.ts';
-import { addClientKey } from '../../../src/core/tor/control/commands.ts';
+import { addClientKey, fetchDescriptor } from '../../../src/core/tor/control/commands.ts';
 import { TorLink } from '../../../src/core/tor/control/link.ts';
 import { Isolation } from '../../../src/core/tor/isolation.ts';
 import type { OnionClients } from '../../../src/core/tor/onion/service.ts';
@@ -57,19 +57,20 @@ export class OnionNode {
     return agreementKeyOf(this.clientSecret);
   }
 
-  /** @param exits whether its transport uses them. */
-  async start({ exits = false }: { readonly exits?: boolean } = {}): Promise<this> {
+  /** @param options.exits whether its transport uses them. */
+  async start({ exits = false, dialTimeoutMs = 60_000 } = {}): Promise<this> {
     await this.tor.start();
     await this.link.start();
     await this.#bootstrapped();
     await this.services.open();
     const make = torTransport(
-      { exits, dialTimeoutMs: 60_000 },
+      { exits, dialTimeoutMs },
       {
         proxy: () => ({ path: this.tor.socksPath }),
         isolation: this.isolation,
         clientKeys: () => this.secrets.map((secret) => Uint8Array.from(secret)),
         install: (address, secret) => addClientKey(this.link, address, secret),
+        refetch: (address) => fetchDescriptor(this.link, address),
         listeners: this.services,
         log: memoryLog(),
       },

@@ -93,6 +93,14 @@ export async function listClientKeys(link: Commander): Promise<string[]> {
     .filter((id) => id !== undefined);
 }
 
+/**
+ * Has Tor fetch the descriptor of a service anew, whatever it has of it. Resolves when it has begun;
+ * the next dial after a moment uses what came.
+ */
+export async function fetchDescriptor(link: Commander, address: string): Promise<void> {
+  await link.command(`HSFETCH ${serviceIdOf(address)}`);
+}
+
 export async function signal(
   link: Commander,
   name: 'NEWNYM' | 'ACTIVE' | 'RELOAD' | 'SHUTDOWN' | 'HALT',

@@ -44,6 +44,8 @@ export interface TorTransportDeps {
   clientKeys(onionPublicKey: Uint8Array): readonly Uint8Array[];
   /** Makes Tor use that client key for that address (with `.onion`) from now on. */
   install(address: string, secret: Uint8Array): Promise<void>;
+  /** Has Tor look again where that service (with `.onion`) is now. */
+  refetch(address: string): Promise<void>;
   readonly listeners: OnionServices;
   readonly log: Log;
 }
@@ -162,11 +164,16 @@ class OverTor implements TorTransport {
   }
 
   /**
-   * The next dial takes another circuit. Where a peer has lost its power nobody tells Tor, and that
-   * would try the circuit of before until it has grown old.
+   * Nobody tells Tor when a peer loses its power: it would go on trying the circuit of before until
+   * that is old, and then introduction points that take everything and hand on nothing. So the next
+   * dial takes another circuit, by a descriptor that is looked up anew.
    */
   #leave(target: DialTarget): void {
     this.#deps.isolation.renew(peerNameOf(target));
+    if (target.onion === undefined) return;
+    this.#deps.refetch(target.host).catch((error: unknown) => {
+      this.#deps.log.write('debug', 'no new look at an onion service', { why: String(error) });
+    });
   }
 
   #connect(target: DialTarget, signal: AbortSignal): Promise<Socket> {
@@ -175,7 +182,7 @@ class OverTor implements TorTransport {
     const share = this.#options.dialTimeoutMs / this.#waysTo(target).length;
     const until = performance.now() + share;
     const dial = async (): Promise<Socket> => {
-      const timeoutMs = until - performance.now();
+      const timeoutMs = Math.ceil(until - performance.now());
       // Others have tried keys all the while.
       if (timeoutMs <= 0) throw socksLate(host, port, share);
       const isolation = this.#deps.isolation.of(target.purpose, peerNameOf(target));

@@ -71,6 +71,7 @@ async function node(
       isolation,
       clientKeys: () => [],
       install: async () => undefined,
+      refetch: async () => undefined,
       listeners: services,
       log: memoryLog(),
       ...options.deps,
@@ -235,6 +236,26 @@ describe('a dial through Tor', () => {
     expect(await used()).toBe(second);
     libp2p.getConnections().at(-1)!.abort(new Error('no heartbeat'));
     expect(await used()).not.toBe(second);
+  });
+
+  test('has Tor look again for a service that cannot be reached, and for no other', async () => {
+    const looked: string[] = [];
+    const refetch = async (address: string): Promise<void> => {
+      looked.push(address);
+      throw new Error('and nothing comes of it');
+    };
+    const { libp2p } = await node({ exits: true, deps: { refetch } });
+    for (const fault of ['socks-f0', 'socks-f4', 'socks-f3', 'socks-01']) {
+      tor.fault = fault;
+      await expect(libp2p.dial(multiaddr(ONION))).rejects.toThrow();
+    }
+    await expect(libp2p.dial(multiaddr(PUBLIC))).rejects.toThrow();
+    expect(looked).toEqual([key.address, key.address]);
+    tor.fault = 'none';
+    await published();
+    const connection = await libp2p.dial(multiaddr(ONION));
+    connection.abort(new Error('no heartbeat'));
+    expect(looked).toHaveLength(3);
   });
 
   test('ends when it is given up', async () => {
