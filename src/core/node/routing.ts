@@ -118,7 +118,7 @@ export class Routing {
       { own, clients, clock, log, hasLeft: (nodeId) => roster.get(nodeId)?.status === 'left' },
     );
     this.tor = new TorRoom(
-      { settings, paths, socketsMax: settings['limits.connections'] * 2 },
+      { settings, paths, socketsMax: socketsMaxOf(settings) },
       {
         ...{ log, clock, random: systemRandom },
         clientsOf: (key) => this.keeper.clientsOf(key),
@@ -242,6 +242,8 @@ export class Routing {
     await this.tor.end();
     if (!next.usesTor) await this.#unlock();
     const why = await this.#open(host, RETRY_MS);
+    // Direct connections are a part of `prefer`: they wait for no Tor.
+    if (why !== undefined && next.usesTcp) await this.#openDirect(host);
     return { disconnected, why };
   }
 
@@ -256,12 +258,22 @@ export class Routing {
     } catch (error) {
       const why = toAegisError(error);
       const { code, message: reason } = why;
-      this.#deps.log.write('error', 'the route could not begin: nothing goes out', {
+      this.#deps.log.write('error', 'the route could not begin: nothing goes through Tor', {
         code,
         reason,
       });
       this.#retry(host, pauseMs);
       return why;
+    }
+  }
+
+  async #openDirect(host: Host): Promise<void> {
+    try {
+      await host.reroute(this.parts);
+      this.#deps.ready();
+    } catch (error) {
+      const { code, message: reason } = toAegisError(error);
+      this.#deps.log.write('error', 'the route could not begin directly', { code, reason });
     }
   }
 
@@ -286,6 +298,10 @@ export class Routing {
     return onionMultiaddr(this.#options.keystore.current.keys.onionKey);
   }
 }
+
+/** Those that have passed hello, those that have not, and as many lanes: the host counts exactly. */
+const socketsMaxOf = (settings: Settings): number =>
+  settings['limits.onionConnections'] * 2 + settings['limits.pendingOnionInbound'];
 
 /** J6. @throws {AegisError} `BAD_CONFIG` when another cluster of this home has the address. */
 async function lockOnion({ roots }: HomePaths): Promise<HomeLock> {

@@ -206,7 +206,7 @@ describe('a node whose route is require', () => {
     const [paths] = await makeCluster(dir, 'a');
     await start(paths!);
     const a = clientOf(paths!);
-    const change = (mode: 'off' | 'require') => a.call('tor.route', { body: { mode } });
+    const change = (mode: 'off' | 'prefer' | 'require') => a.call('tor.route', { body: { mode } });
     expect(await change('off')).toMatchObject({ before: 'require', changed: true, state: 'off' });
     expect(JSON.parse(readFileSync(paths!.config, 'utf8'))).toEqual({ tor: { route: 'off' } });
     expect((await a.call('node.status')).addresses).toEqual([expect.stringMatching(/^\/ip4\/127/)]);
@@ -218,6 +218,14 @@ describe('a node whose route is require', () => {
     expect(failed).toMatchObject({ route: 'require', changed: true, state: 'down' });
     expect(failed.why).not.toBeNull();
     expect(await a.call('tor.status')).toMatchObject({ route: 'require', services: [] });
+    expect((await a.call('tor.check', { body: {} })).checks[0]).toMatchObject({
+      message: 'the transports in this process: none',
+    });
+    // `prefer` has direct connections, whatever becomes of Tor.
+    expect((await change('prefer')).why).not.toBeNull();
+    const { addresses } = await a.call('node.status');
+    expect(addresses).toContainEqual(expect.stringMatching(/^\/ip4\/127/));
+    await change('require');
     tor.fault = 'none';
     // It is tried again by itself.
     await until(a, ({ state }) => state === 'ready');
