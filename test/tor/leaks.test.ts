@@ -1,8 +1,8 @@
 /**
  * Goal: in `require` nothing leaves the machine but through Tor, whatever happens.
  * Setup: four daemons, each in a network namespace of its own, three with nothing but `lo`, the
- * fourth with a way out on which every packet is counted; their Tors are outside, reached by sockets
- * with a path. The writers never rest. Without namespaces: the detector at the sockets of Node.
+ * fourth with a way out on which every packet is counted; their Tors are outside, reached by
+ * sockets with a path. Without namespaces: the detector at the sockets of Node alone.
  * Check: start, discovery, decisions, transfer, the death and return of Tor, and stop work; nobody
  * has sent anything, no name was looked up; and when the same daemon leaks on purpose, it shows.
  */

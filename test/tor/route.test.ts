@@ -2,7 +2,7 @@
  * Goal: a running cluster moves behind Tor, and nothing that was decided is lost on the way.
  * Setup: four nodes on loopback that know of a Tor and do not use it; a writer that never rests.
  * Check: node by node from `off` to `prefer`, then to `require`: what each connection goes over,
- * that nothing listens on TCP in the end, and that the nodes decide all the time; and that a node whose
+ * that nothing listens on TCP in the end, and that the writers lose nothing; and that a node whose
  * Tor is killed starts it again.
  */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';

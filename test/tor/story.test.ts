@@ -1,5 +1,5 @@
 /**
- * Goal: the whole account of `aegis quickstart` is true behind Tor, and keys change hands there, too.
+ * Goal: the account of `aegis quickstart` is true behind Tor, and keys change hands there, too.
  * Setup: the real command with a Tor network of its own, which it leaves running.
  * Check: every connection is one of onion services; each node in turn gets a new network key and
  * a new onion address, the one of before stays for its grace, and all go on deciding; `devnet down`

@@ -1,8 +1,8 @@
 /**
  * The private Tor network of a devnet whose nodes are onion services: it lives in the directory of
- * the devnet, runs while the devnet does, and hides nothing from anybody. Each node has a Tor of its
- * own, which its daemon starts; what that one must be told to find the network stands in the torrc
- * of the network.
+ * the devnet, runs while the devnet does, and hides nothing from anybody. Each node has a Tor of
+ * its own, which its daemon starts; what that one must be told to find the network stands in the
+ * torrc of the network.
  */
 import { join } from 'node:path';
 import type { HomePaths } from '../config/home.ts';

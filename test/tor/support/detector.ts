@@ -1,7 +1,7 @@
 /**
  * Loaded into a daemon (`--import`), it writes down every destination that Node is asked for: a
- * line of JSON in the file `AEGIS_DETECTOR_FILE` for each connection, datagram, look-up of a name and
- * listener. It sees what this process does through Node, not what a library of its own would do
+ * line of JSON in the file `AEGIS_DETECTOR_FILE` for each connection, datagram, look-up of a name
+ * and listener. It sees what this process does through Node, not what a library of its own would do
  * beside it, nor other processes: where the kernel can count, it does (`jail.ts`).
  */
 import dgram from 'node:dgram';

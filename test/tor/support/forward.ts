@@ -1,4 +1,4 @@
-/** What the hub of a counted jail runs: takes its one port to a socket with a path. Arguments: both. */
+/** What the hub of a counted jail runs: it takes one port to a socket with a path. */
 import { connect, createServer } from 'node:net';
 
 const [address = '', path = ''] = process.argv.slice(2);
