@@ -13,6 +13,7 @@ import { Client } from '../../../src/core/api/client/client.ts';
 import type { Reply } from '../../../src/core/api/contract/endpoints.ts';
 import type { HomePaths } from '../../../src/core/config/home.ts';
 import { type RunningNode, startNode } from '../../../src/core/node/daemon.ts';
+import { HomeLock } from '../../../src/core/storage/home-lock.ts';
 import { endpointText, parseEndpoint } from '../../../src/core/tor/endpoint.ts';
 import { FakeTor } from '../../helpers/fake-tor.ts';
 import { makeCluster, PASSPHRASE } from './support/homes.ts';
@@ -89,6 +90,13 @@ describe('a node whose route is require', () => {
     await expect(start(paths!, { AEGIS_API_LISTEN: '0.0.0.0:7' })).rejects.toMatchObject({
       code: 'BAD_CONFIG',
     });
+    // J6: as the daemon of another cluster of this home holds it.
+    const lock = await HomeLock.acquire(join(paths!.roots.state, 'run', 'onion.lock'));
+    await expect(start(paths!)).rejects.toMatchObject({
+      code: 'BAD_CONFIG',
+      message: 'another cluster of this home uses its onion address',
+    });
+    await lock.release();
     await start(paths!);
   });
 
