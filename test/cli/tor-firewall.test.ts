@@ -75,7 +75,8 @@ until [ "$(readlink /proc/$FAR/ns/net)" != "$(readlink /proc/$$/ns/net)" ]; do :
 ip link add near type veth peer name far netns $FAR
 ip addr add 192.0.2.1/24 dev near; ip link set near up
 nsenter -t $FAR -n sh -c 'ip addr add 192.0.2.2/24 dev far; ip link set far up; ip link set lo up'
-serve='const [,port,host,file]=process.argv;const listening=()=>require("fs").writeFileSync(file,"");
+serve='const [,port,host,file]=process.argv;
+const listening=()=>require("fs").writeFileSync(file,"");
 const take=(s)=>{s.on("error",()=>{});s.end("hello")};
 require("net").createServer(take).listen(+port,host,listening)'
 nsenter -t $FAR -n "$NODE" -e "$serve" 80 192.0.2.2 "$DIR/far" & SERVER=$!

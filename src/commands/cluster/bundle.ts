@@ -42,8 +42,8 @@ export default class ClusterBundle extends BaseCommand<typeof ClusterBundle, Clu
       exclusive: ['no-address'],
       helpValue: '<address>',
       description:
-        'Where others dial this node. Default: by the route its onion address, or the addresses of ' +
-        'the settings, or both.',
+        'Where others dial this node. Default: by the route its onion address, or the ' +
+        'addresses of the settings, or both.',
     }),
     role: Flags.option({
       options: ['custodian', 'agent'] as const,

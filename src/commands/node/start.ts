@@ -13,9 +13,9 @@ export default class NodeStart extends BaseCommand<typeof NodeStart, NodeStartRe
   static override readonly description =
     'Runs in the foreground until it is stopped with Ctrl-C, SIGTERM or `aegis node stop`, and ' +
     'prints one line that begins with READY when it answers. With --detach it goes to the ' +
-    'background once it is ready. Under systemd it reports its readiness (Type=notify). Where the ' +
-    'route needs Tor and none can be reached, it does not start; while Tor is on the way to its ' +
-    'network, the node runs and says how far it is.';
+    'background once it is ready. Under systemd it reports its readiness (Type=notify). Where ' +
+    'the route needs Tor and none can be reached, it does not start; while Tor is on the way to ' +
+    'its network, the node runs and says how far it is.';
   static override readonly examples = [
     { description: 'Run in the foreground', command: '<%= config.bin %> node start' },
     {

@@ -16,10 +16,11 @@ export default class TorCheck extends BaseCommand<typeof TorCheck, Reply<'tor.ch
     'Check that nothing goes past Tor, or reach a target through it.';
   static override readonly description =
     'Without a target the node looks at itself: its transports, all its sockets as the kernel ' +
-    'has them, its listeners, the flags of the SOCKS port, what the control port answers, and its ' +
-    'own onion service dialled through Tor. Each line is yes, NO or unknown; exit status 1 when one ' +
-    'is no. With a target, an onion address or HOST:PORT is dialled and a URL fetched, through ' +
-    'Tor as the route says; the exit status tells what failed. --timeout is 2 minutes by default.';
+    'has them, its listeners, the flags of the SOCKS port, what the control port answers, and ' +
+    'its own onion service dialled through Tor. Each line is yes, NO or unknown; exit status 1 ' +
+    'when one is no. With a target, an onion address or HOST:PORT is dialled and a URL fetched, ' +
+    'through Tor as the route says; the exit status tells what failed. --timeout is 2 minutes by ' +
+    'default.';
   static override readonly examples = [
     { description: 'Check this node', command: '<%= config.bin %> tor check' },
     {

@@ -20,11 +20,11 @@ export default class TorRoute extends BaseCommand<typeof TorRoute, Reply<'tor.ro
   static override readonly summary = 'Show or change the route to peers.';
   static override readonly description =
     'off: peers are reached directly. prefer: at their onion addresses first, then through ' +
-    'exits, then directly. require: through Tor or not at all. With a mode the running node ends every ' +
-    'connection and listener of before and begins anew, and the setting is written for its next ' +
-    'start; without a running node only the setting is written. A step towards off shows where ' +
-    'this node is, and asks first. A require that cannot begin, because no Tor answers, stays ' +
-    'closed: nothing is dialled until there is one (exit status 75).';
+    'exits, then directly. require: through Tor or not at all. With a mode the running node ends ' +
+    'every connection and listener of before and begins anew, and the setting is written for its ' +
+    'next start; without a running node only the setting is written. A step towards off shows ' +
+    'where this node is, and asks first. A require that cannot begin, because no Tor answers, ' +
+    'stays closed: nothing is dialled until there is one (exit status 75).';
   static override readonly examples = [
     { description: 'Show the route', command: '<%= config.bin %> tor route' },
     { description: 'Reach peers through Tor only', command: '<%= config.bin %> tor route require' },
