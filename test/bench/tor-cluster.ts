@@ -16,7 +16,8 @@ const RUNS = share(10);
 const CUTS = share(20);
 /** A daemon takes 32 bodies at a time by default. */
 const PUTS_AT_ONCE = 30;
-const READS_AT_ONCE = 30;
+/** And answers 64 requests at a time. */
+const READS_AT_ONCE = 60;
 const WAIT_MS = 120_000;
 
 export const behindTor = (): Promise<Figure[]> =>
