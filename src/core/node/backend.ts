@@ -14,8 +14,6 @@ import type { ResourceSampler } from '../telemetry/sampler.ts';
 import type { ConsensusViews } from './consensus-views.ts';
 import type { Engine } from './engine.ts';
 import type { EventHub } from './events.ts';
-import type { Voted } from './governance-desk.ts';
-import type { GovernanceViews } from './governance-views.ts';
 import { copyHome } from './home-copy.ts';
 import type { IntentViews } from './intent-views.ts';
 import type { Self } from './opening.ts';
@@ -286,7 +284,7 @@ export class NodeBackend implements Backend {
     { signal }: CallContext,
   ): Promise<Result<'cluster.propose'>> {
     const { desk, views } = this.#deps.engine.governance;
-    return votedView(await desk.propose(body, signal), views);
+    return views.voted(await desk.propose(body, signal));
   }
 
   async approve(
@@ -295,7 +293,7 @@ export class NodeBackend implements Backend {
     { signal }: CallContext,
   ): Promise<Result<'cluster.approve'>> {
     const { desk, views } = this.#deps.engine.governance;
-    return votedView(await desk.approve(id, body, signal), views);
+    return views.voted(await desk.approve(id, body, signal));
   }
 
   async proposals(query: Query<'cluster.proposals'>): Promise<Result<'cluster.proposals'>> {
@@ -494,9 +492,3 @@ export class NodeBackend implements Backend {
     });
   }
 }
-
-const votedView = ({ proposal, height }: Voted, views: GovernanceViews) => ({
-  proposal: views.proposal(proposal),
-  final: height !== undefined,
-  height: height ?? null,
-});

@@ -10,6 +10,7 @@ import type { RosterMember } from '../chain/roster.ts';
 import { quorumOf } from '../consensus/quorum.ts';
 import type { Genesis } from '../model/genesis.ts';
 import type { ProposedChange } from '../model/proposed-change.ts';
+import type { Voted } from './governance-desk.ts';
 
 export interface GovernanceViewsDeps {
   readonly genesis: Genesis;
@@ -40,6 +41,11 @@ export class GovernanceViews {
     const shown = chain.proposals().filter(({ status }) => all || !OVER.includes(status));
     const proposals = shown.map((state) => this.proposal(state));
     return { proposals, height: chain.height, quorum: this.#quorum };
+  }
+
+  voted({ proposal, height }: Voted): Result<'cluster.approve'> {
+    const isFinal = height !== undefined;
+    return { proposal: this.proposal(proposal), final: isFinal, height: height ?? null };
   }
 
   proposal({ id, proposal, approvals, status, effectiveAt, why }: ProposalState): ProposalView {
