@@ -6,7 +6,8 @@
 import { hex } from '../bytes.ts';
 import { nextEpochChange } from '../crypto/client-key.ts';
 import { type OnionKey, parseOnionAddress } from '../crypto/onion.ts';
-import { AegisError, toAegisError } from '../errors.ts';
+import { AegisError, hasCode, toAegisError } from '../errors.ts';
+import { Buckets, type Rate } from '../network/rates.ts';
 import type { Clock, Log } from '../ports.ts';
 import type { OnionClients } from '../tor/onion/service.ts';
 import type { OnionServices } from '../tor/onion/services.ts';
@@ -36,6 +37,12 @@ const FAREWELL_MS = 2 * SECOND;
 /** Who comes waits for others that come: each time the service is away for a second. */
 const GATHER_MS = 250;
 const SPACING_MS = 3 * SECOND;
+/**
+ * Of one member, which can change its keys as often as it likes: each change takes the service
+ * away, and the end of a key cuts everybody.
+ */
+const CHANGES: Rate = { perSecond: 1 / (30 * 60), burst: 4 };
+const HELD_MS = MINUTE;
 /** What Tor would not do is tried again. */
 const RETRY_MS = MINUTE;
 
@@ -54,6 +61,9 @@ export class OnionKeeper {
   /** When it is made anew next, and when it was last. */
   #renewAt: number | undefined;
   #renewedAt = 0;
+  /** By node id. */
+  readonly #changes: Buckets;
+  #heldUntil: number | undefined;
   #complaint: string | undefined;
   #cancel: (() => void) | undefined;
 
@@ -61,6 +71,7 @@ export class OnionKeeper {
   constructor(options: { readonly isOpen: boolean }, deps: OnionKeeperDeps) {
     this.#isOpen = options.isOpen;
     this.#deps = deps;
+    this.#changes = new Buckets({ rate: CHANGES }, deps);
   }
 
   /** What a service asks for its key. */
@@ -102,7 +113,7 @@ export class OnionKeeper {
       this.#published = marks;
       this.#useOwn(services).catch((error: unknown) => this.#failed(error, undefined));
     } else if (before === undefined) this.#published = marks;
-    else if (!isSame(before, marks)) this.#follow(services, before, marks);
+    else if (!isSame(before, marks)) this.#follow(services, before, this.#patient(before, marks));
     this.#arm();
   }
 
@@ -114,6 +125,7 @@ export class OnionKeeper {
 
   /** O17: at once, and everybody is cut where somebody is let in no more. */
   #follow(services: Services, before: Marks, marks: Marks): void {
+    if (isSame(before, marks)) return;
     const now = this.#deps.clock.now();
     const gone = [...before].filter(([mark]) => !marks.has(mark)).map(([, one]) => one);
     const revoked = gone.filter((one) => one !== undefined && isRevoked(one, now));
@@ -131,7 +143,30 @@ export class OnionKeeper {
     this.#renewedAt = now;
     this.#deps.log.write('info', 'the onion service is made anew', { cut, clients: marks.size });
     this.#published = marks;
-    services.renew({ cut }).catch((error: unknown) => this.#failed(error, before));
+    for (const id of changersOf(before, marks)) this.#changes.of(id).take();
+    services.renew({ cut }).catch((error: unknown) => {
+      // O15: those who are let in no more have gone even so.
+      const isFull = hasCode(error, 'ONION_CLIENTS_FULL');
+      const stays = isFull ? [...before].filter(([mark]) => marks.has(mark)) : before;
+      this.#failed(error, new Map(stays));
+    });
+  }
+
+  /**
+   * Without the changes of members that have changed their keys too often; these follow later, or
+   * with what makes the service anew for another reason. Whoever is let in no more at all is gone at
+   * once.
+   */
+  #patient(before: Marks, marks: Marks): Marks {
+    const held = changersOf(before, marks).filter((id) => this.#changes.of(id).level < 1);
+    this.#heldUntil = held.length === 0 ? undefined : this.#deps.clock.now() + HELD_MS;
+    if (held.length === 0) return marks;
+    const isHeld = ([, one]: [string, LetIn | undefined]): boolean =>
+      one?.kind === 'member' && held.includes(one.id);
+    return new Map([
+      ...[...marks].filter((mark) => !isHeld(mark)),
+      ...[...before].filter((mark) => isHeld(mark)),
+    ]);
   }
 
   /** O18: a service for the key in force. */
@@ -194,7 +229,13 @@ export class OnionKeeper {
     const { clients, clock } = this.#deps;
     const now = clock.now();
     const ends = clients.letIn().map(({ until }) => until);
-    const all = [nextEpochChange(now), ...ends, this.#farewellUntil, this.#renewAt];
+    const all = [
+      nextEpochChange(now),
+      ...ends,
+      this.#heldUntil,
+      this.#farewellUntil,
+      this.#renewAt,
+    ];
     return Math.min(...all.filter((at): at is number => at !== undefined && at > now));
   }
 }
@@ -202,6 +243,18 @@ export class OnionKeeper {
 /** What would not have ended by itself. */
 const isRevoked = ({ kind, until }: LetIn, now: number): boolean =>
   kind === 'member' && (until === undefined || until > now);
+
+/** Members that were let in, and are, with other keys: nobody but they can have changed those. */
+function changersOf(before: Marks, marks: Marks): readonly string[] {
+  const idsOf = (some: Iterable<LetIn | undefined>): Set<string> =>
+    new Set([...some].flatMap((one) => (one?.kind === 'member' ? [one.id] : [])));
+  const changed = [
+    ...[...before].filter(([mark]) => !marks.has(mark)),
+    ...[...marks].filter(([mark]) => !before.has(mark)),
+  ].map(([, one]) => one);
+  const [then, now] = [idsOf(before.values()), idsOf(marks.values())];
+  return [...idsOf(changed)].filter((id) => then.has(id) && now.has(id));
+}
 
 const isSame = (a: Marks, b: Marks): boolean =>
   a.size === b.size && [...a.keys()].every((mark) => b.has(mark));

@@ -158,6 +158,32 @@ describe('the services of a node', () => {
     expect(services.take()).toEqual(['cut']);
   });
 
+  test('are not cut again and again by a member that goes on changing its keys', async () => {
+    const { keeper, services, world, bea, eve, pass } = setUp();
+    keeper.open(services as never);
+    services.take();
+    const hour = 3600 * 1000;
+    for (let n = 0; n < 24; n += 1) {
+      bea.rotate(['network'], { reason: 'compromised', graceMs: 0 });
+      world.finalise(bea);
+      keeper.look();
+      await pass(1000);
+    }
+    expect(services.take()).toEqual(['cut', 'cut', 'cut', 'cut']);
+    // It waits alone: others are cut at once.
+    world.banned.add(eve.nodeId);
+    keeper.look();
+    expect(services.take()).toEqual(['cut']);
+    // What it has become at last is followed.
+    await pass(hour);
+    expect(services.take()).toEqual(['cut']);
+    await pass(hour);
+    expect(services.take()).toEqual([]);
+    world.banned.add(bea.nodeId);
+    keeper.look();
+    expect(services.take()).toEqual(['cut']);
+  });
+
   test('let one that has left hear of it, and then cut it (M3)', async () => {
     const { keeper, services, world, bea, pass } = setUp();
     keeper.open(services as never);
@@ -236,6 +262,21 @@ describe('the services of a node', () => {
     expect(services.take()).toEqual(['renew']);
     await pass(60_000);
     expect(services.take()).toEqual([]);
+  });
+
+  test('cut once who is let in no more, where others have no room (O15, O17)', async () => {
+    const { keeper, services, world, bea, pass } = setUp();
+    keeper.open(services as never);
+    services.take();
+    services.refusal = new AegisError('ONION_CLIENTS_FULL', 'too many');
+    world.banned.add(bea.nodeId);
+    world.invitations.push({ id: 'one', expiresAt: world.now + DAY });
+    keeper.look();
+    await settle();
+    expect(services.take()).toEqual(['cut']);
+    await pass(60_000);
+    await pass(250);
+    expect(services.take()).toEqual(['renew']);
   });
 
   test('are for everybody where the operator wants it, and nobody is looked at then', () => {

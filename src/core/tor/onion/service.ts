@@ -115,13 +115,19 @@ export class OnionService {
    * Makes it anew for these clients. Those who have found the service before stay connected, and
    * can open more on the same circuit, unless they are cut: then every stream of before ends (O17).
    * Resolves as `publish` does; a cut is done by then, or done before the service is up again.
-   * @throws {AegisError} `ONION_CLIENTS_FULL`: it stays as it was.
+   * @throws {AegisError} `ONION_CLIENTS_FULL`: it stays as it was; with a cut, for those of before
+   * that may still come.
    */
   async renew(clients: OnionClients, { cut }: { readonly cut: boolean }): Promise<void> {
-    this.#clients = clientsWithin(clients);
+    const before = this.#clients;
+    const isFull = isTooMany(clients);
+    if (isFull && !cut) clientsWithin(clients);
+    // O17 does not wait for room (O15).
+    this.#clients = isFull ? stillAmong(before, clients) : clients;
     this.#mustCut ||= cut;
     await this.#remake();
     await this.#settled();
+    if (isFull) clientsWithin(clients);
   }
 
   async close(): Promise<void> {
@@ -243,10 +249,18 @@ export class OnionService {
 /** A point whose secret nobody knows, as nobody has chosen it. */
 const NOBODY = base32(sha256(Buffer.from('aegis/onion-client/nobody')));
 
+const isTooMany = (clients: OnionClients): clients is readonly Uint8Array[] =>
+  clients !== 'open' && clients.length > TOR_LIMITS.onionClients;
+
+function stillAmong(before: OnionClients, clients: readonly Uint8Array[]): OnionClients {
+  const mayCome = new Set(clients.map(base32));
+  return before === 'open' ? [] : before.filter((client) => mayCome.has(base32(client)));
+}
+
 /** @throws {AegisError} `ONION_CLIENTS_FULL`. */
 export function clientsWithin(clients: OnionClients): OnionClients {
   const { onionClients } = TOR_LIMITS;
-  if (clients === 'open' || clients.length <= onionClients) return clients;
+  if (!isTooMany(clients)) return clients;
   throw new AegisError(
     'ONION_CLIENTS_FULL',
     `${clients.length} client keys are more than the ${onionClients} of a descriptor`,

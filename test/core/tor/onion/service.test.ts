@@ -92,11 +92,34 @@ describe('an onion service', () => {
     link.uploaded(NAME);
     await published;
     const before = link.services.get(NAME);
-    await expect(service.renew(many(257), { cut: true })).rejects.toMatchObject({
+    await expect(service.renew(many(257), { cut: false })).rejects.toMatchObject({
       code: 'ONION_CLIENTS_FULL',
     });
     expect(link.services.get(NAME)).toBe(before);
     expect(service.status).toMatchObject({ state: 'published', clients: 256 });
+  });
+
+  test('is made anew without those who are let in no more, even when it is full (O17)', async () => {
+    const { link, service } = setUp();
+    const keys = Array.from({ length: 258 }, (_, n) =>
+      Buffer.alloc(32)
+        .fill(n >> 8)
+        .fill(n, 16),
+    );
+    const published = service.publish(keys.slice(0, 256));
+    await settle();
+    link.uploaded(NAME);
+    await published;
+    link.circuits.set('1', NAME);
+    const renewed = service.renew(keys.slice(1), { cut: true });
+    const refused = expect(renewed).rejects.toMatchObject({ code: 'ONION_CLIENTS_FULL' });
+    await settle();
+    link.uploaded(NAME);
+    await refused;
+    expect([...link.circuits.keys()]).toEqual([]);
+    expect(service.status).toMatchObject({ state: 'published', clients: 255 });
+    expect(link.services.get(NAME)).not.toContain(base32(keys[0]!));
+    expect(link.services.get(NAME)).toContain(base32(keys[1]!));
   });
 
   test('ends all circuits of its own, and no others, when it is cut (O17)', async () => {
