@@ -13,7 +13,7 @@ import { DEFAULT_TOR, type TorSettings } from './tor-settings.ts';
 /** Z1: the fewest blocks that a node keeps. */
 export const KEEP_BLOCKS_MIN = 128;
 
-/** Every setting by its dotted key; `limits.*` are in limit-settings.ts, `tor.*` in tor-settings.ts. */
+/** Every setting by its dotted key; `limits.*` are in limit-settings.ts, `tor.*` beside them. */
 export interface Settings extends LimitSettings, TorSettings {
   /** Multiaddrs to listen on. @default ['/ip4/127.0.0.1/tcp/0'] */
   readonly 'node.listen': readonly string[];

@@ -4,7 +4,6 @@ import type { ConsensusStatus, Explanation } from '../api/contract/consensus.ts'
 import type { Body, Query, Result } from '../api/contract/endpoints.ts';
 import { type Change, KB_RECENT_MAX, type Snapshot } from '../api/contract/events.ts';
 import type { HomePaths } from '../config/home.ts';
-import type { Settings } from '../config/settings.ts';
 import { AegisError } from '../errors.ts';
 import { fingerprint } from '../model/bundle.ts';
 import type { Genesis } from '../model/genesis.ts';
@@ -19,13 +18,12 @@ import type { IntentViews } from './intent-views.ts';
 import type { Self } from './opening.ts';
 import { Proofs } from './proofs.ts';
 import { timeout } from './timeout.ts';
-import { TorViews } from './tor-views.ts';
+import type { TorViews } from './tor-views.ts';
 
 export type NodeState = 'starting' | 'ready' | 'stopping';
 
 export interface BackendOptions {
   readonly paths: HomePaths;
-  readonly settings: Settings;
   readonly version: string;
   readonly agent: string;
   readonly genesis: Genesis;
@@ -59,14 +57,7 @@ export class NodeBackend implements Backend {
   constructor(options: BackendOptions, deps: BackendDeps) {
     this.#options = options;
     this.#deps = deps;
-    const { engine } = deps;
-    const { routing, host, peers } = engine;
-    this.tor = new TorViews({
-      ...{ routing, host, peers, settings: options.settings, clock: engine.clock },
-      configFile: options.paths.config,
-      introductions: engine.custody.introductions,
-      members: () => engine.chain.chain.roster.members(),
-    });
+    this.tor = deps.engine.torViews();
   }
 
   async status(): Promise<Result<'node.status'>> {

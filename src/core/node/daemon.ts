@@ -166,7 +166,7 @@ class Starting {
     this.#undo.push(() => sampler.stop());
     const nodeCreatedAt = keystore.inception.createdAt;
     const backend = new NodeBackend(
-      { paths, settings, version, agent, genesis, self, startedAt, nodeCreatedAt },
+      { paths, version, agent, genesis, self, startedAt, nodeCreatedAt },
       {
         engine,
         consensus: engine.consensus,

@@ -19,6 +19,7 @@ import { KIB, SECOND } from '../units.ts';
 import { CHAIN_MACHINE } from './chain-desk.ts';
 import type { ChainRoom } from './chain-room.ts';
 import { protocolMaxOf } from './chain-settings.ts';
+import { systemClock } from './clock.ts';
 import { ConsensusViews } from './consensus-views.ts';
 import { Custody } from './custody.ts';
 import { CustodyViews } from './custody-views.ts';
@@ -39,6 +40,7 @@ import { ObjectServer } from './object-server.ts';
 import { OnionUpgrade } from './onion-upgrade.ts';
 import { PEERS_MACHINE, Peers } from './peers.ts';
 import type { Routing } from './routing.ts';
+import { TorViews } from './tor-views.ts';
 
 /** What a peer tells of its addresses, at most about. */
 const LEARNED_BYTES = 8 * KIB;
@@ -65,7 +67,6 @@ export class Engine {
   readonly views: KbViews;
   readonly chain: ChainRoom;
   readonly routing: Routing;
-  readonly clock: Clock;
   readonly #options: EngineOptions;
   readonly #deps: EngineDeps;
   readonly #store: ChainStore;
@@ -114,7 +115,6 @@ export class Engine {
     this.#store = parts.store;
     this.chain = parts.chain;
     this.routing = parts.routing;
-    this.clock = clock;
     this.content = content;
     this.host = host;
     this.machine = replication;
@@ -296,6 +296,17 @@ export class Engine {
     this.peers.start([...this.#options.settings['node.peers'], ...this.#invitedTo()]);
     await this.custody.start();
     this.governance.start();
+  }
+
+  /** What the API says of Tor. */
+  torViews(): TorViews {
+    const { routing, host, peers } = this;
+    const { settings, paths } = this.#options;
+    return new TorViews({
+      ...{ routing, host, peers, settings, configFile: paths.config, clock: systemClock() },
+      introductions: this.custody.introductions,
+      members: () => this.chain.chain.roster.members(),
+    });
   }
 
   /** O3, O4: Tor can be used. */

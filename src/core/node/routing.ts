@@ -299,7 +299,7 @@ export class Routing {
   }
 }
 
-/** Those that have passed hello, those that have not, and as many lanes: the host counts exactly. */
+/** Those that have passed hello, those that have not, and lanes: the host counts exactly. */
 const socketsMaxOf = (settings: Settings): number =>
   settings['limits.onionConnections'] * 2 + settings['limits.pendingOnionInbound'];
 
