@@ -25,7 +25,8 @@ import type { Setting } from './markdown.ts';
 const NODES = 2;
 /** So many that one may be away (the tolerance of consensus) while it moves. */
 const NODES_MOVING = 4;
-const NETWORK_TIMEOUT_MS = 60_000;
+/** The network takes 10 s, and is begun anew once where the machine is busy. */
+const NETWORK_TIMEOUT_MS = 150_000;
 
 export class Session {
   /** What differs from run to run in every path. */
