@@ -3,6 +3,7 @@ import { BaseCommand, passphraseFlags } from '../../cli/base.ts';
 import { startDetached } from '../../cli/detach.ts';
 import { facts } from '../../cli/format.ts';
 import { stopDaemon } from '../../cli/stop.ts';
+import { checkStaysHidden } from '../../cli/tor-restart.ts';
 import type { NodeRestartResult } from '../../core/api/contract/daemons.ts';
 import { hasCode } from '../../core/errors.ts';
 
@@ -25,6 +26,8 @@ export default class NodeRestart extends BaseCommand<typeof NodeRestart, NodeRes
     const { VERSION } = await import('../../cli/version.ts');
     const { checkHome, dryRun } = await import('../../core/node/daemon.ts');
     await checkHome(paths, VERSION);
+    // Before anything is asked or stopped.
+    await checkStaysHidden(() => this.client(), paths, process.env);
     const passphrase = await this.passphrase(`the keystore in ${paths.keys}`);
     await dryRun({ paths, passphrase, version: VERSION, env: process.env });
     const stoppedPid = await this.#stop();
