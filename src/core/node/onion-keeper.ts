@@ -154,8 +154,8 @@ export class OnionKeeper {
 
   /**
    * Without the changes of members that have changed their keys too often; these follow later, or
-   * with what makes the service anew for another reason. Whoever is let in no more at all is gone at
-   * once.
+   * with what makes the service anew for another reason. Whoever is let in no more at all is gone
+   * at once.
    */
   #patient(before: Marks, marks: Marks): Marks {
     const held = changersOf(before, marks).filter((id) => this.#changes.of(id).level < 1);

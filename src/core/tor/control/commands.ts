@@ -94,7 +94,7 @@ export async function listClientKeys(link: Commander): Promise<string[]> {
 }
 
 /**
- * Has Tor fetch the descriptor of a service anew, whatever it has of it. Resolves when it has begun;
+ * Has Tor fetch the descriptor of a service anew, whatever it has. Resolves when it has begun;
  * the next dial after a moment uses what came.
  */
 export async function fetchDescriptor(link: Commander, address: string): Promise<void> {

@@ -99,7 +99,7 @@ describe('an onion service', () => {
     expect(service.status).toMatchObject({ state: 'published', clients: 256 });
   });
 
-  test('is made anew without those who are let in no more, even when it is full (O17)', async () => {
+  test('is made anew without those who are let in no more, even if full (O17)', async () => {
     const { link, service } = setUp();
     const keys = Array.from({ length: 258 }, (_, n) =>
       Buffer.alloc(32)
