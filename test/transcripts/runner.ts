@@ -9,6 +9,8 @@ import { Session } from './session.ts';
 
 const schemas = await contractSchemas();
 
+/** Four nodes that move behind Tor take a minute, and several where the machine is busy. */
+const TIMEOUT_MS = 300_000;
 const OVER_TOR: readonly Setting[] = ['onions', 'moving'];
 
 const linesOf = (text: string): string[] =>
@@ -43,15 +45,19 @@ export function runs(patterns: readonly string[]): void {
     .map((file) => ({ file, ...parseTranscript(readFileSync(file, 'utf8')) }))
     .filter(({ setting, steps }) => setting !== 'none' && steps.length > 0)
     .filter(({ setting }) => !OVER_TOR.includes(setting) || needs('tor', 'onion services'));
-  test.each(transcripts)('$file', async ({ file, setting, steps }) => {
-    const session = await Session.start(setting);
-    const bindings: Bindings = new Map();
-    let left: number[] = [];
-    try {
-      for (const step of steps) await check(file, step, session, bindings);
-    } finally {
-      left = await session.end();
-    }
-    expect(left, 'daemons that nobody stopped').toEqual([]);
-  });
+  test.each(transcripts)(
+    '$file',
+    async ({ file, setting, steps }) => {
+      const session = await Session.start(setting);
+      const bindings: Bindings = new Map();
+      let left: number[] = [];
+      try {
+        for (const step of steps) await check(file, step, session, bindings);
+      } finally {
+        left = await session.end();
+      }
+      expect(left, 'daemons that nobody stopped').toEqual([]);
+    },
+    TIMEOUT_MS,
+  );
 }
