@@ -153,10 +153,15 @@ export class Gate {
 
   #full(newcomer: Pending): Knob | undefined {
     const { maxPendingInbound, maxPendingOnionInbound, maxPendingInboundPerAddress } = this.#limits;
+    const { maxOnionConnectionsPerPeer } = this.#limits;
     const rivals = [...this.#pending.values()].filter((one) => areRivals(one, newcomer));
     const { class: way, holder } = newcomer.passage;
     if (sideOf(way) === 'onion') {
-      const most = maxPendingOnionInbound * (holder === undefined ? 1 : HOLDERS_PART);
+      // A few members could take the places of all of them else.
+      const own = rivals.filter(({ passage }) => passage.holder === holder).length;
+      const isHolder = holder !== undefined;
+      if (isHolder && own >= maxOnionConnectionsPerPeer) return 'maxOnionConnectionsPerPeer';
+      const most = maxPendingOnionInbound * (isHolder ? HOLDERS_PART : 1);
       return rivals.length >= most ? 'maxPendingOnionInbound' : undefined;
     }
     if (rivals.length >= maxPendingInbound) return 'maxPendingInbound';
@@ -164,12 +169,17 @@ export class Gate {
     return ofNetwork >= maxPendingInboundPerAddress ? 'maxPendingInboundPerAddress' : undefined;
   }
 
-  /** Cuts the one that has had most time for its hello, unless it had hardly any. */
+  /**
+   * Cuts the one that has had most time for its hello, unless it had hardly any. A member that has
+   * too many takes the place of its own oldest one.
+   */
   #makeRoom(knob: Knob, newcomer: Pending): boolean {
     const patienceMs = PATIENCE_MS[sideOf(newcomer.passage.class)];
+    const isOfHolder = knob === 'maxOnionConnectionsPerPeer';
     for (const [connection, pending] of this.#pending) {
       if (!areRivals(pending, newcomer)) continue;
-      if (newcomer.since - pending.since < patienceMs) return false;
+      if (isOfHolder && pending.passage.holder !== newcomer.passage.holder) continue;
+      if (!isOfHolder && newcomer.since - pending.since < patienceMs) return false;
       const isOther = pending.network !== newcomer.network;
       if (knob === 'maxPendingInboundPerAddress' && isOther) continue;
       this.#pending.delete(connection);

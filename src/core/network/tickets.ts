@@ -23,6 +23,8 @@ export class Tickets {
   readonly #own = new Map<string, Uint8Array>();
   /** Who answers at an onion service. */
   readonly #owners = new Map<string, string>();
+  /** Who says so, by node id: one service each, whatever a peer claims. */
+  readonly #claims = new Map<string, string>();
 
   constructor(deps: { random: Random }) {
     this.#random = deps.random;
@@ -56,14 +58,18 @@ export class Tickets {
 
   /** A peer says that it listens at that service; what hello has shown counts more. */
   claimed(service: string, nodeId: string): void {
-    if (!this.#owners.has(service)) put(this.#owners, service, nodeId);
+    put(this.#claims, nodeId, service);
   }
 
   /** What to show at a service: the ticket of its owner, or what is as good as none. */
   show(service: string): Uint8Array {
-    const owner = this.#owners.get(service);
+    const owner = this.#owners.get(service) ?? this.#claimant(service);
     const ticket = owner === undefined ? undefined : this.#own.get(owner);
     return ticket ?? this.#random.bytes(TICKET_BYTES);
+  }
+
+  #claimant(service: string): string | undefined {
+    return [...this.#claims].find(([, claimed]) => claimed === service)?.[0];
   }
 }
 

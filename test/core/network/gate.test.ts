@@ -164,6 +164,16 @@ describe('connections through the onion service before hello (O20)', () => {
   });
 });
 
+it('one that holds a ticket takes the places of its own connections, not of other members', () => {
+  const bench = setUp(0, { maxPendingOnionInbound: 32, maxOnionConnectionsPerPeer: 2 });
+  const greedy = Array.from({ length: 20 }, (_, i) => comesByOnion(bench, i, 'aegis1m'));
+  expect(greedy.every((one) => one !== undefined)).toBe(true);
+  expect(greedy.map((one) => one?.isAborted)).toEqual(greedy.map((_, i) => i < 18));
+  const others = ['aegis1a', 'aegis1b', 'aegis1c'].map((id, i) => comesByOnion(bench, 30 + i, id));
+  expect(others.map((one) => one?.isAborted)).toEqual([false, false, false]);
+  expect(bench.gate.pending).toBe(5);
+});
+
 describe('connections before hello', () => {
   it('are refused when all places are taken by others that have just come', () => {
     const bench = setUp(0, { maxPendingInbound: 2 });

@@ -43,6 +43,18 @@ describe('tickets', () => {
     expect(ours.show('service')).toEqual(right);
   });
 
+  it('are not lost to a peer that claims many services', () => {
+    const ours = make();
+    const right = randomBytes(32);
+    ours.keep('owner', right);
+    ours.keep('other', right);
+    ours.met('service', 'owner');
+    ours.claimed('place', 'other');
+    for (let i = 0; i < 2000; i += 1) ours.claimed(`service-${i}`, 'liar');
+    expect(ours.show('service')).toEqual(right);
+    expect(ours.show('place')).toEqual(right);
+  });
+
   it('are bounded, the oldest holder being forgotten first', () => {
     const ours = make();
     const first = ours.give('0');
