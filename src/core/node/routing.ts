@@ -152,7 +152,7 @@ export class Routing {
    * `BAD_CONFIG`.
    */
   async begin(): Promise<void> {
-    if (!this.#route.usesTor) return;
+    if (!this.#route.usesTor) return await this.#warnOfOthers();
     this.#lock ??= await lockOnion(this.#options.paths);
     await this.tor.begin(this.#route, this.#ending.signal);
   }
@@ -218,6 +218,15 @@ export class Routing {
   async #unlock(): Promise<void> {
     await this.#lock?.release();
     this.#lock = undefined;
+  }
+
+  /** J6: a home has one set of keys, by which members of both clusters know it. */
+  async #warnOfOthers(): Promise<void> {
+    const { log } = this.#deps;
+    const holder = await HomeLock.holder(onionLockOf(this.#options.paths));
+    if (holder === undefined) return;
+    const message = 'another cluster of this home is behind Tor, and this one shows where it is';
+    log.write('warn', message, { pid: holder.pid });
   }
 
   /** What is written now may not be what holds later. */
@@ -303,10 +312,12 @@ export class Routing {
 const socketsMaxOf = (settings: Settings): number =>
   settings['limits.onionConnections'] * 2 + settings['limits.pendingOnionInbound'];
 
+const onionLockOf = ({ roots }: HomePaths): string => join(roots.state, 'run', 'onion.lock');
+
 /** J6. @throws {AegisError} `BAD_CONFIG` when another cluster of this home has the address. */
-async function lockOnion({ roots }: HomePaths): Promise<HomeLock> {
+async function lockOnion(paths: HomePaths): Promise<HomeLock> {
   try {
-    return await HomeLock.acquire(join(roots.state, 'run', 'onion.lock'));
+    return await HomeLock.acquire(onionLockOf(paths));
   } catch (error) {
     if (!hasCode(error, 'ALREADY_RUNNING')) throw error;
     throw new AegisError('BAD_CONFIG', 'another cluster of this home uses its onion address', {

@@ -96,6 +96,10 @@ describe('a node whose route is require', () => {
       code: 'BAD_CONFIG',
       message: 'another cluster of this home uses its onion address',
     });
+    // The keys are the same: members of both clusters would know where the other one's node is.
+    const open = await start(paths!, { AEGIS_TOR_ROUTE: 'off' });
+    await open.stop();
+    expect(readFileSync(paths!.logFile, 'utf8')).toContain('this one shows where it is');
     await lock.release();
     await start(paths!);
   });
