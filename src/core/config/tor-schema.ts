@@ -23,6 +23,7 @@ const TARGET = 'expected auto, tcp or unix:/path';
 const target = v.pipe(
   v.string(TARGET),
   v.check((text) => text === 'auto' || text === 'tcp' || isSocketPath(text), TARGET),
+  v.regex(/^[\x21-\x7e]+$/, 'expected a path without spaces'),
 );
 
 const PATH = 'expected an absolute path';

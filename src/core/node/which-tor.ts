@@ -135,9 +135,13 @@ export async function targetOf(
   const wanted = settings['tor.target'];
   if (wanted.startsWith('unix:')) return parseEndpoint(wanted);
   const isOurs = kind === 'spawn' || ('path' in socks && (await isOfThisUser(socks.path)));
-  const isUnix = wanted === 'auto' && isOurs;
-  return isUnix ? { path: join(paths.run, 'onion.sock') } : { host: '127.0.0.1', port: 0 };
+  const path = join(paths.run, 'onion.sock');
+  const isUnix = wanted === 'auto' && isOurs && PLAIN.test(path);
+  return isUnix ? { path } : { host: '127.0.0.1', port: 0 };
 }
+
+/** ADD_ONION has no quotes: a path with a space in it could not be written there. */
+const PLAIN = /^[\x21-\x7e]+$/;
 
 async function isOfThisUser(path: string): Promise<boolean> {
   return (await statIfPresent(path))?.uid === process.getuid?.();

@@ -75,6 +75,7 @@ test.each([
   [{ tor: { control: '/run/tor/control' } }, 'tor.control: expected host:port or unix:/path'],
   [{ tor: { socks: `unix:/${'x'.repeat(107)}` } }, 'tor.socks: expected host:port or unix:/path'],
   [{ tor: { target: '127.0.0.1:4001' } }, 'tor.target: expected auto, tcp or unix:/path'],
+  [{ tor: { target: 'unix:/a b' } }, 'tor.target: expected a path without spaces'],
   [{ tor: { binary: 'tor' } }, 'tor.binary: expected an absolute path'],
   [
     { tor: { bridges: ['obfs4 192.0.2.1:1\nControlPort 9'] } },
