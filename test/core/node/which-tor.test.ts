@@ -15,7 +15,7 @@ test('is a unix socket of this user for a Tor of our own', async () => {
   expect(await targetIn('/home/a/run', 'unix:/b')).toEqual({ path: '/b' });
 });
 
-test('is on loopback where the path cannot be said to Tor: the service would never be there', async () => {
+test('is on loopback where the path cannot be said to Tor', async () => {
   const loopback = { host: '127.0.0.1', port: 0 };
   for (const home of ['/home/a b', '/home/jörg', '/home/a\nPort=22,198.51.100.1:22']) {
     expect(await targetIn(`${home}/run`)).toEqual(loopback);
