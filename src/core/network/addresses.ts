@@ -49,7 +49,11 @@ function check(text: string, hosts: ReadonlySet<string>, withPeer: boolean): Mul
   if (/^\/onion3?\//i.test(text)) return checkOnion(text, withPeer);
   const address = parse(text);
   const [host, port, peer, ...rest] = address.getComponents();
-  if (/\.onion\.?$/i.test(host?.value ?? '')) {
+  if (!/^[!-~]*$/.test(host?.value ?? '')) {
+    // The system would read other points as the one before `onion`.
+    throw bad(text, 'has a name that is not ASCII');
+  }
+  if (/\.onion\.*$/i.test(host?.value ?? '')) {
     // Whoever resolves it would tell a name server whom it wants.
     throw bad(text, 'is an onion service in the form of a name', ONION_HINT);
   }

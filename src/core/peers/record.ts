@@ -7,7 +7,8 @@ import { decode, encode } from '../model/cbor.ts';
 export const PEERS_TABLE = 'peers';
 const RECORD_MAX_BYTES = 8192;
 
-const ADDRESS = /^\/(?:ip4|ip6|dns|dns4|dns6)\/[^/\s]{1,253}\/tcp\/\d{1,5}(?:\/p2p\/\w{1,128})?$/;
+/** ASCII: the system would read other points as the one before `onion`, and ask a name server. */
+const ADDRESS = /^\/(?:ip4|ip6|dns|dns4|dns6)\/[!-.0-~]{1,253}\/tcp\/\d{1,5}(?:\/p2p\/\w{1,128})?$/;
 const ONION = /^\/onion3\/([a-z2-7]{56}):[1-9]\d{0,4}(?:\/p2p\/\w{1,128})?$/;
 
 export interface PeerRecord {
@@ -25,7 +26,7 @@ export const folded = (text: string): string =>
 export function isAddress(text: string): boolean {
   if (text.length > 512) return false;
   const [, onion] = ONION.exec(text) ?? [];
-  if (onion === undefined) return ADDRESS.test(text) && !/\.onion\.?\/tcp\//i.test(text);
+  if (onion === undefined) return ADDRESS.test(text) && !/\.onion\.*\/tcp\//i.test(text);
   try {
     // O12: an address whose checksum is wrong is refused wherever it is read.
     parseOnionAddress(onion);

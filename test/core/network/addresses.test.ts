@@ -33,6 +33,14 @@ describe('addresses', () => {
     expect(near.map(isLoopback)).toEqual([true, true, false]);
   });
 
+  it('name no onion service that the system would look up', () => {
+    for (const name of ['a.onion', 'a.onion..', 'a\u3002onion', 'a\uff0eonion\uff61']) {
+      expect(() => parseDialAddress(`/dns4/${name}/tcp/1`)).toThrow(
+        expect.objectContaining({ code: 'BAD_REQUEST' }) as Error,
+      );
+    }
+  });
+
   it('of onion services have one text, their host is the service, and a checksum (O12)', () => {
     const onion = onionMultiaddr(onionKeyOf(new Uint8Array(32)).publicKey);
     const name = onion.slice(8, 64);

@@ -46,6 +46,9 @@ describe('record', () => {
     const bad = ['', '/ip4/1.2.3.4/udp/1/quic', '/ip4/1.2.3.4', 'a.example.org:1', '/ip4/ /tcp/1'];
     expect(good.map(isAddress)).toEqual([true, true, true]);
     expect(bad.map(isAddress)).toEqual(bad.map(() => false));
+    // What a resolver takes for `.onion`.
+    const onions = ['a.onion', 'a.onion.', 'a.onion..', 'a\u3002onion', 'a\uff0eonion'];
+    expect(onions.filter((name) => isAddress(`/dns4/${name}/tcp/1`))).toEqual([]);
     expect(isAddress(`/dns4/${'a'.repeat(600)}/tcp/1`)).toBe(false);
   });
 });

@@ -64,7 +64,8 @@ const HOSTS = new Set(['ip4', 'ip6', 'dns', 'dns4', 'dns6']);
 function tcpPlace(names: readonly { name: string; value: string }[]): Place | undefined {
   const [host, port] = names;
   if (host === undefined || !HOSTS.has(host.name) || port?.name !== 'tcp') return undefined;
-  const name = host.value.toLowerCase().replace(/\.$/, '');
+  const name = host.value.toLowerCase().replace(/\.+$/, '');
+  if (!/^[!-~]*$/.test(name)) return undefined;
   // An onion in disguise would be asked of a name server, or of an exit (O5).
   if (name.endsWith('.onion')) return undefined;
   const isPrivate =

@@ -11,6 +11,12 @@ const peerId = '12D3KooWGzBHZT3tk5WX7oXQk3kiCoEJcUGyZQWqFbKt2CzH8V6x';
 const of = (text: string) => targetOf(multiaddr(text));
 
 describe('what an address asks of Tor', () => {
+  test('no name that is an onion service in disguise', () => {
+    for (const name of ['a.onion', 'a.onion..', 'a\u3002onion', 'a\uff0eonion']) {
+      expect(of(`/dns4/${name}/tcp/1`)).toBeUndefined();
+    }
+  });
+
   test('an onion service: its host, its key and its port, whatever the case', () => {
     expect(of(onion)).toEqual({
       host: address,
