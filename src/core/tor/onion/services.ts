@@ -79,18 +79,19 @@ export class OnionServices {
    * @param options.graceMs how long that of before stays; 0: it ends at once. @default 0
    * @throws {AegisError} `ONION_CLIENTS_FULL`: the current one stays.
    */
-  use(key: OnionKey, { graceMs = 0 }: { readonly graceMs?: number } = {}): Promise<void> {
-    return this.#withCopy(key, async (copy) => {
+  async use(key: OnionKey, { graceMs = 0 }: { readonly graceMs?: number } = {}): Promise<void> {
+    const { published } = await this.#withCopy(key, async (copy) => {
       const before = this.#current;
-      if (before !== undefined && isOf(before, key.publicKey)) return;
+      if (before !== undefined && isOf(before, key.publicKey)) return {};
       await this.#dropKey(key.publicKey);
       const clients = clientsWithin(this.#deps.clientsOf(copy));
       this.#current = this.#add(copy);
       const published = this.#current.service.publish(clients);
       if (before !== undefined && graceMs > 0) this.#endAfter(before, graceMs);
       else if (before !== undefined) await this.#drop(before);
-      await published;
+      return { published };
     });
+    await published;
   }
 
   /**
@@ -98,14 +99,15 @@ export class OnionServices {
    * @param key is copied: the caller may wipe it.
    * @throws {AegisError} `ONION_CLIENTS_FULL`.
    */
-  keep(key: OnionKey, { graceMs }: { readonly graceMs: number }): Promise<void> {
-    return this.#withCopy(key, async (copy) => {
-      if ([...this.#kept].some((one) => isOf(one, key.publicKey))) return;
+  async keep(key: OnionKey, { graceMs }: { readonly graceMs: number }): Promise<void> {
+    const { published } = await this.#withCopy(key, async (copy) => {
+      if ([...this.#kept].some((one) => isOf(one, key.publicKey))) return {};
       const clients = clientsWithin(this.#deps.clientsOf(copy));
       const kept = this.#add(copy);
       this.#endAfter(kept, graceMs);
-      await kept.service.publish(clients);
+      return { published: kept.service.publish(clients) };
     });
+    await published;
   }
 
   /**
@@ -158,12 +160,18 @@ export class OnionServices {
     await this.#target.close();
   }
 
-  /** One after the other; a copy that no service has taken is wiped. */
-  #withCopy(key: OnionKey, work: (copy: OnionKey) => Promise<void>): Promise<void> {
+  /**
+   * One after the other; a copy that no service has taken is wiped. That a service is published is
+   * waited for outside of the turn: a Tor without a network would keep all from ending.
+   */
+  #withCopy(
+    key: OnionKey,
+    work: (copy: OnionKey) => Promise<{ readonly published?: Promise<void> }>,
+  ): Promise<{ readonly published?: Promise<void> }> {
     const copy = { ...key, expandedSecret: Uint8Array.from(key.expandedSecret) };
     return this.#turns.run(async () => {
       try {
-        await work(copy);
+        return await work(copy);
       } finally {
         if (![...this.#kept].some((one) => one.key === copy)) copy.expandedSecret.fill(0);
       }

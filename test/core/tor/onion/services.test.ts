@@ -20,6 +20,7 @@ const names = new Map(
   ]),
 );
 const [first, second, third] = keys as [OnionKey, OnionKey, OnionKey];
+const grace = { graceMs: 500 };
 const clientKey = (text: string) => createHash('sha256').update(text).digest();
 
 let dir: string;
@@ -124,6 +125,16 @@ describe('the onion services of a node', () => {
     await services.use(key);
     await services.end(first.publicKey);
     for (const secret of seen) expect(secret.every((byte) => byte === 0)).toBe(true);
+  });
+
+  test('that no directory has taken yet keep neither the next one nor the end waiting', async () => {
+    link.added = () => undefined;
+    const published = [services.use(first), services.use(second), services.keep(third, grace)];
+    await services.end(second.publicKey);
+    expect(up()).toEqual([nameOf(third)]);
+    await services.close();
+    await Promise.all(published);
+    expect(up()).toEqual([]);
   });
 
   test('are not touched when the same key is used again', async () => {
