@@ -1,4 +1,5 @@
 /** Tells whoever starts a node how far its Tor is, in sentences, until it is ready (O8). */
+import type { BootstrapStatus } from '../tor/control/bootstrap.ts';
 import type { StartOptions } from './opening.ts';
 import type { TorRoom } from './tor-room.ts';
 
@@ -28,8 +29,11 @@ function textOf({
   if (state === 'off') return undefined;
   if (state === 'starting') return 'Tor: it is being reached';
   if (state === 'ready') return 'Tor: it is ready';
-  if (state === 'down') return why === undefined ? undefined : `Tor: ${why.message}`;
+  // A start that fails says why by its error.
   if (bootstrap === undefined) return undefined;
-  const { percent, summary, warning } = bootstrap;
-  return `Tor: ${percent} %, ${summary}${warning === undefined ? '' : ` (${warning})`}`;
+  if (state === 'down') return why === undefined ? undefined : `Tor: ${why.message}`;
+  return `Tor: ${phaseText(bootstrap)}`;
 }
+
+export const phaseText = ({ percent, summary, warning }: BootstrapStatus): string =>
+  `${percent} %, ${summary}${warning === undefined ? '' : ` (${warning})`}`;

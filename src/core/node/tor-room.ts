@@ -16,6 +16,7 @@ import { OnionServices } from '../tor/onion/services.ts';
 import { type TorTransportDeps, torTransport } from '../tor/transport/transport.ts';
 import { SECOND } from '../units.ts';
 import type { Route } from './route.ts';
+import { phaseText } from './tor-progress.ts';
 import {
   reachTor,
   targetOf,
@@ -63,6 +64,7 @@ export class TorRoom {
   #isBeginning = false;
   #state: TorState = 'off';
   #why: AegisError | undefined;
+  #told = '';
 
   constructor(options: TorRoomOptions, deps: TorRoomDeps) {
     this.#options = options;
@@ -193,11 +195,15 @@ export class TorRoom {
     return { tor, bootstrap, services, cancels };
   }
 
-  #tell({ percent, tag, summary, warning, isReady }: BootstrapStatus): void {
-    const { log } = this.#deps;
+  /** Tor complains of each relay that it cannot reach: the same is said once. */
+  #tell(status: BootstrapStatus): void {
+    const { tag, reason, warning, isReady } = status;
     if (isReady || tag === 'down') return;
-    const fields = { percent, tag, ...(warning === undefined ? {} : { warning }) };
-    log.write(warning === undefined ? 'info' : 'warn', `Tor starts: ${summary}`, fields);
+    const text = `Tor starts: ${phaseText(status)}`;
+    if (text === this.#told) return;
+    this.#told = text;
+    const fields = { tag, ...(reason === undefined ? {} : { reason }) };
+    this.#deps.log.write(warning === undefined ? 'info' : 'warn', text, fields);
   }
 
   #look(): void {
@@ -206,6 +212,7 @@ export class TorRoom {
     const after = this.#state;
     this.#deps.changed();
     if (before === after) return;
+    this.#told = '';
     const { log } = this.#deps;
     if (after === 'ready') {
       log.write('info', 'Tor is ready', {});

@@ -94,7 +94,10 @@ export class Bootstrap {
     }
     const why = warning === undefined ? summary : `${summary}; ${warning}`;
     const message = `Tor is not connected to its network yet (${percent} %: ${why})`;
-    return new AegisError('TOR_NOT_READY', message, { details: { percent, tag } });
+    const details = { percent, tag };
+    if (warning === undefined) return new AegisError('TOR_NOT_READY', message, { details });
+    const hint = this.#fields.reason === CLOCK_SKEW ? CLOCK_HINT : NETWORK_HINT;
+    return new AegisError('TOR_NOT_READY', message, { hint, details });
   }
 
   #begin(fields: Fields): void {
@@ -131,7 +134,7 @@ export class Bootstrap {
     if (!Number.isFinite(seconds)) return;
     const how = seconds < 0 ? 'behind' : 'ahead';
     const warning = `the clock of this machine is ${Math.abs(seconds)} s ${how}`;
-    this.#set({ ...this.#fields, warning, reason: 'CLOCK_SKEW' });
+    this.#set({ ...this.#fields, warning, reason: CLOCK_SKEW });
   }
 
   #set(fields: Fields): void {
@@ -148,11 +151,31 @@ export class Bootstrap {
     if (done <= 0 || percent >= 100 || now - this.#progressAt > STANDSTILL_MS) return undefined;
     const spentMs = this.#progressAt - this.#first.at;
     const leftMs = (spentMs / done) * (100 - percent) - (now - this.#progressAt);
-    return Math.max(0, Math.round(leftMs));
+    // It was to be there by now, so what was measured says nothing any more.
+    return leftMs < SECOND ? undefined : Math.round(leftMs);
   }
 }
 
 const DOWN_TAG = 'down';
+const CLOCK_SKEW = 'CLOCK_SKEW';
+const CLOCK_HINT = 'Set the clock of this machine.';
+const NETWORK_HINT =
+  'Tor goes on trying. See that this machine reaches the Internet; where relays are blocked, ' +
+  'a Tor of our own takes bridges (tor.bridges).';
+
+/** Tor's words, where they are one word only. */
+const WARNINGS: ReadonlyMap<string, string> = new Map([
+  ['DONE', 'what answers closes the connection at once'],
+  ['CONNECTREFUSED', 'connections are refused'],
+  ['CONNECTRESET', 'connections are reset'],
+  ['IDENTITY', 'what answers is another relay'],
+  ['TIMEOUT', 'nothing answers'],
+  ['NOROUTE', 'there is no route'],
+  ['IOERROR', 'connections fail'],
+  ['TLS_ERROR', 'TLS fails'],
+  ['RESOURCELIMIT', 'this machine has no sockets left'],
+  ['PT_MISSING', 'a plugin is missing'],
+]);
 
 const down = (startedAt: number): Fields => ({
   ...{ percent: 0, tag: DOWN_TAG, summary: 'no connection to Tor', isReady: false, startedAt },
@@ -173,7 +196,7 @@ function phaseOf(text: string): Partial<Fields> {
     percent,
     tag: shown(pairs.get('TAG') ?? 'unknown'),
     summary: shown(pairs.get('SUMMARY') ?? ''),
-    ...(warning === undefined ? {} : { warning: shown(warning) }),
+    ...(warning === undefined ? {} : { warning: WARNINGS.get(warning) ?? shown(warning) }),
     ...(reason === undefined ? {} : { reason: shown(reason) }),
   };
 }

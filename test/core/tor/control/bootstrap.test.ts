@@ -93,6 +93,18 @@ test('the time left is foretold from the pace, and not at all without one', asyn
   expect(bootstrap.status).toMatchObject({ percent: 0, tag: 'down' });
 });
 
+test('a word of Tor is put into words, and a complaint says what to do', async () => {
+  const { bootstrap, connect, tell } = scripted();
+  await connect();
+  expect(bootstrap.notReady().hint).toContain('aegis tor status');
+  tell('WARN BOOTSTRAP PROGRESS=14 TAG=handshake SUMMARY="x" WARNING="DONE" REASON=DONE COUNT=2');
+  const { status } = bootstrap;
+  expect(status).toMatchObject({ warning: expect.stringContaining('closes'), reason: 'DONE' });
+  expect(bootstrap.notReady().hint).toContain('tor.bridges');
+  tell('WARN CLOCK_SKEW SKEW=7200 SOURCE=DIRSERV');
+  expect(bootstrap.notReady().hint).toContain('clock');
+});
+
 test('what Tor says is shown as one line of plain text', async () => {
   const { bootstrap, connect, tell } = scripted();
   await connect();
