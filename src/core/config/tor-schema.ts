@@ -1,4 +1,5 @@
 /** The schemas of the settings `tor.*`. Imported lazily, with those of all other settings. */
+import { isIP } from 'node:net';
 import * as v from 'valibot';
 import { SOCKET_PATH_BYTES_MAX } from './home.ts';
 import { ROUTES, TOR_DAEMONS, type TorSettings } from './tor-settings.ts';
@@ -7,16 +8,22 @@ const LINES_MAX = 64;
 /** A bridge line of today has up to about 500. */
 const LINE_CHARS_MAX = 2000;
 
-const HOST_PORT = /^(\[[0-9a-fA-F:]+\]|[\w.-]+):\d{1,5}$/;
+const PLACE = /^(?:\[([0-9a-fA-F:.]+)\]|([a-z0-9.]+)):\d{1,5}$/;
 const UNIX = /^unix:\/./;
 
 const isSocketPath = (text: string): boolean =>
   UNIX.test(text) && Buffer.byteLength(text) - 'unix:'.length <= SOCKET_PATH_BYTES_MAX;
 
-const ENDPOINT = 'expected host:port or unix:/path';
+/** O9: no names, which would be asked of a name server. tor/endpoint.ts says the same. */
+function isTcpPlace(text: string): boolean {
+  const [, six = '', four = ''] = PLACE.exec(text) ?? [];
+  return isIP(six) === 6 || isIP(four) === 4 || four === 'localhost';
+}
+
+const ENDPOINT = 'expected ADDRESS:PORT, an IP address or localhost, or unix:/path';
 const endpoint = v.pipe(
   v.string(ENDPOINT),
-  v.check((text) => HOST_PORT.test(text) || isSocketPath(text), ENDPOINT),
+  v.check((text) => isTcpPlace(text) || isSocketPath(text), ENDPOINT),
 );
 
 const TARGET = 'expected auto, tcp or unix:/path';

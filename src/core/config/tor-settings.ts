@@ -16,9 +16,9 @@ export interface TorSettings {
   readonly 'tor.route': RouteMode;
   /** O8: a Tor that runs, or one of our own. @default 'system' */
   readonly 'tor.daemon': TorDaemon;
-  /** Control port: `host:port` or `unix:/path`. Looked for when it is not given. */
+  /** Control port: `127.0.0.1:9051` or `unix:/path`. Looked for when it is not given. */
   readonly 'tor.control': string | undefined;
-  /** SOCKS port: `host:port` or `unix:/path`. Asked from Tor when it is not given. */
+  /** SOCKS port: `127.0.0.1:9050` or `unix:/path`. Asked from Tor when it is not given. */
   readonly 'tor.socks': string | undefined;
   /** File with the password of the control port, for a Tor without a cookie. */
   readonly 'tor.passwordFile': string | undefined;
