@@ -1,7 +1,8 @@
 /**
  * What a restart may not change in passing: a node that was started with a route of its own
  * (`--route`, or a variable) would come back with that of the settings, and be seen by everybody
- * (docs/tor.md, O6). It restarts nothing.
+ * (docs/tor.md, O6); one with `--tor-daemon spawn` would look for another Tor, and not come back
+ * where there is none. It restarts nothing.
  */
 import type { Client } from '../core/api/client/client.ts';
 import type { Environment, HomePaths } from '../core/config/home.ts';
@@ -16,15 +17,22 @@ export async function checkStaysHidden(
   env: Environment,
 ): Promise<void> {
   const status = await connect()
-    .then((client) => client.call('node.status'))
+    .then((client) => client.call('tor.status'))
     .catch((error: unknown) => {
       if (hasCode(error, 'DAEMON_UNREACHABLE')) return undefined;
       throw error;
     });
   if (status === undefined) return;
-  const { route } = status.tor;
-  const { 'tor.route': next } = (await loadSettings(paths, env)).settings;
-  if (!showsMore(route, next)) return;
+  const { route, daemon } = status;
+  const { settings, origins } = await loadSettings(paths, env);
+  const next = settings['tor.route'];
+  if (!showsMore(route, next)) {
+    if (daemon?.kind !== 'spawn' || origins['tor.daemon'] !== 'default' || next === 'off') return;
+    throw new AegisError('BAD_CONFIG', 'the node runs a Tor of its own, and no setting says so', {
+      hint: 'Write down what you want: aegis config set tor.daemon spawn, or system',
+      details: { key: 'tor.daemon' },
+    });
+  }
   throw new AegisError(
     'BAD_CONFIG',
     `the node runs with the route ${route}, and the settings say ${next}: others would see more`,

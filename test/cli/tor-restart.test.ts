@@ -14,8 +14,10 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(dir, { recursive: true, force: true }));
 
-const running = (route: string) => async () =>
-  ({ call: async () => ({ tor: { route, state: 'ready', onion: null } }) }) as never;
+const running =
+  (route: string, kind = 'system') =>
+  async () =>
+    ({ call: async () => ({ route, daemon: route === 'off' ? null : { kind } }) }) as never;
 
 test('a route that the node was started with is not lost by a restart', async () => {
   const paths = resolveHome({ home: dir, env: {} });
@@ -30,6 +32,20 @@ test('a route that the node was started with is not lost by a restart', async ()
     hint: expect.stringContaining('aegis tor route require, or aegis tor route prefer'),
   });
   await checkStaysHidden(running('off'), paths, {});
+});
+
+test('nor is a Tor of its own, unless the settings name another one', async () => {
+  const paths = resolveHome({ home: dir, env: {} });
+  const env = { AEGIS_TOR_ROUTE: 'require' };
+  await checkStaysHidden(running('require', 'system'), paths, env);
+  await expect(checkStaysHidden(running('require', 'spawn'), paths, env)).rejects.toMatchObject({
+    code: 'BAD_CONFIG',
+    details: { key: 'tor.daemon' },
+  });
+  for (const daemon of ['spawn', 'system']) {
+    writeFileSync(paths.config, JSON.stringify({ tor: { daemon } }));
+    await checkStaysHidden(running('require', 'spawn'), paths, env);
+  }
 });
 
 test('where no node runs, the settings hold', async () => {
