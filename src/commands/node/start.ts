@@ -78,6 +78,9 @@ export default class NodeStart extends BaseCommand<typeof NodeStart, NodeStartRe
         ...{ vouch, route, torDaemon },
         timeoutMs: this.timeoutMs(),
       });
+      if (ready.addresses.some((address) => address.startsWith('/onion3/'))) {
+        this.note('Tor may still be on the way to its network: aegis tor status');
+      }
       this.note('Stop it: aegis node stop');
       return { ...ready, detached: true };
     }

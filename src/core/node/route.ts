@@ -1,6 +1,6 @@
 /**
  * Which transports and listeners exist by the route, and what a route refuses before anything is
- * opened (docs/tor.md, O1 to O5). It opens nothing; who carries a change out is rerouting.ts.
+ * opened (docs/tor.md, O1 to O5). It opens nothing; who carries a change out is routing.ts.
  */
 import type { Settings } from '../config/settings.ts';
 import type { RouteMode } from '../config/tor-settings.ts';

@@ -117,6 +117,7 @@ export class TorCheck {
     }
     if (open.length > 0)
       return no(id, `a listener that others can reach: ${listOf(open)}`, RESTART);
+    if (listening.length === 0) return yes(id, 'no TCP listener');
     return yes(id, `${listening.length} TCP listeners, all on loopback`);
   }
 
@@ -182,7 +183,9 @@ export class TorCheck {
     const current = this.#deps.routing.tor.services?.current;
     if (current === undefined) return no(id, 'there is no onion service');
     if (current.state !== 'published') {
-      return no(id, `the onion service is ${current.state}`, current.why ?? undefined);
+      const hint =
+        current.why ?? 'Tor has no network yet, or it takes some seconds: aegis tor status';
+      return no(id, `the onion service is ${current.state}`, hint);
     }
     const startedAt = performance.now();
     await this.#touch(current.address, ONION_PORT);
