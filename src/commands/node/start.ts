@@ -88,9 +88,14 @@ export default class NodeStart extends BaseCommand<typeof NodeStart, NodeStartRe
     const node = await startNode(options);
     interrupted.addEventListener('abort', () => void node.stop());
     void node.stopping.then(endInTime);
+    process.on('uncaughtExceptionMonitor', node.crashed);
     const result: NodeStartResult = { schema, detached: false, dryRun: false, ...node.ready };
     process.stdout.write(`${this.json ? JSON.stringify(result) : readyLine(result)}\n`);
-    await node.stopped.catch(endAtOnce);
+    await node.stopped.catch((error: unknown) => {
+      // It has said so.
+      process.off('uncaughtExceptionMonitor', node.crashed);
+      return endAtOnce(error);
+    });
     return undefined;
   }
 

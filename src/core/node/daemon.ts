@@ -35,6 +35,8 @@ export interface RunningNode {
   readonly ready: NodeReady;
   /** Begins the graceful stop; again is harmless. */
   stop(): Promise<void>;
+  /** Writes down why the process ends at once: nobody may read what it prints. */
+  crashed(error: unknown): void;
   /** Resolves when the stop begins, whoever has asked for it. */
   readonly stopping: Promise<void>;
   /** Resolves when the node has stopped. @throws what made it stop by itself. */
@@ -195,7 +197,9 @@ class Starting {
     this.#log.write('info', 'the node is ready', { startMs: Date.now() - startedAt });
     notifySystemd(env, 'READY=1', `STATUS=${ready.addresses.join(' ')}`);
     const { promise: stopping } = this.#stopBegun;
-    return { ready, stop: () => this.stop(), stopping, stopped: this.#stopped.promise };
+    const { promise: stopped } = this.#stopped;
+    const crashed = (error: unknown) => this.#crashed(error);
+    return { ready, stop: () => this.stop(), crashed, stopping, stopped };
   }
 
   stop(): Promise<void> {
@@ -232,6 +236,13 @@ class Starting {
         this.#log.write('warn', 'a part of the node did not stop cleanly', { reason });
       }
     }
+  }
+
+  #crashed(error: unknown): void {
+    const { code, message, cause } = toAegisError(error);
+    const { stack } = cause instanceof Error ? cause : (error as Partial<Error>);
+    this.#log.write('error', 'the node has crashed', { code, reason: message, stack });
+    this.#log.flushSync();
   }
 
   /** State in memory and on disk may differ: nothing may be written or sent any more. */

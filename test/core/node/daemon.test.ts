@@ -70,6 +70,22 @@ test('a stopped node leaves no socket, no token and no lock, and can start again
   await start(paths!);
 });
 
+test('why a process ends at once is in the log, on the disk at once', async () => {
+  const [paths] = await makeCluster(dir, 'alone');
+  const node = await start(paths!);
+  node.crashed(new TypeError('nobody has caught it'));
+  const [line] = readFileSync(paths!.logFile, 'utf8').trimEnd().split('\n').slice(-1);
+  expect(JSON.parse(line!)).toMatchObject({
+    level: 'error',
+    message: 'the node has crashed',
+    fields: {
+      code: 'BUG',
+      reason: 'nobody has caught it',
+      stack: expect.stringContaining('daemon.test.ts'),
+    },
+  });
+});
+
 test('a wrong passphrase starts nothing and leaves the home free', async () => {
   const [paths] = await makeCluster(dir, 'alone');
   const wrong = { ...optionsOf(paths!), passphrase: 'another one entirely' };
