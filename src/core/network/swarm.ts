@@ -22,6 +22,7 @@ import { yamux } from '@libp2p/yamux';
 import type { Multiaddr } from '@multiformats/multiaddr';
 import { createLibp2p } from 'libp2p';
 import type { Clock } from '../ports.ts';
+import { silentLogger } from '../silent-logger.ts';
 import { MIB, MINUTE, SECOND } from '../units.ts';
 import { isFromOnion, isLoopback, isOnion } from './addresses.ts';
 import type { Allowance } from './conduct.ts';
@@ -30,7 +31,6 @@ import { guardMuxer } from './muxer-guard.ts';
 import { noiseCrypto } from './noise-crypto.ts';
 import { CAR_PROTOCOL, RPC_PROTOCOL } from './peer-table.ts';
 import { quietIdentify } from './quiet-identify.ts';
-import { silentLogger } from './silent-logger.ts';
 import { meterStreams } from './stream-meter.ts';
 import { sparseWindowUpdates } from './window-updates.ts';
 

@@ -5,9 +5,9 @@
 import type { Transport } from '@libp2p/interface';
 import { tcp } from '@libp2p/tcp';
 import type { Multiaddr } from '@multiformats/multiaddr';
+import { silentLogger } from '../silent-logger.ts';
 import { MINUTE } from '../units.ts';
 import { type Door, guardListeners } from './door.ts';
-import { silentLogger } from './silent-logger.ts';
 
 /** O7: how a connection goes. Time-outs, heartbeats and places go by it. */
 export type AddressClass = 'onion' | 'exit' | 'direct';

@@ -8,7 +8,7 @@ import { networkOf } from '../../../src/core/network/addresses.ts';
 import { Door, guardListeners } from '../../../src/core/network/door.ts';
 import { type HostLimits, limitsOf } from '../../../src/core/network/limits.ts';
 import { NO_SECURITY, Refusals } from '../../../src/core/network/refusals.ts';
-import { silentLogger } from '../../../src/core/network/silent-logger.ts';
+import { silentLogger } from '../../../src/core/silent-logger.ts';
 import { instant } from '../../../src/core/units.ts';
 import { type LogLine, memoryLog, noMetrics } from './cluster.ts';
 

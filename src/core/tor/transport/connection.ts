@@ -12,8 +12,8 @@ import type { Socket } from 'node:net';
 import type { AbortOptions, MessageStreamDirection } from '@libp2p/interface';
 import { AbstractMultiaddrConnection } from '@libp2p/utils';
 import type { Multiaddr } from '@multiformats/multiaddr';
+import { silentLogger } from '../../silent-logger.ts';
 import { TOR_LIMITS } from '../limits.ts';
-import { quietLogger } from './quiet-logger.ts';
 
 export interface SocketConnectionInit {
   readonly socket: Socket;
@@ -30,7 +30,7 @@ export class SocketConnection extends AbstractMultiaddrConnection {
   readonly #closeTimeoutMs: number;
 
   constructor({ socket, remoteAddr, direction, closeTimeoutMs }: SocketConnectionInit) {
-    super({ remoteAddr, direction, log: quietLogger });
+    super({ remoteAddr, direction, log: silentLogger().forComponent('aegis:tor') });
     this.#socket = socket;
     this.#closeTimeoutMs = closeTimeoutMs ?? TOR_LIMITS.closeTimeoutMs;
     socket.setNoDelay(true);

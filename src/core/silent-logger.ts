@@ -1,6 +1,6 @@
 /**
  * libp2p's own logging is switched off: it would write to stderr under an environment variable,
- * and building its scopes costs time on every stream. This room logs what matters through `Log`.
+ * and building its scopes costs time on every stream. What matters is logged through `Log`.
  */
 import type { ComponentLogger, Logger } from '@libp2p/interface';
 
