@@ -80,7 +80,7 @@ export class OnionServices {
    * @throws {AegisError} `ONION_CLIENTS_FULL`: the current one stays.
    */
   async use(key: OnionKey, { graceMs = 0 }: { readonly graceMs?: number } = {}): Promise<void> {
-    const { published } = await this.#withCopy(key, async (copy) => {
+    const turn = await this.#withCopy(key, async (copy) => {
       const before = this.#current;
       if (before !== undefined && isOf(before, key.publicKey)) return {};
       await this.#dropKey(key.publicKey);
@@ -91,7 +91,7 @@ export class OnionServices {
       else if (before !== undefined) await this.#drop(before);
       return { published };
     });
-    await published;
+    await turn.published;
   }
 
   /**
@@ -100,14 +100,14 @@ export class OnionServices {
    * @throws {AegisError} `ONION_CLIENTS_FULL`.
    */
   async keep(key: OnionKey, { graceMs }: { readonly graceMs: number }): Promise<void> {
-    const { published } = await this.#withCopy(key, async (copy) => {
+    const turn = await this.#withCopy(key, async (copy) => {
       if ([...this.#kept].some((one) => isOf(one, key.publicKey))) return {};
       const clients = clientsWithin(this.#deps.clientsOf(copy));
       const kept = this.#add(copy);
       this.#endAfter(kept, graceMs);
       return { published: kept.service.publish(clients) };
     });
-    await published;
+    await turn.published;
   }
 
   /**
