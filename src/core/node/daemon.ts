@@ -196,6 +196,10 @@ class Starting {
     const ready = readyOf(this.#options, this.#opened, engine.addresses());
     this.#log.write('info', 'the node is ready', { startMs: Date.now() - startedAt });
     notifySystemd(env, 'READY=1', `STATUS=${ready.addresses.join(' ')}`);
+    return this.#running(ready);
+  }
+
+  #running(ready: NodeReady): RunningNode {
     const { promise: stopping } = this.#stopBegun;
     const { promise: stopped } = this.#stopped;
     const crashed = (error: unknown) => this.#crashed(error);

@@ -129,7 +129,8 @@ describe('the onion services of a node', () => {
 
   test('that no directory has taken yet keep neither the next one nor the end waiting', async () => {
     link.added = () => undefined;
-    const published = [services.use(first), services.use(second), services.keep(third, grace)];
+    const kept = services.keep(third, grace);
+    const published = [services.use(first), services.use(second), kept];
     await services.end(second.publicKey);
     expect(up()).toEqual([nameOf(third)]);
     await services.close();
