@@ -127,7 +127,7 @@ describe('the onion services of a node', () => {
     for (const secret of seen) expect(secret.every((byte) => byte === 0)).toBe(true);
   });
 
-  test('that no directory has taken yet keep neither the next one nor the end waiting', async () => {
+  test('that no directory has taken yet keep neither the next nor the end waiting', async () => {
     link.added = () => undefined;
     const kept = services.keep(third, grace);
     const published = [services.use(first), services.use(second), kept];
