@@ -37,6 +37,14 @@ export const LIMITS = {
   requestReplyBytes: GIB,
   /** Objects that a fetch request says it has. */
   requestSkips: 1024,
+  /** Fetch requests in one batch. */
+  batchRequests: 64,
+  /** The answer to each of them ends after the object with which it has so many bytes. */
+  batchRootBytes: 128 * KIB,
+  /** So it is never longer than this. */
+  batchFrameBytes: 5 * MIB,
+  /** A holder ends its answer to a batch after the frame with which it has so many bytes. */
+  batchAnswerBytes: 8 * MIB,
   /** A message of the replication protocol. */
   messageBytes: 512 * KIB,
   /** Versions in one message. */

@@ -51,7 +51,11 @@ const bad = (why: string): AegisError => new AegisError('BAD_ENCODING', `a fetch
 
 /** @throws {AegisError} `BAD_ENCODING`, `TOO_LARGE`. */
 export function decodeFetchRequest(bytes: Uint8Array): FetchRequest {
-  const value = decode(bytes, { maxBytes: LIMITS.requestBytes });
+  return readFetchRequest(decode(bytes, { maxBytes: LIMITS.requestBytes }));
+}
+
+/** @throws {AegisError} `BAD_ENCODING`. */
+export function readFetchRequest(value: unknown): FetchRequest {
   if (typeof value !== 'object' || value === null) throw bad('that is not a map');
   const { v, type, root, ranges, skip, maxBytes } = value as Record<string, unknown>;
   if (v !== 1 || type !== 'kb-fetch') throw bad('of an unknown version');

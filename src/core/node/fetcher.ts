@@ -11,6 +11,7 @@ import type { Host } from '../network/host.ts';
 import type { Log, Metrics } from '../ports.ts';
 import type { ContentStore } from '../storage/content-store.ts';
 import { MIB, MINUTE } from '../units.ts';
+import { SmallRequests } from './small-requests.ts';
 
 export interface FetchCall {
   readonly root: CID;
@@ -18,6 +19,8 @@ export interface FetchCall {
   readonly sources: readonly string[];
   /** Most bytes of objects that the root may have: more is refused before the disk is full. */
   readonly maxBytes?: number;
+  /** It is said to be small, so it may share a stream with others. @default false */
+  readonly isSmall?: boolean;
   /** Gives up waiting; the fetch itself goes on while anybody waits. */
   readonly signal?: AbortSignal;
 }
@@ -31,6 +34,7 @@ export interface FetcherDeps {
 }
 
 interface RunDeps extends FetcherDeps {
+  readonly small: SmallRequests;
   /** This holder has cost time for nothing. */
   suspect(nodeId: string): void;
 }
@@ -44,12 +48,14 @@ const SUSPECT_MS = 5 * MINUTE;
 
 export class Fetcher {
   readonly #deps: FetcherDeps;
+  readonly #small: SmallRequests;
   readonly #running = new Map<string, Run>();
   /** Until when, by the monotonic clock. */
   readonly #suspects = new Map<string, number>();
 
   constructor(deps: FetcherDeps) {
     this.#deps = deps;
+    this.#small = new SmallRequests(deps);
   }
 
   /**
@@ -68,7 +74,8 @@ export class Fetcher {
       const suspect = (nodeId: string) => {
         this.#suspects.set(nodeId, performance.now() + SUSPECT_MS);
       };
-      run = new Run({ ...call, sources: [...trusted, ...suspects] }, { ...this.#deps, suspect });
+      const deps = { ...this.#deps, small: this.#small, suspect };
+      run = new Run({ ...call, sources: [...trusted, ...suspects] }, deps);
       this.#running.set(key, run);
       void run.done.catch(() => {}).finally(() => this.#running.delete(key));
     } else for (const source of sources) run.offer(source);
@@ -94,15 +101,17 @@ class Run {
   readonly #deps: RunDeps;
   readonly #fetch: Fetch;
   readonly #root: CID;
+  readonly #isSmall: boolean;
   readonly #settle: { resolve: () => void; reject: (error: unknown) => void };
   readonly #streams = new Map<number, AbortController>();
   #waiting = 0;
   #roomy: (() => void)[] = [];
   #over = false;
 
-  constructor({ root, sources, maxBytes }: FetchCall, deps: RunDeps) {
+  constructor({ root, sources, maxBytes, isSmall = false }: FetchCall, deps: RunDeps) {
     this.#deps = deps;
     this.#root = root;
+    this.#isSmall = isSmall;
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.done = promise;
     this.#settle = { resolve, reject };
@@ -201,8 +210,11 @@ class Run {
     const controller = new AbortController();
     this.#streams.set(stream, controller);
     const { signal } = controller;
+    const { host, small } = this.#deps;
     try {
-      const chunks = await this.#deps.host.openBulk(nodeId, request, { signal });
+      const chunks = this.#isSmall
+        ? await small.open(nodeId, request, signal)
+        : await host.openBulk(nodeId, request, { signal });
       const car = new CarDecoder();
       for await (const chunk of chunks) {
         for (const block of car.push(chunk)) this.#step({ type: 'block', stream, block });

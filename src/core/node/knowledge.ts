@@ -13,7 +13,7 @@ import { parsePath } from '../model/path.ts';
 import type { SignedVersion } from '../model/version.ts';
 import type { Hasher, Log } from '../ports.ts';
 import type { ContentStore } from '../storage/content-store.ts';
-import { MIB, SECOND } from '../units.ts';
+import { KIB, MIB, SECOND } from '../units.ts';
 import { Complaints } from './complaints.ts';
 import { Exporter } from './export.ts';
 import type { Fetcher } from './fetcher.ts';
@@ -67,6 +67,9 @@ const NEWS_MS = 2 * SECOND;
 const ID_SHOWN = 12;
 /** So often peers are asked for a record that is final and not here. */
 const MISSING_MS = 250;
+
+/** Content of a root that is fetched together with others. */
+const SMALL_BYTES = 64 * KIB;
 
 type FetchWanted = Extract<ReplicationOutcome, { type: 'fetchWanted' }>;
 
@@ -334,9 +337,8 @@ export class Knowledge {
     const { root, sizeBytes } = signed.version;
     const known = await this.#deps.content.root(root);
     if (known?.complete === true) return;
-    const maxBytes = objectBytesMax(sizeBytes);
     const sources = this.sources(root);
-    await this.#deps.fetcher.fetch({ root, sources, maxBytes, signal });
+    await this.#deps.fetcher.fetch({ root, sources, ...sizeOf(sizeBytes), signal });
     await this.#deps.content.setRoot(root, { sizeBytes, complete: true });
     this.#deps.submit({ type: 'stored', root });
   }
@@ -345,8 +347,7 @@ export class Knowledge {
   async #replicate({ root, sizeBytes, sources }: FetchWanted): Promise<void> {
     try {
       const all = [...new Set([...sources, ...this.sources(root)])];
-      const maxBytes = objectBytesMax(sizeBytes);
-      await this.#deps.fetcher.fetch({ root, sources: all, maxBytes });
+      await this.#deps.fetcher.fetch({ root, sources: all, ...sizeOf(sizeBytes) });
       await this.#deps.content.setRoot(root, { sizeBytes, complete: true });
       this.#deps.submit({ type: 'stored', root });
     } catch (error) {
@@ -367,7 +368,9 @@ export class Knowledge {
 }
 
 /** The objects of a document are its content and, at most as long again, the nodes above it. */
-const objectBytesMax = (sizeBytes: number): number =>
-  Math.min(2 * sizeBytes + 64 * MIB, LIMITS.rootBytes);
+const sizeOf = (sizeBytes: number) => ({
+  maxBytes: Math.min(2 * sizeBytes + 64 * MIB, LIMITS.rootBytes),
+  isSmall: sizeBytes <= SMALL_BYTES,
+});
 
 const withSignal = (signal: AbortSignal | undefined) => (signal === undefined ? {} : { signal });
