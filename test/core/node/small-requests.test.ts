@@ -43,7 +43,8 @@ beforeEach(async () => {
   gate = undefined;
   counted.length = 0;
   holders.clear();
-  const openBulk: Host['openBulk'] = async (holder, request, { signal } = {}) => {
+  const openBulk: Host['openBulk'] = async (holder, request, options) => {
+    const signal = options?.signal;
     const { requests } = decodeFetch(request);
     asked.push({ holder, roots: requests.length });
     await gate;
@@ -129,7 +130,10 @@ test('what a holder leaves out of a batch is asked for alone', async () => {
   const serve = honest(made);
   holders.set('bob', async function* short(request, signal) {
     const { requests, isBatch } = decodeFetch(request);
-    if (!isBatch) return yield* serve(request, signal);
+    if (!isBatch) {
+      yield* serve(request, signal);
+      return;
+    }
     // One of them, and an end.
     const one = made.find(({ root }) => root.equals(requests[0]!.root))!;
     const blocks = one.objects.find(({ cid }) => cid.equals(one.root))!;
@@ -211,11 +215,11 @@ test('a batch ends when nobody waits for anything in it, and not before', async 
   const made = documents(10);
   const [stayer] = made.slice(-1);
   const open: AbortSignal[] = [];
-  const gate = Promise.withResolvers<void>();
+  const opened = Promise.withResolvers<void>();
   const serve = honest(made);
   holders.set('bob', async function* wait(request, signal) {
     open.push(signal);
-    await gate.promise;
+    await opened.promise;
     if (!signal.aborted) yield* serve(request, signal);
   });
   const callers = made.map(() => new AbortController());
@@ -225,7 +229,7 @@ test('a batch ends when nobody waits for anything in it, and not before', async 
   const results = Promise.allSettled(calls);
   await expect.poll(() => open.length).toBe(3);
   for (const caller of callers.slice(0, -1)) caller.abort(new Error('enough'));
-  gate.resolve();
+  opened.resolve();
   await calls.at(-1);
   await expectHere([stayer!]);
   expect((await results).filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
