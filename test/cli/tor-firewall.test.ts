@@ -113,15 +113,16 @@ test.skipIf(!needs('nft', 'the firewall') || !there || !isRoot)(
       env: { PATH: process.env['PATH'], DIR: dir, NODE: process.execPath },
       encoding: 'utf8',
     });
-    expect(output.split('\n')).toEqual([
+    const [counted, ...said] = output.trimEnd().split('\n').toReversed();
+    expect(said.toReversed()).toEqual([
       'refused aegis far',
       'hello aegis near',
       'refused aegis names',
       'hello tor far',
       'hello tor names',
       'hello other far',
-      'packets 2',
-      '',
     ]);
+    // Each of the two dials; a packet that the kernel sends again is counted again.
+    expect(Number(/^packets (\d+)$/.exec(counted ?? '')?.[1])).toBeGreaterThanOrEqual(2);
   },
 );
