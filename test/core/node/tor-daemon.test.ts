@@ -79,7 +79,7 @@ const until = (client: Client, holds: (status: Status) => boolean): Promise<Stat
 const connected = (client: Client, count: number) =>
   client.call('node.wait', { query: { for: `peers=${count}` } });
 
-describe('a node whose route is require', () => {
+describe('a node whose route is require', { timeout: 60_000 }, () => {
   test('does not start without Tor, or with one that refuses it', async () => {
     const [paths] = await makeCluster(dir, 'a');
     const nowhere = { AEGIS_TOR_CONTROL: `unix:${join(dir, 'nothing')}` };
