@@ -44,6 +44,8 @@ export function testNode(
   name: string = `node${number}`,
   role: Role = 'custodian',
 ): TestNode {
+  // A seed is one byte: with more nodes than these, the successor of one is the key of another.
+  if (number < 1 || number > 80) throw new RangeError(`there is no test node ${number}`);
   const secrets = consensusKeysOf(number);
   const onionSeed = sha256(Buffer.from(`onion ${number}`));
   const signer = signerOf(seedOf(number));

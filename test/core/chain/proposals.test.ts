@@ -132,7 +132,7 @@ describe('E2: a proposal', () => {
 describe('E3: changes', () => {
   it('are all made or none, and say why', () => {
     const { blocks, a, b, c, agent, other } = setUp();
-    const stranger = new Owner(90).nodeId;
+    const stranger = new Owner(80).nodeId;
     const zone = { op: 'zone', nodeId: agent.nodeId, zone: 'other' } as const;
     const impossible = [
       { op: 'expel', nodeId: stranger },

@@ -61,6 +61,14 @@ const step = fc.record({
 });
 type Step = typeof step extends fc.Arbitrary<infer T> ? T : never;
 
+const WRITE: Step = { what: 'write', who: 0, which: 0, later: 1 };
+/** It has failed: the successor of the guest was the identity key of another member. */
+const ROTATED_GUEST: Step[] = [
+  { ...WRITE, what: 'admit' },
+  { ...WRITE, what: 'rotate', who: 6, which: 105 },
+  { ...WRITE, who: 6 },
+];
+
 /** A history that goes on as it is told, as far as that is possible. */
 class History {
   readonly blocks: Blocks;
@@ -140,7 +148,8 @@ class History {
       case 'admit': {
         if (this.#guests >= 3) return [admissionOf(author, other)];
         this.#guests += 1;
-        const guest = new Owner(100 + this.#guests);
+        // Whoever is admitted may rotate any key, so a guest shares none with the others.
+        const guest = new Owner(members.length + 1);
         members.push(guest);
         return [admissionOf(author, guest)];
       }
@@ -248,7 +257,8 @@ describe('executing all, or beginning with a snapshot', () => {
           );
         },
       ),
-      { numRuns: 25 },
+      // A guest goes on with the identity key that it has rotated to.
+      { numRuns: 26, examples: [[1, ROTATED_GUEST, [{ ...WRITE, who: 6 }]]] },
     );
   });
 });
