@@ -4,7 +4,9 @@ import type { AegisError } from '../errors.ts';
 import type { SignedVersion } from '../model/version.ts';
 import type { Verified } from '../units.ts';
 import type { PlacementMember } from './placement.ts';
-import type { Equivocation } from './versions.ts';
+import type { Replicas } from './replicas.ts';
+import type { Turn } from './turn.ts';
+import type { Equivocation, VersionGraph } from './versions.ts';
 
 export interface ReplicationOptions {
   readonly nodeId: string;
@@ -31,6 +33,18 @@ export type IdentityKeyOf = (
 
 export interface ReplicationDeps {
   readonly keyOf: IdentityKeyOf;
+}
+
+/** What the parts of the machine share. */
+export interface ReplicationShared {
+  readonly options: Required<ReplicationOptions>;
+  readonly deps: ReplicationDeps;
+  readonly graph: VersionGraph;
+  readonly replicas: Replicas;
+  /** Peers that are connected. */
+  readonly up: Set<string>;
+  /** The step that runs. */
+  readonly turn: Turn;
 }
 
 export type ReplicationInput =
