@@ -68,6 +68,8 @@ export interface KeyRing {
   seeds(publicKey: Uint8Array): SeedProver | undefined;
   /** Hexadecimal. */
   heldConsensusKeys(): readonly string[];
+  /** Resolves when a signer is reached, or has not been for a few seconds. */
+  reached?(): Promise<void>;
   /** What is final of the own succession, for a signer that follows no chain itself. */
   settled?(succession: readonly Uint8Array[]): void;
 }
@@ -90,6 +92,31 @@ export interface StateReader {
     tag: string,
     max: number,
   ): readonly { readonly key: string; readonly value: Uint8Array }[] | undefined;
+}
+
+export interface Row {
+  readonly key: string;
+  readonly value: Uint8Array;
+}
+
+export interface RowsQuery {
+  readonly table: string;
+  /** Inclusive. */
+  readonly from: string;
+  /** Exclusive; undefined: to the end. */
+  readonly to?: string | undefined;
+  readonly limit: number;
+  /** From the end of the range. */
+  readonly isReverse?: boolean | undefined;
+}
+
+/**
+ * W41: tables as the machines have written them, durable or about to be; read at once. Keys in the
+ * order of their bytes.
+ */
+export interface Rows {
+  get(table: string, key: string): Uint8Array | undefined;
+  range(query: RowsQuery): readonly Row[];
 }
 
 /** Opens connections. The route policy decides which transports exist behind it. */

@@ -14,6 +14,7 @@ import type { Genesis } from '../model/genesis.ts';
 import type { OpenInvitationFile } from '../model/invitation-file.ts';
 import type { Host } from '../network/host.ts';
 import type { Clock, Hasher, Log, Metrics, Security } from '../ports.ts';
+import { ChainRows } from '../storage/chain-rows.ts';
 import { ChainStore } from '../storage/chain-store.ts';
 import { ContentStore } from '../storage/content-store.ts';
 import { createHasher } from '../storage/hasher.ts';
@@ -68,6 +69,8 @@ export interface EngineDeps {
 
 export interface EngineParts {
   readonly store: ChainStore;
+  /** W41: its tables, as the machines have written them. */
+  readonly rows: ChainRows;
   readonly chain: ChainRoom;
   readonly content: ContentStore;
   readonly hashers: readonly Hasher[];
@@ -95,7 +98,7 @@ export interface EngineHooks {
   torReady(): void;
 }
 
-type Stores = Pick<EngineParts, 'store' | 'content' | 'lostMarker'>;
+type Stores = Pick<EngineParts, 'store' | 'rows' | 'content' | 'lostMarker'>;
 
 /** What has been opened is closed again when a later part fails. */
 export async function openParts(
@@ -111,9 +114,11 @@ export async function openParts(
     () => ChainStore.open(chainDb, storage, { hasHistory }),
     () => ContentStore.open(contentDb, storage),
   );
+  const rows = new ChainRows(chainDb);
   try {
-    return await openRooms(options, deps, hooks, { store, content, lostMarker });
+    return await openRooms(options, deps, hooks, { store, rows, content, lostMarker });
   } catch (error) {
+    rows.close();
     await Promise.all([store.close(), content.close()]);
     throw error;
   }

@@ -13,6 +13,7 @@ import type { Outcome } from '../machine.ts';
 import type { Host } from '../network/host.ts';
 import type { PeerInput } from '../peers/book-io.ts';
 import type { Clock } from '../ports.ts';
+import type { ChainRows } from '../storage/chain-rows.ts';
 import type { ChainStore } from '../storage/chain-store.ts';
 import type { ContentStore } from '../storage/content-store.ts';
 import { KIB, SECOND } from '../units.ts';
@@ -70,6 +71,7 @@ export class Engine {
   readonly #options: EngineOptions;
   readonly #deps: EngineDeps;
   readonly #store: ChainStore;
+  readonly #rows: ChainRows;
   readonly #loop: Loop;
   readonly #fetcher: Fetcher;
   readonly #finality: Finality;
@@ -98,6 +100,7 @@ export class Engine {
       await engine.#start();
     } catch (error) {
       await engine.#halt();
+      parts.rows.close();
       await Promise.all([parts.store.close(), parts.content.close()]);
       throw error;
     }
@@ -113,6 +116,7 @@ export class Engine {
     this.#options = options;
     this.#deps = deps;
     this.#store = parts.store;
+    this.#rows = parts.rows;
     this.chain = parts.chain;
     this.routing = parts.routing;
     this.content = content;
@@ -256,6 +260,7 @@ export class Engine {
   async stop(): Promise<void> {
     await this.#halt();
     await this.chain.close();
+    this.#rows.close();
     await Promise.all([this.#store.close(), this.content.close()]);
   }
 
@@ -335,6 +340,7 @@ export class Engine {
       clock,
       log: log.child('loop'),
       metrics,
+      stage: (entries) => this.#rows.stage(entries),
       commit: (entries) => this.#store.commit(entries),
       send: (envelope) => void this.host.send(envelope),
       tell: (machine, outcome) => this.#tell(machine, outcome),

@@ -30,6 +30,11 @@ export interface LoopDependencies {
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: Metrics;
+  /**
+   * W41: from now on machines can read these entries, before any of them steps again.
+   * @returns what is called when they are durable.
+   */
+  stage(entries: readonly LogEntry[]): () => void;
   /** Durable when the promise resolves. */
   commit(entries: readonly LogEntry[]): Promise<void>;
   send(envelope: Envelope): void;
@@ -67,6 +72,8 @@ interface Room {
 interface Batch {
   readonly room: Room;
   readonly ready: Ready;
+  /** Its entries can be read from the disk. */
+  readonly landed: (() => void) | undefined;
   /** When it was stepped. */
   readonly now: Instant;
 }
@@ -228,7 +235,8 @@ export class Loop {
   #accept(room: Room, ready: Ready, now: Instant): void {
     const { entries, messages, alarms, outcomes } = ready;
     if (entries.length + messages.length + alarms.length + outcomes.length === 0) return;
-    this.#uncommitted.push({ room, ready, now });
+    const landed = entries.length === 0 ? undefined : this.#deps.stage(entries);
+    this.#uncommitted.push({ room, ready, landed, now });
     // A machine that wants to go on at once shows nothing by it: it need not wait for the disk.
     for (const alarm of this.#isStopping ? [] : alarms) {
       if (isDue(alarm, now)) this.submit(room.name, room.alarmInput(alarm.key));
@@ -299,6 +307,7 @@ export class Loop {
   }
 
   #release(batches: readonly Batch[]): void {
+    for (const { landed } of batches) landed?.();
     for (const { ready } of batches) for (const message of ready.messages) this.#deps.send(message);
     for (const { room, ready, now } of batches) {
       for (const alarm of ready.alarms) {

@@ -8,6 +8,8 @@
  * reported durable stays.
  */
 import type { LogEntry } from '../machine.ts';
+import { MemoryRows } from '../memory-rows.ts';
+import type { Row, Rows, RowsQuery } from '../ports.ts';
 import type { SimClock } from './clock.ts';
 import type { SimRandom } from './random.ts';
 
@@ -18,10 +20,8 @@ export interface DiskOptions {
   readonly keepsHistory?: boolean;
 }
 
-export interface Row {
+interface TableRow extends Row {
   readonly table: string;
-  readonly key: string;
-  readonly value: Uint8Array;
 }
 
 /** Why a commit did not happen; nothing of it is on the disk. */
@@ -31,11 +31,11 @@ export type CrashOutcome = 'landed' | 'lost' | 'torn';
 
 type Undo = readonly { table: string; key: string; value: Uint8Array | undefined }[];
 
-export class SimDisk {
+export class SimDisk implements Rows {
   readonly #options: DiskOptions;
   readonly #clock: SimClock;
   readonly #random: SimRandom;
-  readonly #tables = new Map<string, Map<string, Uint8Array>>();
+  readonly #rows = new MemoryRows();
   readonly #roots = new Set<string>();
   /** What is under way, in order; each with how to cancel it and what would land. */
   readonly #underWay = new Map<() => void, readonly LogEntry[]>();
@@ -85,23 +85,25 @@ export class SimDisk {
   }
 
   /** All durable rows of a table, by key. */
-  scan(table: string): Row[] {
-    return [...(this.#tables.get(table) ?? [])]
-      .toSorted(([a], [b]) => (a < b ? -1 : 1))
-      .map(([key, value]) => ({ table, key, value }));
+  scan(table: string): TableRow[] {
+    return this.range({ table, from: '', limit: Infinity }).map((row) => ({ table, ...row }));
   }
 
   /** The names of the tables that have had rows. */
   tables(): string[] {
-    return [...this.#tables.keys()].toSorted();
+    return this.#rows.tables();
   }
 
   has(table: string, key: string): boolean {
-    return this.#tables.get(table)?.has(key) === true;
+    return this.get(table, key) !== undefined;
   }
 
   get(table: string, key: string): Uint8Array | undefined {
-    return this.#tables.get(table)?.get(key);
+    return this.#rows.get(table, key);
+  }
+
+  range(query: RowsQuery): readonly Row[] {
+    return this.#rows.range(query);
   }
 
   roots(): string[] {
@@ -129,7 +131,7 @@ export class SimDisk {
   /** The disk is replaced by an empty one. */
   lose(): void {
     this.crash();
-    this.#tables.clear();
+    this.#rows.clear();
     this.#roots.clear();
     this.#history = [];
     this.isDoubtful = true;
@@ -139,9 +141,7 @@ export class SimDisk {
   goBack(transactions: number): void {
     this.crash();
     for (let i = 0; i < transactions; i += 1) {
-      for (const { table, key, value } of (this.#history.pop() ?? []).toReversed()) {
-        this.#put(table, key, value);
-      }
+      this.#rows.apply((this.#history.pop() ?? []).toReversed());
     }
     this.isDoubtful = true;
   }
@@ -155,17 +155,9 @@ export class SimDisk {
       const undo = entries.map(({ table, key }) => ({ table, key, value: this.get(table, key) }));
       this.#history.push(undo);
     }
-    for (const { table, key, value } of entries) {
-      // A copy, so that nobody changes what is durable.
-      this.#put(table, key, value && new Uint8Array(value));
-    }
-  }
-
-  #put(table: string, key: string, value: Uint8Array | undefined): void {
-    const rows = this.#tables.get(table) ?? new Map<string, Uint8Array>();
-    this.#tables.set(table, rows);
-    if (value === undefined) rows.delete(key);
-    else rows.set(key, value);
+    // Copies, so that nobody changes what is durable.
+    const copy = (value: Uint8Array | undefined) => value && new Uint8Array(value);
+    this.#rows.apply(entries.map((entry) => ({ ...entry, value: copy(entry.value) })));
   }
 
   #later(entries: readonly LogEntry[], run: () => void): void {

@@ -4,6 +4,8 @@
  * the limits of the real loop, tries a full disk again as that does, and dies of a failed sync.
  */
 import type { Alarm, Envelope, LogEntry, Ready } from '../machine.ts';
+import type { Rows } from '../ports.ts';
+import { StagedRows } from '../staged-rows.ts';
 import { type Instant, instant } from '../units.ts';
 import type { Core } from './core.ts';
 import type { CommitFault, CrashOutcome, SimDisk } from './disk.ts';
@@ -46,7 +48,14 @@ interface Waiting {
   readonly from: string | undefined;
 }
 
-type Batch = readonly { tie: Tie; ready: Ready }[];
+interface Stepped {
+  readonly tie: Tie;
+  readonly ready: Ready;
+  /** Its entries can be read from the disk. */
+  readonly landed: () => void;
+}
+
+type Batch = readonly Stepped[];
 
 /** As in the real loop. */
 const ORIGIN_QUEUE_MAX = 1024;
@@ -63,7 +72,9 @@ export class SimNode {
   #queue: Waiting[] = [];
   /** By origin, how many inputs wait. */
   #loads = new Map<string, number>();
-  #uncommitted: { tie: Tie; ready: Ready }[] = [];
+  #uncommitted: Stepped[] = [];
+  /** W41: of the present run. */
+  #rows: StagedRows;
   #isCommitting = false;
   /** A commit has ended while the node was paused; this goes on with it. */
   #committed: (() => void) | undefined;
@@ -84,6 +95,7 @@ export class SimNode {
     this.options = options;
     this.#deps = deps;
     this.disk = deps.disk;
+    this.#rows = new StagedRows(deps.disk);
     this.world = deps.world;
   }
 
@@ -93,6 +105,11 @@ export class SimNode {
 
   get identity(): SimIdentity {
     return this.options.identity;
+  }
+
+  /** The tables of the machines of the present run. */
+  get rows(): Rows {
+    return this.#rows;
   }
 
   /** What the clock of this node shows. */
@@ -111,6 +128,7 @@ export class SimNode {
     this.isUp = true;
     this.isPaused = false;
     this.#run += 1;
+    this.#rows = new StagedRows(this.disk);
     this.world.network.attach(this.nodeId, {
       receive: (from, envelope) => this.#receive(from, envelope),
       peer: (nodeId, isUp) => this.#peer(nodeId, isUp),
@@ -254,7 +272,7 @@ export class SimNode {
       const ready = tie.machine.step(input, now);
       this.world.noteReady(this, tie.name, ready);
       this.options.core?.stepped(input, ready);
-      this.#uncommitted.push({ tie, ready });
+      this.#uncommitted.push({ tie, ready, landed: this.#rows.stage(ready.entries) });
     }
   }
 
@@ -292,6 +310,7 @@ export class SimNode {
       return;
     }
     this.#isCommitting = false;
+    for (const { landed } of batch) landed();
     if (this.#reaches('after-commit')) return;
     if (!this.options.isHasty && !this.#release(batch)) return;
     this.#commit();

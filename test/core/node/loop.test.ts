@@ -28,6 +28,8 @@ class World {
   readonly alarms: { at: number; wake: () => void }[] = [];
   readonly loop: Loop;
   now = 1000;
+  /** Keys that machines can read and that are not durable. */
+  readonly staged = new Set<string>();
   /** What the next commits do; empty: they succeed. */
   readonly failures: unknown[] = [];
   #commits: (() => void)[] = [];
@@ -52,6 +54,7 @@ class World {
       clock,
       log: quiet,
       metrics,
+      stage: (entries) => this.#stage(entries),
       commit: (entries) => this.#commit(entries),
       send: (envelope) => void this.events.push(`send ${envelope.to}`),
       tell: (machine, outcome) => void this.events.push(`tell ${machine} ${outcome.type}`),
@@ -59,6 +62,13 @@ class World {
       fatal: (error) => void this.events.push(`fatal ${String(error)}`),
     });
     this.loop.register('one', new Script(), (key) => ready({ outcomes: [`alarm-${key}`] }));
+  }
+
+  #stage(entries: readonly LogEntry[]): () => void {
+    for (const { key } of entries) this.staged.add(key);
+    return () => {
+      for (const { key } of entries) this.staged.delete(key);
+    };
   }
 
   async #commit(entries: readonly LogEntry[]): Promise<void> {
@@ -119,6 +129,26 @@ test('stepping goes on during a commit; later effects wait for their turn', asyn
   world.finishCommit();
   await world.settle();
   expect(world.events.slice(4)).toEqual(['durable', 'send second', 'send third']);
+});
+
+test('what a step has given can be read before the next step, until the disk has it', async () => {
+  const world = new World({ manual: true });
+  const seen: string[][] = [];
+  const reader: Machine<Ready> = {
+    step: (input) => {
+      seen.push([...world.staged]);
+      return input;
+    },
+  };
+  world.loop.register('reader', reader, () => ready({}));
+  world.loop.submit('one', ready({ entries: ['a'] }));
+  world.loop.submit('reader', ready({ entries: ['b'] }));
+  world.loop.submit('reader', ready({}));
+  await world.settle();
+  expect(seen).toEqual([['a'], ['a', 'b']]);
+  world.finishCommit();
+  await world.settle();
+  expect([...world.staged]).toEqual([]);
 });
 
 test('a machine that was registered first does not wait behind a flood of another', async () => {

@@ -4,6 +4,7 @@ import { AegisError } from '../../../../src/core/errors.ts';
 import { Replication, type ReplicationInput } from '../../../../src/core/kb/replication.ts';
 import { VersionGraph } from '../../../../src/core/kb/versions.ts';
 import type { LogEntry } from '../../../../src/core/machine.ts';
+import { MemoryRows } from '../../../../src/core/memory-rows.ts';
 import type { SignedIntent } from '../../../../src/core/model/intent.ts';
 import type { Host } from '../../../../src/core/network/host.ts';
 import { systemClock } from '../../../../src/core/node/clock.ts';
@@ -17,6 +18,7 @@ import { Loop } from '../../../../src/core/node/loop.ts';
 import { ObjectReader } from '../../../../src/core/node/object-reader.ts';
 import { OwnHistory } from '../../../../src/core/node/own-history.ts';
 import type { Log, Metrics } from '../../../../src/core/ports.ts';
+import { StagedRows } from '../../../../src/core/staged-rows.ts';
 import type { ContentStore } from '../../../../src/core/storage/content-store.ts';
 import { createHasher } from '../../../../src/core/storage/hasher.ts';
 import { contextOf } from '../../../helpers/names.ts';
@@ -69,6 +71,9 @@ type Hasher = Awaited<ReturnType<typeof createHasher>>;
 
 export class TestNode {
   readonly written: LogEntry[] = [];
+  readonly #disk = new MemoryRows();
+  /** W41 */
+  readonly rows = new StagedRows(this.#disk);
   readonly machine: Replication;
   readonly knowledge: Knowledge;
   readonly chain = new TestChain(ana.nodeId);
@@ -85,6 +90,7 @@ export class TestNode {
       if (this.author.isAway) throw new AegisError('SIGNER_UNREACHABLE', 'the signer is away');
       return ana.signer;
     },
+    signed: async <T>(make: () => T | Promise<T>): Promise<T> => make(),
   };
   readonly #loop: Loop;
   isFull = false;
@@ -168,6 +174,7 @@ export class TestNode {
         clock: systemClock(),
         log,
         metrics,
+        stage: (entries) => this.rows.stage(entries),
         commit: async (entries) => this.#commit(entries),
         send: () => {},
         tell: (machine, outcome) => {
@@ -199,6 +206,7 @@ export class TestNode {
   #commit(entries: readonly LogEntry[]): void {
     if (this.isFull) throw new AegisError('DISK_FULL', 'full');
     this.written.push(...entries);
+    this.#disk.apply(entries);
   }
 
   /** A2: the identity key has changed; what waits is to be signed anew. */
