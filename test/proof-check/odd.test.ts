@@ -209,11 +209,47 @@ const versions = VERSIONS.map(([, fields, , envelope], n) => {
   const payload = encode({ ...version, ...rest, path: `version ${n}`, ...fields });
   return encode({ payload, signature: new Uint8Array(64), ...envelope });
 });
+
+const merge = { v: 1, type: 'merge', rule: 1, root: cidOf('x', 0x55), sizeBytes: 0, time: 0 };
+const merged = { ...merge, parents: parents.slice(0, 2), generation: 2 };
+const MERGES: readonly OddVersion[] = [
+  ...Object.entries({
+    'nothing more': {},
+    'the most parents': { parents: parents.slice(1) },
+    'all that it may have': { deleted: true, directory: true, more: true },
+    'conflicts in order': { conflicts: [{ at: '' }, { at: 'a' }, { at: 'a', pointer: '' }] },
+    'the contents of a conflict': {
+      conflicts: [{ at: '', base: cid, ours: shaOf(9), theirs: cid }],
+    },
+    'a longer place': { conflicts: [{ at: 'ä' }, { at: 'äa' }, { at: 'ö', pointer: '/x' }] },
+  }).map(([what, fields]): OddVersion => [what, fields, true]),
+  ...Object.entries({
+    'another rule': { rule: 2 },
+    'another path': { path: 'merges' },
+    'one parent': { parents: parents.slice(1, 2) },
+    'a parent too many': { parents },
+    'parents out of order': { parents: parents.slice(0, 2).toReversed() },
+    'generation 1': { generation: 1 },
+    'an author': { author },
+    'a sequence': { sequence: 1 },
+    'a flag that says no': { deleted: false },
+    'more of false': { more: false },
+    'no conflicts': { conflicts: [] },
+    'a conflict twice': { conflicts: [{ at: 'a' }, { at: 'a' }] },
+    'conflicts out of order': { conflicts: [{ at: 'a', pointer: '' }, { at: 'a' }] },
+    'a conflict with another field': { conflicts: [{ at: 'a', winner: 'ours' }] },
+    'a conflict of a short root': {
+      conflicts: [{ at: '', ours: CID.createV1(0x55, create(0x1e, new Uint8Array(16))) }],
+    },
+  }).map(([what, fields]): OddVersion => [what, fields, false]),
+];
+const merges = MERGES.map(([, fields], n) => encode({ ...merged, path: `merge ${n}`, ...fields }));
 history.tree = history.tree.update(
-  versions.map((bytes, n) => ({
-    key: names.refKey(`version ${n}`),
-    value: encode({ ...ref, heads: [[versionCidOf(bytes), 1]] }),
-  })),
+  [...versions, ...merges].map((bytes, at) => {
+    const path = at < versions.length ? `version ${at}` : `merge ${at - versions.length}`;
+    const value = encode({ ...ref, heads: [[versionCidOf(bytes), 1]] });
+    return { key: names.refKey(path), value };
+  }),
 );
 history.block();
 
@@ -244,6 +280,13 @@ describe('both verifiers draw the line in one place:', () => {
       );
       // Nobody looks at it unless the claim is about it.
       expect(verdicts(valueClaim(`version ${n}`, []))).toBe('yes yes');
+    },
+  );
+
+  it.each(MERGES.map(([what, , holds], n) => ({ n, what, holds })))(
+    'a merge with $what',
+    ({ n, holds }) => {
+      expect(verdicts(valueClaim(`merge ${n}`, [merges[n]!]))).toBe(holds ? 'yes yes' : 'no no');
     },
   );
 });

@@ -186,7 +186,7 @@ const mark = record({ v: is(1), type: is('mark'), name: stateValue });
 
 // Claims.
 const [siblings, other] = [list(hash, 0, 256), maybe(tuple([hash, hash]))];
-const lineage = list(bytes(0, 8320), 0, 1024);
+const lineage = list(bytes(0, 32_768), 0, 1024);
 const leaves = ordered(list(tuple([hash, stateValue]), 0, 65_536), ([key]) => hex(key));
 const directory = text((of) => of === '' || isPath(of));
 const claim = v.variant('type', [
@@ -196,7 +196,7 @@ const claim = v.variant('type', [
 ]);
 type Claim = v.InferOutput<typeof claim>;
 type ClaimOf<T extends Claim['type']> = Extract<Claim, { type: T }>;
-const envelope = record({ payload: stateValue, signature: bytes(64) });
+const envelope = record({ payload: bytes(0, 8192), signature: bytes(64) });
 const version = record({
   ...{ v: is(1), type: is('version'), path, time, author: nodeId },
   ...{ root: cid((of) => [0x1e, 0x12].includes(of.multihash.code)), sizeBytes: integer(0) },
@@ -204,6 +204,24 @@ const version = record({
   ...{ generation: integer(1), sequence: integer(1), deleted: maybe(v.boolean()) },
   ...{ directory: maybe(v.boolean()), message: maybe(v.pipe(v.string(), v.maxBytes(4096))) },
 });
+
+const contentCid = cid((of) => [0x1e, 0x12].includes(of.multihash.code));
+const where = v.pipe(v.string(), v.maxBytes(24_576));
+const contents = { base: maybe(contentCid), ours: maybe(contentCid), theirs: maybe(contentCid) };
+const conflict = record({ at: where, pointer: maybe(where), ...contents });
+// No text has bytes of 0xff, and 0 goes before all of them.
+const placeOf = (of: { at: string; pointer?: string | undefined }): string =>
+  hex(Buffer.from(of.at)) + (of.pointer === undefined ? '' : `!${hex(Buffer.from(of.pointer))}`);
+const merge = record({
+  ...{ v: is(1), type: is('merge'), rule: is(1), path, time, root: contentCid },
+  ...{ sizeBytes: integer(0), parents: ordered(list(versionCid, 2, 32), String) },
+  ...{ generation: integer(2), deleted: maybe(is(true)), directory: maybe(is(true)) },
+  ...{ conflicts: maybe(ordered(list(conflict, 1, 256), placeOf)), more: maybe(is(true)) },
+});
+function readVersion(from: Bytes) {
+  if (Object(decode(from)).type === 'merge') return read(merge, from, 'a merge');
+  return read(version, read(envelope, from, 'a signed version').payload, 'a version');
+}
 
 /** What stands at the end of the way to a key, or to a tag. */
 function standing(shown: Claim, key: Bytes): Bytes {
@@ -242,7 +260,7 @@ function showValue(shown: ClaimOf<'value'>, N: Bytes) {
   let allowed = found.map(([of]) => String(of));
   let last: { readonly version: string; readonly root: string } | undefined;
   for (const from of shown.lineage) {
-    const one = read(version, read(envelope, from, 'a signed version').payload, 'a version');
+    const one = readVersion(from);
     const versionText = String(CID.createV1(0x71, createDigest(0x1e, blake3(from))));
     check(one.path === shown.path && allowed.includes(versionText), 'a version out of line');
     allowed = one.parents.map(String);

@@ -6,8 +6,10 @@
 import type { CID } from 'multiformats/cid';
 import { unreachable } from '../assert.ts';
 import { sameBytes } from '../bytes.ts';
+import { isAegisError } from '../errors.ts';
 import type { Anchor, Change, Erase, Grant, Move, Revoke } from '../model/change.ts';
 import type { SignedIntent } from '../model/intent.ts';
+import { openMerge } from '../model/merge.ts';
 import type { Names } from '../model/names.ts';
 import { DraftMap } from './draft-map.ts';
 import { LIMITS } from './limits.ts';
@@ -22,6 +24,10 @@ export type ChangeRefusal =
   | 'conflict'
   | 'bad-generation'
   | 'too-many-heads'
+  /** W11: the record is not what the move says. */
+  | 'bad-merge'
+  /** W11: other heads are there than those that it merges. */
+  | 'not-heads'
   /** N3. */
   | 'not-allowed'
   /** Q1. */
@@ -215,6 +221,10 @@ function moved(before: RefState | undefined, move: Move): RefState | ChangeRefus
   if (before !== undefined && heads.some(({ version }) => isSameCid(version, move.version))) {
     return before;
   }
+  if (move.merge !== undefined) {
+    const refusal = mergeRefusal(heads, move, move.merge);
+    if (refusal !== undefined) return refusal;
+  }
   if (!isExpected(heads, move)) return 'conflict';
   const generation = before?.generation ?? 0;
   if (move.generation > generation + 1) return 'bad-generation';
@@ -229,6 +239,39 @@ function moved(before: RefState | undefined, move: Move): RefState | ChangeRefus
   };
   const sorted = [...kept, head].toSorted((a, b) => byBytes(a.version, b.version));
   return { heads: sorted, generation: Math.max(generation, move.generation) };
+}
+
+/** W11: execution reads the record and no content. */
+function mergeRefusal(
+  heads: readonly RefHead[],
+  move: Move,
+  record: Uint8Array,
+): ChangeRefusal | undefined {
+  if (move.expected !== undefined || !isRecordOf(record, move)) return 'bad-merge';
+  const isAll =
+    heads.length === move.parents.length &&
+    heads.every(({ version }) => move.parents.some((parent) => isSameCid(parent, version)));
+  if (!isAll) return 'not-heads';
+  const generation = Math.max(...heads.map((head) => head.generation));
+  return move.generation === generation + 1 ? undefined : 'bad-merge';
+}
+
+/** A record of rules that this version of the protocol does not have is none. */
+function isRecordOf(record: Uint8Array, move: Move): boolean {
+  try {
+    const { cid, version } = openMerge(record);
+    return (
+      isSameCid(cid, move.version) &&
+      version.path === move.path &&
+      version.generation === move.generation &&
+      (version.deleted === true) === (move.deleted === true) &&
+      version.parents.length === move.parents.length &&
+      version.parents.every((parent, n) => isSameCid(parent, move.parents[n]!))
+    );
+  } catch (error) {
+    if (isAegisError(error)) return false;
+    throw error;
+  }
 }
 
 /** Compare-and-swap. */

@@ -134,6 +134,8 @@ const REASONS = [
   'conflict',
   'bad-generation',
   'too-many-heads',
+  'bad-merge',
+  'not-heads',
   'bad-succession',
   'key-taken',
   'name-taken',

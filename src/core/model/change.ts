@@ -6,7 +6,8 @@
 import type { CID } from 'multiformats/cid';
 import { AegisError } from '../errors.ts';
 import { readNodeId } from './membership.ts';
-import { type Names, SEALED_NAME_BYTES_MAX } from './names.ts';
+import { MERGE_BYTES_MAX } from './merge.ts';
+import { type Names, SEALED_NAME_BYTES_MAX, SEALED_RECORD_EXTRA_BYTES } from './names.ts';
 import { readLabel } from './proposed-change.ts';
 import { RecordReader } from './record.ts';
 import { checkParents, isVersionCid, PARENTS_MAX, sortParents } from './version.ts';
@@ -26,6 +27,8 @@ export interface Move {
   readonly deleted?: boolean;
   /** Compare-and-swap: the one head that must be there, or null when none may be. */
   readonly expected?: CID | null;
+  /** W11: the version is a merge, and this its record, which stands encrypted in the bytes. */
+  readonly merge?: Uint8Array;
 }
 
 /** What a node may do in a namespace. */
@@ -66,7 +69,7 @@ export interface Erase {
 
 export type Change = Move | Grant | Revoke | Anchor | Erase;
 
-const MOVE_FIELDS = ['name', 'version', 'parents', 'generation', 'deleted', 'expected'];
+const MOVE_FIELDS = ['name', 'version', 'parents', 'generation', 'deleted', 'expected', 'merge'];
 const FIELDS = {
   grant: ['op', 'name', 'nodeId', 'right'],
   revoke: ['op', 'name', 'nodeId'],
@@ -85,8 +88,9 @@ export const encodeChanges = (changes: readonly Change[], names: Names): object[
     const { path, ...rest } = change;
     const name = names.seal(path);
     if (rest.op !== undefined) return { name, ...rest };
-    const { op: _, parents, ...move } = rest;
-    return { name, parents: sortParents(parents), ...move };
+    const { op: _, parents, merge, ...move } = rest;
+    const record = merge === undefined ? {} : { merge: names.sealRecord(merge) };
+    return { name, parents: sortParents(parents), ...move, ...record };
   });
 
 /** @throws {AegisError} `BAD_ENCODING`. */
@@ -129,8 +133,12 @@ function readMove(record: RecordReader, names: Names): Move {
     generation: record.integer('generation', 1),
     ...(deleted === undefined ? {} : { deleted }),
     ...(expected === undefined ? {} : { expected }),
+    ...(record.has('merge') ? { merge: names.openRecord(readSealed(record)) } : {}),
   };
 }
+
+const readSealed = (record: RecordReader): Uint8Array =>
+  record.bytes('merge', { maxBytes: MERGE_BYTES_MAX + SEALED_RECORD_EXTRA_BYTES });
 
 function readGrant(record: RecordReader, names: Names): Grant {
   const right = record.text('right', { maxBytes: 16 });

@@ -15,6 +15,8 @@ export const NAME_KEY_BYTES = 32;
 /** Hex digits of the tag of a directory, with which the keys of all that lies in it begin. */
 export const TAG_DIGITS = 16;
 const REST_DIGITS = 48;
+/** What encryption adds to a record. */
+export const SEALED_RECORD_EXTRA_BYTES = AEAD_NONCE_BYTES + AEAD_TAG_BYTES;
 /** Longest encrypted name. */
 export const SEALED_NAME_BYTES_MAX = AEAD_NONCE_BYTES + PATH_BYTES_MAX + AEAD_TAG_BYTES;
 /** Characters of names of each kind, after which the older half is forgotten. */
@@ -66,6 +68,7 @@ export class Names {
   readonly key: Uint8Array;
   readonly #hmac: (text: string) => string;
   readonly #sealKey: Uint8Array;
+  readonly #recordKey: Uint8Array;
   readonly #tags = new Remembered<string>();
   readonly #refs = new Remembered<string>();
   readonly #marks = new Remembered<string>();
@@ -78,6 +81,7 @@ export class Names {
     this.key = key;
     this.#hmac = hmacSha256(key);
     this.#sealKey = sha256(Buffer.concat([bytesOfText('aegis/name-key/1\0'), key]));
+    this.#recordKey = sha256(Buffer.concat([bytesOfText('aegis/record-key/1\0'), key]));
   }
 
   /** Entries of all kinds. */
@@ -140,6 +144,35 @@ export class Names {
   open(sealed: Uint8Array): string {
     const id = latin1(sealed);
     return this.#opened.get(id) ?? this.#opened.set(id, this.#open(sealed));
+  }
+
+  /** Encrypts a record that names paths (W11). The same record gives the same bytes. */
+  sealRecord(record: Uint8Array): Uint8Array {
+    const nonce = this.#recordNonceOf(record);
+    const ciphertext = seal(this.#recordKey, nonce, record, NO_BYTES);
+    return new Uint8Array(Buffer.concat([nonce, ciphertext]));
+  }
+
+  /** @throws {AegisError} `BAD_ENCODING` for what `sealRecord` does not make. */
+  openRecord(sealed: Uint8Array): Uint8Array {
+    const nonce = sealed.subarray(0, AEAD_NONCE_BYTES);
+    const record = this.#recordIn(nonce, sealed.subarray(AEAD_NONCE_BYTES));
+    if (!sameBytes(nonce, this.#recordNonceOf(record))) throw bad('has the nonce of another');
+    return record;
+  }
+
+  #recordIn(nonce: Uint8Array, ciphertext: Uint8Array): Uint8Array {
+    try {
+      return unseal(this.#recordKey, nonce, ciphertext, NO_BYTES);
+    } catch (error) {
+      throw bad('is none of this cluster, or not of a record', error);
+    }
+  }
+
+  #recordNonceOf(record: Uint8Array): Uint8Array {
+    const digest = Buffer.from(sha256(record)).toString('hex');
+    const digits = this.#hmac(`aegis/record-nonce/1\0${digest}`).slice(0, 2 * AEAD_NONCE_BYTES);
+    return new Uint8Array(Buffer.from(digits, 'hex'));
   }
 
   #open(sealed: Uint8Array): string {

@@ -24,6 +24,18 @@ export const MESSAGE_BYTES_MAX = 4096;
 /** Longest signed version. */
 export const VERSION_BYTES_MAX = 8192;
 
+/** A part of the content of a merge that could not be merged; `ours` stands there (W15). */
+export interface MergeConflict {
+  /** The path inside the root; '' for the root itself. */
+  readonly at: string;
+  /** Of a JSON document: where in it (RFC 6901). */
+  readonly pointer?: string;
+  /** CIDs of contents. None: there was none, or it was deleted. */
+  readonly base?: CID;
+  readonly ours?: CID;
+  readonly theirs?: CID;
+}
+
 export interface Version {
   readonly path: string;
   /** The content. For a deletion: the content that is taken away. */
@@ -45,6 +57,12 @@ export interface Version {
   readonly directory?: boolean;
   /** How often the author's identity key had changed when it signed (A3). @default 0 */
   readonly keyEpoch?: number;
+  /** Of a merge, which nobody has signed (W10): by which rules it was computed. */
+  readonly rule?: number;
+  /** Of a merge: the parts that could not be merged (W15); none when all could be. */
+  readonly conflicts?: readonly MergeConflict[];
+  /** Of a merge: it has more conflicts than are listed. */
+  readonly isMoreConflicts?: boolean;
 }
 
 export interface SignedVersion {
@@ -132,7 +150,7 @@ function readVersion(value: unknown): Version {
   const directory = record.has('directory') ? record.flag('directory') : undefined;
   return {
     path: parsePath(record.text('path', { maxBytes: PATH_BYTES_MAX })),
-    root: checkRoot(record.cid('root')),
+    root: checkRoot(record.cid('root'), badVersion),
     sizeBytes: record.integer('sizeBytes', 0),
     parents: checkParents(record.cids('parents', PARENTS_MAX), badVersion),
     generation: record.integer('generation', 1),
@@ -146,10 +164,11 @@ function readVersion(value: unknown): Version {
   };
 }
 
-function checkRoot(root: CID): CID {
+/** @throws {AegisError} what `bad` makes, when `root` cannot be one of a content. */
+export function checkRoot(root: CID, bad: (why: string) => AegisError): CID {
   const { code, size } = root.multihash;
   if (root.version !== 1 || (code !== BLAKE3 && code !== SHA2_256) || size !== 32) {
-    throw badVersion('has a root that is not a CIDv1 with BLAKE3 or SHA-256');
+    throw bad('has a root that is not a CIDv1 with BLAKE3 or SHA-256');
   }
   return root;
 }

@@ -183,6 +183,7 @@ const moveView = (change: Move): IntentChange => ({
   generation: change.generation,
   deleted: change.deleted === true,
   ...(change.expected === undefined ? {} : { expected: change.expected?.toString() ?? null }),
+  ...(change.merge === undefined ? {} : { merge: true }),
 });
 
 type Wanted = Body<'intents.submit'>['intents'][number]['changes'][number];

@@ -7,11 +7,11 @@ import { AegisError } from '../errors.ts';
 import { HEADER_BYTES_MAX } from '../model/block.ts';
 import { decode, encode } from '../model/cbor.ts';
 import { custodianPairs, readCustodians } from '../model/custodians.ts';
+import { MERGE_BYTES_MAX } from '../model/merge.ts';
 import { SEALED_NAME_BYTES_MAX } from '../model/names.ts';
 import { PATH_BYTES_MAX, parsePath } from '../model/path.ts';
 import { RecordReader } from '../model/record.ts';
-import { ENVELOPE_BYTES_MAX } from '../model/signed.ts';
-import { isVersionCid, VERSION_BYTES_MAX } from '../model/version.ts';
+import { isVersionCid } from '../model/version.ts';
 import type { Claim, OtherLeaf, Proof, ProofLeaf, ProofLink, ProvenHead } from './types.ts';
 
 export const PROOF_LIMITS = {
@@ -109,11 +109,7 @@ function readClaim(value: unknown): Claim {
     throw bad('a sibling does not have 32 bytes');
   }
   if (type === 'value') {
-    const lineage = claim.byteStrings(
-      'lineage',
-      PROOF_LIMITS.lineageMax,
-      VERSION_BYTES_MAX + ENVELOPE_BYTES_MAX,
-    );
+    const lineage = claim.byteStrings('lineage', PROOF_LIMITS.lineageMax, MERGE_BYTES_MAX);
     const held = claim.bytes('value', { maxBytes: PROOF_LIMITS.stateValueBytesMax });
     return { type, path, siblings, value: held, lineage };
   }

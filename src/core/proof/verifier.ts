@@ -14,9 +14,9 @@ import { decode } from '../model/cbor.ts';
 import type { Checkpoint } from '../model/checkpoint.ts';
 import { type CustodianEntry, custodiansDigest, readCustodians } from '../model/custodians.ts';
 import { GENESIS_BYTES_MAX } from '../model/genesis.ts';
+import { readUnverifiedRecord } from '../model/merge.ts';
 import { Names, nameKeyOf } from '../model/names.ts';
 import { bytesOfText, RecordReader } from '../model/record.ts';
-import { readUnverifiedVersion } from '../model/version.ts';
 import { HEIGHT_MAX, readCommitCertificate, readProof, readStateValue } from './codec.ts';
 import type {
   AbsenceClaim,
@@ -349,7 +349,7 @@ function followLineage(
   let expected: readonly CID[] = heads.map(({ version }) => version);
   let last: ProvenVersion | undefined;
   for (const bytes of lineage) {
-    const { cid, version } = readUnverifiedVersion(bytes);
+    const { cid, version } = readUnverifiedRecord(bytes);
     if (!expected.some((one) => one.equals(cid))) throw bad('a version is not in the lineage');
     if (version.path !== path) throw bad('a version is of another path');
     last = { cid, version, isHead: last === undefined };

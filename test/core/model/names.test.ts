@@ -4,7 +4,12 @@ import { expect, test } from 'vitest';
 import { seal } from '../../../src/core/crypto/aead.ts';
 import { sha256 } from '../../../src/core/crypto/hash.ts';
 import { hasCode } from '../../../src/core/errors.ts';
-import { Names, nameKeyOf, SEALED_NAME_BYTES_MAX } from '../../../src/core/model/names.ts';
+import {
+  Names,
+  nameKeyOf,
+  SEALED_NAME_BYTES_MAX,
+  SEALED_RECORD_EXTRA_BYTES,
+} from '../../../src/core/model/names.ts';
 import { PATH_BYTES_MAX } from '../../../src/core/model/path.ts';
 import { mutated } from '../../helpers/mutation.ts';
 import { toHex } from '../../helpers/vectors.ts';
@@ -120,4 +125,36 @@ test('what is remembered is bounded, and does not change an answer', () => {
   expect(fresh.refKey(many[0]!)).toBe(first);
   // Two MiB of names, and the tag of the root.
   expect(fresh.remembered).toBeLessThan(2100);
+});
+
+test('a record is encrypted in one way, and opened again', () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 300 }), (record) => {
+      const sealed = names.sealRecord(record);
+      expect(sealed).toHaveLength(record.length + SEALED_RECORD_EXTRA_BYTES);
+      expect(names.openRecord(sealed)).toEqual(record);
+      expect(new Names(key).sealRecord(record)).toEqual(sealed);
+    }),
+    { numRuns: 50 },
+  );
+  expect(toHex(names.sealRecord(Uint8Array.of(1, 2, 3)))).toBe(
+    '45875e3ecf53519d40ffba7a3e243a74a2ffd8074363178348edbb46a3d135aec39241c695e32997148c89',
+  );
+});
+
+test('a record in another form is refused', () => {
+  const recordKey = sha256(Buffer.concat([Buffer.from('aegis/record-key/1\0'), key]));
+  const nonce = new Uint8Array(24);
+  const other = Buffer.concat([nonce, seal(recordKey, nonce, Buffer.from('x'), new Uint8Array())]);
+  expect(() => names.openRecord(other)).toThrow(badEncoding);
+  expect(() => names.openRecord(names.seal('a/b'))).toThrow(badEncoding);
+  expect(() => names.openRecord(new Uint8Array(5))).toThrow(badEncoding);
+  const sealed = names.sealRecord(Buffer.from('a record of some length'));
+  fc.assert(
+    fc.property(mutated(sealed), (bad) => {
+      fc.pre(Buffer.compare(bad, sealed) !== 0);
+      expect(() => names.openRecord(bad)).toThrow(badEncoding);
+    }),
+    { numRuns: 200 },
+  );
 });

@@ -56,7 +56,7 @@ describe('what has a limit is read up to it, and refused beyond', () => {
       stateValueBytesMax,
       (n) => withClaim({ ...DIRECTORY, leaves: [[HASH, new Uint8Array(n)]] }),
     ],
-    ['a version', 8320, (n) => withClaim({ ...VALUE, lineage: [new Uint8Array(n)] })],
+    ['a version', 32_768, (n) => withClaim({ ...VALUE, lineage: [new Uint8Array(n)] })],
     ['a path', 1024, (n) => withClaim({ ...VALUE, path: 'x'.repeat(n) })],
   ])('%s: %i', (_, most, make) => {
     expect(readProof(make(most)).clusterId).toBe(history.clusterId);

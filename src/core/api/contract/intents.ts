@@ -20,6 +20,8 @@ const change = {
   deleted: v.boolean(),
   /** Compare-and-swap: the one head that must be there, or `null`. Absent: whatever is there. */
   expected: v.optional(v.nullable(cid)),
+  /** The version is a merge, which is nobody's. Absent: it is one that a node has signed. */
+  merge: v.optional(v.literal(true)),
 };
 const moveSchema = v.object(change);
 /** `op` tells the kind; a move has none. */
@@ -61,7 +63,7 @@ const fate = {
   status: v.picklist(['pending', 'final']),
   height: v.nullable(count),
   result: v.nullable(v.picklist(['done', 'unchanged', 'refused'])),
-  /** Why it was refused: `conflict`, `bad-generation`, `too-many-heads`. */
+  /** Why it was refused: `conflict`, `bad-generation`, `too-many-heads`, `not-heads`. */
   reason: v.nullable(v.string()),
 };
 export const fateSchema = v.object(fate);
