@@ -22,7 +22,7 @@ import type { ChainMessage } from './messages.ts';
 import type { OpenedBlock } from './opened-block.ts';
 import { type OwnAnswer, READ_ALARM, Reads } from './reads.ts';
 import { META, readRuns, runsRow, type SortedRows, sortRows, TABLES } from './rows.ts';
-import { FLUSH_ALARM, REPEAT_ALARM } from './spread.ts';
+import { FLUSH_ALARM, REPEAT_ALARM, REPEAT_MS } from './spread.ts';
 import { Sync } from './sync.ts';
 import { Turn } from './turn.ts';
 import type {
@@ -48,6 +48,8 @@ export class Chain extends FinalViews implements Machine<ChainInput> {
   readonly #peers = new Set<string>();
   #runs: number;
   #hasToldWork = false;
+  /** The leader of this view has been offered what waits, or could not be. */
+  #hasForwarded = false;
   #hasToldTooOld = false;
   #turn = new Turn(instant(0));
 
@@ -318,15 +320,29 @@ export class Chain extends FinalViews implements Machine<ChainInput> {
     }
   }
 
-  #armForward(): void {
-    this.#turn.alarmIn(FORWARD_ALARM, Math.ceil(this.#decider.status.timeoutMs / 3));
+  /** A third of a view: its leader has time to propose what it is sent. */
+  get #forwardMs(): number {
+    return Math.ceil(this.#decider.status.timeoutMs / 3);
   }
 
+  #armForward(): void {
+    this.#hasForwarded = false;
+    this.#turn.alarmIn(FORWARD_ALARM, this.#forwardMs);
+  }
+
+  /**
+   * To the leader; when nothing comes of that, to one after the other. Perhaps nobody else knows of
+   * this work: then no timeout of others ever joins that of this node, and the view never ends.
+   */
   #forward(): void {
+    if (!this.#intake.mempool.hasWork) return;
+    this.#turn.alarmIn(FORWARD_ALARM, Math.max(REPEAT_MS, this.#forwardMs));
+    if (this.#hasForwarded) return this.#intake.offer(this.#turn);
+    this.#hasForwarded = true;
     const { phase, leader } = this.#decider.status;
+    if (phase !== 'propose' && phase !== 'idle') return;
     const nodeId = this.custodians().nodeIds[leader];
     if (nodeId === undefined || nodeId === this.#options.self || !this.#peers.has(nodeId)) return;
-    if (phase !== 'propose' && phase !== 'idle') return;
     this.#intake.forward(this.#turn, nodeId);
   }
 

@@ -13,7 +13,7 @@ import { Mempool } from './mempool.ts';
 import { OwnIntents } from './own-intents.ts';
 import { RecentSet } from './recent-set.ts';
 import { relay } from './relayed.ts';
-import { Spread, sendIntents } from './spread.ts';
+import { REPEAT_BYTES, Spread, sendIntents } from './spread.ts';
 import { StatementLane } from './statement-lane.ts';
 import type { Turn } from './turn.ts';
 import type { ChainOptions, PendingIntent, StoredRow } from './types.ts';
@@ -120,6 +120,15 @@ export class Intake {
     const { messageIntentBytes, messageIntents } = LIMITS;
     const waiting = this.mempool.takeAll(messageIntentBytes, messageIntents, turn.now);
     sendIntents(turn, [leader], waiting);
+  }
+
+  /**
+   * Whoever holds what could be decided offers it: who has sent it may be gone, and what that has
+   * sent to others may be lost.
+   */
+  offer(turn: Turn): void {
+    const waiting = this.mempool.takeAll(REPEAT_BYTES, LIMITS.messageIntents, turn.now);
+    this.#spread.offer(turn, waiting, this.#peers);
   }
 
   /** Intents, and statements of whomever. */

@@ -1,6 +1,7 @@
 /**
  * Brings intents to those who can put them into a block: in batches when they are made, again while
- * they wait, to custodians that come up, and to the leader when nothing has come of them.
+ * they wait, to custodians that come up, to the leader when nothing has come of them, and then to
+ * one after the other.
  */
 import type { CustodianSet } from '../consensus/custodian-sets.ts';
 import { faultyMax } from '../consensus/quorum.ts';
@@ -16,8 +17,8 @@ export const REPEAT_ALARM = 'repeat';
 /** Intents wait for others so long. */
 const FLUSH_MS = 2;
 const FLUSH_BYTES = 64 * KIB;
-const REPEAT_MS = 2 * SECOND;
-const REPEAT_BYTES = 256 * KIB;
+export const REPEAT_MS = 2 * SECOND;
+export const REPEAT_BYTES = 256 * KIB;
 /** What a custodian that comes up is sent at once. */
 const GREETING_BYTES = 2 * MIB;
 
@@ -30,6 +31,8 @@ export class Spread {
   #waitingBytes = 0;
   #flushedAt = 0;
   #isRepeatArmed = false;
+  /** Whose turn it is to be offered what waits. */
+  #offers = 0;
 
   constructor(audience: Audience) {
     this.#audience = audience;
@@ -75,6 +78,14 @@ export class Spread {
     }
     sendIntents(turn, this.#receivers(peers), upTo(old, REPEAT_BYTES));
     this.watch(turn, pending);
+  }
+
+  /** To one at a time, each by turns: everybody who holds it does so. */
+  offer(turn: Turn, intents: readonly SignedIntent[], peers: ReadonlySet<string>): void {
+    const receivers = this.#receivers(peers);
+    const receiver = receivers[this.#offers % receivers.length];
+    this.#offers += 1;
+    if (receiver !== undefined) sendIntents(turn, [receiver], intents);
   }
 
   /** A peer has come up. */

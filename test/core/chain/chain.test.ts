@@ -106,6 +106,36 @@ describe('an agent', () => {
   });
 });
 
+describe('what came by one message', () => {
+  const holders = [
+    ...[1, 2, 3, 4].map((at) => ({ at, standing: 'sound' as const })),
+    // It neither proposes nor gives up a view.
+    ...[0, 1, 2, 3].map((at) => ({ at, standing: 'doubtful' as const })),
+  ];
+
+  it.each(holders)('is decided, though node $at ($standing) sends it in vain', (one) => {
+    const cluster = new TestCluster({ custodians: 4, agents: 2 });
+    const holder = cluster.nodes[one.at]!;
+    const { member, nodeId: from } = cluster.nodes[5]!;
+    decide(cluster, holder, { version: 'before' });
+    cluster.restart(holder, one.standing);
+    cluster.run(5000);
+    let lost = 0;
+    const lostUntil = cluster.now + 10_000;
+    cluster.isLost = (_, to, envelope) => {
+      const isLost = cluster.now < lostUntil && cluster.open(to, envelope).type === 'intents';
+      lost += isLost ? 1 : 0;
+      return isLost;
+    };
+    const message = { type: 'intents' as const, intents: [intentOf(member, 1, { version: 'a' })] };
+    cluster.give(holder, { type: 'message', from, message: verified(message) });
+    cluster.runUntil(() => cluster.nodes.every(({ chain }) => chain.height === 2));
+    expect(cluster.now).toBeGreaterThan(lostUntil);
+    // One message at a time, so that all together send no more than the network takes.
+    expect(lost).toBeLessThan(12);
+  });
+});
+
 describe('what this node asked for', () => {
   it('is queued without a quorum and decided when there is one', () => {
     const cluster = new TestCluster({ custodians: 4 });

@@ -87,6 +87,20 @@ describe('intents', () => {
     expect(over.build()).toMatchObject({ messages: [], alarms: [] });
   });
 
+  it('are offered to one custodian after the other', () => {
+    const spread = new Spread(audience);
+    const offered = Array.from({ length: 3 }, () => {
+      const turn = turnAt(0);
+      spread.offer(turn, intents, peers);
+      return sentIn(turn.build());
+    });
+    const all = [1, 2, 3, 4, 5];
+    expect(offered).toEqual([[['c1', all]], [['c2', all]], [['c1', all]]]);
+    const alone = turnAt(0);
+    spread.offer(alone, intents, new Set());
+    expect(alone.build().messages).toEqual([]);
+  });
+
   it('are parted into messages within the limits', () => {
     const big = Array.from({ length: 20 }, (_, at) => ({
       ...intents[0]!,
