@@ -1,10 +1,11 @@
 /**
- * The quorums, counted without a line of `consensus/`: what is final was committed by n - f
+ * The quorums, counted without a rule of `consensus/`: what is final was committed by n - f
  * custodians who said so themselves, and nobody is in a later view before as many have given up the
  * one before (P5, T4). Certificates are not asked; those that misbehave may have signed anything.
  */
 import type { Chain } from '../chain/chain.ts';
 import type { ChainOutcome } from '../chain/types.ts';
+import { REPLICA_TABLE, readRows } from '../consensus/journal.ts';
 import { CONSENSUS_PROTOCOL, decodeMessage } from '../consensus/messages.ts';
 import type { Envelope, Outcome } from '../machine.ts';
 import type { SimNode } from './node.ts';
@@ -75,7 +76,15 @@ export class VoteChecker implements Checker {
     this.#known.add(chain);
     if (view > 0) this.#note(node.nodeId, timeoutOf(height, view - 1));
     this.#note(node.nodeId, commitOf(height - 1, chain.tip().digest));
+    this.#noteDurable(node);
     return true;
+  }
+
+  /** A leader sends its own vote to nobody, and may end when that is durable, before it tells. */
+  #noteDurable({ nodeId, disk }: SimNode): void {
+    const { slot } = readRows(disk.scan(REPLICA_TABLE));
+    const digest = slot?.shares.commit?.digest;
+    if (digest !== undefined) this.#note(nodeId, commitOf(slot!.height, digest));
   }
 
   #note(nodeId: string, what: string): void {
