@@ -12,6 +12,7 @@ import { LIMITS as CONSENSUS_LIMITS } from '../src/core/consensus/limits.ts';
 import { CUSTODIANS_MAX, HEIGHT_MAX, VIEW_MAX } from '../src/core/consensus/types.ts';
 import { ERRORS } from '../src/core/errors.ts';
 import { LIMITS } from '../src/core/kb/limits.ts';
+import { MERGE_LIMITS } from '../src/core/kb/merge/limits.ts';
 import { TABLES as KB_TABLES } from '../src/core/kb/replication-entries.ts';
 import {
   AUDIT_FAULT_BYTES_MAX,
@@ -281,7 +282,8 @@ test('docs/formats.md has every table of chain.db, and what the chain keeps in i
 test('docs/formats.md has every limit of the tables in the sources', () => {
   const [, section] = read('docs/formats.md').split('## Every limit');
   const shown = section!.split('\n').filter((line) => line.startsWith('| `'));
-  const inRooms = [LIMITS, CHAIN_LIMITS, CONSENSUS_LIMITS, limitsOf('network'), SERVER_LIMITS];
+  const inKb = [LIMITS, MERGE_LIMITS];
+  const inRooms = [...inKb, CHAIN_LIMITS, CONSENSUS_LIMITS, limitsOf('network'), SERVER_LIMITS];
   const tables = [MODEL_LIMITS, ...inRooms, PROOF_LIMITS, TOR_LIMITS];
   const wanted = tables.flatMap((table) =>
     Object.entries(table).map(

@@ -84,7 +84,7 @@ export class JsonReader {
     const members = new Map<string, JsonMember>();
     const opening = this.#space();
     for (let isFirst = true; !this.#takes('}'); isFirst = false) {
-      const comma = isFirst ? ', ' : `,${this.#after(',')}`;
+      const comma = isFirst ? undefined : `,${this.#after(',')}`;
       const keyAt = this.#at;
       const key = this.#string();
       const rawKey = this.#text.slice(keyAt, this.#at);
@@ -184,13 +184,14 @@ function parsedString(raw: string): string {
 
 const inOrder = (a: string, b: string): number => (a < b ? -1 : 1);
 
-function styleOf(opening: string, colon: string, comma: string): JsonStyle {
-  const isBroken = opening.includes('\n');
+function styleOf(opening: string, after: string, between: string | undefined): JsonStyle {
   const indent = opening.slice(opening.lastIndexOf('\n') + 1).slice(0, INDENT_MAX);
+  const colon = after === ':' ? ':' : ': ';
+  const comma = (between ?? after.replace(':', ',')) === ',' ? ',' : ', ';
   return {
-    indent: isBroken ? indent : undefined,
+    indent: opening.includes('\n') ? indent : undefined,
     newline: opening.includes('\r\n') ? '\r\n' : '\n',
-    colon: /^: ?$/.test(colon) ? colon : ': ',
-    comma: /^, ?$/.test(comma) ? comma : ', ',
+    colon,
+    comma,
   };
 }

@@ -32,10 +32,8 @@ export function mergeJson(
   const o = readObject(reader, base === undefined || base.trim() === '' ? '{}' : base);
   if (o === undefined) return undefined;
   const merge = new Merge();
-  const merged = merge.values(o, a, b, '');
-  if (merged === undefined || merge.pointers.length > 0) {
-    return { type: 'conflict', pointers: merge.pointers };
-  }
+  const merged = merge.objects(o, a, b, '');
+  if (merge.pointers.length > 0) return { type: 'conflict', pointers: merge.pointers };
   const style = a.source.style ?? b.source.style ?? PLAIN;
   const text = new JsonWriter(style).write(merged);
   // Laid out as one side is, the other may be much longer than it was.
@@ -52,8 +50,20 @@ class Merge {
   /** Where the sides conflict, the first of them. */
   readonly pointers: string[] = [];
 
-  /** `a` is the first side: where both are equal it is as that has written it. */
-  values(
+  /** Key by key even where one side is unchanged: it may give order and indentation. */
+  objects(o: JsonValue | undefined, a: JsonValue, b: JsonValue, pointer: string): MergedObject {
+    const members = new Map<string, { rawKey: string; value: Merged }>();
+    for (const key of new Set([...a.members.keys(), ...b.members.keys()])) {
+      const [mine, other] = [a.members.get(key), b.members.get(key)];
+      const from = o?.members.get(key)?.value;
+      const value = this.#values(from, mine?.value, other?.value, pointerTo(pointer, key));
+      if (value !== undefined) members.set(key, { rawKey: (mine ?? other)!.rawKey, value });
+    }
+    return { type: 'merged', members };
+  }
+
+  /** `a` is of the first side: where both are equal it is as that has written it. */
+  #values(
     o: JsonValue | undefined,
     a: JsonValue | undefined,
     b: JsonValue | undefined,
@@ -61,19 +71,8 @@ class Merge {
   ): Merged | undefined {
     if (a?.id === b?.id || o?.id === b?.id) return a;
     if (o?.id === a?.id) return b;
-    if (a?.type === 'object' && b?.type === 'object') return this.#objects(o, a, b, pointer);
+    if (a?.type === 'object' && b?.type === 'object') return this.objects(o, a, b, pointer);
     if (this.pointers.length < MERGE_LIMITS.conflicts) this.pointers.push(pointer);
     return a;
-  }
-
-  #objects(o: JsonValue | undefined, a: JsonValue, b: JsonValue, pointer: string): MergedObject {
-    const members = new Map<string, { rawKey: string; value: Merged }>();
-    for (const key of new Set([...a.members.keys(), ...b.members.keys()])) {
-      const [mine, other] = [a.members.get(key), b.members.get(key)];
-      const from = o?.members.get(key)?.value;
-      const value = this.values(from, mine?.value, other?.value, pointerTo(pointer, key));
-      if (value !== undefined) members.set(key, { rawKey: (mine ?? other)!.rawKey, value });
-    }
-    return { type: 'merged', members };
   }
 }

@@ -17,6 +17,10 @@ export const MERGE_LIMITS = {
   jsonDepth: 64,
   /** Conflicts that are listed of one merge, and pointers of one JSON. */
   conflicts: 256,
+  /** Names that one merge reads in directories, those of all sides and of all levels together. */
+  entries: 65_536,
+  /** Files that one merge looks into, as both sides have changed them. */
+  files: 1024,
   /** Merges of several bases into one, one within the other. */
   baseDepth: 8,
   /** Versions that are looked at for the base of two. */
