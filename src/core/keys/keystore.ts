@@ -230,6 +230,10 @@ export class Keystore implements KeyRing, Disposable {
     return this.#ring.identity(publicKey);
   }
 
+  reached(): Promise<void> {
+    return this.#ring.reached();
+  }
+
   votes(publicKey: Uint8Array): VoteSigner | undefined {
     return this.#ring.votes(publicKey);
   }

@@ -78,6 +78,10 @@ export class Ring implements KeyRing {
     return [...new Set([...this.#secrets.consensus.keys(), ...behind])];
   }
 
+  async reached(): Promise<void> {
+    await this.#remote?.reached?.();
+  }
+
   settled(succession: readonly Uint8Array[]): void {
     this.#remote?.settled?.(succession);
   }

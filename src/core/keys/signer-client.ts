@@ -2,7 +2,7 @@
  * A ring of keys that lie with a signer (`aegis keys serve`, G1). It signs synchronously, as the
  * machines step: the socket is in a thread of its own, and this thread waits for it, up to a
  * deadline. While the signer is out of reach every signature fails at once; the thread connects
- * again by itself.
+ * again by itself. Whoever may wait for that does so with `reached`, and asks again.
  */
 import { Worker } from 'node:worker_threads';
 import { AegisError } from '../errors.ts';
@@ -33,6 +33,8 @@ import {
 
 /** How long a signature may take before it is done without. */
 const DEADLINE_MS = 1000;
+/** Longer than the pause between two attempts to connect and the answer to the second of them. */
+const REACH_MS = 3000;
 /** Requests are numbered from 1; the numbers above are the thread's own. */
 const ID_MAX = 0xffff_fff0;
 /** Of what nobody waits for. */
@@ -76,6 +78,7 @@ export class RemoteRing implements KeyRing {
   #lastId = 0;
   #isMissed = false;
   #settled: readonly Uint8Array[] = [];
+  readonly #waiting = new Set<() => void>();
   readonly #described: RemoteRingOptions['described'];
 
   private constructor(options: RemoteRingOptions, log: Log) {
@@ -116,6 +119,19 @@ export class RemoteRing implements KeyRing {
     return Atomics.load(this.#memory.words, WORD.up) === 1;
   }
 
+  async reached(): Promise<void> {
+    if (this.isReached) return;
+    await new Promise<void>((resolve) => {
+      const end = () => {
+        clearTimeout(timer);
+        this.#waiting.delete(end);
+        resolve();
+      };
+      const timer = setTimeout(end, REACH_MS);
+      this.#waiting.add(end);
+    });
+  }
+
   identity(publicKey: Uint8Array): Signer | undefined {
     if (!this.#held.identity.has(hex(publicKey))) return undefined;
     return {
@@ -149,7 +165,13 @@ export class RemoteRing implements KeyRing {
 
   async close(): Promise<void> {
     Atomics.store(this.#memory.words, WORD.up, 0);
+    this.#goOn();
     await this.#worker.terminate();
+  }
+
+  /** Nobody waits any longer for the signer. */
+  #goOn(): void {
+    for (const end of [...this.#waiting]) end();
   }
 
   /** A part at a time: the signer describes itself again when it has taken it up. */
@@ -229,6 +251,7 @@ export class RemoteRing implements KeyRing {
     this.#isMissed = false;
     this.#description = decodeDescription(message.description);
     this.#held = heldOf(this.#description);
+    this.#goOn();
     this.#described?.(this.#description);
     this.#follow();
     this.#log.write('info', 'the signer answers', { consensusKeys: this.heldConsensusKeys() });

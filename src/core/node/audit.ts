@@ -25,6 +25,8 @@ export interface AuditDeps {
   readonly store: Pick<ChainStore, 'range'>;
   /** The lowest height whose block is kept. */
   base(): number;
+  /** Resolves when all up to this height is durable. Rejects with the reason of `signal`. */
+  reached(height: number, signal: AbortSignal): Promise<void>;
 }
 
 /** Blocks, and leaves of the state, that are read in one piece. */
@@ -47,6 +49,8 @@ class Damage extends Error {
 /** Rejects with the reason of `signal`. */
 export async function auditOwnChain(deps: AuditDeps, signal: AbortSignal): Promise<AuditFinding> {
   const { height, digest, header } = deps.chain.tip();
+  // The chain steps ahead of the disk, and a block that is just being written is not missing.
+  await deps.reached(height, signal);
   const base = Math.max(1, deps.base());
   const stateRoot = header?.stateRoot ?? new Uint8Array(32);
   const found = { base, height, digest: digest === '' ? NO_DIGEST : digest, stateRoot };

@@ -3,13 +3,13 @@
  * the chain (docs/keys.md, A1, A2), whatever the home has prepared or promoted since.
  */
 import type { Roster } from '../chain/roster.ts';
-import { AegisError } from '../errors.ts';
+import { AegisError, hasCode } from '../errors.ts';
 import type { KeyState } from '../model/succession.ts';
 import type { KeyRing, Signer } from '../ports.ts';
 
 export interface AuthorDeps {
   readonly roster: Pick<Roster, 'get'>;
-  readonly ring: Pick<KeyRing, 'identity'> & { readonly current: KeyState };
+  readonly ring: Pick<KeyRing, 'identity' | 'reached'> & { readonly current: KeyState };
 }
 
 export class Author {
@@ -28,6 +28,21 @@ export class Author {
 
   get keyEpoch(): number {
     return this.keys.keyEpoch;
+  }
+
+  /**
+   * What `make` signs and does with it at once. It is called again when the signer was out of
+   * reach, as one that is being restarted or very busy is: what that may have signed before has
+   * reached nobody.
+   */
+  async signed<T>(make: () => T | Promise<T>): Promise<T> {
+    try {
+      return make();
+    } catch (error) {
+      if (!hasCode(error, 'SIGNER_UNREACHABLE')) throw error;
+      await this.#deps.ring.reached?.();
+      return make();
+    }
   }
 
   /** @throws {AegisError} `KEYS_RETIRED` when the identity key in force is elsewhere (K3). */

@@ -161,7 +161,7 @@ export class NodeBackend implements Backend {
       throw new AegisError('BUSY', 'a backup of this node is being made already');
     const { paths, version } = this.#options;
     const { engine, log } = this.#deps;
-    const { height } = engine.chain.chain;
+    const { height } = engine.chain;
     this.#isCopying = true;
     try {
       const copy = await copyHome({ paths, version, dir, now: Date.now(), signal });
@@ -459,7 +459,7 @@ export class NodeBackend implements Backend {
   #holds({ condition, peers, height }: WaitFor): boolean {
     const { host, chain } = this.#deps.engine;
     if (condition === 'peers') return host.peers().length >= peers;
-    return condition === 'ready' || chain.chain.height >= height;
+    return condition === 'ready' || chain.height >= height;
   }
 
   #chain(): Result<'node.status'>['chain'] {
@@ -473,7 +473,7 @@ export class NodeBackend implements Backend {
       return new AegisError('TIMEOUT', `the node is still ${this.#deps.state()}`);
     }
     if (condition === 'height') {
-      return new AegisError('TIMEOUT', `the last final height is ${chain.chain.height}`, {
+      return new AegisError('TIMEOUT', `the last final height is ${chain.height}`, {
         hint: 'See what keeps the next one: aegis consensus status --why',
       });
     }

@@ -128,6 +128,7 @@ export class ChainDesk {
         return;
       case 'snapshot':
         this.#snapshot(decided);
+        reads.tell(decided);
         return;
       case 'too-old':
         this.#deps.moved();

@@ -1,5 +1,5 @@
 /** The chain of a running node and all that stands around it, married. */
-import { Chain, type ChainInput, type Finalised } from '../chain/chain.ts';
+import { Chain, type ChainInput, type ChainOutcome, type Finalised } from '../chain/chain.ts';
 import { LIMITS } from '../chain/limits.ts';
 import {
   CHAIN_PROTOCOL,
@@ -82,6 +82,7 @@ export class ChainRoom {
   readonly #chainDesk: ChainDesk;
   /** When this node has heard last of each custodian, in consensus. */
   readonly #heardAt = new Map<string, number>();
+  #height: number;
 
   /** @throws {AegisError} `STORE_DAMAGED` for rows that do not fit together. */
   static async open(options: ChainRoomOptions, deps: ChainRoomDeps): Promise<ChainRoom> {
@@ -105,13 +106,14 @@ export class ChainRoom {
     const { roster } = chain;
     this.#kept = { genesis, store };
     this.chain = chain;
+    this.#height = chain.height;
     this.author = new Author(keystore.nodeId, { roster, ring: keystore });
     this.finals = finals;
     this.pruner = parts.pruner;
     this.archive = new BlockArchive(store);
     this.rounds = new RoundLog(chain);
     this.faults = new ChainFaults(deps);
-    this.reads = new LinearReads({ height: () => chain.height, submit });
+    this.reads = new LinearReads({ height: () => this.height, submit });
     const receipt = async (id: string) =>
       chain.receipt(id) ?? (await this.archive.receipts([id]))[0];
     this.desk = new IntentDesk(
@@ -163,7 +165,16 @@ export class ChainRoom {
     return true;
   }
 
+  /**
+   * The last final height that may be shown: its block is durable here. The chain steps ahead of
+   * the disk, and what it has only in memory can neither be read nor survive a crash.
+   */
+  get height(): number {
+    return this.#height;
+  }
+
   tell(outcome: Outcome): void {
+    this.#reached(outcome as ChainOutcome);
     this.#chainDesk.tell(outcome);
     if (outcome.type === 'roster') this.#gate.retry();
   }
@@ -186,13 +197,19 @@ export class ChainRoom {
   audit(signal: AbortSignal): Promise<AuditFinding> {
     const { chain, archive, pruner } = this;
     const base = (): number => pruner.base;
-    return auditOwnChain({ ...this.#kept, chain, archive, base }, signal);
+    const reached = (height: number, until: AbortSignal) => this.reads.reach(height, until);
+    return auditOwnChain({ ...this.#kept, chain, archive, base, reached }, signal);
   }
 
   /** Before the store is closed. */
   async close(): Promise<void> {
     await this.pruner.close();
     await this.#chainDesk.close();
+  }
+
+  #reached(outcome: ChainOutcome): void {
+    const isInstalled = outcome.type === 'snapshot' && outcome.state === 'installed';
+    if (outcome.type === 'finalised' || isInstalled) this.#height = outcome.height;
   }
 
   #parts() {

@@ -100,18 +100,20 @@ export class ConsensusViews {
   status(): ConsensusStatus {
     const { room, self } = this.#deps;
     const status = room.chain.status();
-    const { height, digest } = room.chain.tip();
+    const { height } = room;
+    // Of what goes on in memory, which may be further than what may be shown.
+    const open = room.chain.height + 1;
     const { nodeIds: custodians } = room.chain.custodians();
     const isCustodian = custodians.includes(self);
     const ids = (indices: readonly number[]) => indices.map((index) => custodians[index]!);
     return {
       height,
-      digest: height === 0 ? null : digest,
+      digest: this.#digestOf(height),
       lastFinalAt: timeOf(room.rounds.lastFinalAt),
       role: isCustodian ? 'custodian' : 'agent',
       view: status.view,
       viewSince: timeOf(status.viewSince),
-      leader: this.#member(status.leader, height + 1),
+      leader: this.#member(status.leader, open),
       phase: status.phase,
       timeoutMs: status.timeoutMs,
       custodians: custodians.length,
@@ -123,8 +125,8 @@ export class ConsensusViews {
       votes: { prepare: ids(status.votes.prepare), commit: ids(status.votes.commit) },
       timeouts: ids(status.timeouts),
       missing: this.#missing(status),
-      passedOver: status.passedOver.map((index) => this.#member(index, height + 1)),
-      refused: this.#refused(height + 1),
+      passedOver: status.passedOver.map((index) => this.#member(index, open)),
+      refused: this.#refused(open),
       keyMissing: isCustodian && status.keyMissing ? KEY_MISSING : null,
       keyElsewhere: status.keyElsewhere ?? null,
       runTwice: this.custodians().filter(({ nodeId }) => this.#deps.runsTwice(nodeId)),
@@ -139,6 +141,13 @@ export class ConsensusViews {
       evidence: this.#evidence + this.#deps.duplicities.count,
       ...this.#faults(status),
     };
+  }
+
+  /** Of the last height that may be shown; null: there is none. */
+  #digestOf(height: number): string | null {
+    const tip = this.#deps.room.chain.tip();
+    if (height > 0 && tip.height === height) return tip.digest;
+    return this.#recent.findLast((block) => block.height === height)?.digest ?? null;
   }
 
   #faults({ divergence }: ChainStatus) {
@@ -161,7 +170,7 @@ export class ConsensusViews {
   }
 
   async blocks({ from, limit }: Query<'consensus.blocks'>): Promise<Result<'consensus.blocks'>> {
-    const { height } = this.#deps.room.chain;
+    const { height } = this.#deps.room;
     const highest = Math.min(from ?? height, height);
     const lowest = Math.max(1, highest - limit + 1);
     const blocks = await this.#summaries(lowest, highest);
@@ -207,7 +216,7 @@ export class ConsensusViews {
 
   async validators(): Promise<Result<'consensus.validators'>> {
     const { room, self } = this.#deps;
-    const { height } = room.chain;
+    const { height } = room;
     const status = room.chain.status();
     const first = Math.max(1, height - SIGNED_OF_LAST + 1);
     const certificates = await room.archive.certificates(first, height);
@@ -248,10 +257,10 @@ export class ConsensusViews {
 
   async explain(height: number): Promise<Explanation> {
     const { room } = this.#deps;
-    if (height > room.chain.height + 1 || height < 1) {
+    if (height > room.height + 1 || height < 1) {
       throw new AegisError('NOT_FOUND', `nothing is decided at height ${height} yet`);
     }
-    const isOpen = height === room.chain.height + 1;
+    const isOpen = height === room.height + 1;
     const archived = isOpen ? undefined : await room.archive.block(height);
     const { quorum } = room.chain.status();
     const seen = room.rounds.get(height);

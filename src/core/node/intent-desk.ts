@@ -33,7 +33,7 @@ export interface IntentDeskDeps {
     nextSequence(author: string): number;
     pending(): readonly PendingIntent[];
   };
-  readonly author: Pick<Author, 'keyEpoch' | 'signer'>;
+  readonly author: Pick<Author, 'keyEpoch' | 'signer' | 'signed'>;
   submit(input: Extract<ChainInput, { type: 'submit' }>): void;
   /** What became of an intent that was decided, however long ago. */
   receipt(id: string): Promise<Receipt | undefined>;
@@ -194,14 +194,18 @@ export class IntentDesk {
     this.#checkRoom(new Set(ids).size - known.size);
     const missing = new Map<string, readonly Change[]>();
     for (const [n, id] of ids.entries()) if (!known.has(id)) missing.set(id, wanted[n]!);
-    const made = this.#signAll([...missing.values()]);
-    for (const signed of made) {
-      const { id, intent } = signed;
+    const made = await this.#deps.author.signed(() => this.#make([...missing.values()]));
+    for (const { id, intent } of made) {
       known.set(id, { id, sequence: intent.sequence, receipt: undefined });
-      this.#add(signed, false);
     }
-    if (made.length > 0) await this.#queue(made);
     return ids.map((id) => known.get(id)!);
+  }
+
+  /** Signs and queues them in one go: nothing is decided, and no key retired, in between. */
+  #make(wanted: readonly (readonly Change[])[]): Promise<readonly SignedIntent[]> {
+    const made = this.#signAll(wanted);
+    for (const signed of made) this.#add(signed, false);
+    return this.#queue(made);
   }
 
   /** All or none: one that cannot be made, as it is too long, leaves no trace of the others. */
@@ -214,12 +218,14 @@ export class IntentDesk {
     }
   }
 
-  async #queue(made: readonly Verified<SignedIntent>[]): Promise<void> {
+  async #queue(made: readonly Verified<SignedIntent>[]): Promise<readonly SignedIntent[]> {
+    if (made.length === 0) return made;
     const all = Promise.all(
       made.map((one) => this.#accepted.wait(one.digest, () => true, this.#never)),
     );
     this.#deps.submit({ type: 'submit', intents: made });
     await all;
+    return made;
   }
 
   async #find(id: string, changes: readonly Change[]): Promise<Queued | undefined> {

@@ -3,7 +3,7 @@ import type { ChainInput, ChainOutcome } from '../chain/types.ts';
 import { Waiting } from './waiting.ts';
 
 export interface LinearReadsDeps {
-  /** The last final height here. */
+  /** The last height that is final and durable here. */
   height(): number;
   submit(input: Extract<ChainInput, { type: 'read-index' }>): void;
 }
@@ -28,7 +28,7 @@ export class LinearReads {
     await this.reach(await answer, signal);
   }
 
-  /** Until the block at `height` is final here. Rejects with the reason of `signal`. */
+  /** Until the block at `height` is final and durable here. Rejects with the reason of `signal`. */
   async reach(height: number, signal: AbortSignal): Promise<void> {
     if (this.#deps.height() >= height) return;
     await this.#reached.wait('', (now) => now >= height, signal);
@@ -38,6 +38,9 @@ export class LinearReads {
     if (outcome.type === 'read-index') this.#index.tell(outcome.id, outcome.height);
     else if (outcome.type === 'read-failed') this.#index.fail(outcome.error, outcome.id);
     else if (outcome.type === 'finalised') this.#reached.tell('', outcome.height);
+    else if (outcome.type === 'snapshot' && outcome.state === 'installed') {
+      this.#reached.tell('', outcome.height);
+    }
   }
 
   fail(error: Error): void {

@@ -21,7 +21,7 @@ export interface OwnVersionsDeps {
   readonly self: string;
   readonly machine: Replication;
   readonly history: OwnHistory;
-  readonly author: Pick<Author, 'keyEpoch' | 'signer'>;
+  readonly author: Pick<Author, 'keyEpoch' | 'signer' | 'signed'>;
   readonly finality: Finality;
   /** A3: versions above this one would count for nobody; undefined: all count. */
   sealed(): number | undefined;
@@ -193,15 +193,16 @@ export class OwnVersions {
       await this.#deps.copied(before, 1, this.#never);
       return { signed: before, created: false, queued: base.queued };
     }
-    this.#checkLast();
-    const signed = this.#create(wanted, imported, before);
     const expected = wanted.ifVersion === undefined ? undefined : cidOf(base);
-    const queued = await this.#queue({ signed, expected, others });
-    return { signed, created: true, queued };
+    const make = () => {
+      this.#checkLast();
+      return this.#queue({ signed: this.#create(wanted, imported, before), expected, others });
+    };
+    return { ...(await this.#deps.author.signed(make)), created: true };
   }
 
   /** The version is durable, and its intent too. */
-  async #queue({ signed, expected, others }: Unqueued): Promise<Queued> {
+  async #queue({ signed, expected, others }: Unqueued): Promise<Omit<OwnVersion, 'created'>> {
     const { path } = signed.version;
     try {
       // Waits even for a caller that has gone: the next version needs to know that this one is in.
@@ -209,7 +210,7 @@ export class OwnVersions {
       this.#lastLocal = signed;
       this.#deps.submit({ type: 'local', version: signed });
       await added;
-      return await this.#deps.finality.submit(signed, expected, others);
+      return { signed, queued: await this.#deps.finality.submit(signed, expected, others) };
     } catch (error) {
       const { graph } = this.#deps.machine;
       const isKept = graph.get(signed.cidText) !== undefined;

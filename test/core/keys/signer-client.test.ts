@@ -102,6 +102,20 @@ describe('without a signer nothing waits', () => {
       expect(ring.votes(consensusKey)!.sign(vote(1))).toBeDefined();
     }));
 
+  test('who may wait for it does so until it answers, and not for ever', () =>
+    withDirectory(async (dir) => {
+      const child = await startSigner(dir);
+      const ring = await openRing(dir);
+      await ring.reached();
+      await killSigner(child);
+      expect(ring.votes(consensusKey)!.sign(vote(1))).toBeUndefined();
+      await ring.reached();
+      expect(ring.isReached).toBe(false);
+      await startSigner(dir);
+      await ring.reached();
+      expect(ring.votes(consensusKey)!.sign(vote(1))).toBeDefined();
+    }));
+
   test('it is killed and comes back', () =>
     withDirectory(async (dir) => {
       const child = await startSigner(dir);

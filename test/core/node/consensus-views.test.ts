@@ -7,7 +7,7 @@ import { KIB } from '../../../src/core/units.ts';
 const BLOCK_BYTES = 500 * KIB;
 
 /** A chain of so many large blocks; counts how many are read. */
-function chainOf(height: number) {
+function chainOf(height: number, durable = height) {
   const reads = { blocks: 0 };
   const blockAt = (at: number): ArchivedBlock => {
     const header = { height: at, view: 0, intents: 1, proposer: 'node', time: at };
@@ -24,7 +24,7 @@ function chainOf(height: number) {
   const genesis = { members: [], custodians: [{ nodeId: 'first' }] };
   const handover = { height: 2, custodians: [{ nodeId: 'later' }] };
   const chain = { height, roster: new Roster([]), handovers: () => [handover] };
-  const room = { chain, archive };
+  const room = { chain, archive, height: durable };
   const deps = { genesis, room, store, self: 'node', isConnected: () => true };
   return { views: new ConsensusViews(deps as unknown as ConsensusViewsDeps), reads };
 }
@@ -51,6 +51,15 @@ it('begins with the last blocks, however large they are', async () => {
   const recent = heights(views.recent());
   expect(recent.at(-1)).toBe(150);
   expect(recent).toEqual(recent.map((_, n) => 150 - recent.length + 1 + n));
+});
+
+it('shows no block that is not written yet, nor its height', async () => {
+  const { views } = chainOf(5, 4);
+  expect(await views.blocks({ from: 5, limit: 1 })).toMatchObject({
+    blocks: [{ height: 4 }],
+    height: 4,
+  });
+  await expect(views.explain(6)).rejects.toMatchObject({ code: 'NOT_FOUND' });
 });
 
 it('names the custodians of a block by its epoch', async () => {

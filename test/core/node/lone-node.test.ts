@@ -3,10 +3,11 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, expect, onTestFinished, test, vi } from 'vitest';
 import { Client } from '../../../src/core/api/client/client.ts';
 import { type HomePaths, resolveHome } from '../../../src/core/config/home.ts';
 import { type RunningNode, startNode } from '../../../src/core/node/daemon.ts';
+import { ChainStore } from '../../../src/core/storage/chain-store.ts';
 import { versionOf } from '../kb/authors.ts';
 import { makeCluster, PASSPHRASE } from './support/homes.ts';
 import { ana } from './support/node.ts';
@@ -94,6 +95,38 @@ test('status, blocks, validators and explanation agree', async () => {
     const asked = client.call('consensus.block', { params: { id: String(id) } });
     await expect(asked).rejects.toMatchObject({ code: 'NOT_FOUND' });
   }
+});
+
+test('a height is shown once its block is durable, and can be read then', async () => {
+  const { height, digest } = await client.call('consensus.status');
+  const gate = Promise.withResolvers<void>();
+  const { commit } = ChainStore.prototype;
+  const slow = vi.spyOn(ChainStore.prototype, 'commit').mockImplementation(async function (
+    this: ChainStore,
+    entries,
+  ) {
+    await gate.promise;
+    await commit.call(this, entries);
+  });
+  onTestFinished(() => {
+    gate.resolve();
+    slow.mockRestore();
+  });
+  const submitted = submit('slowly');
+  // Alone it needs nobody to agree, so that in memory the block is final soon.
+  const early = client.call('node.wait', {
+    query: { for: `height=${height + 1}`, timeoutMs: 500 },
+  });
+  await expect(early).rejects.toMatchObject({ code: 'TIMEOUT' });
+  expect(await client.call('consensus.status')).toMatchObject({ height, digest });
+  const page = await client.call('consensus.blocks', { query: { limit: 1 } });
+  expect(page).toMatchObject({ height, blocks: [{ height }] });
+  const waiting = client.call('node.wait', { query: { for: `height=${height + 1}` } });
+  gate.resolve();
+  await waiting;
+  const params = { id: String(height + 1) };
+  expect(await client.call('consensus.block', { params })).toMatchObject({ height: height + 1 });
+  await submitted;
 });
 
 test('watchers are told of blocks, and a wait for a height ends with it', async () => {

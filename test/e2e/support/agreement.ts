@@ -27,15 +27,27 @@ export async function expectLiveness(cluster: Cluster, nodes = nodesOf(cluster))
     const { height } = await putFinal(cluster, node, path, path, { timeoutMs: FINAL_MS });
     last = height!;
   }
-  for (const node of nodesOf(cluster)) {
-    const query = { for: `height=${last}`, timeoutMs: FINAL_MS };
-    await clientOf(cluster, node).call('node.wait', { query });
-  }
+  await untilHeight(cluster, last);
   return last;
 }
 
-/** No fork: one digest and one state at each height. The digest covers the root of the state. */
+/** Until the blocks up to this height are final on all nodes, and can be read there. */
+export async function untilHeight(
+  cluster: Cluster,
+  height: number,
+  nodes = nodesOf(cluster),
+): Promise<void> {
+  const query = { for: `height=${height}`, timeoutMs: FINAL_MS };
+  const waits = nodes.map((node) => clientOf(cluster, node).call('node.wait', { query }));
+  await Promise.all(waits);
+}
+
+/**
+ * No fork: one digest and one state at each height, once all nodes have come so far. The digest
+ * covers the root of the state.
+ */
 export async function expectOneChain(cluster: Cluster, height: number): Promise<void> {
+  await untilHeight(cluster, height);
   const chains = await Promise.all(nodesOf(cluster).map((node) => chainOf(cluster, node, height)));
   for (const [n, chain] of chains.entries()) {
     expect(chain.length, `blocks of node ${n + 1}`).toBe(height);
