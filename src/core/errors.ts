@@ -84,6 +84,7 @@ export const ERRORS = {
   ),
   // Not found (66)
   NOT_FOUND: kind(EXIT.notFound, 404, false),
+  NOT_KEPT: kind(EXIT.notFound, 410, false, 'See kb.keepLast and kb.keepFor, here and on others.'),
   UNREADABLE: kind(EXIT.notFound, 404, false),
   NO_HOME: kind(EXIT.notFound, 404, false, 'Make one: aegis init'),
   NO_SUCCESSOR: kind(
@@ -129,6 +130,12 @@ export const ERRORS = {
   BUG: kind(EXIT.bug, 500, false, 'This is a bug in aegis. Please report it with the log.'),
   // Exists (73)
   EXISTS: kind(EXIT.exists, 409, false),
+  QUOTA: kind(
+    EXIT.exists,
+    507,
+    false,
+    'See what takes the room: aegis kb stat. Make some: aegis kb gc, or raise kb.quota.',
+  ),
   ROTATION_PENDING: kind(EXIT.exists, 409, false, 'Finish it first: aegis keys rotate'),
   REPLAYED: kind(EXIT.exists, 409, false),
   ALREADY_RUNNING: kind(EXIT.exists, 409, false, 'See it: aegis node status'),

@@ -7,7 +7,7 @@ import type { DatabaseSync } from 'node:sqlite';
 import { CONTENT_SPEC } from './content-schema.ts';
 import { openReadOnly } from './database.ts';
 import { type Hashers, matches } from './multihash.ts';
-import type { RootRow, Totals } from './protocol.ts';
+import type { PinRow, RootRow, Totals } from './protocol.ts';
 
 export interface Portion {
   readonly found: (Uint8Array | undefined)[];
@@ -25,32 +25,43 @@ export class ContentReader {
   constructor(path: string, hashers: Hashers) {
     this.#db = openReadOnly(path, CONTENT_SPEC);
     this.#hashers = hashers;
-    this.#object = this.#db.prepare('SELECT bytes FROM objects WHERE key = ?');
-    this.#exists = this.#db.prepare('SELECT 1 AS found FROM objects WHERE key = ?');
+    this.#object = this.#db.prepare('SELECT id, bytes FROM objects WHERE key = ?');
+    this.#exists = this.#db.prepare('SELECT id FROM objects WHERE key = ?');
     this.#root = this.#db.prepare('SELECT cid, complete, size FROM roots WHERE cid = ?');
   }
 
   /**
    * The first keys, at least one, until their content passes `bytesMax`; with `verify`, up to the
-   * first damaged one, whose position is then said.
+   * first damaged one, whose position is then said. `touch` hears of the rows that are there.
    */
-  getMany(keys: readonly Uint8Array[], verify: boolean, bytesMax: number): Portion {
+  getMany(
+    keys: readonly Uint8Array[],
+    verify: boolean,
+    bytesMax: number,
+    touch: (id: number) => void = () => {},
+  ): Portion {
     const found: (Uint8Array | undefined)[] = [];
     let bytes = 0;
     for (const key of keys) {
       if (bytes >= bytesMax) break;
-      const object = this.#select(key);
+      const row = this.#object.get(key);
+      const object = row?.['bytes'] as Uint8Array | undefined;
       if (object !== undefined && verify && !matches(key, object, this.#hashers)) {
         return { found, damaged: found.length };
       }
+      if (row !== undefined) touch(Number(row['id']));
       bytes += object?.length ?? 0;
       found.push(object);
     }
     return { found, damaged: undefined };
   }
 
-  has(keys: readonly Uint8Array[]): boolean[] {
-    return keys.map((key) => this.#exists.get(key) !== undefined);
+  has(keys: readonly Uint8Array[], touch: (id: number) => void = () => {}): boolean[] {
+    return keys.map((key) => {
+      const row = this.#exists.get(key);
+      if (row !== undefined) touch(Number(row['id']));
+      return row !== undefined;
+    });
   }
 
   root(cid: Uint8Array): RootRow | undefined {
@@ -60,6 +71,17 @@ export class ContentReader {
 
   roots(): RootRow[] {
     return this.#db.prepare('SELECT cid, complete, size FROM roots').all().map(asRoot);
+  }
+
+  pin(cid: Uint8Array): PinRow | undefined {
+    const row = this.#db.prepare('SELECT * FROM pins WHERE cid = ?').get(cid);
+    return row === undefined ? undefined : asPin(row);
+  }
+
+  /** In the order of their CIDs. */
+  pins(after: Uint8Array, limit: number): PinRow[] {
+    const pins = this.#db.prepare('SELECT * FROM pins WHERE cid > ? ORDER BY cid LIMIT ?');
+    return pins.all(after, limit).map(asPin);
   }
 
   stat(): Totals {
@@ -76,14 +98,19 @@ export class ContentReader {
   close(): void {
     this.#db.close();
   }
-
-  #select(key: Uint8Array): Uint8Array | undefined {
-    return this.#object.get(key)?.['bytes'] as Uint8Array | undefined;
-  }
 }
 
 const asRoot = (row: Record<string, unknown>): RootRow => ({
   cid: row['cid'] as Uint8Array,
   complete: row['complete'] === 1,
   sizeBytes: Number(row['size']),
+});
+
+const asPin = (row: Record<string, unknown>): PinRow => ({
+  cid: row['cid'] as Uint8Array,
+  name: row['name'] as string | null,
+  path: row['path'] as string | null,
+  isPublic: row['public'] === 1,
+  sizeBytes: Number(row['size']),
+  addedAt: Number(row['added_at']),
 });

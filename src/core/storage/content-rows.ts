@@ -1,20 +1,24 @@
 /** What changes in `content.db`, as statements. It decides nothing about when they are durable. */
 import type { DatabaseSync } from 'node:sqlite';
 import { CONTENT_SPEC } from './content-schema.ts';
+import { giveBack } from './database.ts';
 import { type Hashers, matches } from './multihash.ts';
+import type { PinRow } from './protocol.ts';
 
 /** Damaged rows kept for a look; older ones go. */
 const DAMAGED_ROWS_MAX = 256;
 /** The changes that `content.db` knows. Each runs inside a transaction of the caller. */
 export function contentRows(db: DatabaseSync) {
   const insert = db.prepare('INSERT OR IGNORE INTO objects (key, bytes) VALUES (?, ?)');
-  const select = db.prepare('SELECT bytes FROM objects WHERE key = ?');
+  const select = db.prepare('SELECT id, bytes FROM objects WHERE key = ?');
   const remove = db.prepare('DELETE FROM objects WHERE key = ? RETURNING length(bytes) AS size');
   const count = db.prepare('UPDATE totals SET objects = objects + ?, bytes = bytes + ?');
   const setRoot = db.prepare(
-    `INSERT INTO roots VALUES (?, ?, ?) ON CONFLICT DO UPDATE
+    `INSERT INTO roots (cid, complete, size) VALUES (?, ?, ?) ON CONFLICT DO UPDATE
      SET complete = excluded.complete, size = excluded.size`,
   );
+  const setPin = db.prepare('INSERT OR REPLACE INTO pins VALUES (?, ?, ?, ?, ?, ?)');
+  const removePin = db.prepare('DELETE FROM pins WHERE cid = ?');
   const replace = db.prepare('UPDATE objects SET bytes = ? WHERE key = ?');
   const setAside = db.prepare('INSERT INTO damaged (key, bytes, found_at) VALUES (?, ?, ?)');
   const forget = db.prepare(
@@ -33,35 +37,51 @@ export function contentRows(db: DatabaseSync) {
     return bytes;
   };
   /** What stands there may have rotted since: whoever puts is promised these very bytes. */
-  const heal = (key: Uint8Array, blob: Uint8Array): number => {
-    const found = select.get(key)?.['bytes'] as Uint8Array | undefined;
-    if (found === undefined || Buffer.compare(found, blob) === 0) return 0;
+  const heal = (key: Uint8Array, blob: Uint8Array, touch: (id: number) => void): number => {
+    const row = select.get(key);
+    if (row === undefined) return 0;
+    touch(Number(row['id']));
+    const found = row['bytes'] as Uint8Array;
+    if (Buffer.compare(found, blob) === 0) return 0;
     setAside.run(key, found, Date.now());
     forget.run();
     replace.run(blob, key);
     return blob.length - found.length;
   };
   return {
-    /** The bytes must be what their keys say. */
-    insert(keys: readonly Uint8Array[], blobs: readonly Uint8Array[]): void {
+    /** The bytes must be what their keys say. @param touch hears of rows that are there already. */
+    insert(
+      keys: readonly Uint8Array[],
+      blobs: readonly Uint8Array[],
+      touch: (id: number) => void,
+    ): void {
       let objects = 0;
       let bytes = 0;
       for (const [index, key] of keys.entries()) {
         const blob = blobs[index] ?? new Uint8Array();
         const isNew = insert.run(key, blob).changes !== 0;
         objects += Number(isNew);
-        bytes += isNew ? blob.length : heal(key, blob);
+        bytes += isNew ? blob.length : heal(key, blob, touch);
       }
       if (objects > 0 || bytes !== 0) count.run(objects, bytes);
     },
     delete(keys: readonly Uint8Array[]): void {
       const bytes = drop(keys);
       const pages = Math.ceil(bytes / CONTENT_SPEC.pageSizeBytes);
-      // Gives the room back to the file system, in pieces as large as what has just gone.
-      if (pages > 0) db.exec(`PRAGMA incremental_vacuum(${pages})`);
+      // In pieces as large as what has just gone.
+      if (pages > 0) giveBack(db, pages);
+    },
+    giveBack(pages: number): void {
+      giveBack(db, pages);
     },
     setRoot(cid: Uint8Array, complete: boolean, sizeBytes: number): void {
       setRoot.run(cid, complete ? 1 : 0, sizeBytes);
+    },
+    setPin({ cid, name, path, isPublic, sizeBytes, addedAt }: PinRow): void {
+      setPin.run(cid, name, path, isPublic ? 1 : 0, sizeBytes, addedAt);
+    },
+    removePin(cid: Uint8Array): boolean {
+      return removePin.run(cid).changes !== 0;
     },
     quarantine(keys: readonly Uint8Array[], hashers: Hashers): void {
       for (const key of keys) {

@@ -2,10 +2,30 @@
 import { KIB, MIB } from '../units.ts';
 import type { DatabaseSpec } from './database.ts';
 
+/** Numbered, so that a collection remembers a bit of each. */
+const ROOTS = `
+    CREATE TABLE roots (
+      id INTEGER PRIMARY KEY,
+      cid BLOB NOT NULL UNIQUE,
+      complete INTEGER NOT NULL,
+      size INTEGER NOT NULL
+    ) STRICT;`;
+
+/** W32. `path` is where the root stood when it was pinned. */
+const PINS = `
+    CREATE TABLE pins (
+      cid BLOB PRIMARY KEY,
+      name TEXT,
+      path TEXT,
+      public INTEGER NOT NULL,
+      size INTEGER NOT NULL,
+      added_at INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;`;
+
 export const CONTENT_SPEC: DatabaseSpec = {
   // 'aegK' in ASCII.
   applicationId: 0x6165674b,
-  schemaVersion: 1,
+  schemaVersion: 2,
   // Measured for 16, 32, 64 KiB: 1 MiB objects at 330, 400, 450 MB/s; small ones, one a commit,
   // at 3,950, 3,640, 2,970 a second.
   pageSizeBytes: 32 * KIB,
@@ -24,14 +44,18 @@ export const CONTENT_SPEC: DatabaseSpec = {
       bytes BLOB NOT NULL,
       found_at INTEGER NOT NULL
     ) STRICT;
-    CREATE TABLE roots (
-      cid BLOB PRIMARY KEY,
-      complete INTEGER NOT NULL,
-      size INTEGER NOT NULL
-    ) STRICT, WITHOUT ROWID;
+    ${ROOTS}
+    ${PINS}
     CREATE TABLE totals (objects INTEGER NOT NULL, bytes INTEGER NOT NULL) STRICT;
     INSERT INTO totals VALUES (0, 0);`,
-  migrations: {},
+  migrations: {
+    1: `
+      ALTER TABLE roots RENAME TO roots_before;
+      ${ROOTS}
+      INSERT INTO roots (cid, complete, size) SELECT cid, complete, size FROM roots_before;
+      DROP TABLE roots_before;
+      ${PINS}`,
+  },
   loss:
     'Lost from this home: its copies of objects. Start the node again: it fetches what it should ' +
     'hold from other nodes. Objects that were on this node only can be tried from the file that ' +

@@ -1,22 +1,41 @@
 /**
  * `content.db`, in its worker: objects under their multihash. It checks that bytes match their
- * name, groups writes, and sets damaged rows aside. It knows neither DAGs nor who wants what.
+ * name, groups writes, and sets damaged rows aside. It does not know who wants what.
  *
  * One worker reads and writes. A second one for reading was measured: it costs 12 MB and saves at
  * most the wait for one commit.
  */
 import { AegisError } from '../errors.ts';
+import { MIB } from '../units.ts';
+import { Collector } from './collector.ts';
 import { ContentReader } from './content-reader.ts';
+import { ContentRoom } from './content-room.ts';
 import { contentRows } from './content-rows.ts';
 import { CONTENT_SPEC } from './content-schema.ts';
 import { closeDatabase, type OpenOptions, openDatabase } from './database.ts';
 import { GroupCommit } from './group-commit.ts';
+import { Leases } from './leases.ts';
 import { type Hashers, matches, multihashOf, packKeys, unpackKeys } from './multihash.ts';
-import type { ContentOperations } from './protocol.ts';
+import type { ContentOperations, Swept } from './protocol.ts';
 import type { Service } from './service.ts';
 
 /** What a row costs in the log besides its bytes: the index entry and a part of a page. */
 const ROW_OVERHEAD_BYTES = 256;
+/** About what deleting a batch writes: lists of free pages, and who points at what. */
+const SWEEP_LOG_BYTES = MIB;
+
+type Handlers = Service<ContentOperations>['handlers'];
+
+/** What the handlers share. */
+interface Parts {
+  readonly group: GroupCommit;
+  readonly rows: ReturnType<typeof contentRows>;
+  readonly reader: ContentReader;
+  readonly leases: Leases;
+  readonly collector: Collector;
+  readonly room: ContentRoom;
+  readonly hashers: Hashers;
+}
 
 export function contentService(
   path: string,
@@ -25,47 +44,28 @@ export function contentService(
   fatal: (error: unknown) => void,
 ): Service<ContentOperations> {
   const db = openDatabase(path, CONTENT_SPEC, options);
-  const group = new GroupCommit({}, { db, fatal });
-  const rows = contentRows(db);
-  const reader = new ContentReader(path, hashers);
-  const store = async (keys: readonly Uint8Array[], blobs: readonly Uint8Array[]) => {
-    const size = blobs.reduce((sum, blob) => sum + blob.length + ROW_OVERHEAD_BYTES, 0);
-    await group.stage(size, () => {
-      rows.insert(keys, blobs);
-      free(blobs);
-    });
-    return undefined;
+  const leases = new Leases();
+  const parts: Parts = {
+    group: new GroupCommit({}, { db, fatal }),
+    rows: contentRows(db),
+    reader: new ContentReader(path, hashers),
+    leases,
+    collector: new Collector(db, leases, hashers),
+    room: new ContentRoom(db, path),
+    hashers,
   };
-  const write = async (change: () => void): Promise<undefined> => {
-    await group.stage(ROW_OVERHEAD_BYTES, change);
-    return undefined;
-  };
+  const { group, reader, room } = parts;
   return {
     handlers: {
-      put: ({ keys: packed, blobs, verify }) => {
-        const keys = unpackKeys(packed);
-        if (verify) refuseMismatch(keys, blobs, hashers);
-        return store(keys, blobs);
+      ...writesOf(parts),
+      ...readsOf(parts),
+      ...pinsOf(parts),
+      ...collectionOf(parts),
+      limit: (limits) => {
+        room.limit(limits);
+        return undefined;
       },
-      addLeaves: async ({ chunks, hash }) => {
-        const keys = chunks.map((chunk) => multihashOf(hashers[hash], chunk));
-        await store(keys, chunks);
-        return packKeys(keys);
-      },
-      setRoot: (root) => write(() => rows.setRoot(root.cid, root.complete, root.sizeBytes)),
-      delete: (keys) => write(() => rows.delete(unpackKeys(keys))),
-      getMany: async ({ keys: packed, verify, bytesMax }) => {
-        group.touch();
-        const keys = unpackKeys(packed);
-        const { found, damaged } = reader.getMany(keys, verify, bytesMax);
-        if (damaged === undefined) return found;
-        await write(() => rows.quarantine(keys.slice(damaged, damaged + 1), hashers));
-        throw badHash(damaged);
-      },
-      has: (keys) => reader.has(unpackKeys(keys)),
-      root: (cid) => reader.root(cid),
-      roots: () => reader.roots(),
-      stat: () => reader.stat(),
+      space: () => room.space(),
       close: () => {
         group.commit();
         return undefined;
@@ -75,6 +75,167 @@ export function contentService(
       // The last connection to close removes the log, and only this one may write.
       reader.close();
       closeDatabase(db);
+    },
+  };
+}
+
+const writer =
+  ({ group }: Parts) =>
+  async (change: () => void): Promise<undefined> => {
+    await group.stage(ROW_OVERHEAD_BYTES, change);
+    return undefined;
+  };
+
+/** Who writes or reads under a lease counts on the rows that are there. */
+const toucher =
+  ({ leases, collector }: Parts) =>
+  (lease: number | undefined) => {
+    const touched = leases.get(lease)?.touched;
+    return (id: number): void => {
+      touched?.add(id);
+      collector.touch(id);
+    };
+  };
+
+function writesOf(
+  parts: Parts,
+): Pick<Handlers, 'put' | 'addLeaves' | 'setRoot' | 'delete' | 'lease' | 'release'> {
+  const { group, rows, leases, collector, room, hashers } = parts;
+  const write = writer(parts);
+  const touching = toucher(parts);
+  const store = async (
+    keys: readonly Uint8Array[],
+    blobs: readonly Uint8Array[],
+    lease: number | undefined,
+  ) => {
+    const size = blobs.reduce((sum, blob) => sum + blob.length + ROW_OVERHEAD_BYTES, 0);
+    room.check(size, leases.get(lease)?.isBound === true);
+    await group.stage(size, () => {
+      rows.insert(keys, blobs, touching(lease));
+      free(blobs);
+    });
+    return undefined;
+  };
+  return {
+    put: ({ keys: packed, blobs, verify, lease }) => {
+      const keys = unpackKeys(packed);
+      if (verify) refuseMismatch(keys, blobs, hashers);
+      return store(keys, blobs, lease);
+    },
+    addLeaves: async ({ chunks, hash, lease }) => {
+      const keys = chunks.map((chunk) => multihashOf(hashers[hash], chunk));
+      await store(keys, chunks, lease);
+      return packKeys(keys);
+    },
+    setRoot: ({ cid, complete, sizeBytes, lease }) =>
+      write(() => {
+        rows.setRoot(cid, complete, sizeBytes);
+        leases.get(lease)?.roots.push(cid);
+        collector.keep(cid, false);
+      }),
+    delete: (keys) => write(() => rows.delete(unpackKeys(keys))),
+    lease: ({ lease, root, isBound }) => {
+      const roots = root === undefined ? [] : [root];
+      leases.open(lease, { newestId: collector.newestId, roots, isBound });
+      for (const one of roots) collector.keep(one, false);
+      return undefined;
+    },
+    release: (lease) => {
+      leases.close(lease);
+      return undefined;
+    },
+  };
+}
+
+function readsOf(parts: Parts): Pick<Handlers, 'getMany' | 'has' | 'root' | 'roots' | 'stat'> {
+  const { group, rows, reader, hashers } = parts;
+  const write = writer(parts);
+  const touching = toucher(parts);
+  return {
+    getMany: async ({ keys: packed, verify, bytesMax, lease }) => {
+      group.touch();
+      const keys = unpackKeys(packed);
+      const touch = lease === undefined ? undefined : touching(lease);
+      const { found, damaged } = reader.getMany(keys, verify, bytesMax, touch);
+      if (damaged === undefined) return found;
+      await write(() => rows.quarantine(keys.slice(damaged, damaged + 1), hashers));
+      throw badHash(damaged);
+    },
+    has: ({ keys, lease }) => reader.has(unpackKeys(keys), touching(lease)),
+    root: (cid) => reader.root(cid),
+    roots: () => reader.roots(),
+    stat: () => reader.stat(),
+  };
+}
+
+function pinsOf(parts: Parts): Pick<Handlers, 'pin' | 'pins' | 'setPin' | 'removePin'> {
+  const { rows, reader, collector } = parts;
+  const write = writer(parts);
+  return {
+    pin: (cid) => reader.pin(cid),
+    pins: ({ after, limit }) => reader.pins(after, limit),
+    setPin: (pin) =>
+      write(() => {
+        rows.setPin(pin);
+        collector.keep(pin.cid, false);
+      }),
+    removePin: async (cid) => {
+      let isGone = false;
+      await write(() => {
+        isGone = rows.removePin(cid);
+      });
+      return isGone;
+    },
+  };
+}
+
+type CollectionNames =
+  | 'beginCollection'
+  | 'keep'
+  | 'mark'
+  | 'unkept'
+  | 'forget'
+  | 'sweep'
+  | 'shrink'
+  | 'endCollection';
+
+function collectionOf(parts: Parts): Pick<Handlers, CollectionNames> {
+  const { group, rows, collector, room } = parts;
+  return {
+    beginCollection: () => {
+      group.commit();
+      collector.begin();
+      return undefined;
+    },
+    keep: ({ roots, areWhole }) => {
+      for (const root of roots) collector.keep(root, areWhole);
+      return undefined;
+    },
+    mark: () => collector.mark(),
+    unkept: ({ after, limit }) => {
+      group.commit();
+      return collector.unkept(after, limit);
+    },
+    forget: async (roots) => {
+      await group.apart(roots.length * ROW_OVERHEAD_BYTES, () => collector.forget(roots));
+      return undefined;
+    },
+    sweep: async ({ isDry }) => {
+      if (isDry) return collector.sweep(true);
+      let swept: Swept = { objects: 0, bytes: 0, isDone: false };
+      await group.apart(SWEEP_LOG_BYTES, () => {
+        swept = collector.sweep(false);
+      });
+      return swept;
+    },
+    shrink: async (pages) => {
+      await group.apart(2 * pages * CONTENT_SPEC.pageSizeBytes, () => rows.giveBack(pages));
+      return room.freePages;
+    },
+    endCollection: () => {
+      collector.end();
+      group.truncateLog();
+      return undefined;
     },
   };
 }

@@ -1,17 +1,26 @@
 /**
  * The objects of the knowledge base, in `content.db`, named by the hash of their bytes. A worker
  * hashes, checks, writes and reads, so that the loop of the node waits for none of it. This store
- * does not know DAGs, replicas or who may read; two CIDs with one multihash are one object.
+ * does not know replicas or who may read; two CIDs with one multihash are one object.
  */
 import { CID } from 'multiformats/cid';
 import { decode as decodeDigest } from 'multiformats/hashes/digest';
 import { AegisError, hasCode } from '../errors.ts';
 import { KIB, MIB } from '../units.ts';
 import { ByteGate } from './byte-gate.ts';
+import { Collection } from './collection.ts';
+import { ContentLease, type LeaseOptions } from './content-lease.ts';
 import type { OpenOptions } from './database.ts';
 import { Link, type StoreDependencies } from './link.ts';
 import { packKeys, unpackKeys } from './multihash.ts';
-import type { ContentOperations, RootRow, Totals } from './protocol.ts';
+import type {
+  ContentLimits,
+  ContentOperations,
+  ContentSpace,
+  PinRow,
+  RootRow,
+  Totals,
+} from './protocol.ts';
 import { ownsBuffer } from './service.ts';
 import { YoungMemory } from './young-memory.ts';
 
@@ -27,6 +36,9 @@ export interface Root {
   /** Bytes of content below it. */
   readonly sizeBytes: number;
 }
+
+/** W32 */
+export type Pin = Omit<PinRow, 'cid'> & { readonly cid: CID };
 
 export interface ReadOptions {
   /** Hash again what is read; a damaged object is set aside and refused. @default false */
@@ -59,6 +71,7 @@ export class ContentStore {
   readonly #link: Link<ContentOperations>;
   readonly #gate = new ByteGate();
   readonly #young = new YoungMemory();
+  #lastLease = 0;
 
   private constructor(link: Link<ContentOperations>) {
     this.#link = link;
@@ -83,7 +96,7 @@ export class ContentStore {
    * waits is held in memory.
    * @throws {AegisError} `BAD_HASH` naming the CID; `DISK_FULL`; `BUSY`; `BAD_DATA`.
    */
-  async put(blocks: readonly Block[], options: PutOptions): Promise<void> {
+  async put(blocks: readonly Block[], options: PutOptions, lease?: number): Promise<void> {
     if (blocks.length === 0) return;
     const keys = keysOf(blocks.map(({ cid }) => cid));
     const bytes = blocks.map((block) => block.bytes);
@@ -92,7 +105,7 @@ export class ContentStore {
     try {
       await this.#gate.pass(sizeBytes, () => {
         const { arrays, transfer } = pack(bytes, options.transfer ?? false);
-        const args = { keys, blobs: arrays, verify: options.verify };
+        const args = { keys, blobs: arrays, verify: options.verify, lease };
         return this.#link.call('put', args, transfer);
       });
     } catch (error) {
@@ -104,20 +117,24 @@ export class ContentStore {
   }
 
   /** Hashes and stores chunks of a file as raw leaves. Takes their memory; durable at the end. */
-  async addLeaves(chunks: Uint8Array[], hash: 'blake3' | 'sha2-256'): Promise<CID[]> {
+  async addLeaves(
+    chunks: Uint8Array[],
+    hash: 'blake3' | 'sha2-256',
+    lease?: number,
+  ): Promise<CID[]> {
     if (chunks.length === 0) return [];
     const sizeBytes = sum(chunks);
     this.#young.passed(sizeBytes);
     const keys = await this.#gate.pass(sizeBytes, () => {
       const { arrays, transfer } = pack(chunks, true);
-      return this.#link.call('addLeaves', { chunks: arrays, hash }, transfer);
+      return this.#link.call('addLeaves', { chunks: arrays, hash, lease }, transfer);
     });
     return unpackKeys(keys).map((multihash) => CID.createV1(RAW_CODEC, decodeDigest(multihash)));
   }
 
   /** @throws {AegisError} `BAD_HASH` naming the CID, once the damaged row is set aside. */
   async get(cid: CID, options: ReadOptions = {}): Promise<Uint8Array | undefined> {
-    const [bytes] = await this.#portion([cid], options);
+    const [bytes] = await this.#portion([cid], options, undefined);
     return bytes;
   }
 
@@ -125,11 +142,12 @@ export class ContentStore {
   async getMany(
     cids: readonly CID[],
     options: ReadOptions = {},
+    lease?: number,
   ): Promise<(Uint8Array | undefined)[]> {
     const found: (Uint8Array | undefined)[] = [];
     let sizeBytes = 0;
     while (found.length < cids.length) {
-      const portion = await this.#portion(cids.slice(found.length), options);
+      const portion = await this.#portion(cids.slice(found.length), options, lease);
       sizeBytes += sum(portion);
       if (sizeBytes > GET_MANY_BYTES_MAX) {
         const limit = `${GET_MANY_BYTES_MAX} bytes`;
@@ -148,12 +166,12 @@ export class ContentStore {
     cids: readonly CID[],
     options: ReadOptions = {},
   ): AsyncGenerator<{ cid: CID; bytes: Uint8Array | undefined }, void, undefined> {
-    let next = cids.length === 0 ? undefined : this.#portion(cids, options);
+    let next = cids.length === 0 ? undefined : this.#portion(cids, options, undefined);
     for (let at = 0; next !== undefined; ) {
       const portion = await next;
       const from = at;
       at += portion.length;
-      next = at < cids.length ? this.#portion(cids.slice(at), options) : undefined;
+      next = at < cids.length ? this.#portion(cids.slice(at), options, undefined) : undefined;
       // Whoever leaves early does not wait for what was read ahead, and neither does its failure.
       next?.catch(() => undefined);
       for (const [index, bytes] of portion.entries()) {
@@ -162,19 +180,68 @@ export class ContentStore {
     }
   }
 
-  async has(cids: readonly CID[]): Promise<boolean[]> {
+  async has(cids: readonly CID[], lease?: number): Promise<boolean[]> {
     const found: boolean[] = [];
     // In portions, so that a long list does not hold up the reads and writes of others.
     for (let at = 0; at < cids.length; at += KEYS_LENGTH_MAX) {
       const keys = keysOf(cids.slice(at, at + KEYS_LENGTH_MAX));
-      found.push(...(await this.#link.call('has', keys)));
+      found.push(...(await this.#link.call('has', { keys, lease })));
     }
     return found;
   }
 
   /** Remembers a root, or changes what is known of it. Durable when it resolves. */
-  async setRoot(cid: CID, root: { complete: boolean; sizeBytes: number }): Promise<void> {
-    await this.#link.call('setRoot', { ...root, cid: cid.bytes });
+  async setRoot(
+    cid: CID,
+    { complete, sizeBytes }: { complete: boolean; sizeBytes: number },
+    lease?: number,
+  ): Promise<void> {
+    await this.#link.call('setRoot', { cid: cid.bytes, complete, sizeBytes, lease });
+  }
+
+  /** For whoever is about to write, or to count on what is here: see `ContentLease`. */
+  lease({ root, isBound }: LeaseOptions): ContentLease {
+    this.#lastLease += 1;
+    const id = this.#lastLease;
+    // Questions are taken in order. A store that is closed says so at the first write.
+    const say = <T>(said: Promise<T>): void => void said.catch(() => undefined);
+    say(this.#link.call('lease', { lease: id, root: root?.bytes, isBound }));
+    return new ContentLease(this, id, () => say(this.#link.call('release', id)));
+  }
+
+  /** @throws {AegisError} `BUSY` when a collection is under way. */
+  async collect(): Promise<Collection> {
+    return await Collection.begin(this.#link);
+  }
+
+  /** W28: from now on. */
+  async limit(limits: ContentLimits): Promise<void> {
+    await this.#link.call('limit', limits);
+  }
+
+  async space(): Promise<ContentSpace> {
+    return await this.#link.call('space', undefined);
+  }
+
+  /** W32. Durable when it resolves. */
+  async setPin({ cid, ...pin }: Pin): Promise<void> {
+    await this.#link.call('setPin', { ...pin, cid: cid.bytes });
+  }
+
+  /** @returns whether it was there. */
+  async removePin(cid: CID): Promise<boolean> {
+    return await this.#link.call('removePin', cid.bytes);
+  }
+
+  async pin(cid: CID): Promise<Pin | undefined> {
+    const row = await this.#link.call('pin', cid.bytes);
+    return row === undefined ? undefined : asPin(row);
+  }
+
+  /** In the order of their CIDs. */
+  async pins(after: CID | undefined, limit: number): Promise<Pin[]> {
+    const from = after?.bytes ?? new Uint8Array();
+    return (await this.#link.call('pins', { after: from, limit })).map(asPin);
   }
 
   async root(cid: CID): Promise<Root | undefined> {
@@ -205,11 +272,13 @@ export class ContentStore {
   async #portion(
     cids: readonly CID[],
     { verify = false }: ReadOptions,
+    lease: number | undefined,
   ): Promise<(Uint8Array | undefined)[]> {
     const asked = cids.slice(0, KEYS_LENGTH_MAX);
     try {
       const keys = keysOf(asked);
-      const found = await this.#link.call('getMany', { keys, verify, bytesMax: PORTION_BYTES });
+      const args = { keys, verify, bytesMax: PORTION_BYTES, lease };
+      const found = await this.#link.call('getMany', args);
       this.#young.passed(sum(found));
       return found;
     } catch (error) {
@@ -226,6 +295,8 @@ const asRoot = ({ cid, complete, sizeBytes }: RootRow): Root => ({
   complete,
   sizeBytes,
 });
+
+const asPin = ({ cid, ...pin }: PinRow): Pin => ({ ...pin, cid: CID.decode(cid) });
 
 const sum = (arrays: readonly (Uint8Array | undefined)[]): number =>
   arrays.reduce((total, array) => total + (array?.length ?? 0), 0);

@@ -73,29 +73,104 @@ export interface Totals {
 /** Multihashes, one after the other: see `packKeys`. */
 export type PackedKeys = Uint8Array;
 
+/** W32 */
+export interface PinRow {
+  /** The bytes of the CID. */
+  readonly cid: Uint8Array;
+  readonly name: string | null;
+  /** Where the root stood when it was pinned. */
+  readonly path: string | null;
+  /** W38 */
+  readonly isPublic: boolean;
+  readonly sizeBytes: number;
+  readonly addedAt: number;
+}
+
+/** W28 */
+export interface ContentLimits {
+  /** Bytes of the file in use above which bound writes are refused. */
+  readonly quotaBytes: number;
+  /** Free bytes of the disk below which all writes are refused. */
+  readonly reserveBytes: number;
+}
+
+/** What `content.db` takes, and what there is. */
+export interface ContentSpace extends StoreSpace {
+  /** Pages that hold something. */
+  readonly usedBytes: number;
+  readonly diskBytes: number;
+  readonly diskFreeBytes: number;
+}
+
+/** One slice of following what is kept. */
+export interface Marked {
+  /** Objects that wait to be followed. */
+  readonly left: number;
+  /** Roots that have to be whole and are not. */
+  readonly broken: readonly Uint8Array[];
+}
+
+export interface UnkeptRoots {
+  readonly roots: readonly Uint8Array[];
+  /** Where to go on; undefined at the end. */
+  readonly next: number | undefined;
+}
+
+/** One slice of deleting. */
+export interface Swept {
+  readonly objects: number;
+  readonly bytes: number;
+  readonly isDone: boolean;
+}
+
+/** Under which lease something is written or counted on. */
+interface UnderLease {
+  readonly lease?: number | undefined;
+}
+
 export interface ContentOperations {
   put: {
-    args: { keys: PackedKeys; blobs: readonly Uint8Array[]; verify: boolean };
+    args: { keys: PackedKeys; blobs: readonly Uint8Array[]; verify: boolean } & UnderLease;
     result: undefined;
   };
   /** Hashes and stores; the result holds one key a chunk. */
   addLeaves: {
-    args: { chunks: readonly Uint8Array[]; hash: 'blake3' | 'sha2-256' };
+    args: { chunks: readonly Uint8Array[]; hash: 'blake3' | 'sha2-256' } & UnderLease;
     result: PackedKeys;
   };
-  setRoot: { args: RootRow; result: undefined };
+  setRoot: { args: RootRow & UnderLease; result: undefined };
   delete: { args: PackedKeys; result: undefined };
   /**
    * Answers the first keys, at least one, up to `bytesMax` of content. With `verify` an object
    * that does not match its key is set aside, and the answer is BAD_HASH.
    */
   getMany: {
-    args: { keys: PackedKeys; verify: boolean; bytesMax: number };
+    args: { keys: PackedKeys; verify: boolean; bytesMax: number } & UnderLease;
     result: (Uint8Array | undefined)[];
   };
-  has: { args: PackedKeys; result: boolean[] };
+  has: { args: { keys: PackedKeys } & UnderLease; result: boolean[] };
   root: { args: Uint8Array; result: RootRow | undefined };
   roots: { args: undefined; result: RootRow[] };
+  lease: {
+    args: { lease: number; root: Uint8Array | undefined; isBound: boolean };
+    result: undefined;
+  };
+  release: { args: number; result: undefined };
+  pin: { args: Uint8Array; result: PinRow | undefined };
+  pins: { args: { after: Uint8Array; limit: number }; result: PinRow[] };
+  setPin: { args: PinRow; result: undefined };
+  removePin: { args: Uint8Array; result: boolean };
+  beginCollection: { args: undefined; result: undefined };
+  keep: { args: { roots: readonly Uint8Array[]; areWhole: boolean }; result: undefined };
+  mark: { args: undefined; result: Marked };
+  unkept: { args: { after: number; limit: number }; result: UnkeptRoots };
+  forget: { args: readonly Uint8Array[]; result: undefined };
+  sweep: { args: { isDry: boolean }; result: Swept };
+  /** Gives free pages back; answers how many are left. */
+  shrink: { args: number; result: number };
+  endCollection: { args: undefined; result: undefined };
+  limit: { args: ContentLimits; result: undefined };
+  space: { args: undefined; result: ContentSpace };
   stat: { args: undefined; result: Totals };
   close: { args: undefined; result: undefined };
 }

@@ -54,7 +54,10 @@ export function startScript(
 }
 
 /** The names that the writer acknowledged for a store. */
-export const acknowledged = (lines: readonly string[], store: 'chain' | 'content'): string[] =>
+export const acknowledged = (
+  lines: readonly string[],
+  store: 'chain' | 'content' | 'kept',
+): string[] =>
   lines.filter((line) => line.startsWith(`${store} `)).map((line) => line.split(' ')[1] ?? '');
 
 /** The shell that runs a program with a file system of this size on `dir`, seen by it alone. */

@@ -5,6 +5,8 @@
  * - `endless` writes until it is killed.
  * - `fill` writes until the disk refuses, makes room when told `free` on stdin, and writes again.
  * - `one` writes one object.
+ * - `collect` writes objects, says which it keeps (`kept NAME`: the bytes are the name), and
+ *   collects the others (`swept N` after each step).
  */
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
@@ -49,8 +51,29 @@ async function untilRefused(write: (round: number) => Promise<void>): Promise<vo
   }
 }
 
+async function collect(): Promise<void> {
+  const names = Array.from({ length: 2400 }, () => randomBytes(8).toString('hex'));
+  const cids = await content.addLeaves(
+    names.map((name) => new Uint8Array(Buffer.from(name))),
+    'blake3',
+  );
+  const collection = await content.collect();
+  const kept = (_: unknown, n: number): boolean => n % 2 === 0;
+  await collection.keep(cids.filter(kept), true);
+  while ((await collection.follow()).left > 0);
+  const lines = names.filter(kept).map((name) => `kept ${name}`);
+  say(lines.join('\n'));
+  for (let n = 1; n < 100; n += 1) {
+    await collection.sweep(false);
+    say(`swept ${n}`);
+  }
+  await once(process.stdin, 'data');
+}
+
 if (mode === 'one') {
   await writeContent();
+} else if (mode === 'collect') {
+  await collect();
 } else if (mode === 'endless') {
   const content4 = [1, 2, 3, 4].map(async () => {
     for (;;) await writeContent();
