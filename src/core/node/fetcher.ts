@@ -1,6 +1,7 @@
 /**
  * Brings roots into the own store: does the I/O that the `Fetch` value of `kb/` asks for. Calls for
- * the same root share one fetch. Which holders to ask is for the caller to know.
+ * the same root share one fetch. Which holders to ask is for the caller to know, and to hold a lease
+ * on the root until it has recorded it (W31).
  */
 import type { CID } from 'multiformats/cid';
 import { AegisError, hasCode, toAegisError } from '../errors.ts';
@@ -9,6 +10,7 @@ import { CarDecoder } from '../kb/car.ts';
 import { Fetch, type FetchAction, type FetchEvent } from '../kb/fetch.ts';
 import type { Host } from '../network/host.ts';
 import type { Log, Metrics } from '../ports.ts';
+import type { ContentLease } from '../storage/content-lease.ts';
 import type { ContentStore } from '../storage/content-store.ts';
 import { MIB, MINUTE } from '../units.ts';
 import { SmallRequests } from './small-requests.ts';
@@ -21,6 +23,8 @@ export interface FetchCall {
   readonly maxBytes?: number;
   /** It is said to be small, so it may share a stream with others. @default false */
   readonly isSmall?: boolean;
+  /** W28: it counts against the quota, as what is kept for others does. @default false */
+  readonly isBound?: boolean;
   /** Gives up waiting; the fetch itself goes on while anybody waits. */
   readonly signal?: AbortSignal;
 }
@@ -60,8 +64,8 @@ export class Fetcher {
 
   /**
    * Resolves when the root and all below it are durable in the own store.
-   * @throws {AegisError} `NOT_REACHABLE`, `TOO_LARGE`, `BAD_DATA`, `DISK_FULL`, or the reason of
-   * `signal`.
+   * @throws {AegisError} `NOT_REACHABLE`, `TOO_LARGE`, `BAD_DATA`, `DISK_FULL`, `QUOTA`, or the
+   * reason of `signal`.
    */
   async fetch(call: FetchCall): Promise<void> {
     const { root, sources, signal } = call;
@@ -102,16 +106,20 @@ class Run {
   readonly #fetch: Fetch;
   readonly #root: CID;
   readonly #isSmall: boolean;
+  readonly #lease: ContentLease;
   readonly #settle: { resolve: () => void; reject: (error: unknown) => void };
   readonly #streams = new Map<number, AbortController>();
   #waiting = 0;
   #roomy: (() => void)[] = [];
   #over = false;
 
-  constructor({ root, sources, maxBytes, isSmall = false }: FetchCall, deps: RunDeps) {
+  constructor(call: FetchCall, deps: RunDeps) {
+    const { root, sources, maxBytes, isSmall = false, isBound = false } = call;
     this.#deps = deps;
     this.#root = root;
     this.#isSmall = isSmall;
+    // Before it looks what is here: that it counts on.
+    this.#lease = deps.content.lease({ root, isBound });
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.done = promise;
     this.#settle = { resolve, reject };
@@ -146,6 +154,7 @@ class Run {
     if (this.#over) return;
     this.#over = true;
     for (const stream of this.#streams.values()) stream.abort();
+    this.#lease.release();
     this.#wakeAll();
     this.#settle.reject(reason);
   }
@@ -186,19 +195,19 @@ class Run {
   #finish(): void {
     this.#over = true;
     for (const stream of this.#streams.values()) stream.abort();
+    this.#lease.release();
     this.#settle.resolve();
   }
 
   async #look({ nodes, leaves }: Action<'look'>): Promise<void> {
-    const { content } = this.#deps;
-    const [found, present] = await Promise.all([this.#sound(nodes), content.has(leaves)]);
+    const [found, present] = await Promise.all([this.#sound(nodes), this.#lease.has(leaves)]);
     this.#step({ type: 'looked', nodes: found, leaves: present });
   }
 
   /** A damaged node would lead astray; it is set aside by the store, and so it comes again. */
   async #sound(nodes: readonly CID[]): Promise<(Uint8Array | undefined)[]> {
     try {
-      return await this.#deps.content.getMany(nodes, { verify: true });
+      return await this.#lease.getMany(nodes, { verify: true });
     } catch (error) {
       if (!hasCode(error, 'BAD_HASH')) throw error;
       return await this.#sound(nodes);
@@ -237,7 +246,7 @@ class Run {
 
   async #store({ batch, blocks }: Action<'store'>): Promise<void> {
     try {
-      await this.#deps.content.put(blocks, { verify: true, transfer: true });
+      await this.#lease.put(blocks, { verify: true, transfer: true });
       this.#step({ type: 'stored', batch });
     } catch (error) {
       // A false object is the holder's fault; anything else is a fault of this machine.

@@ -20,6 +20,9 @@ export interface Imported {
   readonly sizeBytes: number;
 }
 
+/** A lease, so that nothing of it is collected before a version names it (W31). */
+type ImportStore = Pick<ContentStore, 'addLeaves' | 'put'>;
+
 export interface ImportLimits {
   /** @default 1_000_000 */
   readonly entriesMax: number;
@@ -38,14 +41,14 @@ interface Leafed {
 const NODES_BATCH_BYTES = 4 * MIB;
 
 export class Importer {
-  readonly #content: ContentStore;
+  readonly #content: ImportStore;
   readonly #hasher: Hasher;
   readonly #limits: ImportLimits;
   readonly #leaves: LeafWriter;
   #nodes: Block[] = [];
   #nodesBytes = 0;
 
-  constructor(limits: Partial<ImportLimits>, deps: { content: ContentStore; hasher: Hasher }) {
+  constructor(limits: Partial<ImportLimits>, deps: { content: ImportStore; hasher: Hasher }) {
     this.#limits = { entriesMax: 1_000_000, depthMax: 64, ...limits };
     this.#content = deps.content;
     this.#hasher = deps.hasher;

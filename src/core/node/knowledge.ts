@@ -12,11 +12,12 @@ import type { Outcome } from '../machine.ts';
 import { parsePath } from '../model/path.ts';
 import type { SignedVersion } from '../model/version.ts';
 import type { Hasher, Log } from '../ports.ts';
+import type { ContentLease, LeaseOptions } from '../storage/content-lease.ts';
 import type { ContentStore } from '../storage/content-store.ts';
 import { KIB, MIB, SECOND } from '../units.ts';
 import { Complaints } from './complaints.ts';
 import { Exporter } from './export.ts';
-import type { Fetcher } from './fetcher.ts';
+import type { FetchCall, Fetcher } from './fetcher.ts';
 import type { Finality } from './finality.ts';
 import { type Imported, Importer } from './import.ts';
 import type { Queued } from './intent-desk.ts';
@@ -70,6 +71,11 @@ const MISSING_MS = 250;
 
 /** Content of a root that is fetched together with others. */
 const SMALL_BYTES = 64 * KIB;
+
+type Bringing = Pick<FetchCall, 'root' | 'sources' | 'signal'> & {
+  readonly sizeBytes: number;
+  readonly isBound: boolean;
+};
 
 type FetchWanted = Extract<ReplicationOutcome, { type: 'fetchWanted' }>;
 
@@ -161,9 +167,12 @@ export class Knowledge {
     const news = isAgreed ? this.#news(deadline) : undefined;
     // Before the content is taken in, which may be much.
     if (ifVersion !== undefined) await this.#own.base(wanted, deadline);
-    const imported = await this.#import(query, upload);
-    await news;
-    const { signed, created, queued } = await this.#own.write(wanted, imported, deadline);
+    const { imported, written } = await this.#leased({ isBound: true }, async (lease) => {
+      const imported = await this.#import(query, upload, lease);
+      await news;
+      return { imported, written: await this.#own.write(wanted, imported, deadline) };
+    });
+    const { signed, created, queued } = written;
     const height = await this.#heightOf(signed, queued, query, deadline);
     const copies = wait === 'local' ? [] : await this.#waitForCopies(signed, query, deadline);
     const nodes = copies.length > 0 ? copies : this.#holders(imported.root);
@@ -223,8 +232,12 @@ export class Knowledge {
   /** Makes a root complete in the own store again: called when an object of it is bad or gone. */
   async mend(root: CID, signal: AbortSignal | undefined): Promise<void> {
     this.#deps.submit({ type: 'lost', root });
-    await this.#deps.fetcher.fetch({ root, sources: this.sources(root), ...withSignal(signal) });
-    this.#deps.submit({ type: 'stored', root });
+    await this.#leased({ root, isBound: false }, async (lease) => {
+      await this.#deps.fetcher.fetch({ root, sources: this.sources(root), ...withSignal(signal) });
+      const known = await this.#deps.content.root(root);
+      await lease.setRoot(root, { sizeBytes: known?.sizeBytes ?? 0, complete: true });
+      this.#deps.submit({ type: 'stored', root });
+    });
   }
 
   /** Connected nodes that may have a root, the likeliest first. */
@@ -234,15 +247,25 @@ export class Knowledge {
     return [...new Set([...likely, ...connected])].filter((nodeId) => connected.has(nodeId));
   }
 
-  async #import(query: Query<'kb.put'>, upload: Upload): Promise<Imported> {
+  /** W31: holds a lease until `work` has recorded the root. */
+  async #leased<T>(options: LeaseOptions, work: (lease: ContentLease) => Promise<T>): Promise<T> {
+    const lease = this.#deps.content.lease(options);
+    try {
+      return await work(lease);
+    } finally {
+      lease.release();
+    }
+  }
+
+  async #import(query: Query<'kb.put'>, upload: Upload, lease: ContentLease): Promise<Imported> {
     const hasher = this.#deps.hasher(query.hash);
-    const importer = new Importer({}, { content: this.#deps.content, hasher });
+    const importer = new Importer({}, { content: lease, hasher });
     const imported =
       upload.kind === 'file'
         ? await importer.file(upload.bytes)
         : await importer.directory(upload.entries);
     this.#checkPlaced(query, imported.root);
-    await this.#deps.content.setRoot(imported.root, { ...imported, complete: true });
+    await lease.setRoot(imported.root, { ...imported, complete: true });
     return imported;
   }
 
@@ -337,19 +360,24 @@ export class Knowledge {
     const { root, sizeBytes } = signed.version;
     const known = await this.#deps.content.root(root);
     if (known?.complete === true) return;
-    const sources = this.sources(root);
-    await this.#deps.fetcher.fetch({ root, sources, ...sizeOf(sizeBytes), signal });
-    await this.#deps.content.setRoot(root, { sizeBytes, complete: true });
-    this.#deps.submit({ type: 'stored', root });
+    await this.#bring({ root, sizeBytes, sources: this.sources(root), isBound: false, signal });
+  }
+
+  /** Fetches a root and records that it is here. */
+  async #bring({ sizeBytes, ...call }: Bringing): Promise<void> {
+    const { root, isBound } = call;
+    await this.#leased({ root, isBound }, async (lease) => {
+      await this.#deps.fetcher.fetch({ ...call, ...sizeOf(sizeBytes) });
+      await lease.setRoot(root, { sizeBytes, complete: true });
+      this.#deps.submit({ type: 'stored', root });
+    });
   }
 
   /** What the placement wants here. */
   async #replicate({ root, sizeBytes, sources }: FetchWanted): Promise<void> {
     try {
       const all = [...new Set([...sources, ...this.sources(root)])];
-      await this.#deps.fetcher.fetch({ root, sources: all, ...sizeOf(sizeBytes) });
-      await this.#deps.content.setRoot(root, { sizeBytes, complete: true });
-      this.#deps.submit({ type: 'stored', root });
+      await this.#bring({ root, sizeBytes, sources: all, isBound: true });
     } catch (error) {
       const { code, message } = toAegisError(error);
       const fields = { root: root.toString(), code, reason: message };
