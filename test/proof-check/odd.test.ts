@@ -221,6 +221,7 @@ const MERGES: readonly OddVersion[] = [
     'the contents of a conflict': {
       conflicts: [{ at: '', base: cid, ours: shaOf(9), theirs: cid }],
     },
+    'two that lost': { conflicts: [shaOf(9), cid].map((one) => ({ at: '', theirs: one })) },
     'a longer place': { conflicts: [{ at: 'ä' }, { at: 'äa' }, { at: 'ö', pointer: '/x' }] },
   }).map(([what, fields]): OddVersion => [what, fields, true]),
   ...Object.entries({
@@ -236,6 +237,9 @@ const MERGES: readonly OddVersion[] = [
     'more of false': { more: false },
     'no conflicts': { conflicts: [] },
     'a conflict twice': { conflicts: [{ at: 'a' }, { at: 'a' }] },
+    'losers out of order': {
+      conflicts: [shaOf(9), cid].toReversed().map((one) => ({ at: '', theirs: one })),
+    },
     'conflicts out of order': { conflicts: [{ at: 'a', pointer: '' }, { at: 'a' }] },
     'a conflict with another field': { conflicts: [{ at: 'a', winner: 'ours' }] },
     'a conflict of a short root': {

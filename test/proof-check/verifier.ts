@@ -209,9 +209,11 @@ const contentCid = cid((of) => [0x1e, 0x12].includes(of.multihash.code));
 const where = v.pipe(v.string(), v.maxBytes(24_576));
 const contents = { base: maybe(contentCid), ours: maybe(contentCid), theirs: maybe(contentCid) };
 const conflict = record({ at: where, pointer: maybe(where), ...contents });
-// No text has bytes of 0xff, and 0 goes before all of them.
-const placeOf = (of: { at: string; pointer?: string | undefined }): string =>
-  hex(Buffer.from(of.at)) + (of.pointer === undefined ? '' : `!${hex(Buffer.from(of.pointer))}`);
+// In ASCII: first !, then #, then the digits.
+const orNone = (of: Bytes | undefined): string => (of === undefined ? '' : `#${hex(of)}`);
+const placeOf = ({ at, pointer, theirs }: v.InferOutput<typeof conflict>): string =>
+  `${hex(Buffer.from(at))}!${orNone(pointer === undefined ? pointer : Buffer.from(pointer))}` +
+  `!${orNone(theirs?.bytes)}`;
 const merge = record({
   ...{ v: is(1), type: is('merge'), rule: is(1), path, time, root: contentCid },
   ...{ sizeBytes: integer(0), parents: ordered(list(versionCid, 2, 32), String) },

@@ -8,7 +8,7 @@ import { AegisError } from '../errors.ts';
 import { type Verified, verified } from '../units.ts';
 import { decode, encode } from './cbor.ts';
 import { PATH_BYTES_MAX, parsePath } from './path.ts';
-import { RecordReader } from './record.ts';
+import { bytesOfText, RecordReader } from './record.ts';
 import {
   checkParents,
   checkRoot,
@@ -171,14 +171,20 @@ function readConflict(value: unknown): MergeConflict {
   };
 }
 
-/** By the bytes of where they are; of one place the whole before its parts. */
-function compareConflicts(a: MergeConflict, b: MergeConflict): number {
-  const byAt = Buffer.compare(Buffer.from(a.at), Buffer.from(b.at));
-  if (byAt !== 0 || a.pointer === b.pointer) return byAt;
-  if (a.pointer === undefined) return -1;
-  if (b.pointer === undefined) return 1;
-  return Buffer.compare(Buffer.from(a.pointer), Buffer.from(b.pointer));
-}
+/** By where they are, the whole before its parts, and then by what has lost there. */
+const compareConflicts = (a: MergeConflict, b: MergeConflict): number =>
+  Buffer.compare(Buffer.from(a.at), Buffer.from(b.at)) ||
+  compareBytes(textBytes(a.pointer), textBytes(b.pointer)) ||
+  compareBytes(a.theirs?.bytes, b.theirs?.bytes);
+
+const textBytes = (text: string | undefined): Uint8Array | undefined =>
+  text === undefined ? undefined : bytesOfText(text);
+
+/** None before any. */
+const compareBytes = (a: Uint8Array | undefined, b: Uint8Array | undefined): number =>
+  a === undefined || b === undefined
+    ? Number(a !== undefined) - Number(b !== undefined)
+    : Buffer.compare(a, b);
 
 /** W15: in their order, as many as fit. */
 function listed(all: readonly MergeConflict[]): {

@@ -67,7 +67,9 @@ test('the same merge is the same record, in whatever order parents and conflicts
         conflicts: some,
         deleted,
       });
-      const unique = new Map(some.map((one) => [JSON.stringify([one.at, one.pointer]), one]));
+      const unique = new Map(
+        some.map((one) => [JSON.stringify([one.at, one.pointer, one.theirs]), one]),
+      );
       const other = encodeMerge({
         ...fields,
         parents: [third, second, first],
@@ -158,6 +160,7 @@ describe('it has one encoding:', () => {
     ['no conflicts in a list', { conflicts: [] }],
     ['conflicts out of order', { conflicts: [{ at: 'b' }, { at: 'a' }] }],
     ['a conflict twice', { conflicts: [{ at: 'a' }, { at: 'a' }] }],
+    ['two that lost out of order', { conflicts: [{ at: 'a', theirs: cidOf('1') }, { at: 'a' }] }],
     ['the parts before the whole', { conflicts: [{ at: 'a', pointer: '' }, { at: 'a' }] }],
     ['a conflict with another field', { conflicts: [{ at: 'a', winner: 1 }] }],
     ['a content that is none', { conflicts: [{ at: 'a', ours: null }] }],
