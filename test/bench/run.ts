@@ -12,6 +12,7 @@ import { type Figure, isReached, machine, table } from './figures.ts';
 import { flood } from './flood.ts';
 import { failover, intents } from './intents.ts';
 import { join } from './join.ts';
+import { orbitdb } from './orbitdb.ts';
 import { prune } from './prune.ts';
 import { slo } from './slo.ts';
 import { tor } from './tor.ts';
@@ -29,6 +30,7 @@ const PARTS: Readonly<Record<string, () => Promise<Figure[]>>> = {
   fifty,
   flood,
   prune,
+  orbitdb,
   join,
   slo,
   tor,
