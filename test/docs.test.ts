@@ -13,7 +13,7 @@ import { CUSTODIANS_MAX, HEIGHT_MAX, VIEW_MAX } from '../src/core/consensus/type
 import { ERRORS } from '../src/core/errors.ts';
 import { LIMITS } from '../src/core/kb/limits.ts';
 import { MERGE_LIMITS } from '../src/core/kb/merge/limits.ts';
-import { TABLES as KB_TABLES } from '../src/core/kb/replication-entries.ts';
+import { TABLES as KB_TABLES } from '../src/core/kb/store.ts';
 import {
   AUDIT_FAULT_BYTES_MAX,
   AUDIT_REPORT_BYTES_MAX,

@@ -15,6 +15,8 @@ import KeysRotate from '../../src/commands/keys/rotate.ts';
 import * as keys from '../../src/core/api/contract/keys.ts';
 import { resolveHome } from '../../src/core/config/home.ts';
 import { AegisError } from '../../src/core/errors.ts';
+import { KbStore } from '../../src/core/kb/store.ts';
+import { VersionGraph } from '../../src/core/kb/versions.ts';
 import { Keystore } from '../../src/core/keys/keystore.ts';
 import { createVersion, versionCidOf } from '../../src/core/model/version.ts';
 import { ChainStore } from '../../src/core/storage/chain-store.ts';
@@ -241,12 +243,12 @@ test('versions are counted from the home, the own ones of every key epoch', asyn
     const versions = [await sign(home, nodeId, 1, 0), await sign(home, nodeId, 2, 0)];
     await rotate(home, '--identity', '--yes');
     await settle(home);
-    versions.push(await sign(home, nodeId, 3, 1), await sign(other, otherId, 9, 0));
+    versions.push(await sign(home, nodeId, 3, 1), await sign(other, otherId, 1, 0));
     await mkdir(paths.data, { recursive: true });
     const store = await ChainStore.open(paths.chainDb, { log: silentLog });
-    await store.commit(
-      versions.map(({ cidText: key, bytes: value }) => ({ table: 'versions', key, value })),
-    );
+    const graph = new KbStore();
+    for (const version of versions) new VersionGraph({}, graph).add(version);
+    await store.commit(graph.take());
     expect(await count()).toBe(3);
     await store.close();
     expect(await count()).toBe(3);

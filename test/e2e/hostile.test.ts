@@ -139,7 +139,7 @@ async function putAtLiar(path: string, bytes: Uint8Array, root: CID): Promise<vo
   expect(run.exit, run.stderr).toBe(0);
   const { cid, version } = JSON.parse(run.stdout.toString()) as { cid: string; version: string };
   expect(cid).toBe(root.toString());
-  liar.tell({ type: 'stored', versions: [CID.parse(version)], isReset: false });
+  liar.tell({ type: 'stored', versions: [CID.parse(version)] });
   await known(READER, path);
 }
 
@@ -308,7 +308,7 @@ describe('floods', () => {
     });
     for (let round = 0; round < 10; round += 1) {
       liar.tell({ type: 'offer', versions: cids });
-      liar.tell({ type: 'stored', versions: cids, isReset: true });
+      liar.tell({ type: 'stored', versions: cids, within: { from: '' } });
       liar.tell({ type: 'vector', entries, held, isReply: false });
       for (let i = 0; i < 50; i += 1) {
         const { bytes } = orphans[round * 50 + i]!;

@@ -1,28 +1,152 @@
 /**
  * The versions of one author by sequence, without gaps: a version counts only when the one before
  * it is known. Usually one version stands at a sequence; an author that signed two has
- * equivocated, and both are kept. Digests tell whether two nodes have the same ones.
+ * equivocated, and both are kept. Digests tell whether two nodes have the same ones. All of it
+ * lies in rows; in memory is only how far it goes.
  */
 import { assert } from '../assert.ts';
+import { AegisError } from '../errors.ts';
+import { decode, encode } from '../model/cbor.ts';
+import { RecordReader } from '../model/record.ts';
 import type { SignedVersion } from '../model/version.ts';
+import { type LoggedVersion, LogPages } from './log-pages.ts';
+import { DIGEST_BYTES, type DigestTree, digestTree, SetDigest } from './set-digest.ts';
+import { type KbStore, TABLES } from './store.ts';
 
-export const DIGEST_BYTES = 16;
+const ROW_BYTES_MAX = 256;
 
-/** A set of CIDs, folded: equal sets have equal digests. */
-export class SetDigest {
-  readonly #bytes = new Uint8Array(DIGEST_BYTES);
+export interface VersionsByCid {
+  get(cidText: string): SignedVersion | undefined;
+}
 
-  /** Adds a member, or takes it out again. */
-  toggle(member: Uint8Array): void {
-    for (let i = 0; i < DIGEST_BYTES; i += 1) this.#bytes[i]! ^= member[i]!;
+interface Extent {
+  readonly sequence: number;
+  readonly count: number;
+  readonly sizeBytes: number;
+  readonly digest: Uint8Array;
+}
+
+const NOTHING: Extent = {
+  sequence: 0,
+  count: 0,
+  sizeBytes: 0,
+  digest: new Uint8Array(DIGEST_BYTES),
+};
+
+export class AuthorLog {
+  readonly #store: KbStore;
+  readonly #author: string;
+  readonly #versions: VersionsByCid;
+  readonly #pages: LogPages;
+  readonly #tree: DigestTree;
+  #extent: Extent;
+
+  /** The log as its rows describe it. @throws {AegisError} `STORE_DAMAGED`. */
+  constructor(store: KbStore, author: string, versions: VersionsByCid) {
+    this.#store = store;
+    this.#author = author;
+    this.#versions = versions;
+    this.#pages = new LogPages(store, author);
+    this.#tree = digestTree(store, author, (from, to) => this.#fold(from, to));
+    const row = store.get(TABLES.authors, author);
+    this.#extent = row === undefined ? NOTHING : readExtent(author, row);
   }
 
-  get bytes(): Uint8Array {
-    return Uint8Array.from(this.#bytes);
+  /** The greatest sequence; 0 when there is none. */
+  get sequence(): number {
+    return this.#extent.sequence;
   }
 
-  equals(other: Uint8Array): boolean {
-    return Buffer.compare(this.#bytes, other) === 0;
+  /** Versions of all sequences. */
+  get count(): number {
+    return this.#extent.count;
+  }
+
+  /** Bytes of all versions, signed. */
+  get sizeBytes(): number {
+    return this.#extent.sizeBytes;
+  }
+
+  /** Whether the version of this sequence could be added now. */
+  accepts(sequence: number): boolean {
+    return sequence <= this.sequence + 1;
+  }
+
+  /** @returns it and, before it, the first one of its sequence: two are an equivocation. */
+  add(signed: SignedVersion): readonly SignedVersion[] {
+    const { sequence } = signed.version;
+    assert(this.accepts(sequence), 'a version is added after the one before it');
+    const [first] = this.#pages.at(sequence);
+    this.#pages.add(sequence, loggedOf(signed));
+    this.#change(signed, 1);
+    if (sequence > this.sequence) {
+      this.#set({ ...this.#extent, sequence });
+      this.#tree.grown(sequence);
+    } else this.#tree.toggle(sequence, this.sequence, memberOf(signed));
+    return first === undefined ? [signed] : [this.#open(first), signed];
+  }
+
+  /** Takes a version out again. Its sequence stays taken while later ones are there. */
+  remove(signed: SignedVersion): void {
+    this.#pages.remove(signed.version.sequence, loggedOf(signed));
+    this.#change(signed, -1);
+    this.#tree.toggle(signed.version.sequence, this.sequence, memberOf(signed));
+    let { sequence } = this.#extent;
+    while (sequence > 0 && this.#pages.at(sequence).length === 0) sequence -= 1;
+    this.#tree.shrunk(this.sequence, sequence);
+    this.#set({ ...this.#extent, sequence });
+  }
+
+  /** The versions with sequences from `from` to `to`, both included, ascending. */
+  *between(from: number, to: number): Generator<SignedVersion> {
+    for (const logged of this.logged(from, to)) yield this.#open(logged);
+  }
+
+  /** The same, as far as the log itself says. */
+  logged(from: number, to: number): Generator<LoggedVersion> {
+    return this.#pages.between(Math.max(from, 1), Math.min(to, this.sequence));
+  }
+
+  /** The digest of the versions with sequences from `from` to `to`, both included. */
+  digest(from: number, to: number): Uint8Array {
+    const digest = new SetDigest(this.#prefix(Math.min(to, this.sequence)));
+    digest.toggle(this.#prefix(Math.min(from - 1, this.sequence)));
+    return digest.bytes;
+  }
+
+  #prefix(to: number): Uint8Array {
+    return to === this.sequence ? this.#extent.digest : this.#tree.prefix(to);
+  }
+
+  #fold(from: number, to: number): SetDigest {
+    const digest = new SetDigest();
+    for (const { digest: hash } of this.#pages.between(from, to)) digest.toggle(hash);
+    return digest;
+  }
+
+  #open({ cidText }: LoggedVersion): SignedVersion {
+    const found = this.#versions.get(cidText);
+    if (found === undefined) {
+      throw new AegisError('STORE_DAMAGED', `the record of the version ${cidText} is missing`);
+    }
+    return found;
+  }
+
+  #change(signed: SignedVersion, by: 1 | -1): void {
+    const { count, sizeBytes, digest: before } = this.#extent;
+    const digest = new SetDigest(before);
+    digest.toggle(memberOf(signed));
+    this.#set({
+      ...this.#extent,
+      count: count + by,
+      sizeBytes: sizeBytes + by * signed.bytes.length,
+      digest: digest.bytes,
+    });
+  }
+
+  #set(extent: Extent): void {
+    this.#extent = extent;
+    this.#store.set(TABLES.authors, this.#author, encode({ v: 1, type: 'author', ...extent }));
   }
 }
 
@@ -33,92 +157,28 @@ export class SetDigest {
 export const memberOf = (version: SignedVersion): Uint8Array =>
   version.cid.multihash.digest.subarray(0, DIGEST_BYTES);
 
-/** Digests of prefixes are kept at multiples of this. */
-const CHECKPOINT = 256;
+const loggedOf = ({ cid, cidText, version }: SignedVersion): LoggedVersion => ({
+  sequence: version.sequence,
+  cidText,
+  digest: cid.multihash.digest,
+  keyEpoch: version.keyEpoch ?? 0,
+});
 
-export class AuthorLog {
-  /** Sequence 1 stands at index 0. */
-  readonly #at: SignedVersion[][] = [];
-  #count = 0;
-  #sizeBytes = 0;
-  /** The digest of the first `CHECKPOINT * i` sequences, as far as it has been asked for. */
-  #checkpoints: Uint8Array[] = [new Uint8Array(DIGEST_BYTES)];
+/** How many versions the row of an author says that it has. @throws {AegisError} `STORE_DAMAGED`. */
+export const sequenceIn = (author: string, row: Uint8Array): number =>
+  readExtent(author, row).sequence;
 
-  /** The greatest sequence; 0 when there is none. */
-  get sequence(): number {
-    return this.#at.length;
+function readExtent(author: string, row: Uint8Array): Extent {
+  try {
+    const names = ['sequence', 'count', 'sizeBytes', 'digest'];
+    const record = new RecordReader(decode(row, { maxBytes: ROW_BYTES_MAX }), 'author', names);
+    return {
+      sequence: record.integer('sequence', 0),
+      count: record.integer('count', 0),
+      sizeBytes: record.integer('sizeBytes', 0),
+      digest: record.bytes('digest', { length: DIGEST_BYTES }),
+    };
+  } catch (cause) {
+    throw new AegisError('STORE_DAMAGED', `the log of ${author} is damaged`, { cause });
   }
-
-  /** Versions of all sequences. */
-  get count(): number {
-    return this.#count;
-  }
-
-  /** Bytes of all versions, signed. */
-  get sizeBytes(): number {
-    return this.#sizeBytes;
-  }
-
-  /** Whether the version of this sequence could be added now. */
-  accepts(sequence: number): boolean {
-    return sequence <= this.#at.length + 1;
-  }
-
-  /** @returns the versions that stand at its sequence now; more than one is an equivocation. */
-  add(version: SignedVersion): readonly SignedVersion[] {
-    const index = version.version.sequence - 1;
-    assert(index <= this.#at.length, 'a version is added after the one before it');
-    const others = this.#at[index] ?? [];
-    this.#at[index] = others.toSpliced(placeOf(others, version), 0, version);
-    this.#count += 1;
-    this.#sizeBytes += version.bytes.length;
-    this.#checkpoints = this.#checkpoints.slice(0, Math.floor(index / CHECKPOINT) + 1);
-    return this.#at[index];
-  }
-
-  /** The versions with sequences from `from` to `to`, both included, ascending. */
-  *between(from: number, to: number): Generator<SignedVersion> {
-    for (let i = Math.max(from, 1); i <= Math.min(to, this.#at.length); i += 1) {
-      yield* this.#at[i - 1]!;
-    }
-  }
-
-  /** The digest of the versions with sequences from `from` to `to`, both included. */
-  digest(from: number, to: number): Uint8Array {
-    const digest = this.#prefix(Math.min(to, this.#at.length));
-    digest.toggle(this.#prefix(Math.min(from - 1, this.#at.length)).bytes);
-    return digest.bytes;
-  }
-
-  #prefix(to: number): SetDigest {
-    const whole = Math.floor(to / CHECKPOINT);
-    for (let i = this.#checkpoints.length; i <= whole; i += 1) {
-      const digest = this.#fold(
-        this.#checkpoints[i - 1]!,
-        (i - 1) * CHECKPOINT + 1,
-        i * CHECKPOINT,
-      );
-      this.#checkpoints.push(digest.bytes);
-    }
-    return this.#fold(this.#checkpoints[whole]!, whole * CHECKPOINT + 1, to);
-  }
-
-  #fold(start: Uint8Array, from: number, to: number): SetDigest {
-    const digest = new SetDigest();
-    digest.toggle(start);
-    for (const version of this.between(from, to)) digest.toggle(memberOf(version));
-    return digest;
-  }
-}
-
-/** By bisection: an author may have signed very many versions of one sequence. */
-function placeOf(sorted: readonly SignedVersion[], { cidText }: SignedVersion): number {
-  let from = 0;
-  let to = sorted.length;
-  while (from < to) {
-    const middle = (from + to) >>> 1;
-    if (sorted[middle]!.cidText < cidText) from = middle + 1;
-    else to = middle;
-  }
-  return from;
 }

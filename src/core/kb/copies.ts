@@ -7,13 +7,13 @@
 import type { CID } from 'multiformats/cid';
 import type { SignedVersion } from '../model/version.ts';
 import { type Instant, instant, MINUTE, SECOND } from '../units.ts';
+import type { Account } from './accounts.ts';
 import { backoff } from './backoff.ts';
+import { HeldCheck } from './held-check.ts';
 import { LIMITS } from './limits.ts';
-import { pagesOf } from './messages.ts';
+import { type KeyRange, pagesOf } from './messages.ts';
 import type { PlacementMember } from './placement.ts';
 import { Placing } from './placing.ts';
-import type { Account } from './replicas.ts';
-import { encodeReplicas, encodeRoot, type Recovered, TABLES } from './replication-entries.ts';
 import type { ReplicationShared } from './replication-types.ts';
 import { Wants } from './wants.ts';
 
@@ -25,20 +25,25 @@ export const OFFER_ALARM = 'offer/';
 export const PLACE_ALARM = 'place';
 
 export class Copies {
+  readonly check: HeldCheck;
   readonly #shared: ReplicationShared;
   readonly #placing: Placing;
   readonly #wants: Wants;
   /** Offers in a row that a peer has not answered in full. */
   readonly #attempts = new Map<string, number>();
-  /** By peer, the pair of digests that did not agree at its last vector. */
-  readonly #disagreed = new Map<string, string>();
+  /** By version, the numbers of copies that somebody waits for. */
+  readonly #waiting = new Map<string, Set<number>>();
   #fetchAlarmAt: Instant | undefined;
 
   constructor(shared: ReplicationShared) {
     this.#shared = shared;
     const { nodeId: seed, maxFetches } = shared.options;
-    this.#wants = new Wants({ ...FETCH_BACKOFF, maxFetches, seed });
-    this.#placing = new Placing(shared.replicas, shared.graph);
+    const { replicas, graph, store } = shared;
+    this.#wants = new Wants({ ...FETCH_BACKOFF, maxFetches, seed }, store);
+    this.#placing = new Placing(replicas, graph, store);
+    this.check = new HeldCheck(shared, (account, nodeId) => {
+      this.#setConfirmed(account, nodeId, false);
+    });
   }
 
   /** Roots that wait to be fetched. */
@@ -46,20 +51,10 @@ export class Copies {
     return this.#wants.size;
   }
 
-  restore({ roots, confirmed }: Recovered): void {
-    const { replicas, graph, options } = this.#shared;
-    for (const root of roots) replicas.setRoot(root, true);
-    for (const version of graph.all()) {
-      const account = replicas.add(version);
-      if (account === undefined) continue;
-      for (const nodeId of confirmed.get(version.cidText) ?? []) {
-        replicas.setConfirmed(account, nodeId, true);
-      }
-      if (!replicas.isStored(version)) this.#want(account);
-      const { minReplicas, nodeId } = options;
-      const isOwn = version.version.author === nodeId;
-      if (isOwn && replicas.copies(account).length < minReplicas) account.wants.add(minReplicas);
-    }
+  /** Once, after a restart. */
+  start(): void {
+    // Others kept the cluster when it ended, or not all was placed.
+    if (this.#placing.isOpen) this.placeMore();
   }
 
   /** Nodes to ask for a root, best first: connected before others, confirmed before likely. */
@@ -77,33 +72,38 @@ export class Copies {
 
   placeMore(): void {
     const { turn, up, replicas } = this.#shared;
-    for (const account of this.#placing.next()) this.#opened(account);
+    const { accounts, left } = this.#placing.next();
+    for (const { version } of left) this.#leave(version.root);
+    for (const account of accounts) this.#opened(account);
     if (this.#placing.isOpen) turn.alarm(PLACE_ALARM, turn.now);
     for (const nodeId of up) {
       const isQuiet = !this.#attempts.has(nodeId);
-      if (isQuiet && replicas.unconfirmed(nodeId).size > 0) this.offer(nodeId);
+      if (isQuiet && replicas.hasUnconfirmed(nodeId)) this.offer(nodeId);
     }
   }
 
   /** A version is new in the graph. */
   added(version: SignedVersion): void {
-    const account = this.#shared.replicas.add(version);
+    const account = this.#shared.replicas.open(version);
     if (account !== undefined) this.#opened(account);
   }
 
+  /** A version is not in the graph any more. */
+  removed(version: SignedVersion): void {
+    const { replicas } = this.#shared;
+    const account = replicas.get(version);
+    if (account === undefined) return;
+    replicas.close(account);
+    this.#leave(account.root);
+  }
+
   stored(root: CID): void {
-    const { replicas, turn } = this.#shared;
     this.#wants.delete(root);
-    if (replicas.hasRoot(root)) return;
-    turn.persist(TABLES.roots, root.toString(), encodeRoot());
-    for (const account of replicas.setRoot(root, true)) this.#copied(account);
+    for (const account of this.#shared.replicas.setRoot(root, true)) this.#copied(account);
   }
 
   lost(root: CID): void {
-    const { replicas, turn } = this.#shared;
-    if (!replicas.hasRoot(root)) return;
-    turn.persist(TABLES.roots, root.toString(), undefined);
-    for (const account of replicas.setRoot(root, false)) {
+    for (const account of this.#shared.replicas.setRoot(root, false)) {
       if (!account.isGuest) this.#want(account);
     }
   }
@@ -118,23 +118,23 @@ export class Copies {
   }
 
   wantCopies(cidText: string, copies: number): void {
-    const { graph, replicas, turn } = this.#shared;
+    const { graph, replicas } = this.#shared;
     const version = graph.get(cidText);
-    const account = version === undefined ? undefined : replicas.add(version, true);
+    const account = version && replicas.open(version, true);
     if (account === undefined) return;
-    account.wants.add(copies);
-    turn.outbox.changed.add(account);
-    if (account.isGuest && replicas.isStored(account.version)) this.#copied(account);
+    this.#await(account, copies);
+    if (account.isGuest && replicas.isStored(account)) this.#copied(account);
   }
 
   peerUp(nodeId: string): void {
     this.#wants.hasten((root) => this.sources(root).includes(nodeId));
     this.#attempts.delete(nodeId);
-    if (this.#shared.replicas.unconfirmed(nodeId).size > 0) this.#armOffers(nodeId);
+    if (this.#shared.replicas.hasUnconfirmed(nodeId)) this.#armOffers(nodeId);
   }
 
   peerDown(nodeId: string): void {
     this.#attempts.delete(nodeId);
+    this.check.peerDown(nodeId);
     this.#shared.turn.alarm(OFFER_ALARM + nodeId, undefined);
   }
 
@@ -142,14 +142,12 @@ export class Copies {
   offer(nodeId: string): void {
     const { up, replicas, turn } = this.#shared;
     if (!up.has(nodeId)) return;
-    const accounts = [...replicas.unconfirmed(nodeId).values()];
+    const accounts = replicas.unconfirmed(nodeId, LIMITS.messageItems);
     if (accounts.length === 0) {
       this.#attempts.delete(nodeId);
       return;
     }
-    for (const account of accounts.slice(0, LIMITS.messageItems)) {
-      turn.outbox.add('offers', nodeId, account);
-    }
+    for (const account of accounts) turn.outbox.add('offers', nodeId, account);
     this.#attempts.set(nodeId, (this.#attempts.get(nodeId) ?? 0) + 1);
     this.#armOffers(nodeId);
   }
@@ -159,76 +157,55 @@ export class Copies {
     const { graph, replicas, turn } = this.#shared;
     let isBehind = false;
     for (const cid of versions) {
-      const cidText = cid.toString();
-      if (graph.get(cidText) === undefined) isBehind = true;
-      const account = replicas.get(cidText);
+      const version = graph.get(cid.toString());
+      if (version === undefined) isBehind = true;
+      const account = version && replicas.get(version);
       if (account === undefined) continue;
       this.#setConfirmed(account, from, true);
-      if (replicas.isStored(account.version)) turn.outbox.add('acks', from, account);
+      if (replicas.isStored(account)) turn.outbox.add('acks', from, account);
     }
     return isBehind;
   }
 
-  /** @param isReset what the node has said before counts no more. */
-  confirmed(from: string, versions: readonly CID[], isReset: boolean): void {
-    const { replicas } = this.#shared;
+  /** @param within of what is there the peer has these and nothing else. */
+  confirmed(from: string, versions: readonly CID[], within?: KeyRange): void {
+    const { graph, replicas } = this.#shared;
     const named = new Set(versions.map(String));
-    if (isReset) {
-      for (const account of replicas.confirmedBy(from)) {
-        if (account.isGuest || named.has(account.version.cidText)) continue;
-        this.#setConfirmed(account, from, false);
-      }
-    }
+    if (within !== undefined) this.check.reset(from, named, within);
     for (const cidText of named) {
-      const account = replicas.get(cidText);
+      const version = graph.get(cidText);
+      const account = version && replicas.get(version);
       if (account !== undefined) this.#setConfirmed(account, from, true);
-    }
-  }
-
-  /**
-   * The peer says what it believes to be durable here. Acks under way make it differ for a while;
-   * the same difference twice means that something was lost, and all is told anew.
-   */
-  compareHeld(from: string, held: Uint8Array): void {
-    const { replicas, turn } = this.#shared;
-    const here = replicas.here(from);
-    const pair = Buffer.concat([held, here]).toString('hex');
-    const isSame = Buffer.compare(held, here) === 0;
-    if (!isSame && this.#disagreed.get(from) !== pair) {
-      this.#disagreed.set(from, pair);
-      return;
-    }
-    this.#disagreed.delete(from);
-    if (isSame) return;
-    const versions = [...replicas.hereFor(from)].map(({ version }) => version.cid);
-    for (const [n, page] of pagesOf(versions).entries()) {
-      turn.send(from, { type: 'stored', versions: page, isReset: n === 0 });
     }
   }
 
   /** At the end of each step. */
   flush(): void {
-    const { replicas, turn } = this.#shared;
-    const { offers, acks, changed } = turn.outbox;
+    const { offers, acks, changed } = this.#shared.turn.outbox;
     for (const [nodeId, accounts] of offers) {
       this.#sendPages(nodeId, accounts, 'offer');
-      for (const account of accounts.values()) replicas.offered(account, nodeId);
       if (!this.#attempts.has(nodeId)) this.#armOffers(nodeId);
     }
     for (const [nodeId, accounts] of acks) this.#sendPages(nodeId, accounts, 'stored');
-    for (const account of changed) this.#tellReplicated(account);
+    for (const key of changed) this.#tellReplicated(key);
     this.#fetch();
   }
 
   #opened(account: Account): void {
-    if (this.#shared.replicas.isStored(account.version)) this.#copied(account);
+    if (this.#shared.replicas.isStored(account)) this.#copied(account);
     else if (!account.isGuest) this.#want(account);
+  }
+
+  /** A version of a root is of no concern here any more. */
+  #leave(root: CID): void {
+    const isWanted = this.#shared.replicas.ofRoot(root).some((account) => !account.isGuest);
+    if (!isWanted) this.#wants.delete(root);
   }
 
   /** This node has become a copy of a version. */
   #copied(account: Account): void {
     const { up, turn } = this.#shared;
-    turn.outbox.changed.add(account);
+    this.#changed(account);
     for (const nodeId of account.concerned) {
       if (!up.has(nodeId)) continue;
       const isOpen = account.placed.includes(nodeId) && !account.confirmed.has(nodeId);
@@ -236,9 +213,25 @@ export class Copies {
     }
   }
 
-  #want({ version }: Account): void {
-    const { root, sizeBytes, author } = version.version;
-    this.#wants.add(root, sizeBytes, author);
+  #want({ cidText, root }: Account): void {
+    const version = this.#shared.graph.get(cidText)?.version;
+    if (version !== undefined) this.#wants.add(root, version.sizeBytes, version.author);
+  }
+
+  #await(account: Account, copies: number): void {
+    const waiting = this.#waiting.get(account.cidText) ?? new Set();
+    this.#waiting.set(account.cidText, waiting.add(copies));
+    this.#shared.turn.outbox.changed.add(account.key);
+  }
+
+  /** There are more or fewer copies of a version. */
+  #changed(account: Account): void {
+    const { options, replicas, turn } = this.#shared;
+    turn.outbox.changed.add(account.key);
+    const { nodeId: self, minReplicas } = options;
+    // Whoever waited for it may have waited in a run before.
+    const isNews = account.author === self && replicas.copies(account).length === minReplicas;
+    if (isNews) this.#await(account, minReplicas);
   }
 
   #armOffers(nodeId: string): void {
@@ -250,31 +243,33 @@ export class Copies {
   }
 
   #setConfirmed(account: Account, nodeId: string, isCopy: boolean): void {
-    const { replicas, turn } = this.#shared;
-    if (!replicas.setConfirmed(account, nodeId, isCopy)) return;
-    turn.outbox.changed.add(account);
-    if (account.isGuest) return;
-    const nodes = encodeReplicas([...account.confirmed]);
-    turn.persist(TABLES.replicas, account.version.cidText, nodes);
+    if (this.#shared.replicas.setConfirmed(account, nodeId, isCopy)) this.#changed(account);
   }
 
   #sendPages(nodeId: string, accounts: Map<string, Account>, type: 'offer' | 'stored'): void {
     const { turn } = this.#shared;
-    const versions = [...accounts.values()].map(({ version }) => version.cid);
+    const versions = [...accounts.values()].map(({ cid }) => cid);
     for (const page of pagesOf(versions)) {
       if (type === 'offer') turn.send(nodeId, { type, versions: page });
-      else turn.send(nodeId, { type, versions: page, isReset: false });
+      else turn.send(nodeId, { type, versions: page });
     }
   }
 
-  #tellReplicated(account: Account): void {
-    const nodes = this.#shared.replicas.copies(account);
-    for (const copies of account.wants) {
+  #tellReplicated(key: string): void {
+    const { replicas, turn } = this.#shared;
+    const account = replicas.fresh({ key });
+    if (account === undefined) return;
+    const { cidText: version, root } = account;
+    const nodes = replicas.copies(account);
+    const waiting = this.#waiting.get(version);
+    for (const copies of waiting ?? []) {
       if (copies > nodes.length) continue;
-      account.wants.delete(copies);
-      const { cidText: version } = account.version;
-      const { root } = account.version.version;
-      this.#shared.turn.tell({ type: 'replicated', version, root, copies, nodes });
+      waiting!.delete(copies);
+      turn.tell({ type: 'replicated', version, root, copies, nodes });
+    }
+    if (waiting?.size === 0) this.#waiting.delete(version);
+    if (account.isGuest && replicas.isSettled(account) && !this.#waiting.has(version)) {
+      replicas.close(account);
     }
   }
 

@@ -12,8 +12,9 @@ import { backoff } from './backoff.ts';
 import type { Copies } from './copies.ts';
 import { chosenPeers } from './gossip.ts';
 import type { KbMessage } from './messages.ts';
-import { TABLES } from './replication-entries.ts';
+import type { Records } from './records.ts';
 import type { ReplicationShared } from './replication-types.ts';
+import { TABLES } from './store.ts';
 import type { Added } from './versions.ts';
 
 /** Only short messages are pushes and are passed on; long ones are answers to a vector. */
@@ -24,10 +25,12 @@ export const VECTOR_ALARM = 'vector';
 export class Exchange {
   readonly #shared: ReplicationShared;
   readonly #copies: Copies;
+  readonly #records: Pick<Records, 'want'>;
 
-  constructor(shared: ReplicationShared, copies: Copies) {
+  constructor(shared: ReplicationShared, copies: Copies, records: Pick<Records, 'want'>) {
     this.#shared = shared;
     this.#copies = copies;
+    this.#records = records;
   }
 
   /** A version that this node wrote, with all objects of its root. */
@@ -39,7 +42,7 @@ export class Exchange {
     try {
       result = graph.add(version);
     } catch (error) {
-      if (!isAegisError(error)) throw error;
+      if (!isAegisError(error) || hasCode(error, 'STORE_DAMAGED')) throw error;
       turn.tell({ type: 'refused', from: self, error });
       return;
     }
@@ -51,14 +54,24 @@ export class Exchange {
     for (const nodeId of up) this.#push(nodeId, version);
   }
 
+  /** A merge that is final, or that something known follows. @throws {AegisError} as the graph. */
+  merge(merge: Verified<SignedVersion>, from: string | undefined): void {
+    const result = this.#shared.graph.add(merge);
+    this.#added(result);
+    this.#records.want(result.missing, from);
+  }
+
   /** Tells one peer, or all, what is known here, so that they send what they know besides. */
   askAll(): void {
     for (const nodeId of this.#shared.up) this.sendVector(nodeId, false);
   }
 
   sendVector(nodeId: string, isReply: boolean): void {
-    const { graph, replicas, turn } = this.#shared;
-    turn.send(nodeId, vectorMessage(graph, replicas.believed(nodeId), isReply));
+    const { graph, replicas, turn, store, options } = this.#shared;
+    const message = vectorMessage(graph, replicas.believed(nodeId), isReply);
+    // W26
+    const isDraining = store.get(TABLES.draining, options.nodeId) !== undefined;
+    turn.send(nodeId, { ...message, ...(isDraining && { isDraining }) });
   }
 
   armVector(): void {
@@ -83,7 +96,7 @@ export class Exchange {
     const isPush = versions.length <= PUSH_VERSIONS && !isMore;
     let isAsking = false;
     for (const bytes of versions) {
-      if (this.#shared.graph.get(versionCidOf(bytes).toString()) !== undefined) continue;
+      if (this.#shared.graph.has(versionCidOf(bytes).toString())) continue;
       const status = this.#receive(from, bytes, isPush);
       if (status === 'faulty') return;
       // Only progress asks for more, or a peer without sense could keep both busy for ever.
@@ -98,9 +111,10 @@ export class Exchange {
       const result = graph.add(openVersion(bytes, deps.keyOf));
       this.#added(result);
       if (isPush) for (const signed of result.added) this.#passOn(from, signed);
+      this.#records.want(result.missing, from);
       return result.status;
     } catch (error) {
-      if (!isAegisError(error)) throw error;
+      if (!isAegisError(error) || hasCode(error, 'STORE_DAMAGED')) throw error;
       turn.tell({ type: 'refused', from, error });
       // A stranger's version may be news of a membership that this node lacks; the rest is a fault.
       return hasCode(error, 'DENIED', 'BAD_DATA', 'BUSY') ? 'refused' : 'faulty';
@@ -111,7 +125,6 @@ export class Exchange {
     const { turn } = this.#shared;
     for (const equivocation of equivocations) turn.tell({ type: 'equivocation', ...equivocation });
     for (const signed of added) {
-      turn.persist(TABLES.versions, signed.cidText, signed.bytes);
       turn.tell({ type: 'version-added', version: signed });
       this.#copies.added(signed);
     }

@@ -56,12 +56,14 @@ export const LIMITS = {
   /** Versions that wait for a parent: in all, and of one author. */
   orphans: 4096,
   orphansPerAuthor: 512,
+  /** Records that are known by name only and asked for. */
+  wantedRecords: 4096,
   /** Placements before the present one by which a root is looked for. */
   pastPlacements: 4,
   /** Versions kept: in all, and of one author, which may also not have more than so many bytes. */
-  versions: 1_000_000,
-  versionsPerAuthor: 250_000,
-  versionBytesPerAuthor: 128 * MIB,
+  versions: 8_000_000,
+  versionsPerAuthor: 2_000_000,
+  versionBytesPerAuthor: GIB,
 } as const;
 
 /** Leaves of a file, and links of a node above them (profile `unixfs-v1-2025`, IPIP-499). */

@@ -6,9 +6,10 @@ import { CID } from 'multiformats/cid';
 import { unreachable } from '../assert.ts';
 import { AegisError } from '../errors.ts';
 import { decode, encode } from '../model/cbor.ts';
+import { MERGE_BYTES_MAX } from '../model/merge.ts';
 import { VERSION_BYTES_MAX } from '../model/version.ts';
-import { DIGEST_BYTES } from './author-log.ts';
 import { LIMITS } from './limits.ts';
+import { DIGEST_BYTES } from './set-digest.ts';
 
 /** How far the versions of an author are known, and a digest of them. */
 export interface VectorEntry {
@@ -23,12 +24,22 @@ export interface DigestRange {
   readonly digest: Uint8Array;
 }
 
+/** Of the keys of accounts: by the hash of the root, then by version. */
+export interface KeyRange {
+  /** Inclusive. */
+  readonly from: string;
+  /** Exclusive; undefined: to the end. */
+  readonly to?: string;
+}
+
 export type KbMessage =
   /** What I know, and the digest of the versions that I believe to be durable at your node. */
   | {
       readonly type: 'vector';
       readonly entries: readonly VectorEntry[];
       readonly held: Uint8Array;
+      /** W26: the sender wants to hold nothing. */
+      readonly isDraining?: boolean;
       /** Not to be answered with a vector. */
       readonly isReply: boolean;
     }
@@ -40,8 +51,12 @@ export type KbMessage =
     }
   /** These and their roots are durable here; the placement names you: tell me when at yours. */
   | { readonly type: 'offer'; readonly versions: readonly CID[] }
-  /** These and their roots are durable here. `isReset`: forget what else I have said. */
-  | { readonly type: 'stored'; readonly versions: readonly CID[]; readonly isReset: boolean }
+  /** These and their roots are durable here. `within`: of what is there, and nothing else. */
+  | { readonly type: 'stored'; readonly versions: readonly CID[]; readonly within?: KeyRange }
+  /** Send me these records, if you have them. */
+  | { readonly type: 'wanted'; readonly versions: readonly CID[] }
+  /** Signed versions and merges that you want, as many as fit. */
+  | { readonly type: 'records'; readonly records: readonly Uint8Array[] }
   /** Digests of my versions of an author that must differ from yours somewhere. */
   | {
       readonly type: 'ranges';
@@ -54,20 +69,29 @@ export type KbMessage =
 /** Ranges in one message, and so the parts into which a range is cut. */
 export const RANGES_MAX = 16;
 export const HOPS_MAX = 24;
+/** Of the key of an account. */
+const KEY_CHARACTERS_MAX = 256;
 
 export function encodeMessage(message: KbMessage): Uint8Array {
   const type = `kb-${message.type}`;
   switch (message.type) {
     case 'vector': {
       const entries = message.entries.map((entry) => [entry.author, entry.sequence, entry.digest]);
-      return encode({ v: 1, type, entries, held: message.held, isReply: message.isReply });
+      const { held, isReply, isDraining } = message;
+      return encode({ v: 1, type, entries, held, isReply, ...(isDraining && { isDraining }) });
     }
     case 'versions':
       return encode({ v: 1, type, versions: message.versions, isMore: message.isMore });
     case 'offer':
+    case 'wanted':
       return encode({ v: 1, type, versions: message.versions });
-    case 'stored':
-      return encode({ v: 1, type, versions: message.versions, isReset: message.isReset });
+    case 'records':
+      return encode({ v: 1, type, records: message.records });
+    case 'stored': {
+      const { versions, within } = message;
+      const range = within && [within.from, within.to ?? ''];
+      return encode({ v: 1, type, versions, ...(range && { within: range }) });
+    }
     case 'ranges': {
       const ranges = message.ranges.map((range) => [range.from, range.to, range.digest]);
       return encode({ v: 1, type, author: message.author, ranges, hops: message.hops });
@@ -89,7 +113,9 @@ export function decodeMessage(body: Uint8Array): KbMessage {
     case 'kb-vector': {
       const entries = list(fields['entries'], LIMITS.vectorAuthors).map(readEntry);
       const held = digest(fields['held']);
-      return { type: 'vector', entries, held, isReply: flag(fields['isReply']) };
+      const isDraining = flag(fields['isDraining'] ?? false);
+      const isReply = flag(fields['isReply']);
+      return { type: 'vector', entries, held, isReply, ...(isDraining && { isDraining }) };
     }
     case 'kb-versions': {
       const versions = list(fields['versions'], LIMITS.messageVersions).map(signedBytes);
@@ -97,9 +123,20 @@ export function decodeMessage(body: Uint8Array): KbMessage {
     }
     case 'kb-offer':
       return { type: 'offer', versions: cids(fields['versions']) };
+    case 'kb-wanted':
+      return { type: 'wanted', versions: cids(fields['versions']) };
+    case 'kb-records': {
+      const records = list(fields['records'], LIMITS.messageVersions).map(recordBytes);
+      return { type: 'records', records };
+    }
     case 'kb-stored': {
       const versions = cids(fields['versions']);
-      return { type: 'stored', versions, isReset: flag(fields['isReset']) };
+      const { within } = fields;
+      return {
+        type: 'stored',
+        versions,
+        ...(within !== undefined && { within: readKeys(within) }),
+      };
     }
     case 'kb-ranges': {
       const ranges = list(fields['ranges'], RANGES_MAX).map(readRange);
@@ -146,6 +183,13 @@ function signedBytes(value: unknown): Uint8Array {
   return value;
 }
 
+/** Of a signed version or of a merge. */
+function recordBytes(value: unknown): Uint8Array {
+  if (!(value instanceof Uint8Array)) throw bad('has something else in place of a record');
+  if (value.length > MERGE_BYTES_MAX) throw new AegisError('TOO_LARGE', 'a record is too long');
+  return value;
+}
+
 function cids(value: unknown): CID[] {
   return list(value, LIMITS.messageItems).map((item) => {
     if (!(item instanceof CID) || item.byteLength > 64) {
@@ -162,6 +206,15 @@ function readEntry(value: unknown): VectorEntry {
     sequence: integer(sequence, 0, Number.MAX_SAFE_INTEGER),
     digest: digest(bytes),
   };
+}
+
+function readKeys(value: unknown): KeyRange {
+  const [from, to] = list(value, 2).map((key) => {
+    if (typeof key !== 'string' || key.length > KEY_CHARACTERS_MAX) throw bad('has a bad key');
+    return key;
+  });
+  if (from === undefined || to === undefined) throw bad('has half a range of keys');
+  return to === '' ? { from } : { from, to };
 }
 
 function readRange(value: unknown): DigestRange {

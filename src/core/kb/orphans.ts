@@ -1,4 +1,5 @@
 /** Versions that wait for one they depend on. Bounded: what does not fit is sent again later. */
+import { MERGE_AUTHOR } from '../model/merge.ts';
 import type { SignedVersion } from '../model/version.ts';
 import type { Verified } from '../units.ts';
 
@@ -25,7 +26,9 @@ export class Orphans {
   add(version: Waiting, needs: string): 'orphan' | 'known' | 'dropped' {
     const { author } = version.version;
     if (this.#all.has(version.cidText)) return 'known';
-    if ((this.#counts.get(author) ?? 0) >= this.#maxPerAuthor) return 'dropped';
+    // Merges are nobody's, and come only when they are final or somebody has asked for them.
+    const isFull = (this.#counts.get(author) ?? 0) >= this.#maxPerAuthor;
+    if (isFull && author !== MERGE_AUTHOR) return 'dropped';
     if (this.#all.size >= this.#max) this.#remove(this.#all.keys().next().value!);
     this.#all.set(version.cidText, { version, needs });
     this.#counts.set(author, (this.#counts.get(author) ?? 0) + 1);

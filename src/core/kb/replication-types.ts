@@ -5,8 +5,9 @@ import type { SignedVersion } from '../model/version.ts';
 import type { Verified } from '../units.ts';
 import type { PlacementMember } from './placement.ts';
 import type { Replicas } from './replicas.ts';
+import type { KbStore } from './store.ts';
 import type { Turn } from './turn.ts';
-import type { Equivocation, VersionGraph } from './versions.ts';
+import type { Equivocation, VersionGraph, VersionGraphOptions } from './versions.ts';
 
 export interface ReplicationOptions {
   readonly nodeId: string;
@@ -15,10 +16,14 @@ export interface ReplicationOptions {
   readonly replicas: number;
   /** Nodes with a copy at which an own version counts as replicated. @default 2 */
   readonly minReplicas?: number;
+  /** How much the graph keeps. */
+  readonly limits?: VersionGraphOptions;
   /** @default 30 s */
   readonly antiEntropyMs?: number;
   /** Fetches that run at a time. @default 8 */
   readonly maxFetches?: number;
+  /** W20: without a connection for so long a custodian is absent. @default 5 min */
+  readonly graceMs?: number;
 }
 
 /**
@@ -39,6 +44,8 @@ export interface ReplicationDeps {
 export interface ReplicationShared {
   readonly options: Required<ReplicationOptions>;
   readonly deps: ReplicationDeps;
+  /** The tables of this room within the step that runs; what is set is made durable with it. */
+  readonly store: KbStore;
   readonly graph: VersionGraph;
   readonly replicas: Replicas;
   /** Peers that are connected. */
@@ -61,8 +68,12 @@ export type ReplicationInput =
   | { readonly type: 'lost'; readonly root: CID }
   /** Who keeps the cluster has changed, or their zones and weights. */
   | { readonly type: 'members'; readonly members: readonly PlacementMember[] }
-  /** A version is known by name only: asks all peers for what they have more. */
-  | { readonly type: 'missing' }
+  /** Versions are known by name only: asks peers for them, and for what they have more. */
+  | { readonly type: 'missing'; readonly versions: readonly string[] }
+  /** W11: records of merges that final blocks have brought. */
+  | { readonly type: 'merges'; readonly records: readonly Uint8Array[] }
+  /** W26: this node wants to hold nothing any more, or takes that back. */
+  | { readonly type: 'drain'; readonly isDraining: boolean }
   /** A fetch that was asked for came to nothing. */
   | { readonly type: 'fetch-failed'; readonly root: CID }
   /** Tell once when the version has this many copies. */

@@ -7,14 +7,17 @@
  */
 import type { CID } from 'multiformats/cid';
 import { unreachable } from '../assert.ts';
-import { isAegisError } from '../errors.ts';
+import { hasCode, isAegisError } from '../errors.ts';
 import type { Machine, Ready } from '../machine.ts';
-import { type Instant, SECOND } from '../units.ts';
+import type { Rows } from '../ports.ts';
+import { type Instant, MINUTE, SECOND } from '../units.ts';
+import { ABSENCE_ALARM, Absence, outOf, presentMembers } from './absence.ts';
 import { Copies, FETCH_ALARM, OFFER_ALARM, PLACE_ALARM } from './copies.ts';
 import { Exchange, VECTOR_ALARM } from './exchange.ts';
+import { RESET_ALARM, TELL_ALARM } from './held-check.ts';
 import { decodeMessage, type KbMessage } from './messages.ts';
+import { Records } from './records.ts';
 import { Replicas } from './replicas.ts';
-import { type Recovered, recoverEntries, type StoredEntry } from './replication-entries.ts';
 import type {
   Holders,
   ReplicationDeps,
@@ -22,6 +25,7 @@ import type {
   ReplicationOptions,
   ReplicationShared,
 } from './replication-types.ts';
+import { KbStore } from './store.ts';
 import { Turn } from './turn.ts';
 import { VersionGraph } from './versions.ts';
 
@@ -32,34 +36,43 @@ export class Replication implements Machine<ReplicationInput> {
   readonly graph: VersionGraph;
   readonly #shared: ReplicationShared;
   readonly #copies: Copies;
+  readonly #absence: Absence;
   readonly #exchange: Exchange;
-
-  constructor(options: ReplicationOptions, deps: ReplicationDeps, recovered?: Recovered) {
-    this.graph = recovered?.graph ?? new VersionGraph();
-    this.#shared = {
-      options: { minReplicas: 2, antiEntropyMs: 30 * SECOND, maxFetches: 8, ...options },
-      deps,
-      graph: this.graph,
-      replicas: new Replicas(options),
-      up: new Set(),
-      turn: new Turn(),
-    };
-    this.#copies = new Copies(this.#shared);
-    this.#exchange = new Exchange(this.#shared, this.#copies);
-    if (recovered !== undefined) this.#copies.restore(recovered);
-  }
+  readonly #records: Records;
 
   /**
-   * The machine as its durable entries describe it. Give it `start` next, and `lost` for each root
-   * that the content store no longer has complete.
+   * The machine as its tables describe it. Give it `start` next, and `lost` for each root that the
+   * content store no longer has complete.
    * @throws {AegisError} `STORE_DAMAGED`.
    */
-  static recover(
-    options: ReplicationOptions,
-    deps: ReplicationDeps,
-    entries: Iterable<StoredEntry>,
-  ): Replication {
-    return new Replication(options, deps, recoverEntries(entries, deps.keyOf));
+  constructor(options: ReplicationOptions, deps: ReplicationDeps, rows: Rows) {
+    const store = new KbStore(rows);
+    const members = presentMembers(options.members, outOf(store));
+    this.graph = new VersionGraph(options.limits, store);
+    this.#shared = {
+      options: {
+        minReplicas: 2,
+        limits: {},
+        antiEntropyMs: 30 * SECOND,
+        maxFetches: 8,
+        graceMs: 5 * MINUTE,
+        ...options,
+      },
+      deps,
+      store,
+      graph: this.graph,
+      replicas: new Replicas({ ...options, members }, store),
+      up: new Set(),
+      turn: new Turn(store),
+    };
+    this.#copies = new Copies(this.#shared);
+    this.#absence = new Absence(this.#shared, (present) => this.#copies.members(present));
+    this.#records = new Records(this.#shared, {
+      add: (merge, from) => this.#exchange.merge(merge, from),
+      versions: (from, versions) =>
+        this.#exchange.versions(from, { type: 'versions', versions, isMore: true }),
+    });
+    this.#exchange = new Exchange(this.#shared, this.#copies, this.#records);
   }
 
   step(input: ReplicationInput, now: Instant): Ready {
@@ -85,17 +98,20 @@ export class Replication implements Machine<ReplicationInput> {
 
   holders(root: CID): Holders {
     const { replicas, options } = this.#shared;
-    const confirmed = new Set<string>(this.hasRoot(root) ? [options.nodeId] : []);
-    for (const account of replicas.ofRoot(root)) {
-      for (const nodeId of account.confirmed) confirmed.add(nodeId);
-    }
-    return { placed: replicas.placed(root), confirmed: [...confirmed] };
+    const here = this.hasRoot(root) ? [options.nodeId] : [];
+    return { placed: replicas.placed(root), confirmed: [...here, ...replicas.confirmed(root)] };
+  }
+
+  /** Roots that are complete here, in the order of their text. */
+  roots(after: string | undefined, limit: number): CID[] {
+    return this.#shared.replicas.roots(after, limit);
   }
 
   /** Nodes with the version and all objects of its root, as far as they have told this node. */
   copies(version: string): string[] {
-    const { replicas } = this.#shared;
-    const account = replicas.get(version);
+    const { graph, replicas } = this.#shared;
+    const signed = graph.get(version);
+    const account = signed && replicas.get(signed);
     return account === undefined ? [] : replicas.copies(account);
   }
 
@@ -107,6 +123,8 @@ export class Replication implements Machine<ReplicationInput> {
   #take(input: ReplicationInput): void {
     switch (input.type) {
       case 'start':
+        this.#copies.start();
+        this.#absence.start();
         return this.#exchange.armVector();
       case 'local':
         return this.#exchange.local(input.version);
@@ -115,16 +133,21 @@ export class Replication implements Machine<ReplicationInput> {
       case 'peer-up':
         return this.#peerUp(input.nodeId);
       case 'peer-down':
-        if (this.#shared.up.delete(input.nodeId)) this.#copies.peerDown(input.nodeId);
-        return;
+        return this.#peerDown(input.nodeId);
       case 'stored':
         return this.#copies.stored(input.root);
       case 'lost':
         return this.#copies.lost(input.root);
       case 'members':
-        return this.#copies.members(input.members);
-      case 'missing':
+        return this.#absence.members(input.members);
+      case 'drain':
+        this.#absence.drains(this.#shared.options.nodeId, input.isDraining);
         return this.#exchange.askAll();
+      case 'missing':
+        this.#records.want(input.versions);
+        return this.#exchange.askAll();
+      case 'merges':
+        return this.#records.final(input.records);
       case 'fetch-failed':
         return this.#copies.fetchFailed(input.root);
       case 'want':
@@ -140,24 +163,36 @@ export class Replication implements Machine<ReplicationInput> {
     const { up, options } = this.#shared;
     if (nodeId === options.nodeId) return;
     up.add(nodeId);
+    this.#absence.peerUp(nodeId);
     this.#exchange.sendVector(nodeId, false);
     this.#copies.peerUp(nodeId);
   }
 
+  #peerDown(nodeId: string): void {
+    if (!this.#shared.up.delete(nodeId)) return;
+    this.#absence.peerDown(nodeId);
+    this.#copies.peerDown(nodeId);
+  }
+
   #alarm(key: string): void {
+    const { check } = this.#copies;
     if (key === VECTOR_ALARM) {
       this.#exchange.askAll();
+      this.#records.askAgain();
       this.#exchange.armVector();
     } else if (key === FETCH_ALARM) this.#copies.stirFetches();
     else if (key === PLACE_ALARM) this.#copies.placeMore();
+    else if (key === ABSENCE_ALARM) this.#absence.look();
     else if (key.startsWith(OFFER_ALARM)) this.#copies.offer(key.slice(OFFER_ALARM.length));
+    else if (key.startsWith(TELL_ALARM)) check.tellMore(key.slice(TELL_ALARM.length));
+    else if (key.startsWith(RESET_ALARM)) check.resetMore(key.slice(RESET_ALARM.length));
   }
 
   #message(from: string, body: Uint8Array): void {
     try {
       this.#dispatch(from, decodeMessage(body));
     } catch (error) {
-      if (!isAegisError(error)) throw error;
+      if (!isAegisError(error) || hasCode(error, 'STORE_DAMAGED')) throw error;
       this.#shared.turn.tell({ type: 'refused', from, error });
     }
   }
@@ -165,8 +200,9 @@ export class Replication implements Machine<ReplicationInput> {
   #dispatch(from: string, message: KbMessage): void {
     switch (message.type) {
       case 'vector':
+        this.#absence.drains(from, message.isDraining === true);
         this.#exchange.vector(from, message);
-        if (!message.isReply) this.#copies.compareHeld(from, message.held);
+        if (!message.isReply) this.#copies.check.compare(from, message.held);
         return;
       case 'versions':
         return this.#exchange.versions(from, message);
@@ -174,9 +210,13 @@ export class Replication implements Machine<ReplicationInput> {
         if (this.#copies.offered(from, message.versions)) this.#exchange.sendVector(from, true);
         return;
       case 'stored':
-        return this.#copies.confirmed(from, message.versions, message.isReset);
+        return this.#copies.confirmed(from, message.versions, message.within);
       case 'ranges':
         return this.#exchange.ranges(from, message);
+      case 'wanted':
+        return this.#records.answer(from, message.versions);
+      case 'records':
+        return this.#records.take(from, message.records);
       default:
         return unreachable(message);
     }

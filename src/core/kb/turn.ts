@@ -7,15 +7,22 @@ import { type Instant, instant } from '../units.ts';
 import { encodeMessage, type KbMessage } from './messages.ts';
 import { Outbox } from './outbox.ts';
 import type { ReplicationOutcome } from './replication-types.ts';
+import type { KbStore } from './store.ts';
 
 export const KB_PROTOCOL = 'kb';
 
 export class Turn {
+  readonly #store: KbStore;
   #ready = new ReadyBuilder<ReplicationOutcome>();
   #outbox = new Outbox();
   #now = instant(0);
 
+  constructor(store: KbStore) {
+    this.#store = store;
+  }
+
   begin(now: Instant): void {
+    this.#store.begin();
     this.#ready = new ReadyBuilder();
     this.#outbox = new Outbox();
     this.#now = now;
@@ -27,10 +34,6 @@ export class Turn {
 
   get outbox(): Outbox {
     return this.#outbox;
-  }
-
-  persist(table: string, key: string, value: Uint8Array | undefined): void {
-    this.#ready.persist(table, key, value);
   }
 
   send(nodeId: string, message: KbMessage): void {
@@ -47,6 +50,9 @@ export class Turn {
   }
 
   build(): Ready {
+    for (const { table, key, value } of this.#store.take()) {
+      this.#ready.persist(table, key, value);
+    }
     return this.#ready.build();
   }
 }

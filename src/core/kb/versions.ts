@@ -1,21 +1,30 @@
 /**
  * All versions that this node knows, as a graph: the heads of each path, which of them is shown,
- * the history behind it, and what another node lacks. Nothing is ever overwritten or merged here,
- * and nothing is made durable: the machine that owns the graph does that.
+ * the history behind it, and what another node lacks. Nothing is ever overwritten or merged here.
+ * All of it lies in rows (W40): the machine that owns the graph makes them durable.
  */
 import { AegisError } from '../errors.ts';
+import { decode, encode } from '../model/cbor.ts';
+import { isMerge } from '../model/merge.ts';
+import { RecordReader } from '../model/record.ts';
 import type { SignedVersion } from '../model/version.ts';
 import type { Verified } from '../units.ts';
 import { AuthorLog } from './author-log.ts';
+import { history } from './history.ts';
 import { LIMITS } from './limits.ts';
 import { Orphans } from './orphans.ts';
+import { PathHeads } from './path-heads.ts';
+import { KbStore, TABLES } from './store.ts';
+import { VersionStore } from './version-store.ts';
+
+export { compareShown } from './path-heads.ts';
 
 export interface VersionGraphOptions {
-  /** @default 1,000,000 */
+  /** @default 8,000,000 */
   readonly maxVersions?: number;
-  /** @default 250,000 */
+  /** @default 2,000,000 */
   readonly maxVersionsPerAuthor?: number;
-  /** @default 128 MiB */
+  /** @default 1 GiB */
   readonly maxBytesPerAuthor?: number;
   /** @default 4,096 */
   readonly maxOrphans?: number;
@@ -27,6 +36,7 @@ export interface VersionGraphOptions {
 export interface Equivocation {
   readonly author: string;
   readonly sequence: number;
+  /** Two of them. */
   readonly versions: readonly SignedVersion[];
 }
 
@@ -36,6 +46,8 @@ export interface Added {
   /** What is new in the graph: the version, and those that had waited for it, in order. */
   readonly added: readonly SignedVersion[];
   readonly equivocations: readonly Equivocation[];
+  /** The parents for which it waits. */
+  readonly missing: readonly string[];
 }
 
 export interface ListEntry {
@@ -48,62 +60,49 @@ export interface ListEntry {
 /** By author, how far its versions are known. */
 export type VersionVector = ReadonlyMap<string, number>;
 
-/** The greatest of `(generation, time, CID)` is shown. */
-export const compareShown = (a: SignedVersion, b: SignedVersion): number =>
-  a.version.generation - b.version.generation ||
-  a.version.time - b.version.time ||
-  Number(a.cidText > b.cidText) - Number(a.cidText < b.cidText);
-
-/** The heads of one path. */
-interface Heads {
-  readonly all: Map<string, SignedVersion>;
-  /** The greatest of them. Kept, since a path may have very many. */
-  shown: SignedVersion | undefined;
-}
-
-const greatestOf = (versions: Iterable<SignedVersion>): SignedVersion | undefined => {
-  let greatest: SignedVersion | undefined;
-  for (const version of versions) {
-    if (greatest === undefined || compareShown(version, greatest) > 0) greatest = version;
-  }
-  return greatest;
-};
+const COUNTERS = 'graph';
+const ROW_BYTES_MAX = 256;
+const NOTHING = { added: [], equivocations: [], missing: [] };
 
 const sequenceKey = (author: string, sequence: number): string => `${author}/${sequence}`;
 
 export class VersionGraph {
   readonly #limits: { readonly all: number; readonly one: number; readonly oneBytes: number };
-  readonly #versions = new Map<string, SignedVersion>();
-  readonly #heads = new Map<string, Heads>();
+  readonly #store: KbStore;
+  readonly #versions: VersionStore;
+  readonly #heads: PathHeads;
   readonly #authors = new Map<string, AuthorLog>();
-  #orphans: Orphans;
-  #paths = 0;
+  readonly #orphans: Orphans;
+  #counters: { readonly versions: number; readonly paths: number };
 
-  constructor(options: VersionGraphOptions = {}) {
+  /**
+   * The graph as its rows describe it.
+   * @throws {AegisError} `STORE_DAMAGED`.
+   */
+  constructor(options: VersionGraphOptions = {}, store: KbStore = new KbStore()) {
     this.#limits = {
       all: options.maxVersions ?? LIMITS.versions,
       one: options.maxVersionsPerAuthor ?? LIMITS.versionsPerAuthor,
       oneBytes: options.maxBytesPerAuthor ?? LIMITS.versionBytesPerAuthor,
     };
-    this.#orphans = orphansFor(options);
-  }
-
-  /** A graph of versions that were in one before, in any order. */
-  static restore(versions: Iterable<Verified<SignedVersion>>): VersionGraph {
-    const none = Number.POSITIVE_INFINITY;
-    const graph = new VersionGraph({ maxOrphans: none, maxOrphansPerAuthor: none });
-    for (const version of versions) graph.add(version);
-    graph.#orphans = orphansFor({});
-    return graph;
+    this.#store = store;
+    this.#versions = new VersionStore(store);
+    this.#heads = new PathHeads(store, this.#versions);
+    this.#orphans = new Orphans({
+      max: options.maxOrphans ?? LIMITS.orphans,
+      maxPerAuthor: options.maxOrphansPerAuthor ?? LIMITS.orphansPerAuthor,
+    });
+    for (const { key } of store.under(TABLES.authors, '')) this.#open(key);
+    this.#counters = readCounters(store.get(TABLES.counters, COUNTERS));
   }
 
   get size(): number {
-    return this.#versions.size;
+    return this.#counters.versions;
   }
 
   /** Paths whose shown version is not a deletion. */
   get paths(): number {
-    return this.#paths;
+    return this.#counters.paths;
   }
 
   get orphans(): number {
@@ -111,18 +110,18 @@ export class VersionGraph {
   }
 
   /**
-   * Adds a version whose signature has been checked. It waits as an orphan until its parents and
-   * the version before it by the same author are known.
+   * Adds a version whose signature has been checked, or a merge that somebody has named by its
+   * CID. It waits as an orphan until its parents and the version before it by the same author are
+   * known.
    * @throws {AegisError} `BAD_DATA` for a generation or path that its parents forbid, `BUSY` when
    * the graph is full.
    */
   add(version: Verified<SignedVersion>): Added {
-    if (this.#versions.has(version.cidText))
-      return { status: 'known', added: [], equivocations: [] };
+    if (this.#versions.has(version.cidText)) return { status: 'known', ...NOTHING };
     const needs = this.#needs(version);
     if (needs !== undefined) {
       const status = this.#orphans.add(version, needs);
-      return { status, added: [], equivocations: [] };
+      return { ...NOTHING, status, missing: this.#missing(version) };
     }
     this.#check(version);
     const added: SignedVersion[] = [];
@@ -134,62 +133,86 @@ export class VersionGraph {
       if (equivocation !== undefined) equivocations.push(equivocation);
       ready.push(...this.#released(next));
     }
-    return { status: 'added', added, equivocations };
+    return { status: 'added', added, equivocations, missing: [] };
+  }
+
+  has(cidText: string): boolean {
+    return this.#versions.has(cidText);
   }
 
   get(cidText: string): SignedVersion | undefined {
     return this.#versions.get(cidText);
   }
 
-  /** Every version, in the order in which it was added. */
-  all(): IterableIterator<SignedVersion> {
-    return this.#versions.values();
+  /** Every version in the order of the CIDs, read as they are taken. */
+  all(after?: string): Generator<SignedVersion> {
+    return this.#versions.all(after);
   }
 
   /** The head that readers see; it may be a deletion. */
   shown(path: string): SignedVersion | undefined {
-    return this.#heads.get(path)?.shown;
+    const row = this.#heads.get(path);
+    return row && this.#versions.get(row.shown);
   }
 
   /** The versions of a path that no other follows, the shown one first. */
   heads(path: string): SignedVersion[] {
-    const heads = this.#heads.get(path);
-    return heads === undefined
-      ? []
-      : [...heads.all.values()].toSorted((a, b) => compareShown(b, a));
+    return [...this.#heads.of(path)].map((cidText) => this.#known(cidText));
   }
 
   /** How many heads a path has. */
   headCount(path: string): number {
-    return this.#heads.get(path)?.all.size ?? 0;
+    return this.#heads.get(path)?.count ?? 0;
   }
 
-  /** All versions of a path, the greatest first. */
-  log(path: string): SignedVersion[] {
-    const seen = new Map<string, SignedVersion>();
-    const stack = this.heads(path);
-    for (let next = stack.pop(); next !== undefined; next = stack.pop()) {
-      if (seen.has(next.cidText)) continue;
-      seen.set(next.cidText, next);
-      for (const parent of next.version.parents) stack.push(this.#versions.get(parent.toString())!);
+  /** The versions of a path, of those in reach from what was told the greatest; read as taken. */
+  history(path: string): Generator<SignedVersion> {
+    return history(this.#heads.of(path), (cidText) => this.#known(cidText));
+  }
+
+  /** Versions of a path as `history` tells them, those after the version `before`. */
+  log(
+    path: string,
+    { limit, before }: { readonly limit?: number; readonly before?: string } = {},
+  ): SignedVersion[] {
+    const versions: SignedVersion[] = [];
+    let isPast = before === undefined;
+    for (const version of this.history(path)) {
+      if (versions.length === limit) break;
+      if (isPast) versions.push(version);
+      isPast ||= version.cidText === before;
     }
-    return [...seen.values()].toSorted((a, b) => compareShown(b, a));
+    return versions;
   }
 
   /** Paths that begin with `prefix` and are not deleted, in the order of their bytes. */
-  list(prefix = ''): ListEntry[] {
+  list(
+    prefix = '',
+    { after, limit }: { readonly after?: string | undefined; readonly limit?: number } = {},
+  ): ListEntry[] {
     const entries: ListEntry[] = [];
-    for (const [path, { shown, all }] of this.#heads) {
-      if (!path.startsWith(prefix)) continue;
-      if (shown === undefined || shown.version.deleted === true) continue;
-      entries.push({ path, shown, others: all.size - 1 });
+    for (const { path, shown, count, isDeleted } of this.#heads.paths(prefix, after)) {
+      if (entries.length === limit) break;
+      if (!isDeleted) entries.push({ path, shown: this.#known(shown), others: count - 1 });
     }
-    return entries.toSorted((a, b) => Buffer.compare(Buffer.from(a.path), Buffer.from(b.path)));
+    return entries;
+  }
+
+  /** All paths, deleted ones too, in the order of their bytes. */
+  pathsAfter(after: string | undefined, limit: number): string[] {
+    const paths: string[] = [];
+    for (const { path } of this.#heads.paths('', after)) {
+      if (paths.length === limit) break;
+      paths.push(path);
+    }
+    return paths;
   }
 
   vector(): VersionVector {
     const vector = new Map<string, number>();
-    for (const [author, log] of this.#authors) vector.set(author, log.sequence);
+    for (const [author, log] of this.#authors) {
+      if (log.sequence > 0) vector.set(author, log.sequence);
+    }
     return vector;
   }
 
@@ -200,12 +223,13 @@ export class VersionGraph {
 
   /** The log of an author; an empty one for an unknown author. */
   author(author: string): AuthorLog {
-    return this.#authors.get(author) ?? new AuthorLog();
+    return this.#authors.get(author) ?? new AuthorLog(this.#store, author, this.#versions);
   }
 
   /**
    * Versions that a node with this vector lacks, at most `maxCount` and `maxBytes` of them, each
-   * after all that it depends on. When there are more, the node asks again with what it has then.
+   * after all that it depends on but merges. When there are more, the node asks again with what it
+   * has then.
    */
   after(
     vector: VersionVector,
@@ -218,9 +242,9 @@ export class VersionGraph {
       isProgress = false;
       for (const [author, log] of this.#authors) {
         const sequence = (reached.get(author) ?? 0) + 1;
+        if (sequence > log.sequence) continue;
         const next = [...log.between(sequence, sequence)];
-        if (next.length === 0 || !next.every((version) => this.#isCovered(version, reached)))
-          continue;
+        if (!next.every((version) => this.#isCovered(version, reached))) continue;
         const size = next.reduce((sum, version) => sum + version.bytes.length, 0);
         const isFull = versions.length + next.length > maxCount || bytes + size > maxBytes;
         if (isFull && versions.length > 0) return { versions, isMore: true };
@@ -236,39 +260,94 @@ export class VersionGraph {
     return { versions, isMore: false };
   }
 
+  /**
+   * Takes versions out that count no more (A3), with all that follow them. Sequences of others
+   * stay taken, so that nobody signs one twice.
+   * @returns what went.
+   */
+  remove(path: string, isGone: (version: SignedVersion) => boolean): SignedVersion[] {
+    const wasListed = this.#isListed(path);
+    const kept = new Map(this.log(path).map((version) => [version.cidText, version]));
+    const removed = new Map<string, SignedVersion>();
+    for (let isMore = true; isMore; ) {
+      isMore = false;
+      for (const [cidText, version] of kept) {
+        const follows = version.version.parents.some((parent) => removed.has(parent.toString()));
+        if (!follows && !isGone(version)) continue;
+        kept.delete(cidText);
+        removed.set(cidText, version);
+        isMore = true;
+      }
+    }
+    if (removed.size === 0) return [];
+    for (const signed of removed.values()) {
+      if (!isMerge(signed.version)) this.#open(signed.version.author).remove(signed);
+      this.#versions.delete(signed.cidText);
+    }
+    const heads = new Map(kept);
+    for (const { version } of kept.values()) {
+      for (const parent of version.parents) heads.delete(parent.toString());
+    }
+    this.#heads.replace(path, [...heads.values()]);
+    this.#count(-removed.size, Number(this.#isListed(path)) - Number(wasListed));
+    return [...removed.values()];
+  }
+
+  #known(cidText: string): SignedVersion {
+    const signed = this.#versions.get(cidText);
+    if (signed !== undefined) return signed;
+    throw new AegisError('STORE_DAMAGED', `the record of the version ${cidText} is missing`);
+  }
+
+  #open(author: string): AuthorLog {
+    const log = this.author(author);
+    this.#authors.set(author, log);
+    return log;
+  }
+
   #isCovered({ version }: SignedVersion, reached: VersionVector): boolean {
-    return version.parents.every((parent) => {
-      const { author, sequence } = this.#versions.get(parent.toString())!.version;
-      return sequence <= (reached.get(author) ?? 0);
+    return version.parents.every((cid) => {
+      const parent = this.#known(cid.toString()).version;
+      // Merges have no place in a vector: who lacks one asks for it by its CID.
+      return isMerge(parent) || parent.sequence <= (reached.get(parent.author) ?? 0);
     });
   }
 
+  #missing({ version }: SignedVersion): string[] {
+    return version.parents.map(String).filter((parent) => !this.#versions.has(parent));
+  }
+
   /** What a version waits for; undefined when it waits for nothing. */
-  #needs({ version }: SignedVersion): string | undefined {
-    const { author, sequence, parents } = version;
-    if (!this.author(author).accepts(sequence)) return sequenceKey(author, sequence - 1);
-    return parents.map(String).find((parent) => !this.#versions.has(parent));
+  #needs(signed: SignedVersion): string | undefined {
+    const { author, sequence } = signed.version;
+    if (!isMerge(signed.version) && sequence > this.nextSequence(author)) {
+      return sequenceKey(author, sequence - 1);
+    }
+    return this.#missing(signed)[0];
   }
 
   #check({ cidText, version }: SignedVersion): void {
     this.#checkRoom(version.author);
-    let greatest = 0;
-    for (const cid of version.parents) {
-      const parent = this.#versions.get(cid.toString())!.version;
-      greatest = Math.max(greatest, parent.generation);
-      if (parent.path !== version.path) {
-        throw new AegisError('BAD_DATA', `the version ${cidText} follows one of another path`);
-      }
+    const parents = version.parents.map((cid) => this.#known(cid.toString()).version);
+    const greatest = Math.max(0, ...parents.map(({ generation }) => generation));
+    if (parents.some(({ path }) => path !== version.path)) {
+      throw new AegisError('BAD_DATA', `the version ${cidText} follows one of another path`);
     }
     if (version.generation > greatest + 1) {
       const said = `has the generation ${version.generation}, beyond ${greatest + 1}`;
       throw new AegisError('BAD_DATA', `the version ${cidText} ${said}`);
     }
+    // W10
+    const time = Math.max(...parents.map((parent) => parent.time));
+    const isOdd = version.generation !== greatest + 1 || version.time !== time;
+    if (isMerge(version) && isOdd) {
+      throw new AegisError('BAD_DATA', `the merge ${cidText} does not fit its parents`);
+    }
   }
 
   #checkRoom(author: string): void {
     const { all, one, oneBytes } = this.#limits;
-    if (this.#versions.size >= all) {
+    if (this.size >= all) {
       throw new AegisError('BUSY', `this node keeps no more than ${all} versions`);
     }
     const log = this.#authors.get(author);
@@ -278,28 +357,26 @@ export class VersionGraph {
   }
 
   #isListed(path: string): boolean {
-    const shown = this.shown(path);
-    return shown !== undefined && shown.version.deleted !== true;
+    return this.#heads.get(path)?.isDeleted === false;
   }
 
   #insert(signed: Verified<SignedVersion>): Equivocation | undefined {
-    const { author, path, parents, sequence } = signed.version;
-    this.#versions.set(signed.cidText, signed);
+    const { author, path, sequence } = signed.version;
     const wasListed = this.#isListed(path);
-    const heads: Heads = this.#heads.get(path) ?? { all: new Map(), shown: undefined };
-    this.#heads.set(path, heads);
-    for (const parent of parents) heads.all.delete(parent.toString());
+    this.#versions.put(signed);
     // Parents come first, so nothing that is known can follow a version that is new.
-    heads.all.set(signed.cidText, signed);
-    const { shown } = heads;
-    if (shown === undefined || !heads.all.has(shown.cidText)) {
-      heads.shown = greatestOf(heads.all.values());
-    } else if (compareShown(signed, shown) > 0) heads.shown = signed;
-    this.#paths += Number(this.#isListed(path)) - Number(wasListed);
-    const log = this.#authors.get(author) ?? new AuthorLog();
-    this.#authors.set(author, log);
-    const versions = log.add(signed);
+    this.#heads.follow(signed);
+    this.#count(1, Number(this.#isListed(path)) - Number(wasListed));
+    if (isMerge(signed.version)) return undefined;
+    const versions = this.#open(author).add(signed);
     return versions.length > 1 ? { author, sequence, versions } : undefined;
+  }
+
+  #count(versions: number, paths: number): void {
+    const { versions: allVersions, paths: allPaths } = this.#counters;
+    this.#counters = { versions: allVersions + versions, paths: allPaths + paths };
+    const row = encode({ v: 1, type: 'graph', ...this.#counters });
+    this.#store.set(TABLES.counters, COUNTERS, row);
   }
 
   /** Orphans that can be added now; those that break a rule are dropped. */
@@ -318,15 +395,20 @@ export class VersionGraph {
         this.#check(orphan);
         return !this.#versions.has(orphan.cidText);
       } catch (error) {
-        if (error instanceof AegisError) return false;
+        if (error instanceof AegisError && error.code !== 'STORE_DAMAGED') return false;
         throw error;
       }
     });
   }
 }
 
-const orphansFor = (options: VersionGraphOptions): Orphans =>
-  new Orphans({
-    max: options.maxOrphans ?? LIMITS.orphans,
-    maxPerAuthor: options.maxOrphansPerAuthor ?? LIMITS.orphansPerAuthor,
-  });
+function readCounters(row: Uint8Array | undefined) {
+  if (row === undefined) return { versions: 0, paths: 0 };
+  try {
+    const value = decode(row, { maxBytes: ROW_BYTES_MAX });
+    const record = new RecordReader(value, 'graph', ['versions', 'paths']);
+    return { versions: record.integer('versions', 0), paths: record.integer('paths', 0) };
+  } catch (cause) {
+    throw new AegisError('STORE_DAMAGED', 'the counts of versions are damaged', { cause });
+  }
+}

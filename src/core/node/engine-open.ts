@@ -118,7 +118,7 @@ export async function openParts(
   try {
     return await openRooms(options, deps, hooks, { store, rows, content, lostMarker });
   } catch (error) {
-    rows.close();
+    rows[Symbol.dispose]();
     await Promise.all([store.close(), content.close()]);
     throw error;
   }
@@ -132,12 +132,12 @@ async function openRooms(
 ): Promise<EngineParts> {
   const { settings, genesis, keystore } = options;
   const { log, metrics, security } = deps;
-  const { store } = stores;
+  const { store, rows } = stores;
   const { nodeId: self } = keystore;
   const hashers = await Promise.all([createHasher('blake3'), createHasher('sha2-256')]);
   const clock = systemClock();
   const chain = await ChainRoom.open(options, {
-    ...{ store, log: log.child('chain'), metrics, security },
+    ...{ store, rows, log: log.child('chain'), metrics, security },
     ...{ submit: hooks.submit, offer: hooks.offer, finalised: hooks.finalised },
     moved: deps.consensusMoved,
     accused: (evidence, nodeId) => {
@@ -162,7 +162,7 @@ async function openRooms(
     listening: () => hooks.custody()?.keys.listening ?? networkKey,
   });
   // After the chain: it says whose versions count.
-  const machines = await recoverMachines({ settings, genesis, self, roster }, store);
+  const machines = await recoverMachines({ settings, genesis, self, roster }, stores);
   const routing = await Routing.open(options, {
     ...{ log, clock, store, roster, introductions },
     isUsed: (invitationId) => chain.chain.isUsed(invitationId),

@@ -4,10 +4,10 @@ import type { Roster, RosterMember } from '../chain/roster.ts';
 import type { Settings } from '../config/settings.ts';
 import type { PlacementMember } from '../kb/placement.ts';
 import { Replication } from '../kb/replication.ts';
-import { TABLES } from '../kb/replication-entries.ts';
 import type { Genesis } from '../model/genesis.ts';
 import { PeerBook } from '../peers/book.ts';
 import { PEERS_TABLE } from '../peers/record.ts';
+import type { Rows } from '../ports.ts';
 import type { ChainStore } from '../storage/chain-store.ts';
 
 export interface MachinesOptions {
@@ -27,36 +27,22 @@ export interface Machines {
 /** @throws {AegisError} `STORE_DAMAGED` for facts that cannot be read. */
 export async function recoverMachines(
   { settings, genesis, self, roster }: MachinesOptions,
-  chain: ChainStore,
+  stores: { readonly store: ChainStore; readonly rows: Rows },
 ): Promise<Machines> {
-  const entries = await readEntries(chain);
   const members = placed(roster);
   const minReplicas = Math.min(settings['kb.minReplicas'], members.length);
   const { replicas } = genesis;
-  const replication = Replication.recover(
+  const replication = new Replication(
     { nodeId: self, members, replicas, minReplicas },
     {
       // A3
       keyOf: (author, keyEpoch, sequence) => roster.identityKey(author, keyEpoch, sequence),
     },
-    entries.kb,
+    stores.rows,
   );
   const book = new PeerBook({ self });
-  book.recover(entries.peers);
+  book.recover(await stores.store.scan(PEERS_TABLE));
   return { replication, book };
-}
-
-interface Entries {
-  readonly kb: { table: string; key: string; value: Uint8Array }[];
-  readonly peers: { key: string; value: Uint8Array }[];
-}
-
-async function readEntries(chain: ChainStore): Promise<Entries> {
-  const tables = [TABLES.versions, TABLES.roots, TABLES.replicas];
-  const kb = await Promise.all(
-    tables.map(async (table) => (await chain.scan(table)).map((row) => ({ table, ...row }))),
-  );
-  return { kb: kb.flat(), peers: await chain.scan(PEERS_TABLE) };
 }
 
 /** Who holds copies by the state: custodians, as they weigh now. */

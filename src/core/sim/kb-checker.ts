@@ -16,6 +16,7 @@ import type { CID } from 'multiformats/cid';
 import { LIMITS } from '../kb/limits.ts';
 import { decodeMessage } from '../kb/messages.ts';
 import { KB_PROTOCOL, type Replication, type ReplicationOutcome } from '../kb/replication.ts';
+import { TABLES } from '../kb/store.ts';
 import type { Envelope, Outcome } from '../machine.ts';
 import { type SignedVersion, versionCidOf } from '../model/version.ts';
 import { kbOf } from './kb-tie.ts';
@@ -87,7 +88,8 @@ export class KbChecker implements Checker {
 
   onDiskLoss(node: SimNode): void {
     this.#mayEquivocate.add(node.nodeId);
-    for (const { key } of node.disk.scan('versions')) this.#destroyed.add(`${key} ${node.nodeId}`);
+    for (const { key } of node.disk.scan(TABLES.versions))
+      this.#destroyed.add(`${key} ${node.nodeId}`);
     for (const root of node.disk.roots()) this.onRootLoss(node, root);
   }
 
@@ -145,7 +147,7 @@ export class KbChecker implements Checker {
   }
 
   #checkEntry(node: SimNode, cid: CID): void {
-    if (!node.disk.has('versions', cid.toString())) {
+    if (!node.disk.has(TABLES.versions, cid.toString())) {
       fail(node, `sends ${cid.toString()} before it is durable`);
     }
   }
@@ -158,7 +160,7 @@ export class KbChecker implements Checker {
     // A claim may cross the news that the root is damaged.
     if (this.#destroyed.has(`${root} ${node.nodeId}`)) return;
     if (!node.disk.hasRoot(root)) fail(node, `claims ${root} before it is durable`);
-    if (!node.disk.has('roots', root)) fail(node, `claims ${root} and would forget it`);
+    if (!node.disk.has(TABLES.roots, root)) fail(node, `claims ${root} and would forget it`);
   }
 }
 
@@ -167,7 +169,7 @@ function fail(node: SimNode, what: string): never {
 }
 
 const hasCopy = ({ disk }: SimNode, { cidText, root, isDeleted }: Acknowledged): boolean =>
-  disk.has('versions', cidText) && (isDeleted || disk.hasRoot(root));
+  disk.has(TABLES.versions, cidText) && (isDeleted || disk.hasRoot(root));
 
 function machines(world: World): { node: SimNode; replication: Replication }[] {
   return world.nodes.map((node) => ({ node, replication: kbOf(node)!.replication }));
@@ -188,7 +190,7 @@ function unequal(world: World): string | undefined {
   const states = machines(world).map(({ node, replication: { graph } }) => {
     const all = [...graph.all()].map(({ cidText }) => cidText).toSorted();
     const heads = graph.list().map(({ path, shown, others }) => [path, shown.cidText, others]);
-    const rows = node.disk.scan('versions').map(({ key }) => key);
+    const rows = node.disk.scan(TABLES.versions).map(({ key }) => key);
     return { node, state: JSON.stringify([all, heads]), memory: all.join(), rows: rows.join() };
   });
   for (const { node, state, memory, rows } of states) {

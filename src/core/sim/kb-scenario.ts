@@ -16,6 +16,7 @@ import {
   type ReplicationInput,
   type ReplicationOutcome,
 } from '../kb/replication.ts';
+import { TABLES } from '../kb/store.ts';
 import type { Outcome } from '../machine.ts';
 import { createVersion } from '../model/version.ts';
 import { PeerBook } from '../peers/book.ts';
@@ -143,14 +144,13 @@ export class KbScenario implements Scenario {
     const replicas = REPLICAS;
     const keyOf = (id: string): Uint8Array | undefined =>
       node.world.node(id)?.identity.signer.publicKey;
-    const entries = ['versions', 'roots', 'replicas'].flatMap((table) => node.disk.scan(table));
-    const replication = Replication.recover(
+    const replication = new Replication(
       { nodeId, members: this.#members, replicas },
       { keyOf },
-      entries,
+      node.rows,
     );
     const lost = node.disk
-      .scan('roots')
+      .scan(TABLES.roots)
       .filter(({ key }) => !node.disk.hasRoot(key))
       .map(({ key }): ReplicationInput => ({ type: 'lost', root: CID.parse(key) }));
     const tie: KbTie = {

@@ -42,7 +42,7 @@ export class ChainReader {
   }
 }
 
-/** Every row of some rooms, or of all but some, as of one moment. @throws as `readChainRoom`. */
+/** Every row of some rooms, or of all but some, as of one moment. @throws as `readChainValue`. */
 export function* chainRows(
   path: string,
   isWanted: (room: string) => boolean,
@@ -64,12 +64,12 @@ export function* chainRows(
   }
 }
 
-/** The values of a room. @throws {AegisError} `NOT_FOUND`, `STORE_DAMAGED`, `HOME_TOO_NEW`. */
-export function readChainRoom(path: string, room: string): readonly Uint8Array[] {
+/** One value. @throws {AegisError} `NOT_FOUND`, `STORE_DAMAGED`, `HOME_TOO_NEW`. */
+export function readChainValue(path: string, room: string, key: string): Uint8Array | undefined {
   const db = openReadOnly(path, CHAIN_SPEC);
   try {
-    const rows = db.prepare('SELECT value FROM entries WHERE room = ?').all(room);
-    return rows.map(({ value }) => value as Uint8Array);
+    const row = db.prepare('SELECT value FROM entries WHERE room = ? AND key = ?').get(room, key);
+    return row?.['value'] as Uint8Array | undefined;
   } finally {
     db.close();
   }

@@ -15,7 +15,9 @@ const samples: KbMessage[] = [
   { type: 'vector', entries: [{ author, sequence: 3, digest }], held: digest, isReply: false },
   { type: 'versions', versions: [new Uint8Array(300)], isMore: true },
   { type: 'offer', versions },
-  { type: 'stored', versions, isReset: true },
+  { type: 'stored', versions },
+  { type: 'stored', versions, within: { from: '' } },
+  { type: 'stored', versions: [], within: { from: 'ab', to: 'ac' } },
   { type: 'ranges', author, ranges: [{ from: 1, to: 9, digest }], hops: 3 },
 ];
 

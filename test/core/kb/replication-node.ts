@@ -7,7 +7,8 @@ import {
   type ReplicationOptions,
   type ReplicationOutcome,
 } from '../../../src/core/kb/replication.ts';
-import type { LogEntry, Ready } from '../../../src/core/machine.ts';
+import type { Ready } from '../../../src/core/machine.ts';
+import { MemoryRows } from '../../../src/core/memory-rows.ts';
 import type { SignedVersion } from '../../../src/core/model/version.ts';
 import { instant, type Verified } from '../../../src/core/units.ts';
 import { type Author, authors, contentOf, keyOfAuthor, versionOf } from './authors.ts';
@@ -18,7 +19,8 @@ const START = 1_000_000;
 /** One node under test: keeps its durable entries and decodes what it sends. */
 export class Node {
   readonly id: string;
-  readonly entries = new Map<string, LogEntry>();
+  /** What is durable. */
+  readonly rows = new MemoryRows();
   machine: Replication;
   now = START;
   alarms = new Map<string, number>();
@@ -32,16 +34,12 @@ export class Node {
       zone: `z${i}`,
     }));
     this.#options = { nodeId: this.id, members, replicas: 3, ...options };
-    this.machine = new Replication(this.#options, { keyOf: keyOfAuthor });
+    this.machine = this.#make();
   }
 
   step(input: ReplicationInput): { sent: Sent[]; told: ReplicationOutcome[]; ready: Ready } {
     const ready = this.machine.step(input, instant(this.now));
-    for (const entry of ready.entries) {
-      const name = `${entry.table} ${entry.key}`;
-      if (entry.value === undefined) this.entries.delete(name);
-      else this.entries.set(name, entry);
-    }
+    this.rows.apply(ready.entries);
     for (const { key, at } of ready.alarms) {
       if (at === undefined) this.alarms.delete(key);
       else this.alarms.set(key, at);
@@ -67,13 +65,12 @@ export class Node {
     return this.step({ type: 'alarm', key });
   }
 
+  #make(): Replication {
+    return new Replication(this.#options, { keyOf: keyOfAuthor }, this.rows);
+  }
+
   restart(): void {
-    const rows = [...this.entries.values()].map(({ table, key, value }) => ({
-      table,
-      key,
-      value: value!,
-    }));
-    this.machine = Replication.recover(this.#options, { keyOf: keyOfAuthor }, rows);
+    this.machine = this.#make();
     this.alarms = new Map();
   }
 }
@@ -105,5 +102,4 @@ export const atHome = versionFor([ana, bea]);
 export const stored = (version: SignedVersion): KbMessage => ({
   type: 'stored',
   versions: [version.cid],
-  isReset: false,
 });

@@ -3,6 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { LIMITS } from '../../../src/core/kb/limits.ts';
 import { encodeMessage, type KbMessage } from '../../../src/core/kb/messages.ts';
 import { Replication, type ReplicationOutcome } from '../../../src/core/kb/replication.ts';
+import { TABLES } from '../../../src/core/kb/store.ts';
+import { MemoryRows } from '../../../src/core/memory-rows.ts';
 import type { SignedVersion } from '../../../src/core/model/version.ts';
 import { MINUTE, SECOND } from '../../../src/core/units.ts';
 import { type Author, authors, contentOf, keyOfAuthor, versionOf } from './authors.ts';
@@ -24,7 +26,9 @@ describe('a new version', () => {
     const node = new Node(ana);
     node.up(bea, cai, dan);
     const { sent, told, ready } = node.step({ type: 'local', version: elsewhere });
-    expect(ready.entries.map(({ table }) => table).toSorted()).toEqual(['roots', 'versions']);
+    expect(ready.entries.map(({ table }) => table)).toEqual(
+      expect.arrayContaining([TABLES.roots, TABLES.versions]),
+    );
     expect(told.map(({ type }) => type)).toEqual(['version-added']);
     for (const peer of [bea, cai, dan]) expect(kinds(sent, peer)).toEqual(['versions', 'offer']);
     const first = node.message(bea, stored(elsewhere));
@@ -213,7 +217,7 @@ describe('a holder', () => {
       return sent.flatMap(({ message }) => holder.message(ana, message).sent);
     });
     expect(answers.map(({ message }) => message)).toEqual([
-      { type: 'stored', versions: [], isReset: true },
+      { type: 'stored', versions: [], within: { from: '' } },
     ]);
     author.step({ type: 'message', from: bea.nodeId, body: answers[0]!.body });
     expect(author.machine.copies(elsewhere.cidText)).toEqual([ana.nodeId]);
@@ -336,12 +340,24 @@ describe('hostile messages', () => {
 });
 
 describe('recover', () => {
-  it('refuses a damaged entry', () => {
-    const row = { table: 'versions', key: 'x', value: new Uint8Array(9) };
+  const damaged = expect.objectContaining({ code: 'STORE_DAMAGED' });
+
+  it('refuses a damaged row', () => {
+    const row = { table: TABLES.authors, key: ana.nodeId, value: new Uint8Array(9) };
     const options = { nodeId: ana.nodeId, members: [], replicas: 3 };
-    expect(() => Replication.recover(options, { keyOf: keyOfAuthor }, [row])).toThrow(
-      expect.objectContaining({ code: 'STORE_DAMAGED' }),
-    );
+    const rows = new MemoryRows([row]);
+    expect(() => new Replication(options, { keyOf: keyOfAuthor }, rows)).toThrow(damaged);
+  });
+
+  it('ends with a damaged record rather than blaming a peer for it', () => {
+    const node = new Node(ana);
+    node.step({ type: 'local', version: elsewhere });
+    const bytes = Uint8Array.from(elsewhere.bytes);
+    bytes[100]! ^= 1;
+    node.rows.apply([{ table: TABLES.versions, key: elsewhere.cidText, value: bytes }]);
+    node.restart();
+    const asking: KbMessage = { type: 'offer', versions: [elsewhere.cid] };
+    expect(() => node.message(bea, asking)).toThrow(damaged);
   });
 });
 

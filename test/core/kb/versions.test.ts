@@ -1,6 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { KbStore } from '../../../src/core/kb/store.ts';
 import { VersionGraph } from '../../../src/core/kb/versions.ts';
+import type { LogEntry } from '../../../src/core/machine.ts';
+import { MemoryRows } from '../../../src/core/memory-rows.ts';
 import type { SignedVersion } from '../../../src/core/model/version.ts';
 import type { Verified } from '../../../src/core/units.ts';
 import { authors, versionOf } from './authors.ts';
@@ -43,6 +46,11 @@ const shuffled = <T>(items: readonly T[], seed: number): T[] => {
   return out;
 };
 
+/** The graph as its rows describe it. */
+function reopened(entries: readonly LogEntry[]): VersionGraph {
+  return new VersionGraph({}, new KbStore(new MemoryRows(entries)));
+}
+
 const compare = (a: string, b: string): number => (a < b ? -1 : 1);
 
 const stateOf = (graph: VersionGraph): string =>
@@ -59,7 +67,8 @@ describe('VersionGraph', () => {
         const versions = history(seed, count);
         const straight = new VersionGraph();
         for (const version of versions) expect(straight.add(version).status).toBe('added');
-        const mixed = new VersionGraph();
+        const store = new KbStore();
+        const mixed = new VersionGraph({}, store);
         let added = 0;
         for (const version of shuffled([...versions, ...versions], order)) {
           added += mixed.add(version).added.length;
@@ -67,7 +76,7 @@ describe('VersionGraph', () => {
         expect(added).toBe(count);
         expect(mixed.orphans).toBe(0);
         expect(stateOf(mixed)).toBe(stateOf(straight));
-        expect(stateOf(VersionGraph.restore(shuffled(versions, order)))).toBe(stateOf(straight));
+        expect(stateOf(reopened(store.take()))).toBe(stateOf(straight));
       }),
       { numRuns: 40 },
     );

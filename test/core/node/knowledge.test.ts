@@ -4,8 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { TABLES } from '../../../src/core/kb/replication-entries.ts';
-import { VersionGraph } from '../../../src/core/kb/versions.ts';
+import { TABLES } from '../../../src/core/kb/store.ts';
 import { ContentStore } from '../../../src/core/storage/content-store.ts';
 import { versionOf } from '../kb/authors.ts';
 import { ana, bea, log, type NodeOptions, TestNode } from './support/node.ts';
@@ -37,9 +36,8 @@ test('the same content again is not acknowledged before its version is durable',
 });
 
 test('a put that the graph has no room for fails, and so does not hold up the next', async () => {
-  const graph = new VersionGraph({ maxVersions: 1 });
-  graph.add(versionOf(bea, { path: 'b', sequence: 1 }));
-  const node = await makeNode({ graph });
+  const node = await makeNode({ limits: { maxVersions: 1 } });
+  node.machine.graph.add(versionOf(bea, { path: 'b', sequence: 1 }));
   await expect(node.put('a', randomBytes(10))).rejects.toMatchObject({ code: 'BUSY' });
   await expect(node.put('c', randomBytes(10))).rejects.toMatchObject({ code: 'BUSY' });
 });

@@ -59,7 +59,7 @@ async function setUp() {
   ];
   await store.commit([
     ...old.rows.values(),
-    { table: 'versions', key: first, value: new Uint8Array([1]) },
+    { table: 'kb/versions', key: first, value: new Uint8Array([1]) },
     { table: 'peers', key: 'p', value: new Uint8Array([2]) },
     { table: FINALS_TABLE, key: first, value: finalRow({ height: 1, result: 'done' }) },
     { table: FINALS_TABLE, key: 'bad', value: finalRow({ height: 2, result: 'refused' }) },
@@ -90,7 +90,7 @@ function expectJoined({ paths, owner, old, next, first, second }: SetUp): void {
   const chain = new Alone(owner, next.bytes, rows).chain;
   expect([chain.height, chain.ref('a')]).toEqual([0, old.chain.ref('a')]);
   // The knowledge base and the peers stay; of the chain before nothing is left but its state.
-  expect(tableOf(paths.chainDb, 'versions')).toHaveLength(1);
+  expect(tableOf(paths.chainDb, 'kb/versions')).toHaveLength(1);
   expect(tableOf(paths.chainDb, 'peers')).toHaveLength(1);
   expect(tableOf(paths.chainDb, TABLES.blocks)).toEqual([]);
   const finals = tableOf(paths.chainDb, FINALS_TABLE);

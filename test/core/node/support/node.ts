@@ -2,7 +2,7 @@
 import { onTestFinished } from 'vitest';
 import { AegisError } from '../../../../src/core/errors.ts';
 import { Replication, type ReplicationInput } from '../../../../src/core/kb/replication.ts';
-import { VersionGraph } from '../../../../src/core/kb/versions.ts';
+import type { VersionGraphOptions } from '../../../../src/core/kb/versions.ts';
 import type { LogEntry } from '../../../../src/core/machine.ts';
 import { MemoryRows } from '../../../../src/core/memory-rows.ts';
 import type { SignedIntent } from '../../../../src/core/model/intent.ts';
@@ -35,7 +35,7 @@ export interface NodeOptions {
   readonly content: ContentStore;
   /** What the one peer answers; without it there is none. */
   readonly ask?: (nodeId: string) => Uint8Array;
-  readonly graph?: VersionGraph;
+  readonly limits?: VersionGraphOptions;
   readonly pendingMax?: number;
   readonly recordMs?: number;
 }
@@ -103,7 +103,7 @@ export class TestNode {
   }
 
   private constructor(options: NodeOptions, hasher: Hasher, finals: Finals) {
-    const { content, ask, graph = new VersionGraph(), pendingMax = 100, recordMs } = options;
+    const { content, ask, limits = {}, pendingMax = 100, recordMs } = options;
     const self = ana.nodeId;
     this.machine = new Replication(
       {
@@ -111,10 +111,12 @@ export class TestNode {
         members: [{ nodeId: self, weight: 100, zone: 'a' }],
         replicas: 1,
         minReplicas: 1,
+        limits,
       },
       { keyOf: keyOfAuthor },
-      { graph, roots: [], confirmed: new Map() },
+      this.rows,
     );
+    const { graph } = this.machine;
     const { chain } = this;
     const submit = (input: unknown) => void this.#loop.submit('chain', input);
     this.finals = finals;

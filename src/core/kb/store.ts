@@ -1,0 +1,98 @@
+/**
+ * The tables of this room as the step that runs sees them (W41): what it writes is there at once,
+ * and is handed over once, at the end of the step. It knows no disk.
+ */
+import type { LogEntry } from '../machine.ts';
+import { MemoryRows } from '../memory-rows.ts';
+import type { Row, Rows, RowsQuery } from '../ports.ts';
+import { StepRows } from '../step-rows.ts';
+
+export const TABLES = {
+  /** By CID: the bytes of a version or of a merge. */
+  versions: 'kb/versions',
+  /** By path: what is shown, and how many heads there are. */
+  paths: 'kb/paths',
+  /** Of paths with several heads: `path NUL order CID`. */
+  heads: 'kb/heads',
+  /** By author: how far its log goes. */
+  authors: 'kb/authors',
+  /** By author and number of the page: its versions in order. */
+  log: 'kb/log',
+  /** By author, sequence and CID: further versions of one sequence. */
+  twins: 'kb/twins',
+  /** By author, level and number: digests of parts of a log that are complete. */
+  digests: 'kb/digests',
+  /** By CID: roots that are complete here. */
+  roots: 'kb/roots',
+  /** By root and version: who has a copy, of versions that concern this node. */
+  replicas: 'kb/replicas',
+  /** By node, root and version: what has to be offered to it. */
+  unconfirmed: 'kb/unconfirmed',
+  /** By root: what has to be fetched. */
+  wanted: 'kb/wanted',
+  /** The same by author and root, for turns. */
+  queues: 'kb/queues',
+  /** By node: digests of the copies here and there. */
+  held: 'kb/held',
+  /** By node id: its number in the rows of `replicas`. */
+  nodes: 'kb/nodes',
+  /** By node: since when it is absent. */
+  absent: 'kb/absent',
+  /** By node: that it drains. */
+  draining: 'kb/draining',
+  /** By name. */
+  counters: 'kb/counters',
+} as const;
+
+const PAGE_ROWS = 256;
+
+export class KbStore {
+  readonly #rows: StepRows;
+  #written = new Map<string, LogEntry>();
+
+  /** @param below what was written before; without it, a store in memory. */
+  constructor(below: Rows = new MemoryRows()) {
+    this.#rows = new StepRows(below);
+  }
+
+  /** At the start of each step. What was taken is below by now. */
+  begin(): void {
+    this.#rows.begin();
+    for (const { table, key, value } of this.#written.values()) this.#rows.set(table, key, value);
+  }
+
+  set(table: string, key: string, value: Uint8Array | undefined): void {
+    this.#rows.set(table, key, value);
+    this.#written.set(`${table} ${key}`, { table, key, value });
+  }
+
+  get(table: string, key: string): Uint8Array | undefined {
+    return this.#rows.get(table, key);
+  }
+
+  range(query: RowsQuery): readonly Row[] {
+    return this.#rows.range(query);
+  }
+
+  /** The rows whose keys begin with `prefix`, after the key `after`; read as they are taken. */
+  *under(table: string, prefix: string, after?: string, pageRows = PAGE_ROWS): Generator<Row> {
+    let from = after === undefined ? prefix : `${after}\0`;
+    for (;;) {
+      const rows = this.range({ table, from, limit: pageRows });
+      for (const row of rows) {
+        if (!row.key.startsWith(prefix)) return;
+        yield row;
+      }
+      const last = rows.at(-1);
+      if (last === undefined || rows.length < pageRows) return;
+      from = `${last.key}\0`;
+    }
+  }
+
+  /** All that was written since the last call, each key once, as it is now. */
+  take(): LogEntry[] {
+    const entries = [...this.#written.values()];
+    this.#written = new Map();
+    return entries;
+  }
+}
