@@ -6,6 +6,7 @@ import { AegisError } from '../errors.ts';
 import { CHECKPOINT_FORM } from '../model/checkpoint.ts';
 import { GIB, KIB } from '../units.ts';
 import { type Environment, SOCKET_PATH_BYTES_MAX } from './home.ts';
+import { KB_KEYS, KB_RANGES, type KbKey } from './kb-settings.ts';
 import { LIMIT_KEYS, LIMIT_RANGES, type LimitKey } from './limit-settings.ts';
 import {
   KEEP_BLOCKS_MIN,
@@ -44,6 +45,10 @@ const limits = Object.fromEntries(
   LIMIT_KEYS.map((key) => [key, integer(LIMIT_RANGES[key].min, LIMIT_RANGES[key].max)]),
 ) as Record<LimitKey, ReturnType<typeof integer>>;
 
+const copies = Object.fromEntries(
+  KB_KEYS.map((key) => [key, integer(KB_RANGES[key].min, KB_RANGES[key].max)]),
+) as Record<KbKey, ReturnType<typeof integer>>;
+
 const SCHEMAS = {
   'node.listen': addresses,
   'node.peers': addresses,
@@ -75,6 +80,7 @@ const SCHEMAS = {
       `expected a path of at most ${SOCKET_PATH_BYTES_MAX} bytes`,
     ),
   ),
+  ...copies,
   ...TOR_SCHEMAS,
   ...limits,
 } as const satisfies Record<SettingKey, v.GenericSchema>;
