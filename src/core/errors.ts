@@ -188,6 +188,12 @@ export const ERRORS = {
   // Denied (77)
   DENIED: kind(EXIT.denied, 403, false),
   NOT_ALLOWED: kind(EXIT.denied, 403, false, 'An owner of the namespace can grant the right.'),
+  SEALED: kind(
+    EXIT.denied,
+    403,
+    false,
+    'This node is none of its readers; one of them can give it out, or seal it anew.',
+  ),
   WRONG_PASSPHRASE: kind(EXIT.denied, 403, false),
   HELLO_REFUSED: kind(EXIT.denied, 403, false),
   SIGNER_REFUSED: kind(EXIT.denied, 403, false, 'The log of `aegis keys serve` says why.'),

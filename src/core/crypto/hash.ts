@@ -28,6 +28,10 @@ export const sha3 = (bytes: Uint8Array): Uint8Array => plain(digest('sha3-256', 
 /** BLAKE3, 32 bytes, for small inputs. */
 export const blake3 = (bytes: Uint8Array): Uint8Array => nobleBlake3(bytes);
 
+/** Keyed BLAKE3 with a key of 32 bytes, 32 bytes, for small inputs. */
+export const blake3Keyed = (key: Uint8Array, bytes: Uint8Array): Uint8Array =>
+  nobleBlake3(bytes, { key });
+
 /**
  * HMAC-SHA-256 (RFC 2104) with one key of at most 64 bytes: a function from a text to the hex of 32
  * bytes. The key is prepared once.

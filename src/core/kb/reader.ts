@@ -5,6 +5,7 @@
 import { decode as decodePb } from '@ipld/dag-pb';
 import type { CID } from 'multiformats/cid';
 import { AegisError } from '../errors.ts';
+import { isSealedRoot, readSealedRoot, type SealedRoot } from '../model/sealed.ts';
 import { DAG_PB, RAW } from './block.ts';
 import { LIMITS } from './limits.ts';
 import { nameProblem } from './name.ts';
@@ -32,7 +33,9 @@ export type Node =
     }
   | { readonly kind: 'directory'; readonly links: readonly Link[] }
   | { readonly kind: 'shard'; readonly fanout: number; readonly links: readonly Link[] }
-  | { readonly kind: 'symlink'; readonly target: string; readonly links: readonly Link[] };
+  | { readonly kind: 'symlink'; readonly target: string; readonly links: readonly Link[] }
+  /** W42: the key object and the ciphertext. Only a root is one. */
+  | ({ readonly kind: 'sealed'; readonly links: readonly Link[] } & SealedRoot);
 
 const bad = (cid: CID, why: string, cause?: unknown): AegisError =>
   new AegisError('BAD_DATA', `the object ${cid.toString()} ${why}`, { cause });
@@ -41,7 +44,7 @@ const tooLarge = (cid: CID, why: string): AegisError =>
   new AegisError('TOO_LARGE', `the object ${cid.toString()} has ${why}`);
 
 /** Whether objects under this CID have links at all. */
-export const isNode = (cid: CID): boolean => cid.code === DAG_PB;
+export const isNode = (cid: CID): boolean => cid.code === DAG_PB || isSealedRoot(cid);
 
 /**
  * @throws {AegisError} `BAD_DATA`, `BAD_ENCODING`, `TOO_LARGE`.
@@ -49,6 +52,7 @@ export const isNode = (cid: CID): boolean => cid.code === DAG_PB;
 export function parseNode(cid: CID, bytes: Uint8Array): Node {
   if (bytes.length > LIMITS.blockBytes) throw tooLarge(cid, `${bytes.length} bytes`);
   if (cid.code === RAW) return { kind: 'raw', sizeBytes: bytes.length, links: [] };
+  if (isSealedRoot(cid)) return readSealed(bytes);
   if (cid.code !== DAG_PB) throw bad(cid, `has the unsupported codec 0x${cid.code.toString(16)}`);
   const { data, links } = parsePb(cid, bytes);
   const unixfs = decodeUnixfs(data, { maxSizes: LIMITS.fileLinks });
@@ -65,6 +69,13 @@ export function parseNode(cid: CID, bytes: Uint8Array): Node {
     default:
       throw bad(cid, `has the unsupported UnixFS type ${unixfs.type}`);
   }
+}
+
+function readSealed(bytes: Uint8Array): Node {
+  const root = readSealedRoot(bytes);
+  // It claims no sizes: those of the ciphertext stand in the nodes below.
+  const links = [root.key, root.content].map((cid) => ({ cid, tsize: 0 }));
+  return { kind: 'sealed', ...root, links };
 }
 
 interface PbLink {

@@ -8,6 +8,7 @@ import { AegisError } from '../errors.ts';
 import { RAW } from '../kb/block.ts';
 import { LIMITS } from '../kb/limits.ts';
 import { isNode, type Link, type Node, parseNode } from '../kb/reader.ts';
+import { PLAIN, type View } from '../kb/sealed-view.ts';
 import { MIB } from '../units.ts';
 
 /** Objects in the order of the question. */
@@ -19,8 +20,9 @@ const AHEAD_OBJECTS = 256;
 
 interface Loaded {
   readonly link: Link;
+  /** As the view shows it. */
   readonly node: Node;
-  /** The object itself; the content, for a raw leaf. */
+  /** The object itself. */
   readonly bytes: Uint8Array;
 }
 
@@ -37,9 +39,12 @@ export interface ExportedDirectory {
 
 export class Exporter {
   readonly #read: ReadObjects;
+  readonly #view: View;
 
-  constructor(deps: { read: ReadObjects }) {
+  /** @param deps.view what is seen of objects; of sealed ones what they were before. */
+  constructor(deps: { read: ReadObjects; view?: View }) {
     this.#read = deps.read;
+    this.#view = deps.view ?? PLAIN;
   }
 
   /**
@@ -97,7 +102,7 @@ export class Exporter {
 
   async #one(cid: CID): Promise<Loaded> {
     const [bytes] = await this.#read([cid]);
-    return { link: { cid, tsize: bytes!.length }, node: parseNode(cid, bytes!), bytes: bytes! };
+    return this.#loaded({ cid, tsize: bytes!.length }, bytes!);
   }
 
   async #child(cid: CID, name: string): Promise<CID | undefined> {
@@ -155,7 +160,8 @@ export class Exporter {
     this.#checkDepth(depth);
     const { node, bytes } = loaded;
     if (node.kind === 'raw') {
-      if (bytes.length > 0) yield bytes;
+      const content = this.#view.leaf(bytes);
+      if (content.length > 0) yield content;
       return;
     }
     if (node.kind === 'file' && node.data.length > 0) yield node.data;
@@ -194,10 +200,11 @@ export class Exporter {
 
   async #batch(links: readonly Link[]): Promise<Loaded[]> {
     const objects = await this.#read(links.map((link) => link.cid));
-    return links.map((link, i) => {
-      const bytes = objects[i]!;
-      return { link, bytes, node: parseNode(link.cid, bytes) };
-    });
+    return links.map((link, i) => this.#loaded(link, objects[i]!));
+  }
+
+  #loaded(link: Link, bytes: Uint8Array): Loaded {
+    return { link, bytes, node: this.#view.node(link.cid, parseNode(link.cid, bytes)) };
   }
 }
 
