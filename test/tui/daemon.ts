@@ -112,6 +112,9 @@ export class TinyDaemon {
         ...{ status: unasked, route: unasked, check: unasked, circuits: unasked },
         ...{ newnym: unasked, onion: unasked, renew: unasked },
       },
+      versions: {
+        ...{ revert: unasked, remove: unasked, putEach: unasked, diff: unasked, watch: unasked },
+      },
       grant: unasked,
       revoke: unasked,
       erase: unasked,

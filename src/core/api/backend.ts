@@ -6,6 +6,7 @@
 import type { ConsensusStatus, Explanation } from './contract/consensus.ts';
 import type { Body, Query, Result } from './contract/endpoints.ts';
 import type { Change, Snapshot } from './contract/events.ts';
+import type { KbWatchRecord } from './contract/kb-versions.ts';
 import type { Scope } from './contract/routes.ts';
 
 /** What every call carries. */
@@ -66,6 +67,24 @@ export interface TorBackend {
   newnym(body: Body<'tor.newnym'>, context: CallContext): Promise<Result<'tor.newnym'>>;
   onion(): Promise<Result<'tor.onion'>>;
   renew(body: Body<'tor.renew'>, context: CallContext): Promise<Result<'tor.renew'>>;
+}
+
+/** W2 to W6. */
+export interface VersionsBackend {
+  /** @throws {AegisError} as `put`; `NOT_FOUND`, `NOT_KEPT` for what there is no content of. */
+  revert(body: Body<'kb.revert'>, context: CallContext): Promise<Result<'kb.revert'>>;
+  /** @throws {AegisError} as `put`; `NOT_FOUND` for a path that was never written. */
+  remove(body: Body<'kb.rm'>, context: CallContext): Promise<Result<'kb.rm'>>;
+  /** What was written when it fails stays written, and is found unchanged by the next one. */
+  putEach(
+    query: Query<'kb.each'>,
+    entries: AsyncIterable<TreeEntry>,
+    context: CallContext,
+  ): Promise<Result<'kb.each'>>;
+  /** @throws {AegisError} `NOT_FOUND`, `NOT_REACHABLE`. */
+  diff(query: Query<'kb.diff'>, context: CallContext): Promise<Result<'kb.diff'>>;
+  /** Records until the signal aborts: `ready` first. A slow reader gets a `gap`. */
+  watch(query: Query<'kb.watch'>, context: CallContext): AsyncIterable<KbWatchRecord>;
 }
 
 export interface Backend {
@@ -215,6 +234,7 @@ export interface Backend {
   proof(query: Query<'kb.proof'>, context: CallContext): Promise<Result<'kb.proof'>>;
 
   readonly tor: TorBackend;
+  readonly versions: VersionsBackend;
 
   /** The state from which a reader of events starts. */
   snapshot(): Promise<Omit<Snapshot, 'type' | 'schema'>>;

@@ -15,6 +15,7 @@ import type { Engine } from './engine.ts';
 import type { EventHub } from './events.ts';
 import { copyHome } from './home-copy.ts';
 import type { IntentViews } from './intent-views.ts';
+import type { KbVersions } from './kb-versions.ts';
 import type { Self } from './opening.ts';
 import { Proofs } from './proofs.ts';
 import { timeout } from './timeout.ts';
@@ -52,12 +53,14 @@ export class NodeBackend implements Backend {
   readonly #options: BackendOptions;
   readonly #deps: BackendDeps;
   readonly tor: TorViews;
+  readonly versions: KbVersions;
   #isCopying = false;
 
   constructor(options: BackendOptions, deps: BackendDeps) {
     this.#options = options;
     this.#deps = deps;
     this.tor = deps.engine.torViews();
+    this.versions = deps.engine.versions;
   }
 
   async status(): Promise<Result<'node.status'>> {
@@ -399,7 +402,7 @@ export class NodeBackend implements Backend {
   }
 
   put(query: Query<'kb.put'>, upload: Upload, context: CallContext): Promise<Result<'kb.put'>> {
-    return this.#deps.engine.knowledge.put(query, upload, context);
+    return this.#deps.engine.knowledge.writer.put(query, upload, context);
   }
 
   get(query: Query<'kb.get'>, context: CallContext): Promise<Download> {

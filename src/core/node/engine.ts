@@ -32,6 +32,9 @@ import { Finality } from './finality.ts';
 import { Governance } from './governance.ts';
 import { HolderQuery } from './holder-query.ts';
 import { IntentViews } from './intent-views.ts';
+import { KbDiffs } from './kb-diffs.ts';
+import { KbFeed } from './kb-feed.ts';
+import { KbVersions } from './kb-versions.ts';
 import { KbViews } from './kb-views.ts';
 import { KB_MACHINE, type Knowledge } from './knowledge.ts';
 import { Loop, type LoopDependencies } from './loop.ts';
@@ -66,6 +69,7 @@ export class Engine {
   readonly peers: Peers;
   readonly knowledge: Knowledge;
   readonly views: KbViews;
+  readonly versions: KbVersions;
   readonly chain: ChainRoom;
   readonly routing: Routing;
   readonly #options: EngineOptions;
@@ -74,6 +78,7 @@ export class Engine {
   readonly #rows: ChainRows;
   readonly #loop: Loop;
   readonly #fetcher: Fetcher;
+  readonly #feed = new KbFeed();
   readonly #finality: Finality;
   readonly #placement: Placement;
   readonly #upgrade: OnionUpgrade;
@@ -100,7 +105,7 @@ export class Engine {
       await engine.#start();
     } catch (error) {
       await engine.#halt();
-      parts.rows.close();
+      parts.rows[Symbol.dispose]();
       await Promise.all([parts.store.close(), parts.content.close()]);
       throw error;
     }
@@ -167,6 +172,7 @@ export class Engine {
     this.#upgrade = this.#makeUpgrade(parts);
     this.peers = this.#makePeers(book);
     this.views = this.#kbViews(reader);
+    this.versions = this.#kbVersions();
     this.#serveObjects(reader);
     const alarm = (key: string) => ({ type: 'alarm', key }) as const;
     // First of all, and in larger batches than the others: votes wait for nothing.
@@ -219,6 +225,17 @@ export class Engine {
     });
   }
 
+  #kbVersions(): KbVersions {
+    const { knowledge, machine } = this;
+    const { chain } = this.chain;
+    const diffs = new KbDiffs({
+      ...{ graph: machine.graph, finality: this.#finality },
+      contents: (root, sizeBytes, signal) => knowledge.contents(root, sizeBytes, signal),
+    });
+    const height = () => chain.height;
+    return new KbVersions({ writer: knowledge.writer, diffs, feed: this.#feed, height });
+  }
+
   #knowledge(parts: EngineParts, reader: ObjectReader): Knowledge {
     const { genesis, keystore, settings } = this.#options;
     const { machines, content, hashers, host, chain, lostMarker } = parts;
@@ -260,7 +277,7 @@ export class Engine {
   async stop(): Promise<void> {
     await this.#halt();
     await this.chain.close();
-    this.#rows.close();
+    this.#rows[Symbol.dispose]();
     await Promise.all([this.#store.close(), this.content.close()]);
   }
 
@@ -402,6 +419,7 @@ export class Engine {
   }
 
   #finalised(block: Finalised): void {
+    this.#feed.finalised(block);
     for (const path of block.paths) this.#deps.pathChanged(path);
     this.#deps.blockFinal(this.consensus.add(block));
   }

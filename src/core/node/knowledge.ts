@@ -1,48 +1,33 @@
 /**
- * The knowledge base of a running node: takes documents in, gives them out, and carries out what
- * the replication machine decides. What a version is and who holds what, `kb/` says.
+ * The knowledge base of a running node: gives documents out, and carries out what the replication
+ * machine decides. What a version is and who holds what, `kb/` says; kb-writer.ts takes things in.
  */
 import type { CID } from 'multiformats/cid';
-import type { CallContext, Download, Upload } from '../api/backend.ts';
-import type { Query, Result } from '../api/contract/endpoints.ts';
+import type { CallContext, Download } from '../api/backend.ts';
+import type { Query } from '../api/contract/endpoints.ts';
 import { AegisError, hasCode, toAegisError } from '../errors.ts';
 import { LIMITS } from '../kb/limits.ts';
 import type { Replication, ReplicationInput, ReplicationOutcome } from '../kb/replication.ts';
 import type { Outcome } from '../machine.ts';
-import { parsePath } from '../model/path.ts';
-import type { SignedVersion } from '../model/version.ts';
-import type { Hasher, Log } from '../ports.ts';
+import type { SignedVersion, Version } from '../model/version.ts';
+import type { Log } from '../ports.ts';
 import type { ContentLease, LeaseOptions } from '../storage/content-lease.ts';
 import type { ContentStore } from '../storage/content-store.ts';
-import { KIB, MIB, SECOND } from '../units.ts';
+import { KIB, MIB } from '../units.ts';
 import { Complaints } from './complaints.ts';
 import { Exporter } from './export.ts';
 import type { FetchCall, Fetcher } from './fetcher.ts';
 import type { Finality } from './finality.ts';
-import { type Imported, Importer } from './import.ts';
-import type { Queued } from './intent-desk.ts';
+import { KbWriter, type KbWriterDeps, type KbWriterOptions } from './kb-writer.ts';
 import type { ObjectReader } from './object-reader.ts';
 import { OwnVersions, type OwnVersionsDeps, type VersionsHold } from './own-versions.ts';
-import { type Reference, resolveFinal, resolveReference } from './reference.ts';
+import { resolveFinal, resolveReference } from './reference.ts';
 import { timeout } from './timeout.ts';
 import { Waiting } from './waiting.ts';
 
 export const KB_MACHINE = 'kb';
 
-export interface KnowledgeOptions {
-  /** Node id of this node. */
-  readonly self: string;
-  /** Copies that `--wait replicated` waits for when the caller names no number, if there can be. */
-  readonly minReplicas: number;
-  /** Copies that the placement asks for. */
-  readonly replicas: number;
-  /** So long a write waits for news of what is final. @default 2,000 */
-  readonly newsMs?: number;
-  /** How many custodians there are now. */
-  custodians(): number;
-}
-
-export interface KnowledgeDeps {
+export interface KnowledgeDeps extends Pick<KbWriterDeps, 'hasher' | 'checkMayWrite'> {
   readonly machine: Replication;
   readonly content: ContentStore;
   readonly fetcher: Fetcher;
@@ -51,10 +36,7 @@ export interface KnowledgeDeps {
   readonly history: OwnVersionsDeps['history'];
   readonly author: OwnVersionsDeps['author'];
   readonly sealed: OwnVersionsDeps['sealed'];
-  readonly hasher: (name: Hasher['name']) => Hasher;
   readonly log: Log;
-  /** N1. @throws {AegisError} `NOT_ALLOWED`. */
-  checkMayWrite(path: string, signal: AbortSignal): Promise<void>;
   /** Node ids that are connected now. */
   peers(): readonly string[];
   submit(input: ReplicationInput): void;
@@ -62,10 +44,6 @@ export interface KnowledgeDeps {
   changed(path: string): void;
 }
 
-/** How long a write waits for news of what is final; without a quorum there are none. */
-const NEWS_MS = 2 * SECOND;
-/** Digits of an intent's id that people are shown. */
-const ID_SHOWN = 12;
 /** So often peers are asked for a record that is final and not here. */
 const MISSING_MS = 250;
 
@@ -85,7 +63,8 @@ interface Copies {
 }
 
 export class Knowledge {
-  readonly #options: KnowledgeOptions;
+  readonly writer: KbWriter;
+  readonly #options: KbWriterOptions;
   readonly #deps: KnowledgeDeps;
   readonly #added = new Waiting<SignedVersion>();
   readonly #replicated = new Waiting<Copies>();
@@ -93,7 +72,7 @@ export class Knowledge {
   readonly #complaints: Complaints;
   #missingSaidAt = 0;
 
-  constructor(options: KnowledgeOptions, deps: KnowledgeDeps) {
+  constructor(options: KbWriterOptions, deps: KnowledgeDeps) {
     this.#options = options;
     this.#deps = deps;
     const { self } = options;
@@ -101,6 +80,8 @@ export class Knowledge {
     const copied: OwnVersionsDeps['copied'] = (signed, copies, signal) =>
       this.#copied(signed, copies, signal);
     this.#own = new OwnVersions({ ...deps, self, copied });
+    const complete = (version: Version, signal: AbortSignal) => this.complete(version, signal);
+    this.writer = new KbWriter(options, { ...deps, own: this.#own, copied, complete });
   }
 
   /** Carries out what the machine has decided. */
@@ -152,45 +133,6 @@ export class Knowledge {
     return this.#own.hold();
   }
 
-  async put(
-    query: Query<'kb.put'>,
-    upload: Upload,
-    { signal }: CallContext,
-  ): Promise<Result<'kb.put'>> {
-    const path = parsePath(query.path);
-    this.#checkCopies(query);
-    const deadline = AbortSignal.any([signal, timeout(query.timeoutMs)]);
-    const { ifVersion, message, wait } = query;
-    const isAgreed = wait === 'final';
-    await this.#deps.checkMayWrite(path, deadline);
-    const wanted = { path, kind: upload.kind, message, ifVersion, isAgreed };
-    const news = isAgreed ? this.#news(deadline) : undefined;
-    // Before the content is taken in, which may be much.
-    if (ifVersion !== undefined) await this.#own.base(wanted, deadline);
-    const { imported, written } = await this.#leased({ isBound: true }, async (lease) => {
-      const imported = await this.#import(query, upload, lease);
-      await news;
-      return { imported, written: await this.#own.write(wanted, imported, deadline) };
-    });
-    const { signed, created, queued } = written;
-    const height = await this.#heightOf(signed, queued, query, deadline);
-    const copies = wait === 'local' ? [] : await this.#waitForCopies(signed, query, deadline);
-    const nodes = copies.length > 0 ? copies : this.#holders(imported.root);
-    return {
-      path,
-      cid: imported.root.toString(),
-      version: signed.cidText,
-      kind: upload.kind,
-      generation: signed.version.generation,
-      sizeBytes: imported.sizeBytes,
-      replicas: { wanted: this.#wanted(imported.root), confirmed: nodes.length, nodes: [...nodes] },
-      created,
-      wait,
-      height,
-      intent: queued?.id ?? null,
-    };
-  }
-
   async get(query: Query<'kb.get'>, { signal }: CallContext): Promise<Download> {
     const { linearizable, provisional, timeoutMs } = query;
     if (linearizable && provisional) {
@@ -206,7 +148,7 @@ export class Knowledge {
     const { root } = signed.version;
     const [decided] = await this.#deps.finality.find([signed.cidText]);
     const isFinal = decided !== undefined && decided.result !== 'refused';
-    await this.#complete(reference, deadline);
+    await this.complete(signed.version, deadline);
     const exporter = new Exporter({ read: this.#deps.reader.below(root, signal) });
     const at = await exporter.resolve(root, inside);
     const content = await exporter.open(at);
@@ -214,6 +156,16 @@ export class Knowledge {
     const path = [signed.version.path, ...inside].join('/');
     const facts = { path, cid: at.toString(), version: signed.cidText, sizeBytes };
     return { ...facts, final: isFinal, height: isFinal ? decided.height : null, ...content };
+  }
+
+  /** A content that is here, or is brought here first, to be read. */
+  async contents(
+    root: CID,
+    sizeBytes: number = LIMITS.rootBytes,
+    signal: AbortSignal = new AbortController().signal,
+  ): Promise<Exporter> {
+    await this.complete({ root, sizeBytes }, signal);
+    return new Exporter({ read: this.#deps.reader.below(root, signal) });
   }
 
   /** The record of a version that is final, from wherever it comes. */
@@ -224,7 +176,7 @@ export class Knowledge {
     const now = performance.now();
     if (now - this.#missingSaidAt > MISSING_MS) {
       this.#missingSaidAt = now;
-      this.#deps.submit({ type: 'missing' });
+      this.#deps.submit({ type: 'missing', versions: [version] });
     }
     return await added;
   }
@@ -257,28 +209,6 @@ export class Knowledge {
     }
   }
 
-  async #import(query: Query<'kb.put'>, upload: Upload, lease: ContentLease): Promise<Imported> {
-    const hasher = this.#deps.hasher(query.hash);
-    const importer = new Importer({}, { content: lease, hasher });
-    const imported =
-      upload.kind === 'file'
-        ? await importer.file(upload.bytes)
-        : await importer.directory(upload.entries);
-    this.#checkPlaced(query, imported.root);
-    await lease.setRoot(imported.root, { ...imported, complete: true });
-    return imported;
-  }
-
-  /**
-   * So that a write follows all that was final before it began. Without a quorum it follows what
-   * this node knows, and waits to be decided anyway.
-   */
-  async #news(deadline: AbortSignal): Promise<void> {
-    const { newsMs = NEWS_MS } = this.#options;
-    const signal = AbortSignal.any([deadline, timeout(newsMs)]);
-    await this.#deps.finality.barrier(signal).catch(() => {});
-  }
-
   /** @throws {AegisError} `NOT_FINAL` when no quorum of custodians answers in time. */
   async #agree(signal: AbortSignal): Promise<void> {
     try {
@@ -291,73 +221,17 @@ export class Knowledge {
     }
   }
 
-  /** At which a version became final; null where nobody waits for it, or nobody remembers. */
-  async #heightOf(
-    signed: SignedVersion,
-    queued: Queued | undefined,
-    { wait, timeoutMs }: Query<'kb.put'>,
-    signal: AbortSignal,
-  ): Promise<number | null> {
-    const { finality } = this.#deps;
-    if (queued === undefined) return (await finality.find([signed.cidText]))[0]?.height ?? null;
-    if (wait !== 'final') return null;
-    try {
-      return await finality.wait(queued, signal);
-    } catch (error) {
-      if (!hasCode(error, 'TIMEOUT')) throw error;
-      const name = queued.id.slice(0, ID_SHOWN);
-      const message = `the custodians have not decided intent ${name} within ${timeoutMs} ms`;
-      throw new AegisError('NOT_FINAL', message, {
-        details: { version: signed.cidText, intent: queued.id },
-      });
-    }
-  }
-
-  async #waitForCopies(
-    signed: SignedVersion,
-    query: Query<'kb.put'>,
-    signal: AbortSignal,
-  ): Promise<readonly string[]> {
-    const { minReplicas, custodians } = this.#options;
-    const copies = query.replicas ?? Math.min(minReplicas, custodians());
-    try {
-      return await this.#copied(signed, copies, signal);
-    } catch (error) {
-      if (!hasCode(error, 'TIMEOUT')) throw error;
-      const confirmed = this.#holders(signed.version.root).length;
-      const message = `the version is durable on ${confirmed} of ${copies} nodes`;
-      throw new AegisError('UNDER_REPLICATED', message, {
-        details: { version: signed.cidText, confirmed, wanted: copies },
-      });
-    }
-  }
-
   async #copied(signed: SignedVersion, copies: number, signal: AbortSignal) {
     const enough = this.#replicated.wait(signed.cidText, (seen) => seen.copies >= copies, signal);
     this.#deps.submit({ type: 'want', version: signed.cidText, copies });
     return (await enough).nodes;
   }
 
-  /** @throws {AegisError} `BAD_REQUEST` for more copies than there can ever be. */
-  #checkCopies({ replicas, wait }: Query<'kb.put'>): void {
-    const custodians = this.#options.custodians();
-    if (wait === 'local' || replicas === undefined || replicas <= custodians) return;
-    const message = `the cluster has ${custodians} nodes and cannot keep ${replicas} copies`;
-    throw new AegisError('BAD_REQUEST', message, { hint: 'Ask for fewer: --replicas' });
-  }
-
-  /** Only its author and the placed keep a root. @throws {AegisError} `BAD_REQUEST`. */
-  #checkPlaced({ replicas, wait }: Query<'kb.put'>, root: CID): void {
-    if (wait === 'local' || replicas === undefined) return;
-    const { placed } = this.#deps.machine.holders(root);
-    const most = new Set([this.#options.self, ...placed]).size;
-    if (replicas <= most) return;
-    const message = `${most} nodes keep this document, so ${replicas} copies will never be`;
-    throw new AegisError('BAD_REQUEST', message, { hint: 'Ask for fewer: --replicas' });
-  }
-
-  async #complete({ signed }: Reference, signal: AbortSignal): Promise<void> {
-    const { root, sizeBytes } = signed.version;
+  /** Fetches what is not here of the content of a version. */
+  async complete(
+    { root, sizeBytes }: Pick<Version, 'root' | 'sizeBytes'>,
+    signal: AbortSignal,
+  ): Promise<void> {
     const known = await this.#deps.content.root(root);
     if (known?.complete === true) return;
     await this.#bring({ root, sizeBytes, sources: this.sources(root), isBound: false, signal });
@@ -384,14 +258,6 @@ export class Knowledge {
       this.#deps.log.write('info', 'a root could not be fetched yet', fields);
       this.#deps.submit({ type: 'fetch-failed', root });
     }
-  }
-
-  #holders(root: CID): readonly string[] {
-    return this.#deps.machine.holders(root).confirmed;
-  }
-
-  #wanted(root: CID): number {
-    return Math.min(this.#options.replicas, this.#deps.machine.holders(root).placed.length);
   }
 }
 

@@ -6,7 +6,7 @@
 import type { CID } from 'multiformats/cid';
 import { AegisError } from '../errors.ts';
 import type { Replication, ReplicationInput } from '../kb/replication.ts';
-import { createVersion, type SignedVersion } from '../model/version.ts';
+import { createVersion, type SignedVersion, type Version } from '../model/version.ts';
 import { Turns } from '../turns.ts';
 import type { Verified } from '../units.ts';
 import type { Author } from './author.ts';
@@ -30,14 +30,17 @@ export interface OwnVersionsDeps {
   copied(signed: SignedVersion, copies: number, signal: AbortSignal): Promise<readonly string[]>;
 }
 
-export interface WantedVersion {
+export interface WantedDeletion {
   readonly path: string;
-  readonly kind: 'file' | 'directory';
   readonly message: string | undefined;
   /** The version that must be the one that is followed, or `none`. */
   readonly ifVersion: string | undefined;
   /** Whether to ask a quorum before the write is refused: another node may know better. */
   readonly isAgreed: boolean;
+}
+
+export interface WantedVersion extends WantedDeletion {
+  readonly kind: 'file' | 'directory';
 }
 
 export interface OwnVersion {
@@ -53,6 +56,9 @@ export interface VersionsHold {
   readonly versions: number;
   release(): void;
 }
+
+/** What a version says of its content. */
+type Content = Pick<Version, 'root' | 'sizeBytes' | 'directory' | 'deleted'>;
 
 interface Unqueued {
   readonly signed: Verified<SignedVersion>;
@@ -98,19 +104,13 @@ export class OwnVersions {
   }
 
   /** @throws {AegisError} `EXISTS` for another version than the expected one; `TRY_AGAIN`. */
-  async write(wanted: WantedVersion, imported: Imported, signal: AbortSignal): Promise<OwnVersion> {
-    // As ever: what is begun in time is written, whoever waits for it.
-    if (this.#holds === 0)
-      return await this.#turns.run(() => this.#write(wanted, imported, signal));
-    const begun = Promise.withResolvers<void>();
-    const written = this.#turns.run(() => {
-      begun.resolve();
-      signal.throwIfAborted();
-      return this.#write(wanted, imported, signal);
-    });
-    written.catch(() => {});
-    await Promise.race([begun.promise, this.#aborted(signal)]);
-    return await written;
+  write(wanted: WantedVersion, imported: Imported, signal: AbortSignal): Promise<OwnVersion> {
+    return this.#inTurn(() => this.#write(wanted, imported, signal), signal);
+  }
+
+  /** W2. @throws {AegisError} `NOT_FOUND` for a path that was never written; as `write`. */
+  remove(wanted: WantedDeletion, signal: AbortSignal): Promise<OwnVersion> {
+    return this.#inTurn(() => this.#remove(wanted, signal), signal);
   }
 
   /**
@@ -136,6 +136,20 @@ export class OwnVersions {
     return held.promise;
   }
 
+  async #inTurn<T>(make: () => Promise<T>, signal: AbortSignal): Promise<T> {
+    // As ever: what is begun in time is written, whoever waits for it.
+    if (this.#holds === 0) return await this.#turns.run(make);
+    const begun = Promise.withResolvers<void>();
+    const made = this.#turns.run(() => {
+      begun.resolve();
+      signal.throwIfAborted();
+      return make();
+    });
+    made.catch(() => {});
+    await Promise.race([begun.promise, this.#aborted(signal)]);
+    return await made;
+  }
+
   /** Rejects when the caller gives up before its turn has come. */
   async #aborted(signal: AbortSignal): Promise<never> {
     if (!signal.aborted) {
@@ -149,7 +163,7 @@ export class OwnVersions {
    * @throws {AegisError} `EXISTS` when it does not; what keeps us from knowing, when that is so.
    */
   async base(
-    { path, ifVersion, isAgreed }: Pick<WantedVersion, 'path' | 'ifVersion' | 'isAgreed'>,
+    { path, ifVersion, isAgreed }: Omit<WantedDeletion, 'message'>,
     signal: AbortSignal,
   ): Promise<Base> {
     const { finality } = this.#deps;
@@ -193,10 +207,31 @@ export class OwnVersions {
       await this.#deps.copied(before, 1, this.#never);
       return { signed: before, created: false, queued: base.queued };
     }
+    const { kind } = wanted;
+    const content = { ...imported, ...(kind === 'directory' ? { directory: true } : {}) };
+    return await this.#follow(wanted, content, base);
+  }
+
+  async #remove(wanted: WantedDeletion, signal: AbortSignal): Promise<OwnVersion> {
+    await this.#deps.history.check();
+    await this.#queueLeft(wanted.path);
+    const base = await this.base(wanted, signal);
+    const { signed: before, others, queued } = base;
+    if (before === undefined) throw nothingToRemove(wanted.path);
+    const { version } = before;
+    const isGone = version.deleted === true && others.length === 0;
+    if (isGone) return { signed: before, created: false, queued };
+    const { root, sizeBytes, directory } = version;
+    const kind = directory === true ? { directory } : {};
+    return await this.#follow(wanted, { root, sizeBytes, ...kind, deleted: true }, base);
+  }
+
+  async #follow(wanted: WantedDeletion, content: Content, base: Base): Promise<OwnVersion> {
+    const { signed: before, others } = base;
     const expected = wanted.ifVersion === undefined ? undefined : cidOf(base);
     const make = () => {
       this.#checkLast();
-      return this.#queue({ signed: this.#create(wanted, imported, before), expected, others });
+      return this.#queue({ signed: this.#create(wanted, content, before), expected, others });
     };
     return { ...(await this.#deps.author.signed(make)), created: true };
   }
@@ -229,8 +264,8 @@ export class OwnVersions {
   }
 
   #create(
-    { path, kind, message }: WantedVersion,
-    { root, sizeBytes }: Imported,
+    { path, message }: WantedDeletion,
+    content: Content,
     before: SignedVersion | undefined,
   ): Verified<SignedVersion> {
     const { self, machine, author } = this.#deps;
@@ -239,8 +274,7 @@ export class OwnVersions {
     return createVersion(
       {
         path,
-        root,
-        sizeBytes,
+        ...content,
         parents: before === undefined ? [] : [before.cid],
         generation: (before?.version.generation ?? 0) + 1,
         sequence,
@@ -248,7 +282,6 @@ export class OwnVersions {
         author: self,
         keyEpoch: author.keyEpoch,
         ...(message === undefined ? {} : { message }),
-        ...(kind === 'directory' ? { directory: true } : {}),
       },
       author.signer(),
     );
@@ -265,6 +298,11 @@ export class OwnVersions {
 const changing = (): AegisError =>
   new AegisError('TRY_AGAIN', 'this node changes its identity key, and writes wait for it', {
     hint: 'Nothing was written. See: aegis keys list',
+  });
+
+const nothingToRemove = (path: string): AegisError =>
+  new AegisError('NOT_FOUND', `there is nothing under ${path}`, {
+    hint: 'See what there is: aegis kb ls',
   });
 
 /** What the next version follows, as the chain knows it; null for nothing that can be read. */

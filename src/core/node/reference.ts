@@ -56,6 +56,24 @@ export async function resolveFinal(
   });
 }
 
+/**
+ * A version of a path itself, named or shown; a deletion is one too (W3).
+ * @throws {AegisError} `NOT_FOUND`, `BAD_REQUEST` for what is inside a directory.
+ */
+export function resolveVersion(
+  graph: VersionGraph,
+  text: string,
+): { readonly signed: SignedVersion; readonly isMarked: boolean } {
+  const shown = graph.shown(parsePath(text));
+  if (shown !== undefined) return { signed: shown, isMarked: false };
+  const exact = findMarked(graph, text);
+  if (exact === undefined) throw notFound(text);
+  if (exact.inside.length === 0) return { signed: exact.signed, isMarked: true };
+  throw new AegisError('BAD_REQUEST', `${JSON.stringify(text)} is inside a directory`, {
+    hint: 'A directory has versions as a whole: name it, or put the file under a path of its own.',
+  });
+}
+
 /** The longest path first: what stands there itself comes before what is inside a directory. */
 function readings(text: string): { path: string; inside: string[] }[] {
   const parts = parsePath(text).split('/');

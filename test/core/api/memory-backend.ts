@@ -13,6 +13,7 @@ import { AegisError } from '../../../src/core/errors.ts';
 import { CUSTODIANS, MemoryChain } from './memory-chain.ts';
 import { MemoryMembers } from './memory-members.ts';
 import { MemoryTor } from './memory-tor.ts';
+import { MemoryVersions } from './memory-versions.ts';
 
 type Stored =
   | { kind: 'file'; bytes: Buffer; message: string | null; generation: number }
@@ -61,6 +62,7 @@ export class MemoryBackend extends MemoryMembers implements Backend {
   readonly listeners = new Set<(change: Change) => void>();
   readonly known = [peer()];
   readonly tor = new MemoryTor();
+  readonly versions = new MemoryVersions();
   /** Replaced by tests. */
   chain = new MemoryChain();
   isolated: readonly string[] = [];

@@ -8,6 +8,7 @@ import * as events from './events.ts';
 import * as governance from './governance.ts';
 import * as intents from './intents.ts';
 import * as kb from './kb.ts';
+import * as versions from './kb-versions.ts';
 import * as membership from './membership.ts';
 import * as node from './node.ts';
 import * as peers from './peers.ts';
@@ -63,6 +64,11 @@ export const ENDPOINTS = {
   'intents.relay': anchors.intentsRelay,
   'kb.put': kb.kbPut,
   'kb.get': kb.kbGet,
+  'kb.each': versions.kbEach,
+  'kb.revert': versions.kbRevert,
+  'kb.rm': versions.kbRm,
+  'kb.diff': versions.kbDiff,
+  'kb.watch': versions.kbWatch,
   'kb.ls': kb.kbLs,
   'kb.log': kb.kbLog,
   'kb.stat': kb.kbStat,

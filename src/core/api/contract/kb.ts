@@ -57,15 +57,19 @@ export type KbEntry = v.InferOutput<typeof kbEntrySchema>;
 const REPLICAS_MAX = 64;
 const PUT_WAITS = ['local', 'replicated', 'final'] as const;
 const MESSAGE_LENGTH_MAX = 1024;
+/** What a write says beside what it writes. */
+export const writing = {
+  path,
+  message: v.optional(v.pipe(v.string(), v.maxLength(MESSAGE_LENGTH_MAX))),
+  wait: v.optional(v.picklist(PUT_WAITS), 'final'),
+  replicas: v.optional(v.pipe(count, v.minValue(1), v.maxValue(REPLICAS_MAX))),
+  timeoutMs: v.optional(timeoutMs, WAIT_MS.kb),
+  /** The version that must be the shown one, or `none`; else refused with EXISTS. */
+  ifVersion: v.optional(word),
+};
 export const kbPut = endpoint('kb.put', {
   query: {
-    path,
-    message: v.optional(v.pipe(v.string(), v.maxLength(MESSAGE_LENGTH_MAX))),
-    wait: v.optional(v.picklist(PUT_WAITS), 'final'),
-    replicas: v.optional(v.pipe(count, v.minValue(1), v.maxValue(REPLICAS_MAX))),
-    timeoutMs: v.optional(timeoutMs, WAIT_MS.kb),
-    /** The version that must be the shown one, or `none`; else refused with EXISTS. */
-    ifVersion: v.optional(word),
+    ...writing,
     hash: v.optional(hashName, 'blake3'),
   },
   reply: {

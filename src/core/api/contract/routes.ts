@@ -185,6 +185,19 @@ export const ROUTES = {
       reply: 'bytes',
     },
   ),
+  'kb.each': route('PUT', '/v1/kb/tree', 'admin', 'Stores each file of a tar as its own path.', {
+    body: 'stream',
+  }),
+  'kb.revert': route('POST', '/v1/kb/reversions', 'admin', 'Writes an earlier content again.', {
+    body: 'json',
+  }),
+  'kb.rm': route('POST', '/v1/kb/deletions', 'admin', 'Deletes a path; its history stays.', {
+    body: 'json',
+  }),
+  'kb.diff': route('GET', '/v1/kb/diff', 'read', 'What two contents differ in.'),
+  'kb.watch': route('GET', '/v1/kb/watch', 'read', 'Each change that becomes final, one a line.', {
+    reply: 'ndjson',
+  }),
   'kb.ls': route('GET', '/v1/kb/list', 'read', 'Paths of the knowledge base.'),
   'kb.log': route('GET', '/v1/kb/log', 'read', 'Versions of a path, every head among them.'),
   'kb.stat': route('GET', '/v1/kb/stat', 'read', 'Facts of the shown version of a path.'),

@@ -1,7 +1,7 @@
 /** Uploads and downloads: the only bodies that are not JSON. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { AegisError, toAegisError } from '../../errors.ts';
-import type { Download, Upload } from '../backend.ts';
+import type { Download, TreeEntry, Upload } from '../backend.ts';
 import { HEADER, MEDIA } from '../contract/routes.ts';
 import { packTar, unpackTar } from '../tar.ts';
 import { readStream } from './body.ts';
@@ -24,6 +24,16 @@ export function uploadOf(
   throw new AegisError('BAD_REQUEST', `the body may not be ${JSON.stringify(type ?? '')}`, {
     hint: `Send a file as ${MEDIA.file}, a directory as ${MEDIA.directory}.`,
   });
+}
+
+/** The body as the files of a tar. @throws {AegisError} `BAD_REQUEST` for another media type. */
+export function treeOf(
+  request: IncomingMessage,
+  options: { limits: ServerLimits; signal: AbortSignal },
+): AsyncIterable<TreeEntry> {
+  const upload = uploadOf(request, options);
+  if (upload.kind === 'directory') return upload.entries;
+  throw new AegisError('BAD_REQUEST', `the body may only be ${MEDIA.directory}`);
 }
 
 /**

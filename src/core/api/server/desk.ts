@@ -7,7 +7,7 @@ import { type Endpoint, schemaName } from '../contract/endpoint.ts';
 import { ENDPOINTS, type Query } from '../contract/endpoints.ts';
 import { MEDIA, ROUTES, type RouteName, type Scope } from '../contract/routes.ts';
 import { readAll } from './body.ts';
-import { sendDownload, uploadOf } from './content.ts';
+import { sendDownload, treeOf, uploadOf } from './content.ts';
 import { streamEvents } from './events.ts';
 import { Failures } from './failures.ts';
 import { admit, Refusal } from './gate.ts';
@@ -15,6 +15,7 @@ import { HANDLERS, type JsonCall } from './handlers.ts';
 import { busyBy, type ServerLimits } from './limits.ts';
 import { parseBody, parseQuery } from './query.ts';
 import { Rate } from './rate.ts';
+import { streamRecords } from './records.ts';
 import { cutReply, sendError, sendJson, sendText } from './reply.ts';
 import { type Found, Routing } from './routing.ts';
 import type { Tokens } from './tokens.ts';
@@ -161,6 +162,17 @@ export class Desk {
         const get = this.#backend.get(query as Query<'kb.get'>, context);
         const download = await until(signal, get);
         return await sendDownload(response, download, { limits, failures: this.#failures });
+      }
+      case 'kb.each': {
+        visit.begin('body');
+        const entries = treeOf(request, { limits, signal });
+        this.#letBodyCome(exchange);
+        const put = this.#backend.versions.putEach(query as Query<'kb.each'>, entries, context);
+        return reply(response, 'kb.each', await until(signal, put));
+      }
+      case 'kb.watch': {
+        const records = this.#backend.versions.watch(query as Query<'kb.watch'>, context);
+        return await streamRecords(response, records, limits);
       }
       case 'events':
         return await streamEvents(response, { backend: this.#backend, limits, signal });

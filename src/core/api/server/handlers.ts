@@ -16,7 +16,7 @@ export interface JsonCall<N extends RouteName> {
 
 type JsonName = Exclude<
   RouteName,
-  'kb.put' | 'kb.get' | 'events' | 'node.metrics' | 'failures.show'
+  'kb.put' | 'kb.each' | 'kb.get' | 'kb.watch' | 'events' | 'node.metrics' | 'failures.show'
 >;
 type Handlers = { readonly [N in JsonName]: (call: JsonCall<N>) => Promise<Result<N>> };
 
@@ -69,6 +69,9 @@ export const HANDLERS: Handlers = {
   'kb.grant': ({ backend, body, context }) => backend.grant(body, context),
   'kb.revoke': ({ backend, body, context }) => backend.revoke(body, context),
   'kb.erase': ({ backend, body, context }) => backend.erase(body, context),
+  'kb.revert': ({ backend, body, context }) => backend.versions.revert(body, context),
+  'kb.rm': ({ backend, body, context }) => backend.versions.remove(body, context),
+  'kb.diff': ({ backend, query, context }) => backend.versions.diff(query, context),
   'kb.ls': ({ backend, query }) => backend.list(query),
   'kb.log': ({ backend, query }) => backend.log(query),
   'kb.stat': ({ backend, query }) => backend.stat(query),

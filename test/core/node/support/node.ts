@@ -12,6 +12,7 @@ import { Fetcher } from '../../../../src/core/node/fetcher.ts';
 import { Finality } from '../../../../src/core/node/finality.ts';
 import { Finals } from '../../../../src/core/node/finals.ts';
 import { IntentDesk } from '../../../../src/core/node/intent-desk.ts';
+import type { KbWriter } from '../../../../src/core/node/kb-writer.ts';
 import { KB_MACHINE, Knowledge } from '../../../../src/core/node/knowledge.ts';
 import { LinearReads } from '../../../../src/core/node/linear-reads.ts';
 import { Loop } from '../../../../src/core/node/loop.ts';
@@ -230,9 +231,9 @@ export class TestNode {
   put(path: string, bytes: Uint8Array, more: object = {}) {
     const upload = { kind: 'file' as const, bytes: stream(bytes) };
     const query = { path, hash: 'blake3', wait: 'local', timeoutMs: 5000, ...more };
-    return this.knowledge.put(query as unknown as Parameters<Knowledge['put']>[0], upload, {
+    return this.knowledge.writer.put(query as unknown as Parameters<KbWriter['put']>[0], upload, {
       signal: KEEP,
-    } as Parameters<Knowledge['put']>[2]);
+    } as Parameters<KbWriter['put']>[2]);
   }
 
   /** The content of a path, and whether it is final. */
