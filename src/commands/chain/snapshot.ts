@@ -38,7 +38,8 @@ export default class ChainSnapshot extends BaseCommand<
     const { exportSnapshot } = await loadExport();
     const { readState } = await loadVerify();
     const { clusterId } = genesis;
-    const { ledger, leaders } = readState(paths.chainDb, genesis);
+    using state = readState(paths.chainDb, genesis);
+    const { ledger, leaders } = state;
     const { tip, tree } = ledger;
     const frames = exportSnapshot(clusterId, ledger, leaders);
     const sizeBytes = await writeHistory(file, inTurn(frames), signal);

@@ -40,7 +40,8 @@ export default class ChainVerify extends BaseCommand<typeof ChainVerify, ChainVe
     try {
       const { stretchOf } = await loadExport();
       const history = await loadVerify();
-      const { tip } = history.readState(paths.chainDb, genesis).ledger;
+      using state = history.readState(paths.chainDb, genesis);
+      const { tip } = state.ledger;
       const { from } = this.flags;
       const stretch = await stretchOf(reader, { from, to: tip.height });
       const told = (height: number): void => line.tell(height, stretch.to);

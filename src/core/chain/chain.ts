@@ -23,6 +23,7 @@ import type { OpenedBlock } from './opened-block.ts';
 import { type OwnAnswer, READ_ALARM, Reads } from './reads.ts';
 import { META, readRuns, runsRow, type SortedRows, sortRows, TABLES } from './rows.ts';
 import { FLUSH_ALARM, REPEAT_ALARM, REPEAT_MS } from './spread.ts';
+import { StateTree } from './state-tree.ts';
 import { Sync } from './sync.ts';
 import { Turn } from './turn.ts';
 import type {
@@ -60,7 +61,8 @@ export class Chain extends FinalViews implements Machine<ChainInput> {
     standing: Standing,
   ) {
     const { clusterId, self } = options;
-    const { ledger, entries } = Ledger.recover(options, rows);
+    const tree = deps.state && StateTree.open(deps.state);
+    const { ledger, entries } = Ledger.recover(options, rows, tree);
     super(clusterId, ledger);
     restoreSets(deps.sets, ledger, entries);
     this.#options = options;
@@ -96,6 +98,8 @@ export class Chain extends FinalViews implements Machine<ChainInput> {
   step(input: ChainInput, now: Instant): Ready {
     const turn = new Turn(now);
     this.#turn = turn;
+    // W41: what the steps before have given can be read.
+    this.#ledger.tree.begin();
     this.#take(input);
     this.#settleWork();
     this.#tellTooOld();

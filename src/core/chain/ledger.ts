@@ -87,7 +87,7 @@ export class Ledger {
   }
 
   /**
-   * @param tree of the leaves, when it has been made already.
+   * @param tree of the leaves, if they are not among the rows.
    * @returns also the entries of successions that are final, in the order of their heights.
    * @throws {AegisError} `STORE_DAMAGED` when the leaves do not give the root of the tip, or the
    * members, custodians or registers are not those of the state.
@@ -223,6 +223,7 @@ export class Ledger {
     const { headerBytes } = block;
     turn.persist(TABLES.meta, META.tip, tipRow({ height, headerBytes, certificate: bytes }));
     this.#tip = { height, digest: block.digest, header: block.header, headerBytes };
+    tree.settle();
     this.#tree = tree;
     this.#certificate = certificate ?? this.#certificate;
   }
@@ -250,7 +251,10 @@ export class Ledger {
   }
 
   /** Y4: a later state takes the place of this one. What was decided lately is known no more. */
-  replaceBy(other: Ledger): void {
+  replaceBy(turn: Turn, other: Ledger): void {
+    const differences = [...this.#tree.differences(other.#tree)];
+    for (const { key, value } of differences) turn.persist(TABLES.state, key, value);
+    other.#tree.replace(this.#tree, differences);
     this.#tip = other.#tip;
     this.#tree = other.#tree;
     this.#certificate = other.#certificate;

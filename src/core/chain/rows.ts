@@ -40,10 +40,12 @@ export const META = {
   divergence: 'divergence',
 } as const;
 
-/** Tables of which `Chain.recover` needs all rows. Of `chain/blocks` see `undecidedFrom`. */
+/**
+ * Tables of which `Chain.recover` needs all rows. Of `chain/blocks` see `undecidedFrom`;
+ * `chain/state` is read through `Rows` (W40).
+ */
 export const RECOVERY_TABLES: readonly string[] = [
   TABLES.meta,
-  TABLES.state,
   TABLES.successions,
   TABLES.members,
   TABLES.handovers,

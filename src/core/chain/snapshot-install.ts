@@ -11,7 +11,6 @@ import { Ledger } from './ledger.ts';
 import { custodiansIn, firstMembers } from './roster.ts';
 import { baseRow, heightKey, META, sortRows, TABLES, tipRow } from './rows.ts';
 import type { FetchedSnapshot } from './snapshot-fetch.ts';
-import type { StateTree } from './state-tree.ts';
 import type { Turn } from './turn.ts';
 import type { ChainOptions, StoredRow } from './types.ts';
 
@@ -31,7 +30,6 @@ export function installSnapshot(
   // As the next start of this node will: what it cannot start from is not taken.
   const first = setOf(custodiansIn(firstMembers(options.genesis.members)));
   restoreSets(new CustodianSets(first), next, entries);
-  persistTree(turn, ledger.tree, tree);
   const kept = new Set(rows.map(nameOf));
   for (const row of ledger.provenRows) {
     if (!kept.has(nameOf(row))) turn.persist(row.table, row.key, undefined);
@@ -43,19 +41,8 @@ export function installSnapshot(
   for (const { table, key, value } of rows) turn.persist(table, key, value);
   turn.persist(tip.table, tip.key, tip.value);
   turn.persist(TABLES.meta, META.base, baseRow(height + 1));
-  ledger.replaceBy(next);
+  ledger.replaceBy(turn, next);
   return decodeCertificate(certificate);
 }
 
 const nameOf = ({ table, key }: Pick<StoredRow, 'table' | 'key'>): string => `${table}\0${key}`;
-
-function persistTree(turn: Turn, before: StateTree, after: StateTree): void {
-  for (const { key } of before.leaves()) {
-    if (after.get(key) === undefined) turn.persist(TABLES.state, key, undefined);
-  }
-  for (const { key, value } of after.leaves()) {
-    const known = before.get(key);
-    const isSame = known !== undefined && Buffer.compare(known, value) === 0;
-    if (!isSame) turn.persist(TABLES.state, key, value);
-  }
-}

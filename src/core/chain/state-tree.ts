@@ -2,40 +2,32 @@
  * The replicated state under one root: a sparse Merkle tree over keys of 32 bytes. A subtree that
  * holds one leaf is that leaf, so a tree of n leaves is about log2(n) deep. It is persistent: an
  * update makes a new tree and shares what it did not touch, so that an undecided block costs what
- * it changes. It knows no refs, and keeps nothing on a disk.
+ * it changes. With a store its leaves lie on the disk and are read when they are needed (W40);
+ * without one all of it is in memory. It knows no refs.
  */
 import { assert } from '../assert.ts';
 import { sha256Latin1 } from '../crypto/hash.ts';
 import type { StateReader } from '../ports.ts';
+import { bitsOf, bytesOfHash, type Hash } from './state-hash.ts';
+import {
+  apply,
+  type Bucket,
+  build,
+  hashOf,
+  join,
+  type Leaf,
+  type Node,
+  type Plain,
+  sealTop,
+  sizeOf,
+  type Workshop,
+  weightOf,
+} from './state-nodes.ts';
 import type { RangeProof, StateProof } from './state-proof.ts';
+import { BUCKET_LEAVES, type Epoch, type StateStore, type Undone } from './state-store.ts';
+import { bucketsIn, descend, differing, find, halves, leavesIn } from './state-walk.ts';
 
-/** Hashes are texts of 32 characters, one a byte: a third of the memory of arrays, and faster. */
-type Hash = string;
-
-interface Leaf {
-  /** Hex. */
-  readonly key: string;
-  readonly value: Uint8Array;
-  readonly hash: Hash;
-}
-
-interface Inner {
-  readonly key: undefined;
-  readonly left: Node | undefined;
-  readonly right: Node | undefined;
-  readonly hash: Hash;
-  /** Bytes of all leaves below, keys and values: where a snapshot is cut. */
-  readonly weight: number;
-}
-
-type Node = Leaf | Inner;
-
-const weightOf = (node: Node | undefined): number => {
-  if (node === undefined) return 0;
-  return node.key === undefined ? node.weight : node.value.length + LEAF_OVERHEAD_BYTES;
-};
-/** Of a leaf in a message: its key, and what frames it. */
-const LEAF_OVERHEAD_BYTES = 40;
+export { bitOf, EMPTY_HASH, leafHash, nodeHash, startsWith } from './state-hash.ts';
 
 /** One node of the tree as peers tell it to one another: the root of a subtree. */
 export type TreeNode =
@@ -63,106 +55,10 @@ export interface StateChange {
   readonly value: Uint8Array | undefined;
 }
 
-/** A leaf to be: a value that is new, or a leaf that stays as it is. */
-type Item = { readonly key: string; readonly value: Uint8Array | undefined } | Leaf;
-
-const KEY_PATTERN = /^[0-9a-f]{64}$/;
-export const EMPTY_HASH: Hash = '\0'.repeat(32);
-/** Domains, so that no leaf passes for a node and neither for anything else that is hashed. */
-const LEAF_DOMAIN = 'aegis/state-leaf/1\0';
-const NODE_DOMAIN = 'aegis/state-node/1\0';
-const DOMAIN_BYTES = LEAF_DOMAIN.length;
-/** What is hashed is put together here: buffers of their own took half of the time. */
-const LEAF_INPUT = Buffer.alloc(DOMAIN_BYTES + 64, LEAF_DOMAIN, 'latin1');
-const NODE_INPUT = Buffer.alloc(DOMAIN_BYTES + 64, NODE_DOMAIN, 'latin1');
-
-/** Hash of a leaf: of its key and the hash of its value, so that a proof can hide the value. */
-export function leafHash(key: string, valueHash: Hash): Hash {
-  LEAF_INPUT.write(key, DOMAIN_BYTES, 32, 'hex');
-  LEAF_INPUT.write(valueHash, DOMAIN_BYTES + 32, 32, 'latin1');
-  return sha256Latin1(LEAF_INPUT);
+/** A leaf that is not the same in two trees. */
+export interface Difference extends StateChange {
+  readonly before: Uint8Array | undefined;
 }
-
-export function nodeHash(left: Hash, right: Hash): Hash {
-  NODE_INPUT.write(left, DOMAIN_BYTES, 32, 'latin1');
-  NODE_INPUT.write(right, DOMAIN_BYTES + 32, 32, 'latin1');
-  return sha256Latin1(NODE_INPUT);
-}
-
-/** Bit `depth` of a key in hex, first bit first. */
-export function bitOf(key: string, depth: number): 0 | 1 {
-  const code = key.charCodeAt(depth >> 2);
-  const nibble = code < 58 ? code - 48 : code - 87;
-  return ((nibble >> (3 - (depth & 3))) & 1) as 0 | 1;
-}
-
-const newLeaf = (key: string, value: Uint8Array): Leaf => ({
-  key,
-  value,
-  hash: leafHash(key, sha256Latin1(value)),
-});
-
-/** Puts two subtrees together; a leaf that is alone moves up. */
-function join(left: Node | undefined, right: Node | undefined): Node | undefined {
-  if (left === undefined && (right === undefined || right.key !== undefined)) return right;
-  if (right === undefined && left?.key !== undefined) return left;
-  const hash = nodeHash(left?.hash ?? EMPTY_HASH, right?.hash ?? EMPTY_HASH);
-  return { key: undefined, left, right, hash, weight: weightOf(left) + weightOf(right) };
-}
-
-/** The first of the items `from` to `to` whose bit is set. */
-function splitAt(items: readonly Item[], from: number, to: number, depth: number): number {
-  let [low, high] = [from, to];
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (bitOf(items[middle]!.key, depth) === 1) high = middle;
-    else low = middle + 1;
-  }
-  return low;
-}
-
-/** The subtree of the items `from` to `to`, which are sorted and all have a value. */
-function build(items: readonly Item[], from: number, to: number, depth: number): Node | undefined {
-  if (from === to) return undefined;
-  if (to - from === 1) {
-    const item = items[from]!;
-    return 'hash' in item ? item : newLeaf(item.key, item.value!);
-  }
-  const middle = splitAt(items, from, to, depth);
-  const left = build(items, from, middle, depth + 1);
-  return join(left, build(items, middle, to, depth + 1));
-}
-
-/** The subtree after the changes `from` to `to`, sorted by key. Each node is hashed once. */
-function apply(
-  node: Node | undefined,
-  items: readonly Item[],
-  from: number,
-  to: number,
-  depth: number,
-): Node | undefined {
-  if (from === to) return node;
-  if (node === undefined || node.key !== undefined) {
-    const kept = items.slice(from, to).filter(({ value }) => value !== undefined);
-    if (node !== undefined && !has(items, from, to, node.key)) {
-      const at = kept.findIndex(({ key }) => key > node.key);
-      kept.splice(at === -1 ? kept.length : at, 0, node);
-    }
-    return build(kept, 0, kept.length, depth);
-  }
-  const middle = splitAt(items, from, to, depth);
-  const left = apply(node.left, items, from, middle, depth + 1);
-  const right = apply(node.right, items, middle, to, depth + 1);
-  return left === node.left && right === node.right ? node : join(left, right);
-}
-
-const has = (items: readonly Item[], from: number, to: number, key: string): boolean => {
-  for (let at = from; at < to; at += 1) if (items[at]!.key === key) return true;
-  return false;
-};
-
-const byKey = (a: { readonly key: string }, b: { readonly key: string }): number =>
-  a.key < b.key ? -1 : 1;
 
 /** A subtree that has been built alone, of which `StateTree.assemble` makes a tree. */
 export interface Part extends Subtree {
@@ -170,16 +66,50 @@ export interface Part extends Subtree {
   readonly top: unknown;
 }
 
+/** Where the leaves lie that are not in memory, and the state of the rows when they were there. */
+interface Place {
+  readonly store: StateStore;
+  readonly epoch: Epoch;
+}
+
+/** What a tree has that is not in the rows. */
+interface Made {
+  /** Leaves as the rows have them. */
+  readonly undone: ReadonlyMap<string, Uint8Array | undefined>;
+  readonly buckets: readonly Bucket[];
+}
+
+const NOTHING: Made = { undone: new Map(), buckets: [] };
+const KEY_PATTERN = /^[0-9a-f]{64}$/;
+const KEY_BITS = 256;
+
+const byKey = (a: { readonly key: string }, b: { readonly key: string }): number =>
+  a.key < b.key ? -1 : 1;
+
+function openHere(bucket: Bucket): Plain {
+  assert(bucket.plain !== undefined, 'without a store all is in memory');
+  return bucket.plain;
+}
+
+/** In which a tree without a store is made. */
+const SHOP: Workshop = {
+  bucketLeaves: BUCKET_LEAVES,
+  open: openHere,
+  made: () => undefined,
+  replaced: () => undefined,
+};
+
 export class StateTree implements StateReader {
-  static readonly empty = new StateTree(undefined, 0);
+  static readonly empty = new StateTree(undefined, undefined, NOTHING);
 
   readonly #top: Node | undefined;
-  /** Leaves. */
-  readonly size: number;
+  #place: Place | undefined;
+  #made: Made;
 
-  private constructor(top: Node | undefined, size: number) {
+  private constructor(top: Node | undefined, place: Place | undefined, made: Made) {
     this.#top = top;
-    this.size = size;
+    this.#place = place;
+    this.#made = made;
   }
 
   /** The tree of these rows, in any order; each key stands there once. */
@@ -187,10 +117,15 @@ export class StateTree implements StateReader {
     return StateTree.empty.update(rows);
   }
 
+  /** The tree of the rows of a store. */
+  static open(store: StateStore): StateTree {
+    return new StateTree(store.top(), { store, epoch: store.epoch }, NOTHING);
+  }
+
   /** The subtree of leaves, sorted by key, each once, whose keys begin with `prefix` (bits). */
   static part(prefix: string, rows: readonly StateRow[]): Part {
-    const top = build(rows, 0, rows.length, prefix.length);
-    return { prefix, hash: bytesOf(top?.hash ?? EMPTY_HASH), size: rows.length, top };
+    const top = build(SHOP, rows, 0, rows.length, prefix.length);
+    return { prefix, hash: bytesOfHash(hashOf(top)), size: rows.length, top };
   }
 
   /** The tree of parts as `cut` makes them, in the order of their keys. */
@@ -201,36 +136,83 @@ export class StateTree implements StateReader {
       if (some.length === 1 && only.prefix.length === depth) return only.top as Node | undefined;
       const middle = some.findIndex(({ prefix }) => prefix[depth] === '1');
       const at = middle === -1 ? some.length : middle;
-      return join(put(some.slice(0, at), depth + 1), put(some.slice(at), depth + 1));
+      return join(
+        SHOP,
+        '',
+        depth,
+        put(some.slice(0, at), depth + 1),
+        put(some.slice(at), depth + 1),
+      );
     };
-    const size = parts.reduce((sum, part) => sum + part.size, 0);
-    return new StateTree(put(parts, 0), size);
+    return new StateTree(sealTop(SHOP, put(parts, 0)), undefined, NOTHING);
+  }
+
+  /** Leaves. */
+  get size(): number {
+    return sizeOf(this.#top);
   }
 
   /** The tree after all of the changes, each key of which stands there once. */
   update(changes: Iterable<StateChange>): StateTree {
     const items = [...changes].toSorted(byKey);
-    let size = this.size;
-    for (const [at, { key, value }] of items.entries()) {
+    for (const [at, { key }] of items.entries()) {
       assert(KEY_PATTERN.test(key), 'a key of the state is hex of 32 bytes');
       assert(at === 0 || items[at - 1]!.key !== key, 'a key of the state changes once an update');
-      const isThere = this.get(key) !== undefined;
-      if (isThere !== (value !== undefined)) size += isThere ? -1 : 1;
     }
-    return new StateTree(apply(this.#top, items, 0, items.length, 0), size);
+    if (this.#place === undefined) {
+      const top = sealTop(SHOP, apply(SHOP, this.#top, items, 0, items.length, 0));
+      return new StateTree(top, undefined, NOTHING);
+    }
+    const buckets: Bucket[] = [...this.#made.buckets];
+    const undone = new Map<string, Uint8Array | undefined>();
+    for (const { key } of items) undone.set(key, undefined);
+    const shop: Workshop = {
+      bucketLeaves: this.#place.store.bucketLeaves,
+      open: this.#open,
+      made: (bucket) => void buckets.push(bucket),
+      replaced: ({ key, value }) => void undone.set(key, value),
+    };
+    const top = sealTop(shop, apply(shop, this.#top, items, 0, items.length, 0));
+    for (const [key, value] of this.#made.undone) undone.set(key, value);
+    return new StateTree(top, this.#place, { undone, buckets });
+  }
+
+  /** W40: when the present step is over, it is this tree of which the rows have the leaves. */
+  settle(): void {
+    if (this.#place === undefined) return;
+    const { store, epoch } = this.#place;
+    assert(epoch === store.epoch, 'a tree settles that was made of the latest one');
+    const undone = [...this.#made.undone].map(([key, value]): Undone => ({ key, value }));
+    this.#place = { store, epoch: store.advance(undone, this.#made.buckets) };
+    this.#made = NOTHING;
+  }
+
+  /** The same of one that was made of another, where `before` was the latest. */
+  replace(before: StateTree, differences: readonly Difference[]): void {
+    if (before.#place === undefined) return;
+    const { store } = before.#place;
+    const undone = differences.map(({ key, before: value }): Undone => ({ key, value }));
+    this.#place = { store, epoch: store.advance(undone, [...bucketsIn(this.#top)]) };
+  }
+
+  /** At the start of a step: what was persisted in those before is in the rows. */
+  begin(): void {
+    this.#place?.store.begin();
+  }
+
+  /** Bytes that are kept because somebody holds this tree, which is not the latest any more. */
+  get heldBytes(): number {
+    return this.#place === undefined ? 0 : this.#place.store.epoch.at - this.#place.epoch.at;
   }
 
   get(key: string): Uint8Array | undefined {
-    let node = this.#top;
-    for (let depth = 0; node !== undefined && node.key === undefined; depth += 1) {
-      node = bitOf(key, depth) === 0 ? node.left : node.right;
-    }
-    return node?.key === key ? node.value : undefined;
+    const leaf = this.#leafAt(key);
+    return leaf?.key === key ? leaf.value : undefined;
   }
 
   /** 32 bytes; zeros for the empty tree. */
   get root(): Uint8Array {
-    return bytesOf(this.#top?.hash ?? EMPTY_HASH);
+    return bytesOfHash(hashOf(this.#top));
   }
 
   /** Bytes of all leaves, about as they travel. */
@@ -240,24 +222,36 @@ export class StateTree implements StateReader {
 
   /** The same below the bits of `prefix`. */
   weightUnder(prefix: string): number {
-    return weightOf(this.#find(prefix));
+    return weightOf(find(this.#open, this.#top, prefix));
   }
 
   /** What stands where the bits of `prefix` lead. A leaf that is alone stands wherever those do. */
   node(prefix: string): TreeNode {
-    const found = this.#find(prefix);
+    const found = find(this.#open, this.#top, prefix);
     if (found === undefined) return { type: 'empty' };
-    if (found.key !== undefined) return { type: 'leaf', key: found.key, value: found.value };
-    const [left, right] = [found.left?.hash ?? EMPTY_HASH, found.right?.hash ?? EMPTY_HASH];
-    return { type: 'inner', left: bytesOf(left), right: bytesOf(right) };
+    if (found.kind === 'leaf') return { type: 'leaf', key: found.key, value: found.value };
+    const [left, right] = halves(this.#open, found, prefix).map(hashOf) as [Hash, Hash];
+    return { type: 'inner', left: bytesOfHash(left), right: bytesOfHash(right) };
   }
 
   /** The leaves below the bits of `prefix`, in the order of their keys. */
   leaves(prefix = ''): StateRow[] {
-    const found = this.#find(prefix);
-    const rows: StateRow[] = [];
-    if (found !== undefined) gather(found, rows);
-    return rows;
+    return [...this.rows(prefix)];
+  }
+
+  /** The same one after another. */
+  *rows(prefix = ''): Generator<StateRow> {
+    const found = find(this.#open, this.#top, prefix);
+    for (const { key, value } of leavesIn(this.#open, found, prefix)) yield { key, value };
+  }
+
+  /** What makes the leaves of another tree of those of this one. */
+  *differences(after: StateTree): Generator<Difference> {
+    const ours = { open: this.#open, node: this.#top };
+    const theirs = { open: after.#open, node: after.#top };
+    for (const [a, b] of differing(ours, theirs)) {
+      yield { key: (a ?? b)!.key, value: b?.value, before: a?.value };
+    }
   }
 
   /**
@@ -268,38 +262,22 @@ export class StateTree implements StateReader {
     const cuts: Subtree[] = [];
     const walk = (node: Node | undefined, prefix: string): void => {
       if (node === undefined) return;
-      if (node.key !== undefined || node.weight <= bytesMax) {
-        cuts.push({ prefix, hash: bytesOf(node.hash) });
+      if (sizeOf(node) === 1 || weightOf(node) <= bytesMax) {
+        cuts.push({ prefix, hash: bytesOfHash(node.hash) });
         return;
       }
-      walk(node.left, `${prefix}0`);
-      walk(node.right, `${prefix}1`);
+      const [left, right] = halves(this.#open, node as Exclude<Node, Leaf>, prefix);
+      walk(left, `${prefix}0`);
+      walk(right, `${prefix}1`);
     };
     walk(this.#top, '');
     return cuts;
   }
 
-  #find(prefix: string): Node | undefined {
-    let node = this.#top;
-    for (const bit of prefix) {
-      if (node === undefined) return undefined;
-      if (node.key !== undefined) return startsWith(node.key, prefix) ? node : undefined;
-      node = bit === '0' ? node.left : node.right;
-    }
-    return node;
-  }
-
   /** @returns undefined when more than `max` leaves begin with the tag (hex). */
   under(tag: string, max: number): StateRow[] | undefined {
-    let node = this.#top;
-    for (let depth = 0; depth < 4 * tag.length; depth += 1) {
-      if (node === undefined) return [];
-      if (node.key !== undefined) break;
-      node = bitOf(tag, depth) === 0 ? node.left : node.right;
-    }
-    if (node?.key !== undefined && !node.key.startsWith(tag)) return [];
-    const rows: StateRow[] = [];
-    return node === undefined || gatherSome(node, rows, max) ? rows : undefined;
+    const found = descend(this.#open, this.#top, tag, 4 * tag.length);
+    return this.#under(found, tag, max);
   }
 
   /**
@@ -307,62 +285,50 @@ export class StateTree implements StateReader {
    * @returns undefined when there are more than `max`.
    */
   proveUnder(tag: string, max: number): RangeProof | undefined {
-    const siblings: Uint8Array[] = [];
-    let node = this.#top;
-    for (let depth = 0; depth < 4 * tag.length; depth += 1) {
-      if (node === undefined || node.key !== undefined) break;
-      const isLeft = bitOf(tag, depth) === 0;
-      siblings.push(bytesOf((isLeft ? node.right : node.left)?.hash ?? EMPTY_HASH));
-      node = isLeft ? node.left : node.right;
-    }
-    if (node?.key !== undefined && !node.key.startsWith(tag)) {
-      const other = { key: node.key, valueHash: bytesOf(sha256Latin1(node.value)) };
-      return { siblings, other, leaves: [] };
-    }
-    const leaves: StateRow[] = [];
-    const fits = node === undefined || gatherSome(node, leaves, max);
-    return fits ? { siblings, leaves } : undefined;
+    const siblings: Hash[] = [];
+    const found = descend(this.#open, this.#top, tag, 4 * tag.length, siblings);
+    const leaves = this.#under(found, tag, max);
+    if (leaves === undefined) return undefined;
+    const way = siblings.map(bytesOfHash);
+    const isOther = found?.kind === 'leaf' && leaves.length === 0;
+    return isOther
+      ? { siblings: way, other: otherOf(found), leaves: [] }
+      : { siblings: way, leaves };
   }
 
   /** What shows that a key has its value, or that it is not there. */
   prove(key: string): StateProof {
-    const siblings: Uint8Array[] = [];
-    let node = this.#top;
-    for (let depth = 0; node !== undefined && node.key === undefined; depth += 1) {
-      const isLeft = bitOf(key, depth) === 0;
-      const sibling = isLeft ? node.right : node.left;
-      siblings.push(bytesOf(sibling?.hash ?? EMPTY_HASH));
-      node = isLeft ? node.left : node.right;
-    }
-    if (node === undefined || node.key === key) return { siblings };
-    return { siblings, other: { key: node.key, valueHash: bytesOf(sha256Latin1(node.value)) } };
+    const siblings: Hash[] = [];
+    const leaf = this.#leafAt(key, siblings);
+    const way = siblings.map(bytesOfHash);
+    if (leaf === undefined || leaf.key === key) return { siblings: way };
+    return { siblings: way, other: otherOf(leaf) };
   }
-}
 
-/** @param prefix bits, written as 0 and 1. */
-export function startsWith(key: string, prefix: string): boolean {
-  for (let depth = 0; depth < prefix.length; depth += 1) {
-    if (bitOf(key, depth) !== Number(prefix[depth])) return false;
+  /** The leaf at which whoever looks for a key comes out. */
+  #leafAt(key: string, siblings?: Hash[]): Leaf | undefined {
+    const found = descend(this.#open, this.#top, key, KEY_BITS, siblings);
+    if (found === undefined) return undefined;
+    assert(found.kind === 'leaf', 'a whole key leads to one leaf');
+    return found;
   }
-  return true;
-}
 
-function gather(node: Node, rows: StateRow[]): void {
-  if (node.key !== undefined) {
-    rows.push({ key: node.key, value: node.value });
-    return;
+  #under(found: Node | undefined, tag: string, max: number): StateRow[] | undefined {
+    if (found === undefined) return [];
+    if (found.kind === 'leaf' && !found.key.startsWith(tag)) return [];
+    if (sizeOf(found) > max) return undefined;
+    const leaves = leavesIn(this.#open, found, bitsOf(tag, 0, 4 * tag.length));
+    return [...leaves].map(({ key, value }) => ({ key, value }));
   }
-  if (node.left !== undefined) gather(node.left, rows);
-  if (node.right !== undefined) gather(node.right, rows);
+
+  #open = (bucket: Bucket, key: string, depth: number): Plain => {
+    if (this.#place === undefined) return openHere(bucket);
+    const { store, epoch } = this.#place;
+    return store.open(epoch, bucket, key, depth);
+  };
 }
 
-/** @returns false when there are more. */
-function gatherSome(node: Node, rows: StateRow[], max: number): boolean {
-  if (node.key !== undefined) return rows.push({ key: node.key, value: node.value }) <= max;
-  return (
-    (node.left === undefined || gatherSome(node.left, rows, max)) &&
-    (node.right === undefined || gatherSome(node.right, rows, max))
-  );
-}
-
-const bytesOf = (hash: Hash): Uint8Array => new Uint8Array(Buffer.from(hash, 'latin1'));
+const otherOf = ({ key, value }: Leaf): NonNullable<StateProof['other']> => ({
+  key,
+  valueHash: bytesOfHash(sha256Latin1(value)),
+});

@@ -16,6 +16,7 @@ import type { ProposalState } from './proposals.ts';
 import type { FirstMember } from './roster.ts';
 import type { SeedScheme } from './seeds.ts';
 import type { RangeProof, StateProof } from './state-proof.ts';
+import type { StateStore } from './state-store.ts';
 
 export interface ChainOptions {
   readonly clusterId: string;
@@ -63,6 +64,8 @@ export interface ChainDeps {
   readonly seeds: SeedScheme;
   /** Begins with those of the genesis; the chain changes them. */
   readonly sets: CustodianSets;
+  /** W40: where the state lies, as of the last step; without it all of it is in memory. */
+  readonly state?: StateStore | undefined;
   /** Verifies by these custodians alone, for what leads to a snapshot (Y4). It signs nothing. */
   schemeOf?(sets: CustodianSets): VoteScheme;
   /** Ed25519, for what is signed with keys that came with the same window (Y1). @default real */

@@ -9,6 +9,7 @@ import {
 } from '../chain/messages.ts';
 import { RECOVERY_TABLES, TABLES, undecidedFrom } from '../chain/rows.ts';
 import { vrfScheme } from '../chain/seeds.ts';
+import { StateStore } from '../chain/state-store.ts';
 import type { StoredRow } from '../chain/types.ts';
 import type { Settings } from '../config/settings.ts';
 import { blsScheme } from '../consensus/bls-scheme.ts';
@@ -23,7 +24,7 @@ import type { Outcome } from '../machine.ts';
 import type { Genesis } from '../model/genesis.ts';
 import type { OpenInvitationFile } from '../model/invitation-file.ts';
 import type { IncomingEnvelope } from '../network/rpc-server.ts';
-import type { Log, Metrics, Security } from '../ports.ts';
+import type { Log, Metrics, Rows, Security } from '../ports.ts';
 import type { ChainStore } from '../storage/chain-store.ts';
 import { auditOwnChain } from './audit.ts';
 import type { AuditFinding } from './audit-desk.ts';
@@ -52,6 +53,8 @@ export interface ChainRoomOptions {
 
 export interface ChainRoomDeps {
   readonly store: ChainStore;
+  /** W41: the same tables, as the machine has written them. */
+  readonly rows: Rows;
   readonly log: Log;
   readonly metrics: Metrics;
   readonly security?: Security | undefined;
@@ -88,7 +91,7 @@ export class ChainRoom {
   static async open(options: ChainRoomOptions, deps: ChainRoomDeps): Promise<ChainRoom> {
     const standing = await standingOf(options, deps);
     const rows = await readChainRows(deps.store);
-    const chain = recoverChain(options, rows, standing);
+    const chain = recoverChain(options, rows, standing, new StateStore(deps.rows));
     const finals = await Finals.open(deps.store);
     const isDoubtful = standing === 'doubtful' || chain.status().doubt !== undefined;
     const pruner = await prunerOf(options, deps, { chain, finals });
@@ -260,7 +263,7 @@ async function standingOf(
   return 'restored';
 }
 
-/** What `Chain.recover` needs; of the blocks only those that are not final. */
+/** What `Chain.recover` needs beside the state; of the blocks only those that are not final. */
 export async function readChainRows(store: ChainStore): Promise<StoredRow[]> {
   const rows: StoredRow[] = [];
   for (const table of [...RECOVERY_TABLES, ...CONSENSUS_TABLES]) {
@@ -276,6 +279,7 @@ function recoverChain(
   { genesis, keystore, settings, invited }: ChainRoomOptions,
   rows: readonly StoredRow[],
   standing: Standing,
+  state: StateStore,
 ): Chain {
   const { clusterId, custodians } = genesis;
   const { nodeId: self } = keystore;
@@ -283,7 +287,7 @@ function recoverChain(
   // Also of an agent: it may be a custodian one day.
   const own = { self: { nodeId: self, ring: keystore }, sets };
   const schemeOf = (other: CustodianSets) => blsScheme({ sets: other });
-  const deps = { scheme: blsScheme(own), seeds: vrfScheme(own), sets, schemeOf };
+  const deps = { scheme: blsScheme(own), seeds: vrfScheme(own), sets, schemeOf, state };
   const options = {
     ...{ clusterId, genesis, self, held: keystore.heldConsensusKeys() },
     protocolMax: protocolMaxOf(settings),

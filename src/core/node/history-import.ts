@@ -5,6 +5,7 @@
  */
 
 import type { Chain } from '../chain/chain.ts';
+import { StateStore } from '../chain/state-store.ts';
 import type { HomePaths } from '../config/home.ts';
 import type { Settings } from '../config/settings.ts';
 import { AegisError } from '../errors.ts';
@@ -12,6 +13,7 @@ import { statIfPresent } from '../files.ts';
 import type { Genesis } from '../model/genesis.ts';
 import type { OpenInvitationFile } from '../model/invitation-file.ts';
 import type { Log } from '../ports.ts';
+import { ChainRows } from '../storage/chain-rows.ts';
 import { ChainStore } from '../storage/chain-store.ts';
 import { HomeLock } from '../storage/home-lock.ts';
 import { readChainRows } from './chain-room.ts';
@@ -69,10 +71,11 @@ export async function importHistory(
     try {
       const { standing } = await store.standing();
       const rows = await readChainRows(store);
+      using facts = new ChainRows(paths.chainDb);
       // A file with a snapshot was made for nobody: it cannot show the header of an invitation.
       const checkpoint = checkpointOf(settings, head.type === 'history' ? invited : undefined);
       const chain = recoverFollower(genesis, rows, {
-        ...{ self, standing, checkpoint },
+        ...{ self, standing, checkpoint, state: new StateStore(facts) },
         protocolMax: protocolMaxOf(settings),
       });
       const before = chain.height;
@@ -82,6 +85,7 @@ export async function importHistory(
           ? new BlockFile(checkReach(head, before), reader, before)
           : new SnapshotFile(head, reader);
       const replay = new Replay(chain, genesis, {
+        stage: (entries) => facts.stage(entries),
         commit: (entries) => store.commit(entries),
         told: (height) => told(height, source.height),
         signal,

@@ -13,6 +13,7 @@ import {
 } from '../chain/messages.ts';
 import { openBlockBytes } from '../chain/opened-block.ts';
 import { vrfScheme } from '../chain/seeds.ts';
+import type { StateStore } from '../chain/state-store.ts';
 import type { ChainOptions, StoredRow } from '../chain/types.ts';
 import { blsScheme } from '../consensus/bls-scheme.ts';
 import { CustodianSet, CustodianSets } from '../consensus/custodian-sets.ts';
@@ -37,6 +38,8 @@ export interface ReplaySource {
 
 export interface ReplayDeps {
   /** Durable when it resolves. */
+  /** W41: the chain can read them from now on. @returns what is called when they are durable. */
+  stage?(entries: readonly LogEntry[]): () => void;
   commit(entries: readonly LogEntry[]): Promise<void>;
   told(height: number): void;
   readonly signal: AbortSignal;
@@ -55,6 +58,8 @@ const PATIENCE_MS = 10 * MINUTE;
 
 export interface FollowerOptions extends Pick<ChainOptions, 'self' | 'checkpoint' | 'protocolMax'> {
   readonly standing: Standing;
+  /** Without it the state is in memory, and begins with that of the rows. */
+  readonly state?: StateStore;
 }
 
 const NO_KEYS: KeyRing = {
@@ -68,14 +73,14 @@ const NO_KEYS: KeyRing = {
 export function recoverFollower(
   genesis: Genesis,
   rows: readonly StoredRow[],
-  { standing, ...more }: FollowerOptions,
+  { standing, state, ...more }: FollowerOptions,
 ): Chain {
   const { clusterId, custodians } = genesis;
   const sets = new CustodianSets(new CustodianSet(custodians));
   // It may be a custodian: one whose keys are not at hand.
   const own = { self: { nodeId: more.self, ring: NO_KEYS }, sets };
   const schemeOf = (of: CustodianSets) => blsScheme({ sets: of });
-  const deps = { scheme: blsScheme(own), seeds: vrfScheme(own), sets, schemeOf };
+  const deps = { scheme: blsScheme(own), seeds: vrfScheme(own), sets, schemeOf, state };
   const options = { clusterId, genesis, ...more, held: [] };
   return Chain.recover(options, deps, rows, standing);
 }
@@ -87,6 +92,7 @@ export class Replay {
   readonly #alarms = new Map<string, Instant>();
   readonly #wanted: ChainMessage[] = [];
   #entries: LogEntry[] = [];
+  #landed: (() => void)[] = [];
   #bytes = 0;
   #now: Instant;
   #movedAt: Instant;
@@ -198,7 +204,9 @@ export class Replay {
   }
 
   #take({ entries, messages, alarms, outcomes }: Ready): void {
-    this.#entries.push(...entries);
+    for (const entry of entries) this.#entries.push(entry);
+    const landed = this.#deps.stage?.(entries);
+    if (landed !== undefined) this.#landed.push(landed);
     for (const { value } of entries) this.#bytes += (value?.length ?? 0) + 64;
     for (const { to, protocol, body } of messages) {
       if (to !== PEER || protocol !== CHAIN_PROTOCOL) continue;
@@ -259,10 +267,12 @@ export class Replay {
   }
 
   async #flush(): Promise<void> {
-    const entries = this.#entries;
+    const [entries, landed] = [this.#entries, this.#landed];
     this.#entries = [];
+    this.#landed = [];
     this.#bytes = 0;
     await this.#deps.commit(entries);
+    for (const tell of landed) tell();
   }
 
   #bad(what: string, height: number): AegisError {

@@ -15,6 +15,8 @@ import {
   sortRows,
   TABLES,
 } from '../chain/rows.ts';
+import { StateStore } from '../chain/state-store.ts';
+import { StateTree } from '../chain/state-tree.ts';
 import type { StoredRow } from '../chain/types.ts';
 import { blsScheme } from '../consensus/bls-scheme.ts';
 import { CustodianSet, CustodianSets } from '../consensus/custodian-sets.ts';
@@ -22,7 +24,7 @@ import { AegisError, isAegisError } from '../errors.ts';
 import { type Block, openBlock } from '../model/block.ts';
 import type { CustodianEntry } from '../model/custodians.ts';
 import type { Genesis } from '../model/genesis.ts';
-import { chainRows } from '../storage/chain-readonly.ts';
+import { FrozenChainRows } from '../storage/chain-rows.ts';
 import { type HistorySource, handoversBefore, type Stretch, windowsOf } from './history-export.ts';
 import { Replay, recoverFollower } from './history-replay.ts';
 import { blocksOf } from './history-sources.ts';
@@ -43,29 +45,39 @@ const NO_KEY = new Uint8Array(32);
  * The state that is on the disk, and whether it is the one of its last block.
  * @throws {AegisError} `BAD_DATA`.
  */
-export function verifyState(genesis: Genesis, rows: Iterable<StoredRow>): Ledger {
+function verifyState(genesis: Genesis, rows: Iterable<StoredRow>, tree: StateTree): Ledger {
   try {
-    const wanted = [...rows].filter(({ table }) => RECOVERY_TABLES.includes(table));
-    return Ledger.recover({ clusterId: genesis.clusterId, genesis }, sortRows(wanted)).ledger;
+    const { clusterId } = genesis;
+    return Ledger.recover({ clusterId, genesis }, sortRows(rows), tree).ledger;
   } catch (error) {
     if (!isAegisError(error)) throw error;
     throw new AegisError('BAD_DATA', error.message, { cause: error });
   }
 }
 
-/**
- * The state on a disk as of one moment, and the leaders after it.
- * @throws {AegisError} `BAD_DATA`; `NOT_FOUND` where no block is final.
- */
-export function readState(
-  chainDb: string,
-  genesis: Genesis,
-): { readonly ledger: Ledger; readonly leaders: Uint8Array } {
-  const rows = [...chainRows(chainDb, (room) => RECOVERY_TABLES.includes(room))];
-  const leaders = rows.find(({ table, key }) => table === TABLES.meta && key === META.leaders);
-  const ledger = verifyState(genesis, rows);
-  if (leaders === undefined) throw new AegisError('NOT_FOUND', 'no block is final in this home');
-  return { ledger, leaders: leaders.value };
+/** The state on a disk as of one moment, until it is closed, and the leaders after it. */
+export interface StateOnDisk extends Disposable {
+  readonly ledger: Ledger;
+  readonly leaders: Uint8Array;
+}
+
+/** @throws {AegisError} `BAD_DATA`; `NOT_FOUND` where no block is final. */
+export function readState(chainDb: string, genesis: Genesis): StateOnDisk {
+  const facts = new FrozenChainRows(chainDb);
+  try {
+    const rows = RECOVERY_TABLES.flatMap((table) =>
+      facts
+        .range({ table, from: '', limit: Number.MAX_SAFE_INTEGER })
+        .map((row) => ({ table, ...row })),
+    );
+    const leaders = rows.find(({ table, key }) => table === TABLES.meta && key === META.leaders);
+    const ledger = verifyState(genesis, rows, StateTree.open(new StateStore(facts)));
+    if (leaders === undefined) throw new AegisError('NOT_FOUND', 'no block is final in this home');
+    return { ledger, leaders: leaders.value, [Symbol.dispose]: () => facts[Symbol.dispose]() };
+  } catch (error) {
+    facts[Symbol.dispose]();
+    throw error;
+  }
 }
 
 /** How a stretch can be verified: all of it anew only from the first block of a cluster on. */

@@ -35,7 +35,8 @@ const BATCH_ROWS = 2000;
 export function readOrigin(chainDb: string, genesisBytes: Uint8Array): OriginFile {
   const genesis = openGenesis(genesisBytes);
   const { clusterId } = genesis;
-  const isWanted = (room: string) => room === FINALS_TABLE || RECOVERY_TABLES.includes(room);
+  const wanted = [...RECOVERY_TABLES, TABLES.state, FINALS_TABLE];
+  const isWanted = (room: string) => wanted.includes(room);
   const rows = sortRows(chainRows(chainDb, isWanted));
   const { ledger } = Ledger.recover({ clusterId, genesis }, rows);
   const { height } = ledger.tip;

@@ -4,6 +4,7 @@
  */
 import { Chain } from '../chain/chain.ts';
 import { heightKey, RECOVERY_TABLES, TABLES, undecidedFrom } from '../chain/rows.ts';
+import { StateStore } from '../chain/state-store.ts';
 import type { ChainInput, ChainOutcome, StoredRow } from '../chain/types.ts';
 import type { Standing } from '../consensus/contract.ts';
 import { CustodianSet, CustodianSets } from '../consensus/custodian-sets.ts';
@@ -11,6 +12,7 @@ import { EVIDENCE_TABLE, REPLICA_TABLE } from '../consensus/journal.ts';
 import { verifyEd25519 } from '../crypto/sign.ts';
 import type { Machine, Outcome, Ready } from '../machine.ts';
 import { PROTOCOL } from '../model/protocol.ts';
+import { KIB } from '../units.ts';
 import { Clients } from './clients.ts';
 import { connectorTie } from './connector.ts';
 import { ConsensusChecker } from './consensus-checkers.ts';
@@ -45,6 +47,8 @@ const SETTLE_MS_MAX = 2000;
 /** Until custodians ask for snapshots at heights that a run comes to. */
 const SNAPSHOTS_ASKED_MS = 3000;
 const RECOVERED = [...RECOVERY_TABLES, REPLICA_TABLE, EVIDENCE_TABLE];
+/** Of the state, so little in memory that much of it is read again all the time. */
+const STATE = { cacheBytes: 4 * KIB, bucketLeaves: 4 };
 
 export interface ConsensusOptions {
   /** The first so many of the nodes of the world; the others are agents. */
@@ -375,7 +379,10 @@ export class ConsensusScenario implements Scenario {
     const tools = this.toolsOf(node);
     const { disk } = node;
     const rows = disk.tables().flatMap((table) => disk.scan(table));
-    const { chain, keys } = this.#recover(node, rows, this.#standingOf(node));
+    // Whoever lies has other facts than its disk.
+    const isHonest = this.options.wrap === undefined;
+    const state = isHonest ? new StateStore(node.rows, STATE) : undefined;
+    const { chain, keys } = this.#recover(node, rows, this.#standingOf(node), state);
     this.#present.set(node.nodeId, keys);
     const wrapped = this.options.wrap?.(node, chain, tools) ?? chain;
     if (wrapped !== chain) this.#byzantine.add(node.nodeId);
@@ -408,6 +415,7 @@ export class ConsensusScenario implements Scenario {
     { nodeId, options: { core } }: SimNode,
     rows: readonly StoredRow[],
     standing: Standing,
+    state?: StateStore,
   ): { readonly chain: Chain; readonly keys: SimKeys } {
     const { clusterId, genesis, firstKeys } = this.cluster;
     const { fanout, epochHeights } = this.options;
@@ -419,7 +427,9 @@ export class ConsensusScenario implements Scenario {
     const seeds = core === undefined ? freeSeeds : meteredSeeds(freeSeeds, core);
     const first = undecidedFrom(rows.filter(({ table }) => table === TABLES.meta));
     const wanted = rows.filter(({ table, key }) =>
-      table === TABLES.blocks ? key >= first : RECOVERED.includes(table),
+      table === TABLES.blocks
+        ? key >= first
+        : RECOVERED.includes(table) || (state === undefined && table === TABLES.state),
     );
     const held = home.heldConsensusKeys();
     const protocolMax = this.governors.programs.get(nodeId);
@@ -427,7 +437,7 @@ export class ConsensusScenario implements Scenario {
     const chain = Chain.recover(
       { clusterId, genesis, self: nodeId, held, ...rest },
       {
-        ...{ scheme: votes, seeds, sets },
+        ...{ scheme: votes, seeds, sets, state },
         schemeOf: (known) => this.#crypto.votes({ sets: known }),
         verify: (key, bytes, signature) => this.#holds(key, bytes, signature),
       },

@@ -10,7 +10,7 @@ const valueOf = (key: string): Uint8Array => new TextEncoder().encode(`value of 
 
 function openRows(path: string): ChainRows {
   const rows = new ChainRows(path);
-  onTestFinished(() => rows.close());
+  onTestFinished(() => rows[Symbol.dispose]());
   return rows;
 }
 
