@@ -138,7 +138,7 @@ export class Collector {
       this.mark();
       return { objects: 0, bytes: 0, isDone: false };
     }
-    const garbage: number[] = [];
+    const garbage: { readonly id: number; readonly size: number }[] = [];
     let bytes = 0;
     let seen = 0;
     let isFull = false;
@@ -147,16 +147,32 @@ export class Collector {
       seen += 1;
       run.sweptId = id;
       if (run.marks.has(id)) continue;
-      garbage.push(id);
+      garbage.push({ id, size: Number(row['size']) });
       bytes += Number(row['size']);
       isFull = garbage.length >= BATCH_LENGTH || bytes >= BATCH_BYTES;
       if (isFull) break;
     }
-    if (!isDry && garbage.length > 0) {
-      for (const id of garbage) this.#sql.remove.run(id);
-      this.#sql.count.run(-garbage.length, -bytes);
+    if (isDry) return { objects: garbage.length, bytes, isDone: !isFull && seen < SCAN_LENGTH };
+    const { objects, bytes: gone } = this.#delete(run, garbage);
+    const isAll = objects === garbage.length;
+    return { objects, bytes: gone, isDone: isAll && !isFull && seen < SCAN_LENGTH };
+  }
+
+  /** As many as a slice has time for: small objects each touch another page of the index. */
+  #delete(run: Run, garbage: readonly { id: number; size: number }[]): Omit<Swept, 'isDone'> {
+    const until = performance.now() + SLICE_MS;
+    let objects = 0;
+    let bytes = 0;
+    for (const { id, size } of garbage) {
+      this.#sql.remove.run(id);
+      objects += 1;
+      bytes += size;
+      if (objects === garbage.length || performance.now() < until) continue;
+      run.sweptId = id;
+      break;
     }
-    return { objects: garbage.length, bytes, isDone: !isFull && seen < SCAN_LENGTH };
+    if (objects > 0) this.#sql.count.run(-objects, -bytes);
+    return { objects, bytes };
   }
 
   /** @returns whether the object is here and sound. */

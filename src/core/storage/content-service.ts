@@ -21,8 +21,8 @@ import type { Service } from './service.ts';
 
 /** What a row costs in the log besides its bytes: the index entry and a part of a page. */
 const ROW_OVERHEAD_BYTES = 256;
-/** About what deleting a batch writes: lists of free pages, and who points at what. */
-const SWEEP_LOG_BYTES = MIB;
+/** About what deleting a batch writes: pages of the index, lists of free pages. */
+const SWEEP_LOG_BYTES = 4 * MIB;
 
 type Handlers = Service<ContentOperations>['handlers'];
 
