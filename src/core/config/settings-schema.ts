@@ -15,6 +15,7 @@ import {
   type Settings,
   variableOf,
 } from './settings.ts';
+import { parseRoom, parseSpan } from './space-settings.ts';
 import { TOR_SCHEMAS, torrcLines } from './tor-schema.ts';
 
 const ADDRESSES_MAX = 64;
@@ -35,6 +36,16 @@ const addresses = v.pipe(
     'expected a list of multiaddrs',
   ),
   v.maxLength(ADDRESSES_MAX, `expected at most ${ADDRESSES_MAX} multiaddrs`),
+);
+const ROOM_EXPECTED = 'expected a share such as 80% or a size such as 500GiB';
+const room = v.pipe(
+  v.string(ROOM_EXPECTED),
+  v.check((text) => parseRoom(text) !== undefined, ROOM_EXPECTED),
+);
+const SPAN_EXPECTED = 'expected a span of time such as 12h, 30d or 1y';
+const span = v.pipe(
+  v.string(SPAN_EXPECTED),
+  v.check((text) => parseSpan(text) !== undefined, SPAN_EXPECTED),
 );
 const KEEP_BLOCKS_EXPECTED = `expected 0 (all) or a number from ${KEEP_BLOCKS_MIN}`;
 /** Far above every version that there may ever be. */
@@ -57,6 +68,10 @@ const SCHEMAS = {
   'log.maxSizeBytes': integer(64 * KIB, GIB),
   'log.files': integer(1, 100),
   'kb.minReplicas': integer(1, 16),
+  'kb.quota': room,
+  'kb.reserve': room,
+  'kb.keepLast': integer(0, 1_000_000),
+  'kb.keepFor': span,
   'chain.keepBlocks': v.pipe(
     integer(0, Number.MAX_SAFE_INTEGER),
     // Z1

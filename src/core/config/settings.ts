@@ -9,13 +9,14 @@ import { MIB } from '../units.ts';
 import type { Environment, HomePaths } from './home.ts';
 import { DEFAULT_KB, type KbSettings } from './kb-settings.ts';
 import { DEFAULT_LIMITS, type LimitSettings } from './limit-settings.ts';
+import { DEFAULT_SPACE, type SpaceSettings } from './space-settings.ts';
 import { DEFAULT_TOR, type TorSettings } from './tor-settings.ts';
 
 /** Z1: the fewest blocks that a node keeps. */
 export const KEEP_BLOCKS_MIN = 128;
 
 /** Every setting by its dotted key; `limits.*`, `tor.*` and most of `kb.*` are in files beside. */
-export interface Settings extends KbSettings, LimitSettings, TorSettings {
+export interface Settings extends KbSettings, LimitSettings, SpaceSettings, TorSettings {
   /** Multiaddrs to listen on. @default ['/ip4/127.0.0.1/tcp/0'] */
   readonly 'node.listen': readonly string[];
   /** Multiaddrs of peers to dial besides those of the genesis. @default [] */
@@ -85,6 +86,7 @@ export const DEFAULT_SETTINGS: Settings = {
   'api.listen': undefined,
   'keys.signer': undefined,
   ...DEFAULT_KB,
+  ...DEFAULT_SPACE,
   ...DEFAULT_TOR,
   ...DEFAULT_LIMITS,
 };
