@@ -10,12 +10,8 @@ import type { Source } from './source.ts';
 
 const TIMEOUT_MS = 60_000;
 
-export const putFlags = {
-  path: Flags.string({
-    char: 'p',
-    helpValue: '<path>',
-    description: 'Path in the knowledge base. Default: the name of the file.',
-  }),
+/** Of every command that writes a version. */
+export const writeFlags = {
   'if-version': Flags.string({
     helpValue: '<cid>|none',
     description:
@@ -37,6 +33,15 @@ export const putFlags = {
     helpValue: '<text>',
     description: 'Why, for the log of the path.',
   }),
+};
+
+export const putFlags = {
+  path: Flags.string({
+    char: 'p',
+    helpValue: '<path>',
+    description: 'Path in the knowledge base. Default: the name of the file.',
+  }),
+  ...writeFlags,
   hash: Flags.option({
     options: ['blake3', 'sha2-256'] as const,
     default: 'blake3' as const,
@@ -44,11 +49,36 @@ export const putFlags = {
   })(),
 };
 
-interface PutFlags {
-  readonly 'if-version'?: string;
+interface WriteFlags {
+  readonly 'if-version'?: string | undefined;
   readonly wait: 'local' | 'replicated' | 'final';
-  readonly replicas?: number;
-  readonly message?: string;
+  readonly replicas?: number | undefined;
+  readonly message?: string | undefined;
+}
+
+/** What a write says beside what it writes. */
+export const writingOf = (flags: WriteFlags) => ({
+  wait: flags.wait,
+  ...(flags.message !== undefined && { message: flags.message }),
+  ...(flags.replicas !== undefined && { replicas: flags.replicas }),
+  ...(flags['if-version'] !== undefined && { ifVersion: flags['if-version'] }),
+});
+
+/** A version that was written, for people. */
+export function writtenView(put: Omit<Reply<'kb.put'>, 'schema'>): string {
+  const { height } = put;
+  const { confirmed, wanted } = put.replicas;
+  return facts([
+    ['path', safeText(put.path)],
+    ['cid', put.cid],
+    ['version', `${put.version}${put.created ? '' : ' (unchanged)'}`],
+    ['size', bytes(put.sizeBytes)],
+    ['copies', `${confirmed} durable, ${wanted} wanted`],
+    ['final', height === null ? 'not yet' : finalText(height)],
+  ]);
+}
+
+interface PutFlags extends WriteFlags {
   readonly hash: 'blake3' | 'sha2-256';
   readonly quiet: boolean;
 }
@@ -66,12 +96,9 @@ export abstract class PutCommand<
     return await client.put(
       {
         path,
-        wait: flags.wait,
+        ...writingOf(flags),
         hash: flags.hash,
         timeoutMs,
-        ...(flags.message !== undefined && { message: flags.message }),
-        ...(flags.replicas !== undefined && { replicas: flags.replicas }),
-        ...(flags['if-version'] !== undefined && { ifVersion: flags['if-version'] }),
       },
       { ...source, bytes: withProgress(source.bytes, progress) },
       { signal: this.interruption() },
@@ -79,15 +106,6 @@ export abstract class PutCommand<
   }
 
   protected override view(put: NonNullable<R>): string {
-    const { height } = put;
-    const { confirmed, wanted } = put.replicas;
-    return facts([
-      ['path', safeText(put.path)],
-      ['cid', put.cid],
-      ['version', `${put.version}${put.created ? '' : ' (unchanged)'}`],
-      ['size', bytes(put.sizeBytes)],
-      ['copies', `${confirmed} durable, ${wanted} wanted`],
-      ['final', height === null ? 'not yet' : finalText(height)],
-    ]);
+    return writtenView(put);
   }
 }

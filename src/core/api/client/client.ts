@@ -5,6 +5,7 @@
 import { AegisError } from '../../errors.ts';
 import type { BodyInput, QueryInput, Reply } from '../contract/endpoints.ts';
 import type { ApiEvent } from '../contract/events.ts';
+import type { KbWatchRecord } from '../contract/kb-versions.ts';
 import { ROUTES, type RouteName, WAIT_MS } from '../contract/routes.ts';
 import { type ExchangeOptions, exchange } from './exchange.ts';
 import { errorOfReply, type QueryValues, requestTarget, type Target } from './request.ts';
@@ -87,10 +88,16 @@ export class Client {
     source: UploadSource,
     options: { signal?: AbortSignal } = {},
   ): Promise<Reply<'kb.put'>> {
-    const { upload } = await import('./upload.ts');
-    const target = requestTarget(ROUTES['kb.put'].path, {}, query);
-    const timeoutMs = this.#deadlineMs(undefined, { timeoutMs: WAIT_MS.kb, ...query });
-    return await upload(this.#target, target, source, { ...options, timeoutMs });
+    return await this.#upload('kb.put', query, source, options);
+  }
+
+  /** Stores each file of a tar as a path of its own. */
+  async putEach(
+    query: QueryInput<'kb.each'>,
+    source: UploadSource,
+    options: { signal?: AbortSignal } = {},
+  ): Promise<Reply<'kb.each'>> {
+    return await this.#upload('kb.each', query, source, options);
   }
 
   /** Opens the content of a path. Its bytes end with an error unless they are complete. */
@@ -107,7 +114,30 @@ export class Client {
   /** A snapshot, then every change, until the signal aborts or the daemon ends the stream. */
   async *events(options: { signal?: AbortSignal } = {}): AsyncGenerator<ApiEvent, void> {
     const { watch } = await import('./stream.ts');
-    yield* watch(this.#target, ROUTES.events.path, { ...options, timeoutMs: this.#timeoutMs });
+    const target = ROUTES.events.path;
+    yield* watch<ApiEvent>(this.#target, target, { ...options, timeoutMs: this.#timeoutMs });
+  }
+
+  /** What becomes final under a prefix, until the signal aborts or the daemon ends the stream. */
+  async *watch(
+    query: QueryInput<'kb.watch'>,
+    options: { signal?: AbortSignal } = {},
+  ): AsyncGenerator<KbWatchRecord, void> {
+    const { watch } = await import('./stream.ts');
+    const target = requestTarget(ROUTES['kb.watch'].path, {}, query);
+    yield* watch<KbWatchRecord>(this.#target, target, { ...options, timeoutMs: this.#timeoutMs });
+  }
+
+  async #upload<N extends 'kb.put' | 'kb.each'>(
+    name: N,
+    query: QueryInput<N>,
+    source: UploadSource,
+    options: { signal?: AbortSignal },
+  ): Promise<Reply<N>> {
+    const { upload } = await import('./upload.ts');
+    const target = requestTarget(ROUTES[name].path, {}, query as QueryValues);
+    const timeoutMs = this.#deadlineMs(undefined, { timeoutMs: WAIT_MS.kb, ...query });
+    return await upload(this.#target, { name, target }, source, { ...options, timeoutMs });
   }
 
   /** @param sent what the daemon is told, among it perhaps how long it may wait. */

@@ -3,7 +3,6 @@ import type { IncomingMessage } from 'node:http';
 import { AegisError, isAegisError } from '../../errors.ts';
 import { MIB } from '../../units.ts';
 import type { Reply } from '../contract/endpoints.ts';
-import type { ApiEvent } from '../contract/events.ts';
 import { HEADER, MEDIA, ROUTES } from '../contract/routes.ts';
 import { patiently } from '../patience.ts';
 import { collect, open, type StreamOptions, withTimeout } from './connection.ts';
@@ -130,18 +129,19 @@ async function whyCut(at: Target, id: string, timeoutMs: number): Promise<AegisE
   }
 }
 
-export async function* watch(
+/** Records as they come, one a line. The server sends heartbeats in between. */
+export async function* watch<T>(
   at: Target,
   target: string,
   options: StreamOptions,
-): AsyncGenerator<ApiEvent, void> {
+): AsyncGenerator<T, void> {
   const { request, response } = open(at, 'GET', target, options);
   request.end();
   try {
     const reply = await withTimeout(response, request, options.timeoutMs);
     if (reply.statusCode !== 200) throw errorOfReply(reply.statusCode ?? 0, await collect(reply));
     for await (const line of splitLines(listen(reply, EVENTS_IDLE_MS), EVENT_BYTES_MAX)) {
-      yield JSON.parse(line) as ApiEvent;
+      yield JSON.parse(line) as T;
     }
   } catch (error) {
     if (options.signal?.aborted) return;

@@ -15,14 +15,14 @@ export interface UploadSource {
   readonly sizeBytes?: number;
 }
 
-export async function upload(
+export async function upload<N extends 'kb.put' | 'kb.each'>(
   at: Target,
-  target: string,
+  { name, target }: { readonly name: N; readonly target: string },
   source: UploadSource,
   options: StreamOptions,
-): Promise<Reply<'kb.put'>> {
+): Promise<Reply<N>> {
   const size = source.sizeBytes;
-  const { request, response } = open(at, ROUTES['kb.put'].method, target, options, {
+  const { request, response } = open(at, ROUTES[name].method, target, options, {
     'content-type': MEDIA[source.kind],
     // The daemon can refuse before anything is sent.
     expect: '100-continue',
@@ -36,7 +36,7 @@ export async function upload(
     const reply = await Promise.race([response, failure]);
     const body = await collect(reply);
     if ((reply.statusCode ?? 0) >= 300) throw errorOfReply(reply.statusCode ?? 0, body);
-    return JSON.parse(body.toString('utf8')) as Reply<'kb.put'>;
+    return JSON.parse(body.toString('utf8')) as Reply<N>;
   } finally {
     request.destroy();
   }
