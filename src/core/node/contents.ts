@@ -27,10 +27,8 @@ export interface ReadingKeys {
 }
 
 export interface OpenContent {
-  /** Shows what is inside as if it had never been sealed. */
+  /** Shows what is below the root as if it had never been sealed, from the root on. */
   readonly exporter: Exporter;
-  /** The UnixFS DAG: where the exporter begins. */
-  readonly top: CID;
   /** How it is sealed, and what follows it in the same way; undefined: it is plain. */
   readonly sealing: Sealing | undefined;
 }
@@ -76,15 +74,14 @@ export class Contents {
   }
 
   async #open(root: CID, read: ReadObjects): Promise<OpenContent> {
-    if (!isSealedRoot(root))
-      return { exporter: new Exporter({ read }), top: root, sealing: undefined };
+    if (!isSealedRoot(root)) return { exporter: new Exporter({ read }), sealing: undefined };
     const [bytes] = await read([root]);
     const sealed = readSealedRoot(bytes!);
     const [file] = await read([sealed.key]);
     const keys = await this.#keysOf(sealed, file!);
-    const exporter = new Exporter({ read, view: viewUnder(keys) });
-    const sealing = { keys, key: { cid: sealed.key, bytes: file! }, to: sealed.to };
-    return { exporter, top: sealed.content, sealing };
+    const { content, key, to } = sealed;
+    const exporter = new Exporter({ read, sealed: { root, content, view: viewUnder(keys) } });
+    return { exporter, sealing: { keys, key: { cid: key, bytes: file! }, to } };
   }
 
   async #keysOf({ key, to }: SealedRoot, file: Uint8Array): Promise<LeafKeys> {

@@ -26,6 +26,13 @@ interface Loaded {
   readonly bytes: Uint8Array;
 }
 
+export interface SealedView {
+  readonly root: CID;
+  /** Of the ciphertext. */
+  readonly content: CID;
+  readonly view: View;
+}
+
 export interface ExportedFile {
   readonly kind: 'file';
   readonly sizeBytes: number;
@@ -39,12 +46,14 @@ export interface ExportedDirectory {
 
 export class Exporter {
   readonly #read: ReadObjects;
+  readonly #sealed: SealedView | undefined;
   readonly #view: View;
 
-  /** @param deps.view what is seen of objects; of sealed ones what they were before. */
-  constructor(deps: { read: ReadObjects; view?: View }) {
+  /** @param deps.sealed what is sealed is seen as it was before, from its root on. */
+  constructor(deps: { read: ReadObjects; sealed?: SealedView | undefined }) {
     this.#read = deps.read;
-    this.#view = deps.view ?? PLAIN;
+    this.#sealed = deps.sealed;
+    this.#view = deps.sealed?.view ?? PLAIN;
   }
 
   /**
@@ -100,7 +109,8 @@ export class Exporter {
     return seen.size;
   }
 
-  async #one(cid: CID): Promise<Loaded> {
+  async #one(name: CID): Promise<Loaded> {
+    const cid = this.#sealed?.root.equals(name) === true ? this.#sealed.content : name;
     const [bytes] = await this.#read([cid]);
     return this.#loaded({ cid, tsize: bytes!.length }, bytes!);
   }

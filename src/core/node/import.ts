@@ -6,14 +6,16 @@
  */
 import type { CID } from 'multiformats/cid';
 import type { TreeEntry } from '../api/backend.ts';
+import { SEALED_LEAF_EXTRA_BYTES, sealName } from '../crypto/sealed-leaf.ts';
 import { AegisError } from '../errors.ts';
 import type { Block } from '../kb/block.ts';
 import { buildDirectory, type DirectoryEntry } from '../kb/directory.ts';
 import { FileDag } from '../kb/unixfs.ts';
 import type { Hasher } from '../ports.ts';
-import type { ContentStore } from '../storage/content-store.ts';
+import type { ContentLease } from '../storage/content-lease.ts';
 import { MIB } from '../units.ts';
 import { cut, LEAF_BYTES, LeafWriter } from './leaves.ts';
+import { type Sealing, sealedRootOf } from './sealing.ts';
 
 export interface Imported {
   readonly root: CID;
@@ -21,7 +23,14 @@ export interface Imported {
 }
 
 /** A lease, so that nothing of it is collected before a version names it (W31). */
-type ImportStore = Pick<ContentStore, 'addLeaves' | 'put'>;
+type ImportStore = Pick<ContentLease, 'addLeaves' | 'put'>;
+
+export interface ImportDeps {
+  readonly content: ImportStore;
+  readonly hasher: Hasher;
+  /** W42: how it is sealed; undefined: it is not. */
+  readonly sealing?: Sealing | undefined;
+}
 
 export interface ImportLimits {
   /** @default 1_000_000 */
@@ -44,24 +53,26 @@ export class Importer {
   readonly #content: ImportStore;
   readonly #hasher: Hasher;
   readonly #limits: ImportLimits;
+  readonly #sealing: Sealing | undefined;
   readonly #leaves: LeafWriter;
   #nodes: Block[] = [];
   #nodesBytes = 0;
 
-  constructor(limits: Partial<ImportLimits>, deps: { content: ImportStore; hasher: Hasher }) {
+  constructor(limits: Partial<ImportLimits>, deps: ImportDeps) {
     this.#limits = { entriesMax: 1_000_000, depthMax: 64, ...limits };
     this.#content = deps.content;
     this.#hasher = deps.hasher;
-    this.#leaves = new LeafWriter((chunks) => deps.content.addLeaves(chunks, deps.hasher.name));
+    this.#sealing = deps.sealing;
+    const { content, hasher } = deps;
+    const keys = deps.sealing?.keys;
+    this.#leaves = new LeafWriter((chunks) => content.addLeaves(chunks, hasher.name, keys));
   }
 
   /** One file. Durable when the promise resolves. */
   async file(source: AsyncIterable<Uint8Array>): Promise<Imported> {
     const leafed = await this.#readFile(source);
     await this.#leaves.flush();
-    const { cid, sizeBytes } = await this.#fileNode(leafed);
-    await this.#writeNodes();
-    return { root: cid, sizeBytes };
+    return await this.#finish(await this.#fileNode(leafed));
   }
 
   /**
@@ -79,9 +90,19 @@ export class Importer {
       await this.#addEntry(tree, entry);
     }
     await this.#leaves.flush();
-    const { cid, sizeBytes } = await this.#directoryNode('', tree);
+    return await this.#finish(await this.#directoryNode('', tree));
+  }
+
+  async #finish({ cid, sizeBytes }: Omit<DirectoryEntry, 'name'>): Promise<Imported> {
+    const sealing = this.#sealing;
+    if (sealing === undefined) {
+      await this.#writeNodes();
+      return { root: cid, sizeBytes };
+    }
+    const root = sealedRootOf(sealing, cid, this.#hasher);
+    await this.#keep([sealing.key, root]);
     await this.#writeNodes();
-    return { root: cid, sizeBytes };
+    return { root: root.cid, sizeBytes };
   }
 
   async #addEntry(tree: Tree, entry: TreeEntry): Promise<void> {
@@ -130,19 +151,22 @@ export class Importer {
 
   async #fileNode(file: Leafed): Promise<Omit<DirectoryEntry, 'name'>> {
     const dag = new FileDag();
-    for (const leaf of file.leaves) dag.addLeaf(await leaf.cid, leaf.sizeBytes);
-    const { root, sizeBytes, tsize, blocks } = dag.finish(this.#hasher);
+    const extraBytes = this.#sealing === undefined ? 0 : SEALED_LEAF_EXTRA_BYTES;
+    for (const leaf of file.leaves) dag.addLeaf(await leaf.cid, leaf.sizeBytes + extraBytes);
+    const { root, tsize, blocks } = dag.finish(this.#hasher);
     await this.#keep(blocks);
+    const sizeBytes = file.leaves.reduce((sum, leaf) => sum + leaf.sizeBytes, 0);
     return { cid: root, sizeBytes, tsize };
   }
 
   async #directoryNode(name: string, tree: Tree): Promise<DirectoryEntry> {
     const entries: DirectoryEntry[] = [];
     for (const [child, node] of tree) {
+      const sealed = this.#sealing === undefined ? child : sealName(this.#sealing.keys, child);
       entries.push(
         node instanceof Map
-          ? await this.#directoryNode(child, node)
-          : { name: child, ...(await this.#fileNode(node)) },
+          ? await this.#directoryNode(sealed, node)
+          : { name: sealed, ...(await this.#fileNode(node)) },
       );
     }
     const { root, tsize, blocks } = buildDirectory(entries, this.#hasher);

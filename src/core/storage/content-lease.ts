@@ -4,6 +4,7 @@
  * it in `try`, let it go in `finally`. It reserves no room and orders no writes.
  */
 import type { CID } from 'multiformats/cid';
+import type { LeafKeys } from '../crypto/sealed-leaf.ts';
 import type { Block, ContentStore, PutOptions, ReadOptions } from './content-store.ts';
 
 export interface LeaseOptions {
@@ -30,8 +31,8 @@ export class ContentLease implements Leased {
     return this.#store.put(blocks, options, this.#id);
   }
 
-  addLeaves(chunks: Uint8Array[], hash: 'blake3' | 'sha2-256'): Promise<CID[]> {
-    return this.#store.addLeaves(chunks, hash, this.#id);
+  addLeaves(chunks: Uint8Array[], hash: 'blake3' | 'sha2-256', seal?: LeafKeys): Promise<CID[]> {
+    return this.#store.addLeaves(chunks, hash, seal, this.#id);
   }
 
   has(cids: readonly CID[]): Promise<boolean[]> {

@@ -5,6 +5,7 @@
  */
 import { CID } from 'multiformats/cid';
 import { decode as decodeDigest } from 'multiformats/hashes/digest';
+import type { LeafKeys } from '../crypto/sealed-leaf.ts';
 import { AegisError, hasCode } from '../errors.ts';
 import { KIB, MIB } from '../units.ts';
 import { ByteGate } from './byte-gate.ts';
@@ -116,10 +117,14 @@ export class ContentStore {
     }
   }
 
-  /** Hashes and stores chunks of a file as raw leaves. Takes their memory; durable at the end. */
+  /**
+   * Hashes and stores chunks of a file as raw leaves. Takes their memory; durable at the end.
+   * @param seal with which they are sealed before (W43).
+   */
   async addLeaves(
     chunks: Uint8Array[],
     hash: 'blake3' | 'sha2-256',
+    seal?: LeafKeys,
     lease?: number,
   ): Promise<CID[]> {
     if (chunks.length === 0) return [];
@@ -127,7 +132,7 @@ export class ContentStore {
     this.#young.passed(sizeBytes);
     const keys = await this.#gate.pass(sizeBytes, () => {
       const { arrays, transfer } = pack(chunks, true);
-      return this.#link.call('addLeaves', { chunks: arrays, hash, lease }, transfer);
+      return this.#link.call('addLeaves', { chunks: arrays, hash, seal, lease }, transfer);
     });
     return unpackKeys(keys).map((multihash) => CID.createV1(RAW_CODEC, decodeDigest(multihash)));
   }
@@ -249,8 +254,15 @@ export class ContentStore {
     return row === undefined ? undefined : asRoot(row);
   }
 
-  async roots(): Promise<Root[]> {
-    return (await this.#link.call('roots', undefined)).map(asRoot);
+  /** Which of the roots are complete here; a page of them at a time. */
+  async areComplete(cids: readonly CID[]): Promise<boolean[]> {
+    const keys = cids.map(({ bytes }) => bytes);
+    return await this.#link.call('areComplete', keys);
+  }
+
+  /** Of the file: another one, though at the same place, has another. */
+  async identity(): Promise<string> {
+    return await this.#link.call('identity', undefined);
   }
 
   /** Forgets objects and gives their room back to the file system. */

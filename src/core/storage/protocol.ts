@@ -2,6 +2,7 @@
  * What the main thread and the storage workers say to each other. Types only, and the list of
  * what each worker can be asked. Nothing here is written to disk or sent to another machine.
  */
+import type { LeafKeys } from '../crypto/sealed-leaf.ts';
 import type { ErrorBody } from '../errors.ts';
 import type { OpenOptions } from './database.ts';
 import type { PackedEntries } from './packed-entries.ts';
@@ -133,9 +134,13 @@ export interface ContentOperations {
     args: { keys: PackedKeys; blobs: readonly Uint8Array[]; verify: boolean } & UnderLease;
     result: undefined;
   };
-  /** Hashes and stores; the result holds one key a chunk. */
+  /** Seals if asked to, hashes and stores; the result holds one key a chunk. */
   addLeaves: {
-    args: { chunks: readonly Uint8Array[]; hash: 'blake3' | 'sha2-256' } & UnderLease;
+    args: {
+      chunks: readonly Uint8Array[];
+      hash: 'blake3' | 'sha2-256';
+      seal: LeafKeys | undefined;
+    } & UnderLease;
     result: PackedKeys;
   };
   setRoot: { args: RootRow & UnderLease; result: undefined };
@@ -150,7 +155,8 @@ export interface ContentOperations {
   };
   has: { args: { keys: PackedKeys } & UnderLease; result: boolean[] };
   root: { args: Uint8Array; result: RootRow | undefined };
-  roots: { args: undefined; result: RootRow[] };
+  areComplete: { args: readonly Uint8Array[]; result: boolean[] };
+  identity: { args: undefined; result: string };
   lease: {
     args: { lease: number; root: Uint8Array | undefined; isBound: boolean };
     result: undefined;
