@@ -15,6 +15,7 @@ import { Complaints } from './complaints.ts';
 import type { Finals } from './finals.ts';
 import type { IntentDesk } from './intent-desk.ts';
 import type { LinearReads } from './linear-reads.ts';
+import { type FinalMerge, mergesOf } from './merge/final-merges.ts';
 import type { Pruner } from './pruner.ts';
 import type { RoundLog } from './round-log.ts';
 
@@ -40,6 +41,8 @@ export interface ChainDeskDeps {
   moved(): void;
   finalised(block: Finalised): void;
   accused(evidence: Evidence, nodeId: string): void;
+  /** W11: what a final block has brought. */
+  merged(merges: readonly FinalMerge[]): void;
 }
 
 const COUNTED = [
@@ -149,8 +152,8 @@ export class ChainDesk {
 
   /** The index of final versions may be behind the blocks. Call before anything is stepped. */
   async catchUp(): Promise<void> {
-    const { archive, finals, chain, context } = this.#deps;
-    this.#adopt();
+    const { archive, finals, chain, context, merged } = this.#deps;
+    await this.#adopt();
     while (finals.height < chain.height) {
       const from = finals.height + 1;
       const upTo = Math.min(chain.height, from + CATCH_UP_BLOCKS - 1);
@@ -164,14 +167,15 @@ export class ChainDesk {
         const signed = all.filter((_, n) => found[n]?.height === height);
         const receipts = found.filter((one) => one?.height === height).map((one) => one!);
         finals.learn({ height, signed, receipts });
+        merged(mergesOf({ height, signed, receipts }));
       }
     }
   }
 
   /** Y4: there are no blocks below the state that was taken over. */
-  #adopt(): void {
+  async #adopt(): Promise<void> {
     const { finals, chain } = this.#deps;
-    if (finals.height < chain.base - 1) finals.adopt(chain.heads(), chain.base - 1);
+    if (finals.height < chain.base - 1) await finals.adopt(chain.heads(), chain.base - 1);
   }
 
   fail(error: AegisError): void {
@@ -188,6 +192,7 @@ export class ChainDesk {
     const { height, intents } = block;
     const { finals, metrics } = this.#deps;
     finals.learn(block);
+    this.#deps.merged(mergesOf(block));
     metrics.gauge('aegis_chain_height', height);
     this.#gauge();
     metrics.count('aegis_chain_intents_total', intents);
@@ -225,7 +230,12 @@ export class ChainDesk {
 
   #snapshot({ state, height, from }: Extract<ChainOutcome, { type: 'snapshot' }>): void {
     this.#deps.metrics.count('aegis_chain_snapshots_total', state === 'installed' ? 1 : 0);
-    if (state === 'installed') this.#adopt();
+    if (state === 'installed') {
+      this.#adopt().catch((error: unknown) => {
+        const reason = toAegisError(error).message;
+        this.#deps.log.write('warn', 'what is final is not written down yet', { reason });
+      });
+    }
     const level = state === 'failed' ? 'warn' : 'info';
     this.#deps.log.write(level, `a snapshot of the state is ${state}`, { height, from });
     this.#deps.moved();

@@ -37,6 +37,7 @@ import { Finals } from './finals.ts';
 import { IntentDesk } from './intent-desk.ts';
 import { LinearReads } from './linear-reads.ts';
 import { mayVote } from './may-vote.ts';
+import type { FinalMerge } from './merge/final-merges.ts';
 import { MessageGate } from './message-gate.ts';
 import { intentIds, Pruner } from './pruner.ts';
 import { RoundLog } from './round-log.ts';
@@ -64,6 +65,8 @@ export interface ChainRoomDeps {
   moved(): void;
   finalised(block: Finalised): void;
   accused(evidence: Evidence, nodeId: string): void;
+  /** W11 */
+  merged(merges: readonly FinalMerge[]): void;
 }
 
 const CONSENSUS_TABLES = [REPLICA_TABLE, EVIDENCE_TABLE];

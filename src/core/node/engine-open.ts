@@ -27,6 +27,7 @@ import { Duplicities } from './duplicities.ts';
 import { apart, doubleSignOf, openBoth, tooOld } from './engine-parts.ts';
 import type { Introductions } from './introductions.ts';
 import { type Machines, recoverMachines } from './machines.ts';
+import type { FinalMerge } from './merge/final-merges.ts';
 import { createHost } from './network.ts';
 import { markLostFacts } from './own-history.ts';
 import { followChain, usableNetworkKey } from './own-keys.ts';
@@ -90,6 +91,7 @@ export interface EngineHooks {
   submit(input: ChainInput): void;
   offer(input: ChainInput, origin: { from: string; sizeBytes: number }): void;
   finalised(block: Finalised): void;
+  merged(merges: readonly FinalMerge[]): void;
   accused(evidence: Evidence): void;
   /** Undefined while the engine is being made. */
   custody(): Custody | undefined;
@@ -139,6 +141,7 @@ async function openRooms(
   const chain = await ChainRoom.open(options, {
     ...{ store, rows, log: log.child('chain'), metrics, security },
     ...{ submit: hooks.submit, offer: hooks.offer, finalised: hooks.finalised },
+    merged: hooks.merged,
     moved: deps.consensusMoved,
     accused: (evidence, nodeId) => {
       hooks.accused(evidence);

@@ -8,7 +8,7 @@ import type { ChainInput, ChainOutcome, Finalised } from '../chain/chain.ts';
 import { onionMultiaddr, parseOnionAddress } from '../crypto/onion.ts';
 import type { AegisError } from '../errors.ts';
 import { KB_PROTOCOL, type Replication } from '../kb/replication.ts';
-import type { ReplicationInput } from '../kb/replication-types.ts';
+import type { ReplicationInput, ReplicationOutcome } from '../kb/replication-types.ts';
 import type { Outcome } from '../machine.ts';
 import type { Host } from '../network/host.ts';
 import type { PeerInput } from '../peers/book-io.ts';
@@ -22,6 +22,7 @@ import type { ChainRoom } from './chain-room.ts';
 import { protocolMaxOf } from './chain-settings.ts';
 import { systemClock } from './clock.ts';
 import { ConsensusViews } from './consensus-views.ts';
+import { Contents } from './contents.ts';
 import { Custody } from './custody.ts';
 import { CustodyViews } from './custody-views.ts';
 import { lostRoots, makeKnowledge, mendInBackground, submitMissing } from './engine-knowledge.ts';
@@ -39,10 +40,13 @@ import { KbViews } from './kb-views.ts';
 import { KB_MACHINE, type Knowledge } from './knowledge.ts';
 import { Loop, type LoopDependencies } from './loop.ts';
 import { type Machines, Placement } from './machines.ts';
+import type { Merger } from './merge/merger.ts';
+import { makeMerger } from './merge/open.ts';
 import { ObjectReader } from './object-reader.ts';
 import { ObjectServer } from './object-server.ts';
 import { OnionUpgrade } from './onion-upgrade.ts';
 import { PEERS_MACHINE, Peers } from './peers.ts';
+import { OwnReadingKeys } from './reading-keys.ts';
 import type { Routing } from './routing.ts';
 import { TorViews } from './tor-views.ts';
 
@@ -68,8 +72,11 @@ export class Engine {
   readonly machine: Replication;
   readonly peers: Peers;
   readonly knowledge: Knowledge;
+  readonly merger: Merger;
   readonly views: KbViews;
   readonly versions: KbVersions;
+  readonly contents: Contents;
+  readonly readingKeys: OwnReadingKeys;
   readonly chain: ChainRoom;
   readonly routing: Routing;
   readonly #options: EngineOptions;
@@ -94,6 +101,7 @@ export class Engine {
       submit: (input) => void engine.#loop.submit(CHAIN_MACHINE, input),
       offer: (input, origin) => void engine.#loop.offer(CHAIN_MACHINE, input, origin),
       finalised: (block) => engine.#finalised(block),
+      merged: (merges) => engine.merger.final(merges),
       accused: (evidence) => engine.consensus.accused(evidence),
       custody: () => made?.custody,
       peers: () => made?.peers,
@@ -151,7 +159,12 @@ export class Engine {
     const nameOf = (nodeId: string) => roster.get(nodeId)?.name ?? null;
     this.intents = new IntentViews({ context: genesis, room: this.chain, nameOf });
     this.#finality = this.#makeFinality();
-    this.knowledge = this.#knowledge(parts, reader);
+    this.readingKeys = new OwnReadingKeys({
+      ...{ nameKey: genesis.names.key, roster, networkSeed: () => keystore.networkSeed() },
+    });
+    this.contents = new Contents({ reader, keys: this.readingKeys });
+    this.knowledge = this.#knowledge(parts);
+    this.merger = this.#makeMerger(parts, reader);
     this.custody = this.#custody(parts, book);
     const { custody } = this;
     this.custodyViews = new CustodyViews({
@@ -218,6 +231,7 @@ export class Engine {
     const query = new HolderQuery({ host, holds, log: this.#deps.log.child('kb') });
     return new KbViews({
       ...{ self: keystore.nodeId, machine, members: chain.chain.roster, content, reader },
+      ...{ contents: this.contents, readingKeys: this.readingKeys },
       replicas: genesis.replicas,
       isConnected: (nodeId) => host.peer(nodeId) !== undefined,
       decided: (versions) => this.#finality.find(versions),
@@ -236,18 +250,34 @@ export class Engine {
     return new KbVersions({ writer: knowledge.writer, diffs, feed: this.#feed, height });
   }
 
-  #knowledge(parts: EngineParts, reader: ObjectReader): Knowledge {
+  #knowledge(parts: EngineParts): Knowledge {
     const { genesis, keystore, settings } = this.#options;
     const { machines, content, hashers, host, chain, lostMarker } = parts;
     return makeKnowledge(
       { self: keystore.nodeId, genesis, settings, lostMarker },
       {
-        ...{ machine: machines.replication, content, hashers, host, room: chain, reader },
+        ...{ machine: machines.replication, content, hashers, host, room: chain },
+        ...{ contents: this.contents, readingKeys: this.readingKeys },
+        find: (member) => this.custodyViews.find(member),
         ...{ fetcher: this.#fetcher, finality: this.#finality, log: this.#deps.log.child('kb') },
         checkMayWrite: (path, signal) => this.governance.rights.checkMayWrite(path, signal),
         sealed: () => this.custody.keys.sealed,
         submit: (input) => void this.#loop.submit(KB_MACHINE, input),
         changed: this.#deps.pathChanged,
+      },
+    );
+  }
+
+  #makeMerger(parts: EngineParts, reader: ObjectReader): Merger {
+    const { keystore, settings } = this.#options;
+    const { content, hashers, store, chain: room, clock } = parts;
+    const { machine, knowledge } = this;
+    return makeMerger(
+      { self: keystore.nodeId, settings },
+      {
+        ...{ machine, content, hashers, store, reader, room, knowledge, clock },
+        ...{ log: this.#deps.log.child('merge'), metrics: this.#deps.metrics },
+        submit: (input) => void this.#loop.submit(KB_MACHINE, input),
       },
     );
   }
@@ -284,6 +314,7 @@ export class Engine {
   /** Everything but the stores. */
   async #halt(): Promise<void> {
     this.#fetcher.stop();
+    this.merger.stop();
     this.custody.stop();
     this.#upgrade.stop();
     await this.host.stop();
@@ -303,9 +334,10 @@ export class Engine {
     const { host } = this;
     this.#listen();
     // Before anybody can ask: nothing that is gone may be called durable.
-    for (const root of await lostRoots(this.content, this.machine)) {
+    for await (const root of lostRoots(this.content, this.machine)) {
       this.#loop.submit(KB_MACHINE, { type: 'lost', root });
     }
+    this.#loop.submit(KB_MACHINE, { type: 'content', id: await this.content.identity() });
     await this.chain.catchUp();
     await this.consensus.open();
     this.#loop.submit(KB_MACHINE, { type: 'start' });
@@ -318,6 +350,7 @@ export class Engine {
     this.peers.start([...this.#options.settings['node.peers'], ...this.#invitedTo()]);
     await this.custody.start();
     this.governance.start();
+    this.merger.start();
   }
 
   /** What the API says of Tor. */
@@ -373,8 +406,11 @@ export class Engine {
     if (machine === CHAIN_MACHINE) {
       this.chain.tell(outcome);
       this.#decided(outcome as ChainOutcome);
-    } else if (machine === KB_MACHINE) this.knowledge.tell(outcome);
-    else this.peers.tell(outcome);
+    } else if (machine === KB_MACHINE) {
+      this.knowledge.tell(outcome);
+      const told = outcome as ReplicationOutcome;
+      if (told.type === 'version-added') this.merger.added(told.version);
+    } else this.peers.tell(outcome);
   }
 
   #decided(outcome: ChainOutcome): void {
@@ -420,7 +456,10 @@ export class Engine {
 
   #finalised(block: Finalised): void {
     this.#feed.finalised(block);
-    for (const path of block.paths) this.#deps.pathChanged(path);
+    for (const path of block.paths) {
+      this.#deps.pathChanged(path);
+      this.merger.look(path);
+    }
     this.#deps.blockFinal(this.consensus.add(block));
   }
 }

@@ -90,13 +90,21 @@ export class IntentDesk {
     return this.#turns.run(() => this.#submit(wanted));
   }
 
-  /** The move of a path that waits to be decided last, if one does. */
+  /**
+   * The move of a path that waits to be decided last, if one does. A merge is none: it may be
+   * refused for any news, and what is written meanwhile is merged with it.
+   */
   lastPending(path: string): { readonly change: Move; readonly queued: Queued } | undefined {
-    const signed = this.#pending.get(this.#byPath.get(path)?.at(-1) ?? 0)?.signed;
-    const change = signed?.intent.changes.filter(isMove).findLast((one) => one.path === path);
-    if (signed === undefined || change === undefined) return undefined;
-    const queued = { id: signed.id, sequence: signed.intent.sequence, receipt: undefined };
-    return { change, queued };
+    const sequences = this.#byPath.get(path) ?? [];
+    for (const sequence of sequences.toReversed()) {
+      const signed = this.#pending.get(sequence)?.signed;
+      const change = signed?.intent.changes
+        .filter(isMove)
+        .findLast((one) => one.path === path && one.merge === undefined);
+      if (signed === undefined || change === undefined) continue;
+      return { change, queued: { id: signed.id, sequence, receipt: undefined } };
+    }
+    return undefined;
   }
 
   /** Whether an intent that waits moves a path to this version. */

@@ -15,13 +15,14 @@ import type { ContentLease, LeaseOptions } from '../storage/content-lease.ts';
 import type { ContentStore } from '../storage/content-store.ts';
 import { KIB, MIB } from '../units.ts';
 import { Complaints } from './complaints.ts';
-import { Exporter } from './export.ts';
+import type { Contents } from './contents.ts';
+import type { Exporter } from './export.ts';
 import type { FetchCall, Fetcher } from './fetcher.ts';
 import type { Finality } from './finality.ts';
 import { KbWriter, type KbWriterDeps, type KbWriterOptions } from './kb-writer.ts';
-import type { ObjectReader } from './object-reader.ts';
 import { OwnVersions, type OwnVersionsDeps, type VersionsHold } from './own-versions.ts';
 import { resolveFinal, resolveReference } from './reference.ts';
+import { Sealer, type SealerDeps } from './sealer.ts';
 import { timeout } from './timeout.ts';
 import { Waiting } from './waiting.ts';
 
@@ -31,7 +32,8 @@ export interface KnowledgeDeps extends Pick<KbWriterDeps, 'hasher' | 'checkMayWr
   readonly machine: Replication;
   readonly content: ContentStore;
   readonly fetcher: Fetcher;
-  readonly reader: ObjectReader;
+  readonly contents: Contents;
+  readonly sealing: Omit<SealerDeps, 'contents' | 'complete'>;
   readonly finality: Finality;
   readonly history: OwnVersionsDeps['history'];
   readonly author: OwnVersionsDeps['author'];
@@ -70,7 +72,9 @@ export class Knowledge {
   readonly #replicated = new Waiting<Copies>();
   readonly #own: OwnVersions;
   readonly #complaints: Complaints;
-  #missingSaidAt = 0;
+  /** Versions that are to be asked for next. */
+  readonly #missing = new Set<string>();
+  #missingSaidAt = -MISSING_MS;
 
   constructor(options: KbWriterOptions, deps: KnowledgeDeps) {
     this.#options = options;
@@ -81,7 +85,8 @@ export class Knowledge {
       this.#copied(signed, copies, signal);
     this.#own = new OwnVersions({ ...deps, self, copied });
     const complete = (version: Version, signal: AbortSignal) => this.complete(version, signal);
-    this.writer = new KbWriter(options, { ...deps, own: this.#own, copied, complete });
+    const sealer = new Sealer({ ...deps.sealing, contents: deps.contents, complete });
+    this.writer = new KbWriter(options, { ...deps, own: this.#own, copied, complete, sealer });
   }
 
   /** Carries out what the machine has decided. */
@@ -149,7 +154,7 @@ export class Knowledge {
     const [decided] = await this.#deps.finality.find([signed.cidText]);
     const isFinal = decided !== undefined && decided.result !== 'refused';
     await this.complete(signed.version, deadline);
-    const exporter = new Exporter({ read: this.#deps.reader.below(root, signal) });
+    const { exporter } = await this.#deps.contents.open(root, signal);
     const at = await exporter.resolve(root, inside);
     const content = await exporter.open(at);
     const sizeBytes = content.kind === 'file' ? content.sizeBytes : signed.version.sizeBytes;
@@ -165,7 +170,7 @@ export class Knowledge {
     signal: AbortSignal = new AbortController().signal,
   ): Promise<Exporter> {
     await this.complete({ root, sizeBytes }, signal);
-    return new Exporter({ read: this.#deps.reader.below(root, signal) });
+    return (await this.#deps.contents.open(root, signal)).exporter;
   }
 
   /** The record of a version that is final, from wherever it comes. */
@@ -173,12 +178,20 @@ export class Knowledge {
     const known = this.#deps.machine.graph.get(version);
     if (known !== undefined) return known;
     const added = this.#added.wait(version, () => true, signal);
-    const now = performance.now();
-    if (now - this.#missingSaidAt > MISSING_MS) {
-      this.#missingSaidAt = now;
-      this.#deps.submit({ type: 'missing', versions: [version] });
-    }
+    this.#sayMissing(version);
     return await added;
+  }
+
+  /** Those that many ask for at once are asked for together. */
+  #sayMissing(version: string): void {
+    this.#missing.add(version);
+    if (this.#missing.size > 1) return;
+    const waitMs = Math.max(0, this.#missingSaidAt + MISSING_MS - performance.now());
+    setTimeout(() => {
+      this.#missingSaidAt = performance.now();
+      this.#deps.submit({ type: 'missing', versions: [...this.#missing] });
+      this.#missing.clear();
+    }, waitMs).unref();
   }
 
   /** Makes a root complete in the own store again: called when an object of it is bad or gone. */

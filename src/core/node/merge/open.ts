@@ -1,0 +1,56 @@
+/** The merger of an engine, put together. It decides nothing. */
+import type { Settings } from '../../config/settings.ts';
+import type { Replication, ReplicationInput } from '../../kb/replication.ts';
+import type { Clock, Hasher, Log, Metrics } from '../../ports.ts';
+import type { ChainStore } from '../../storage/chain-store.ts';
+import type { ContentStore } from '../../storage/content-store.ts';
+import { SECOND } from '../../units.ts';
+import type { ChainRoom } from '../chain-room.ts';
+import type { Knowledge } from '../knowledge.ts';
+import type { ObjectReader } from '../object-reader.ts';
+import { MergeFaults } from './merge-faults.ts';
+import { Merger } from './merger.ts';
+
+/** W9: a rank waits so much longer than the one before it, through circuits. */
+const TOR_STEP_MS = 10 * SECOND;
+
+export interface MergerParts {
+  readonly machine: Replication;
+  readonly content: ContentStore;
+  readonly hashers: readonly Hasher[];
+  readonly store: ChainStore;
+  readonly reader: ObjectReader;
+  readonly room: ChainRoom;
+  readonly knowledge: Knowledge;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: Metrics;
+  submit(input: ReplicationInput): void;
+}
+
+export function makeMerger(
+  { self, settings }: { readonly self: string; readonly settings: Settings },
+  { hashers, store, reader, room, knowledge, ...parts }: MergerParts,
+): Merger {
+  const { chain, desk } = room;
+  const isDirect = settings['tor.route'] === 'off';
+  return new Merger(
+    {
+      ...{ self, minReplicas: settings['kb.minReplicas'] },
+      ...(isDirect ? {} : { stepMs: TOR_STEP_MS }),
+    },
+    {
+      ...parts,
+      ...{ desk, graph: parts.machine.graph, faults: new MergeFaults(store) },
+      hashers: (code) => hashers.find((hasher) => hasher.code === code),
+      below: (root, signal) => reader.below(root, signal),
+      complete: (version, signal) => knowledge.complete(version, signal),
+      chain: {
+        ref: (path) => chain.ref(path),
+        // S8
+        mayMerge: (path) => chain.mayWrite(self, path) && chain.roster.get(self)?.isFrozen !== true,
+        custodians: () => chain.custodians().nodeIds,
+      },
+    },
+  );
+}
