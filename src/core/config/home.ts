@@ -22,6 +22,8 @@ export interface HomePaths {
   readonly data: string;
   readonly chainDb: string;
   readonly contentDb: string;
+  /** W33: made anew where it is not there. */
+  readonly indexDb: string;
   readonly genesis: string;
   /** What this node was invited with, as it was given. */
   readonly invitation: string;
@@ -121,6 +123,7 @@ function layOut(roots: Roots, cluster: string | undefined): HomePaths {
     data,
     chainDb: join(data, 'chain.db'),
     contentDb: join(data, 'content.db'),
+    indexDb: join(data, 'index.db'),
     genesis: join(data, 'genesis.cbor'),
     invitation: join(data, 'invitation.txt'),
     logs,

@@ -8,13 +8,18 @@ import type { OpenOptions } from './database.ts';
 import type { PackedEntries } from './packed-entries.ts';
 import type { StandingOptions, StandingReport } from './standing.ts';
 
-export type WorkerKind = 'chain' | 'content';
+export type WorkerKind = 'chain' | 'content' | 'index';
 
 /** The `workerData` of a storage worker. */
 export interface WorkerStart {
   readonly kind: WorkerKind;
   readonly path: string;
-  readonly options: OpenOptions & StandingOptions;
+  readonly options: OpenOptions & StandingOptions & KeyOptions;
+}
+
+export interface KeyOptions {
+  /** Of the terms of the index. */
+  readonly key?: Uint8Array | undefined;
 }
 
 /** Arguments and result of each question. */

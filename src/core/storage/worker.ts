@@ -6,6 +6,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { assert, unreachable } from '../assert.ts';
 import { chainService } from './chain-service.ts';
 import { contentService } from './content-service.ts';
+import { indexService } from './index-service.ts';
 import { createHashers } from './multihash.ts';
 import type { WorkerStart } from './protocol.ts';
 import { serve } from './service.ts';
@@ -21,6 +22,9 @@ switch (kind) {
     serve(parentPort, path, (fatal) => contentService(path, options, hashers, fatal));
     break;
   }
+  case 'index':
+    serve(parentPort, path, () => indexService(path, options));
+    break;
   default:
     unreachable(kind);
 }

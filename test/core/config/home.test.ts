@@ -28,6 +28,7 @@ test('--home wins over AEGIS_HOME, and holds everything', () => {
     data: '/h/data',
     chainDb: '/h/data/chain.db',
     contentDb: '/h/data/content.db',
+    indexDb: '/h/data/index.db',
     genesis: '/h/data/genesis.cbor',
     invitation: '/h/data/invitation.txt',
     logs: '/h/logs',
