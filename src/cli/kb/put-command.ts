@@ -1,6 +1,7 @@
 /** What `kb put` and `kb import` share: a new version of a path from bytes, and how it is shown. */
 import { type Command, Flags } from '@oclif/core';
 import type { Reply } from '../../core/api/contract/endpoints.ts';
+import { AegisError } from '../../core/errors.ts';
 import { BaseCommand, type Result } from '../base.ts';
 import { finalText } from '../chain.ts';
 import { bytes, facts, safeText } from '../format.ts';
@@ -47,6 +48,15 @@ export const putFlags = {
     default: 'blake3' as const,
     description: 'Hash of the objects; sha2-256 gives the CIDs of other IPFS tools.',
   })(),
+  plain: Flags.boolean({
+    description: 'Do not encrypt the content.',
+    exclusive: ['encrypt-to'],
+  }),
+  'encrypt-to': Flags.string({
+    multiple: true,
+    helpValue: '<member>|<namespace>/|age1...',
+    description: 'Encrypt it to these only; name this node, too, to read it here.',
+  }),
 };
 
 interface WriteFlags {
@@ -80,17 +90,20 @@ export function writtenView(put: Omit<Reply<'kb.put'>, 'schema'>): string {
 
 interface PutFlags extends WriteFlags {
   readonly hash: 'blake3' | 'sha2-256';
+  readonly plain: boolean;
+  readonly 'encrypt-to'?: readonly string[];
   readonly quiet: boolean;
 }
 
-export abstract class PutCommand<
-  T extends typeof Command,
-  R extends Result & Omit<Reply<'kb.put'>, 'schema'>,
-> extends BaseCommand<T, R> {
+export abstract class PutCommand<T extends typeof Command, R extends Result> extends BaseCommand<
+  T,
+  R
+> {
   protected async put(source: Source, path: string): Promise<Reply<'kb.put'>> {
     const flags = this.flags as unknown as PutFlags;
     const draw = mayDraw({ quiet: flags.quiet, json: this.json });
     const progress = { label: safeText(path), totalBytes: source.sizeBytes, draw };
+    const to = flags['encrypt-to'];
     const timeoutMs = this.timeoutMs(TIMEOUT_MS);
     const client = await this.client({ timeoutMs });
     return await client.put(
@@ -98,6 +111,8 @@ export abstract class PutCommand<
         path,
         ...writingOf(flags),
         hash: flags.hash,
+        ...(flags.plain && { plain: true }),
+        ...(to !== undefined && { encryptTo: to.join(',') }),
         timeoutMs,
       },
       { ...source, bytes: withProgress(source.bytes, progress) },
@@ -105,7 +120,25 @@ export abstract class PutCommand<
     );
   }
 
-  protected override view(put: NonNullable<R>): string {
-    return writtenView(put);
+  /** Each file of a directory under a path of its own. */
+  protected async putEach(source: Source, prefix: string): Promise<Reply<'kb.each'>> {
+    const { hash, wait, message, quiet } = this.flags as unknown as PutFlags;
+    if (source.kind !== 'directory' || wait === 'replicated') throw notEach(source.kind);
+    const draw = mayDraw({ quiet, json: this.json });
+    const progress = { label: safeText(prefix), totalBytes: source.sizeBytes, draw };
+    const timeoutMs = this.timeoutMs(TIMEOUT_MS);
+    const client = await this.client({ timeoutMs });
+    return await client.putEach(
+      { prefix, wait, hash, timeoutMs, ...(message !== undefined && { message }) },
+      { ...source, bytes: withProgress(source.bytes, progress) },
+      { signal: this.interruption() },
+    );
   }
 }
+
+const notEach = (kind: Source['kind']): AegisError =>
+  kind === 'directory'
+    ? new AegisError('USAGE', '--each cannot wait for copies', {
+        hint: 'Each path has holders of its own. See what lacks copies: aegis kb status',
+      })
+    : new AegisError('USAGE', '--each is for directories');

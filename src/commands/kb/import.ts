@@ -1,7 +1,7 @@
 /** `aegis kb import`: stores what a URL gives, fetched by the route of the node. */
 import { Args, Flags } from '@oclif/core';
 import { parseBytes } from '../../cli/format.ts';
-import { PutCommand, putFlags } from '../../cli/kb/put-command.ts';
+import { PutCommand, putFlags, writtenView } from '../../cli/kb/put-command.ts';
 import type { KbImportOutput } from '../../core/api/contract/outputs.ts';
 import { AegisError } from '../../core/errors.ts';
 import { GIB } from '../../core/units.ts';
@@ -59,6 +59,6 @@ export default class KbImport extends PutCommand<typeof KbImport, KbImportOutput
   }
 
   protected override view(result: KbImportOutput): string {
-    return `${super.view(result)}\nvia      ${result.via}`;
+    return `${writtenView(result)}\nvia      ${result.via}`;
   }
 }

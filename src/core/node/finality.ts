@@ -98,6 +98,22 @@ export class Finality {
     return { signed, others: [...waiting, ...others], queued: undefined };
   }
 
+  /** `base` of a path that nobody has written; undefined where that takes a look. */
+  baseOfNew(path: string): Base | undefined {
+    const { desk, chain } = this.#deps;
+    if (desk.lastPending(path) !== undefined || chain.ref(path) !== undefined) return undefined;
+    return { signed: undefined, others: [], queued: undefined };
+  }
+
+  /** All of them in one intent, durable and queued when it resolves. */
+  async submitAll(
+    versions: readonly { readonly signed: SignedVersion; readonly others: Base['others'] }[],
+  ): Promise<Queued> {
+    const changes = versions.map(({ signed, others }) => changeOf(signed, undefined, others));
+    const [queued] = await this.#deps.desk.submit([changes]);
+    return queued!;
+  }
+
   /**
    * Durable and queued when it resolves.
    * @param expected compare-and-swap; null: no version.
@@ -132,16 +148,21 @@ export class Finality {
     return this.#deps.reads.barrier(signal);
   }
 
+  /** Those of the own versions that are neither decided nor on their way. */
+  async missing(own: readonly SignedVersion[]): Promise<SignedVersion[]> {
+    const decided = await this.find(own.map(({ cidText }) => cidText));
+    return own.filter((signed, n) => {
+      return decided[n] === undefined && !this.#deps.desk.isPending(signed.cid);
+    });
+  }
+
   /**
    * Own versions that never became an intent, because the node ended between the two. Nobody has
    * been told of them, and whether somebody expected a version is forgotten: so each is final right
    * after what it follows, or not at all.
    */
   async submitMissing(own: readonly SignedVersion[]): Promise<number> {
-    const decided = await this.find(own.map(({ cidText }) => cidText));
-    const missing = own.filter((signed, n) => {
-      return decided[n] === undefined && !this.#deps.desk.isPending(signed.cid);
-    });
+    const missing = await this.missing(own);
     // One after another: they are queued in the order in which they were made.
     for (const signed of missing) {
       const [parent] = signed.version.parents.map((cid) => this.#deps.graph.get(cid.toString()));

@@ -22,6 +22,10 @@ export interface Imported {
   readonly sizeBytes: number;
 }
 
+export interface ImportedFile extends Imported {
+  readonly path: string;
+}
+
 /** A lease, so that nothing of it is collected before a version names it (W31). */
 type ImportStore = Pick<ContentLease, 'addLeaves' | 'put'>;
 
@@ -93,16 +97,48 @@ export class Importer {
     return await this.#finish(await this.#directoryNode('', tree));
   }
 
-  async #finish({ cid, sizeBytes }: Omit<DirectoryEntry, 'name'>): Promise<Imported> {
-    const sealing = this.#sealing;
-    if (sealing === undefined) {
-      await this.#writeNodes();
-      return { root: cid, sizeBytes };
+  /**
+   * Files one by one, each a root of its own (W4), durable in the batches in which they come.
+   * Empty directories are nothing.
+   */
+  async *each(
+    source: AsyncIterable<TreeEntry>,
+    batchLength: number,
+  ): AsyncGenerator<readonly ImportedFile[]> {
+    let files: (Leafed & { readonly path: string })[] = [];
+    for await (const { path, kind, bytes } of source) {
+      if (kind === 'directory') continue;
+      files.push({ path, ...(await this.#readFile(bytes)) });
+      if (files.length < batchLength) continue;
+      yield await this.#roots(files);
+      files = [];
     }
-    const root = sealedRootOf(sealing, cid, this.#hasher);
-    await this.#keep([sealing.key, root]);
+    if (files.length > 0) yield await this.#roots(files);
+  }
+
+  async #roots(files: readonly (Leafed & { readonly path: string })[]): Promise<ImportedFile[]> {
+    await this.#leaves.flush();
+    const roots: ImportedFile[] = [];
+    for (const file of files) {
+      const { cid, sizeBytes } = await this.#fileNode(file);
+      roots.push({ path: file.path, root: await this.#rootOf(cid), sizeBytes });
+    }
     await this.#writeNodes();
-    return { root: root.cid, sizeBytes };
+    return roots;
+  }
+
+  async #finish({ cid, sizeBytes }: Omit<DirectoryEntry, 'name'>): Promise<Imported> {
+    const root = await this.#rootOf(cid);
+    await this.#writeNodes();
+    return { root, sizeBytes };
+  }
+
+  async #rootOf(content: CID): Promise<CID> {
+    const sealing = this.#sealing;
+    if (sealing === undefined) return content;
+    const root = sealedRootOf(sealing, content, this.#hasher);
+    await this.#keep([sealing.key, root]);
+    return root.cid;
   }
 
   async #addEntry(tree: Tree, entry: TreeEntry): Promise<void> {

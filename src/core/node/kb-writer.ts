@@ -18,8 +18,10 @@ import { SECOND } from '../units.ts';
 import type { Finality } from './finality.ts';
 import { type Imported, Importer } from './import.ts';
 import type { Queued } from './intent-desk.ts';
+import { KbBulk } from './kb-bulk.ts';
 import type { OwnVersion, OwnVersions } from './own-versions.ts';
 import { resolveVersion } from './reference.ts';
+import type { Sealer } from './sealer.ts';
 import { timeout } from './timeout.ts';
 
 export interface KbWriterOptions {
@@ -40,6 +42,7 @@ export interface KbWriterDeps {
   readonly content: ContentStore;
   readonly finality: Finality;
   readonly own: OwnVersions;
+  readonly sealer: Sealer;
   readonly hasher: (name: Hasher['name']) => Hasher;
   /** N1. @throws {AegisError} `NOT_ALLOWED`. */
   checkMayWrite(path: string, signal: AbortSignal): Promise<void>;
@@ -127,13 +130,21 @@ export class KbWriter {
     return await this.#written(own, body, deadline);
   }
 
-  /** W4 */
+  /** W4. @throws {AegisError} as `put`; what was written until then stays. */
   async putEach(
-    _query: Query<'kb.each'>,
-    _entries: AsyncIterable<TreeEntry>,
-    _context: CallContext,
+    query: Query<'kb.each'>,
+    entries: AsyncIterable<TreeEntry>,
+    { signal }: CallContext,
   ): Promise<Result<'kb.each'>> {
-    throw new AegisError('BAD_REQUEST', 'not yet');
+    const { own, finality, hasher, checkMayWrite } = this.#deps;
+    if (query.wait === 'final') await this.#news(signal);
+    return await this.#leased({ isBound: true }, async (lease) => {
+      const importer = new Importer({}, { content: lease, hasher: hasher(query.hash) });
+      const setRoot = ({ root, sizeBytes }: Imported) =>
+        lease.setRoot(root, { sizeBytes, complete: true });
+      const deps = { own, finality, importer, setRoot, checkMayWrite };
+      return await new KbBulk(query, deps, signal).take(entries);
+    });
   }
 
   /** The version before the shown one: of several, the one that would be shown. */
@@ -188,7 +199,9 @@ export class KbWriter {
 
   async #import(query: Query<'kb.put'>, upload: Upload, lease: ContentLease): Promise<Imported> {
     const hasher = this.#deps.hasher(query.hash);
-    const importer = new Importer({}, { content: lease, hasher });
+    const before = this.#deps.machine.graph.shown(parsePath(query.path))?.version;
+    const sealing = await this.#deps.sealer.sealingFor(query, before, hasher);
+    const importer = new Importer({}, { content: lease, hasher, sealing });
     const imported =
       upload.kind === 'file'
         ? await importer.file(upload.bytes)

@@ -43,6 +43,12 @@ export interface WantedVersion extends WantedDeletion {
   readonly kind: 'file' | 'directory';
 }
 
+/** A file that comes with many others. */
+export interface WantedFile extends Imported {
+  readonly path: string;
+  readonly message: string | undefined;
+}
+
 export interface OwnVersion {
   readonly signed: SignedVersion;
   readonly created: boolean;
@@ -59,6 +65,11 @@ export interface VersionsHold {
 
 /** What a version says of its content. */
 type Content = Pick<Version, 'root' | 'sizeBytes' | 'directory' | 'deleted'>;
+
+interface Fresh {
+  readonly file: WantedFile;
+  readonly base: Base;
+}
 
 interface Unqueued {
   readonly signed: Verified<SignedVersion>;
@@ -136,6 +147,11 @@ export class OwnVersions {
     return held.promise;
   }
 
+  /** W4: many paths in one intent, each as `write` would. Each path once. */
+  writeAll(batch: readonly WantedFile[], signal: AbortSignal): Promise<readonly OwnVersion[]> {
+    return this.#inTurn(() => this.#writeAll(batch, signal), signal);
+  }
+
   async #inTurn<T>(make: () => Promise<T>, signal: AbortSignal): Promise<T> {
     // As ever: what is begun in time is written, whoever waits for it.
     if (this.#holds === 0) return await this.#turns.run(make);
@@ -198,10 +214,8 @@ export class OwnVersions {
     await this.#deps.history.check();
     await this.#queueLeft(wanted.path);
     const base = await this.base(wanted, signal);
-    const { signed: before, others } = base;
-    const isShown = others.length === 0 && before?.version.deleted !== true;
-    if (isShown && before?.version.root.equals(imported.root)) {
-      // The same content again changes nothing, so that repeating a command is harmless.
+    const before = base.signed;
+    if (before !== undefined && shows(base, imported.root)) {
       this.#deps.submit({ type: 'stored', root: imported.root });
       // One copy is here as soon as the facts before it are durable: the graph knows it earlier.
       await this.#deps.copied(before, 1, this.#never);
@@ -210,6 +224,52 @@ export class OwnVersions {
     const { kind } = wanted;
     const content = { ...imported, ...(kind === 'directory' ? { directory: true } : {}) };
     return await this.#follow(wanted, content, base);
+  }
+
+  async #writeAll(batch: readonly WantedFile[], signal: AbortSignal): Promise<OwnVersion[]> {
+    const { finality, history, author } = this.#deps;
+    await history.check();
+    const [same, fresh]: [OwnVersion[], Fresh[]] = [[], []];
+    for (const file of batch) {
+      await this.#queueLeft(file.path);
+      const wanted = { path: file.path, ifVersion: undefined, isAgreed: false };
+      const base = finality.baseOfNew(file.path) ?? (await this.base(wanted, signal));
+      if (!shows(base, file.root)) fresh.push({ file, base });
+      else same.push({ signed: base.signed!, created: false, queued: base.queued });
+    }
+    for (const { signed } of same) this.#deps.submit({ type: 'stored', root: signed.version.root });
+    if (fresh.length === 0) return same;
+    const made = await author.signed(() => this.#queueAll(fresh));
+    return [...same, ...made];
+  }
+
+  /** Signed one after another, durable together. */
+  async #queueAll(fresh: readonly Fresh[]): Promise<OwnVersion[]> {
+    this.#checkLast();
+    const versions = fresh.map(({ file, base: { signed, others } }, n) => {
+      const { message, root, sizeBytes } = file;
+      const wanted = { path: file.path, message };
+      return { signed: this.#create(wanted, { root, sizeBytes }, signed, n), others };
+    });
+    try {
+      const all = Promise.all(
+        versions.map(({ signed }) => this.#added.wait(signed.cidText, () => true, this.#never)),
+      );
+      this.#lastLocal = versions.at(-1)?.signed;
+      for (const { signed } of versions) this.#deps.submit({ type: 'local', version: signed });
+      await all;
+      const queued = await this.#deps.finality.submitAll(versions);
+      return versions.map(({ signed }) => ({ signed, created: true, queued }));
+    } catch (error) {
+      for (const { signed, others } of versions) this.#keepUnqueued({ signed, others });
+      throw error;
+    }
+  }
+
+  #keepUnqueued(unqueued: Omit<Unqueued, 'expected'> & Partial<Unqueued>): void {
+    const { cidText, version } = unqueued.signed;
+    if (this.#deps.machine.graph.get(cidText) === undefined) return;
+    this.#unqueued.set(version.path, { expected: undefined, ...unqueued });
   }
 
   async #remove(wanted: WantedDeletion, signal: AbortSignal): Promise<OwnVersion> {
@@ -238,7 +298,6 @@ export class OwnVersions {
 
   /** The version is durable, and its intent too. */
   async #queue({ signed, expected, others }: Unqueued): Promise<Omit<OwnVersion, 'created'>> {
-    const { path } = signed.version;
     try {
       // Waits even for a caller that has gone: the next version needs to know that this one is in.
       const added = this.#added.wait(signed.cidText, () => true, this.#never);
@@ -247,9 +306,7 @@ export class OwnVersions {
       await added;
       return { signed, queued: await this.#deps.finality.submit(signed, expected, others) };
     } catch (error) {
-      const { graph } = this.#deps.machine;
-      const isKept = graph.get(signed.cidText) !== undefined;
-      if (isKept) this.#unqueued.set(path, { signed, expected, others });
+      this.#keepUnqueued({ signed, expected, others });
       throw error;
     }
   }
@@ -264,12 +321,13 @@ export class OwnVersions {
   }
 
   #create(
-    { path, message }: WantedDeletion,
+    { path, message }: Pick<WantedDeletion, 'path' | 'message'>,
     content: Content,
     before: SignedVersion | undefined,
+    earlier = 0,
   ): Verified<SignedVersion> {
     const { self, machine, author } = this.#deps;
-    const sequence = machine.graph.nextSequence(self);
+    const sequence = machine.graph.nextSequence(self) + earlier;
     if (sequence > (this.#deps.sealed() ?? Infinity)) throw changing();
     return createVersion(
       {
@@ -299,6 +357,12 @@ const changing = (): AegisError =>
   new AegisError('TRY_AGAIN', 'this node changes its identity key, and writes wait for it', {
     hint: 'Nothing was written. See: aegis keys list',
   });
+
+/** The same content again changes nothing, so that repeating a command is harmless. */
+const shows = ({ signed, others }: Base, root: CID): boolean =>
+  others.length === 0 &&
+  signed?.version.deleted !== true &&
+  signed?.version.root.equals(root) === true;
 
 const nothingToRemove = (path: string): AegisError =>
   new AegisError('NOT_FOUND', `there is nothing under ${path}`, {
