@@ -121,16 +121,16 @@ function hashOf(node: TreeNode): string {
 
 const textOf = (hash: Uint8Array): string => Buffer.from(hash).toString('latin1');
 
-/** Y7: the last states, for those who look for where theirs differs. Each costs what it changed. */
+/** Y7: the last states, for those who look for where theirs differs. Each costs what has changed. */
 export class LastStates {
   readonly #trees = new Map<number, StateTree>();
 
   add(height: number, tree: StateTree): void {
     this.#trees.set(height, tree);
-    if (this.#trees.size <= LIMITS.lastStates) return;
-    for (const oldest of this.#trees.keys()) {
+    for (const [oldest, { heldBytes }] of this.#trees) {
+      const isMuch = this.#trees.size > LIMITS.lastStates || heldBytes > LIMITS.lastStateBytes;
+      if (!isMuch) return;
       this.#trees.delete(oldest);
-      return;
     }
   }
 

@@ -54,12 +54,12 @@ export abstract class FinalViews {
     return this.#ledger.ref(path);
   }
 
-  /** Versions to which paths point. */
-  heads(): string[] {
-    const refs = this.#ledger.tree.leaves().filter(({ value }) => isRef(value));
-    return refs.flatMap(({ value }) =>
-      decodeRef(value).heads.map(({ version }) => version.toString()),
-    );
+  /** Versions to which paths point, as of now, however long it takes to go through them. */
+  *heads(): Generator<string> {
+    for (const { value } of this.#ledger.tree.rows()) {
+      if (!isRef(value)) continue;
+      for (const { version } of decodeRef(value).heads) yield version.toString();
+    }
   }
 
   /** The value of a leaf of the state. @param key hex of 32 bytes. */

@@ -24,8 +24,9 @@ export const LIMITS = {
   servedBytesPerSecond: 32 * MIB,
   /** Heights of which certificates of another block are kept (Y3). */
   conflicts: 16,
-  /** Snapshots that are offered. */
+  /** Snapshots that are offered, and bytes of what has changed since, kept for the sake of them. */
   offers: 3,
+  offerBytes: 96 * MIB,
   /** Parts of the state in a manifest; bytes, where this node chooses, and leaves of a part. */
   snapshotParts: 8192,
   partBytes: 256 * KIB,
@@ -35,8 +36,9 @@ export const LIMITS = {
   pageRows: 4096,
   /** Parts and pages asked for at a time. */
   partsAtOnce: 8,
-  /** Last states that are kept, for those who look for where theirs differs (Y7). */
+  /** Last states that are kept, for those who look for where theirs differs (Y7); as for offers. */
   lastStates: 64,
+  lastStateBytes: 16 * MIB,
   /** A block. */
   blockBytes: BLOCK_BYTES_MAX,
   blockIntents: INTENTS_MAX,

@@ -1,7 +1,7 @@
 /**
  * Y4: the snapshots that this node offers. The tree of the state is persistent, so that an offer
  * costs what has changed since; parts and pages are made when somebody asks for them. The number of
- * offers is bounded: whoever is too slow for one takes the next.
+ * offers and their cost are bounded: whoever is too slow for one takes the next.
  */
 import { encodeCertificate } from '../consensus/certificate.ts';
 import { handoverRow } from './handovers.ts';
@@ -45,6 +45,17 @@ export class SnapshotOffers {
   /** The height of the latest; 0: there is none. */
   get latest(): number {
     return this.#offers.at(-1)?.height ?? 0;
+  }
+
+  /** Whether the latest costs its share, so that it is time for another. */
+  get isCostly(): boolean {
+    return (this.#offers.at(-1)?.tree.heldBytes ?? 0) > LIMITS.offerBytes / LIMITS.offers;
+  }
+
+  /** The state has changed. */
+  moved(): void {
+    const isMuch = ({ tree }: Offer): boolean => tree.heldBytes > LIMITS.offerBytes;
+    if (this.#offers.some(isMuch)) this.#offers = this.#offers.filter((one) => !isMuch(one));
   }
 
   /** The state at the tip, if its certificate is here. */

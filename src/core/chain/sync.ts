@@ -186,7 +186,8 @@ export class Sync {
     }
     if (certificate?.height !== height) return;
     this.#shown = { ...this.#shown, height, digest };
-    if (isDue || this.#leavesGap) this.#offer();
+    this.#offers.moved();
+    if (isDue || this.#leavesGap || this.#offers.isCostly) this.#offer();
     this.#announcer.moved(turn, this.#announcement, this.#listeners);
   }
 

@@ -11,7 +11,7 @@ import { blsScheme } from '../consensus/bls-scheme.ts';
 import { verifyCertificate } from '../consensus/certificate.ts';
 import { type CustodianKey, CustodianSet, CustodianSets } from '../consensus/custodian-sets.ts';
 import type { Certificate } from '../consensus/types.ts';
-import { isAegisError } from '../errors.ts';
+import { hasCode, isAegisError } from '../errors.ts';
 import type { CustodianEntry } from '../model/custodians.ts';
 import type { Genesis } from '../model/genesis.ts';
 import type { ChainStore } from '../storage/chain-store.ts';
@@ -180,8 +180,14 @@ const leavesFrom = ({ store }: AuditDeps, from: string, limit: number) =>
   store.range({ table: TABLES.state, from, to: END, limit });
 
 function isLeaf({ chain }: AuditDeps, key: string, value: Uint8Array): boolean {
-  const leaf = chain.leaf(key);
-  return leaf !== undefined && sameBytes(leaf, value);
+  try {
+    const leaf = chain.leaf(key);
+    return leaf !== undefined && sameBytes(leaf, value);
+  } catch (error) {
+    // W40: the chain reads it from the same disk, and has seen that it is none.
+    if (hasCode(error, 'STORE_DAMAGED')) return false;
+    throw error;
+  }
 }
 
 const NO_DIGEST = '00'.repeat(32);

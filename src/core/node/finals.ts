@@ -40,6 +40,8 @@ const RESULTS: Readonly<Record<string, Final['result']>> = {
 };
 /** The index may lag so far behind: it saves a transaction for each block. */
 const SAVE_AFTER_MS = 200;
+/** Versions that are in memory at a time while those of a whole state are written. */
+const PAGE_HEADS = 4096;
 
 export class Finals {
   readonly #store: FinalsStore;
@@ -48,6 +50,9 @@ export class Finals {
   /** Why the last attempt to write has failed. */
   #failure: AegisError | undefined;
   #height: number;
+  /** The height before the state that is being gone through, and how many such there are. */
+  #adopting: number | undefined;
+  #adoptions = 0;
   #timer: NodeJS.Timeout | undefined;
   #last: Promise<void> = Promise.resolve();
 
@@ -61,9 +66,9 @@ export class Finals {
     return new Finals(store, bytes === undefined ? 0 : Number(textOf(bytes)));
   }
 
-  /** The last height that it knows. */
+  /** The last height up to which it knows all. */
   get height(): number {
-    return this.#height;
+    return this.#adopting ?? this.#height;
   }
 
   /** Of each version what is known; a version that was refused first may be final later. */
@@ -81,10 +86,24 @@ export class Finals {
     return found;
   }
 
-  /** Y4: what a state points to is final by its height; of what was before it nothing is known. */
-  adopt(heads: readonly string[], height: number): void {
-    for (const version of heads) this.#unsaved.set(version, { height, result: 'done' });
+  /**
+   * Y4: what a state points to is final by its height; of what was before it nothing is known. With
+   * very many of them that takes a while: until then it stands on the disk that this is not done,
+   * and the next start does it again.
+   * @throws what keeps it from being written.
+   */
+  async adopt(heads: Iterable<string>, height: number): Promise<void> {
+    this.#adopting ??= this.#height;
+    this.#adoptions += 1;
     this.#height = height;
+    let page = 0;
+    for (const version of heads) {
+      this.#unsaved.set(version, { height, result: 'done' });
+      page += 1;
+      if (page % PAGE_HEADS === 0) await this.saved();
+    }
+    this.#adoptions -= 1;
+    if (this.#adoptions === 0) this.#adopting = undefined;
     this.#timer ??= setTimeout(() => void this.#save(), SAVE_AFTER_MS).unref();
   }
 
@@ -141,7 +160,7 @@ export class Finals {
 
   async #write(): Promise<void> {
     const saving = this.#unsaved;
-    const height = this.#height;
+    const { height } = this;
     this.#saving = saving;
     this.#unsaved = new Map();
     try {

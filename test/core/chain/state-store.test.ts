@@ -1,13 +1,20 @@
 /** W40: a tree whose leaves lie on the disk is the same tree. */
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { LastStates } from '../../../src/core/chain/divergence-walk.ts';
+import type { Ledger } from '../../../src/core/chain/ledger.ts';
+import { LIMITS } from '../../../src/core/chain/limits.ts';
 import { TABLES } from '../../../src/core/chain/rows.ts';
+import { Serving } from '../../../src/core/chain/serving.ts';
+import { SnapshotOffers } from '../../../src/core/chain/snapshot-offers.ts';
 import { bitsOf } from '../../../src/core/chain/state-hash.ts';
 import { StateStore } from '../../../src/core/chain/state-store.ts';
 import { type StateChange, StateTree } from '../../../src/core/chain/state-tree.ts';
+import { Turn } from '../../../src/core/chain/turn.ts';
 import { sha256Hex } from '../../../src/core/crypto/hash.ts';
 import { MemoryRows } from '../../../src/core/memory-rows.ts';
 import { StagedRows } from '../../../src/core/staged-rows.ts';
+import { instant } from '../../../src/core/units.ts';
 
 const TAGS = ['a', 'b', 'c'].map((name) => sha256Hex(Buffer.from(name)).slice(0, 16));
 const hashed = fc.nat(60).map((n) => sha256Hex(Buffer.from(`${n}`)));
@@ -165,5 +172,74 @@ describe('a tree over rows', () => {
     const [a, b] = [tree.update([one]), tree.update([one])];
     a.settle();
     expect(() => b.settle()).toThrow('made of the latest');
+  });
+});
+
+describe('what old states hold', () => {
+  /** Blocks that write the same leaves anew, each of `bytes`. */
+  const grow = (leaves: number, bytes: number) => {
+    const rows = new MemoryRows();
+    let tree = StateTree.open(new StateStore(rows, { cacheBytes: 0 }));
+    const keys = Array.from({ length: leaves }, (_, n) => sha256Hex(Buffer.from(`${n}`)));
+    return (height: number): StateTree => {
+      const all = keys.map((key) => ({ key, value: new Uint8Array(bytes).fill(height) }));
+      tree = tree.update(all);
+      tree.settle();
+      rows.apply(entriesOf(all));
+      tree.begin();
+      return tree;
+    };
+  };
+
+  test('is bounded by bytes for the last ones, of which there are so many', () => {
+    let states = new LastStates();
+    const small = grow(1, 10);
+    for (let at = 1; at <= LIMITS.lastStates + 5; at += 1) states.add(at, small(at));
+    expect([states.node(5, ''), states.node(6, '')?.type]).toEqual([undefined, 'leaf']);
+    states = new LastStates();
+    const large = grow(8, LIMITS.leafBytes);
+    const [first, upTo] = [100, 100 + 2 * (LIMITS.lastStateBytes / LIMITS.leafBytes / 8)];
+    for (let at = first; at <= upTo; at += 1) states.add(at, large(at));
+    expect(states.node(first, '')).toBeUndefined();
+    expect(states.node(upTo - 10, '')?.type).toBe('inner');
+  });
+
+  test('is bounded by bytes for snapshots that are offered', () => {
+    const offers = new SnapshotOffers(() => undefined);
+    const write = grow(8, LIMITS.leafBytes);
+    const tip = { height: 0, digest: '', headerBytes: new Uint8Array(1) };
+    const add = (height: number, tree: StateTree): void =>
+      offers.add(
+        {
+          ...{ tip: { ...tip, height }, tree, handovers: [], provenRows: [] },
+          certificate: {
+            ...{ phase: 'commit', height, view: 0, digest: '00'.repeat(32) },
+            ...{ signers: [0], signature: new Uint8Array(96) },
+          },
+        } as unknown as Ledger,
+        new Uint8Array(1),
+      );
+    add(1, write(1));
+    const perBlock = 8 * LIMITS.leafBytes;
+    const share = Math.ceil(LIMITS.offerBytes / LIMITS.offers / perBlock);
+    const costly = Array.from({ length: share + 1 }, (_, n) => {
+      write(2 + n);
+      offers.moved();
+      return offers.isCostly;
+    });
+    expect([costly[0], costly.at(-1)]).toEqual([false, true]);
+    const next = share + 3;
+    add(next, write(next));
+    expect(offers.isCostly).toBe(false);
+    const asked = (height: number): boolean => {
+      const turn = new Turn(instant(0));
+      const wanted = { type: 'snapshot-want', height, checkpoint: undefined } as const;
+      offers.answer(turn, new Serving(), 'a', wanted);
+      return turn.build().messages[0]!.body.length > 100;
+    };
+    expect([asked(1), asked(next)]).toEqual([true, true]);
+    for (let n = 0; n < 2 * share; n += 1) write(next + 1 + n);
+    offers.moved();
+    expect([asked(1), asked(next)]).toEqual([false, true]);
   });
 });

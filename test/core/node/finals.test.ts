@@ -133,3 +133,28 @@ test('a full disk loses nothing that is learned', async () => {
   const again = await Finals.open(rows);
   expect(await again.get(versionAt(1).cidText)).toEqual({ height: 1, result: 'done' });
 });
+
+test('a large state that is taken over is gone through again when that was broken off', async () => {
+  const heads = Array.from({ length: 5000 }, (_, n) => `head ${n}`);
+  const rows = new Rows();
+  const broken = await Finals.open(rows);
+  const fails = function* fails(): Generator<string> {
+    yield* heads;
+    throw new AegisError('DISK_FULL', 'full');
+  };
+  await expect(broken.adopt(fails(), 7)).rejects.toMatchObject({ code: 'DISK_FULL' });
+  // Blocks go on, but what is known is not complete.
+  broken.learn(decided(8, 1, 'done'));
+  await broken.close();
+  expect([broken.height, (await Finals.open(rows)).height]).toEqual([0, 0]);
+  const finals = await Finals.open(rows);
+  await finals.adopt(heads, 8);
+  await finals.close();
+  const again = await Finals.open(rows);
+  expect(again.height).toBe(8);
+  expect(await again.find(['head 0', 'head 4999', versionAt(1).cidText])).toEqual([
+    { height: 7, result: 'done' },
+    { height: 8, result: 'done' },
+    { height: 8, result: 'done' },
+  ]);
+});
