@@ -29,6 +29,7 @@ export default class KbStat extends BaseCommand<typeof KbStat, Reply<'kb.stat'>>
       ['size', `${bytes(stat.sizeBytes)} (${stat.sizeBytes} bytes)`],
       ['cid', stat.cid],
       ['hash', stat.hash],
+      ['sealed', sealedText(stat)],
       ['objects', stat.objects === null ? undefined : String(stat.objects)],
       ['version', stat.version],
       ['generation', `${stat.generation}, sequence ${stat.sequence} of its author`],
@@ -43,6 +44,12 @@ export default class KbStat extends BaseCommand<typeof KbStat, Reply<'kb.stat'>>
     ]);
   }
 }
+
+const sealedText = ({ sealed, readers }: Reply<'kb.stat'>): string => {
+  if (!sealed) return 'no';
+  if (readers === null) return 'yes; to whom stands in its root, which is not here';
+  return `to ${readers.map(({ name }) => safeText(name)).join(', ')}`;
+};
 
 const copiesText = ({ wanted, confirmed }: Reply<'kb.stat'>['replicas']): string =>
   confirmed === null

@@ -68,6 +68,7 @@ const SCHEMAS = {
   'log.maxSizeBytes': integer(64 * KIB, GIB),
   'log.files': integer(1, 100),
   'kb.minReplicas': integer(1, 16),
+  'kb.seal': v.picklist(['on', 'off'], 'expected on or off'),
   'kb.quota': room,
   'kb.reserve': room,
   'kb.keepLast': integer(0, 1_000_000),

@@ -31,6 +31,8 @@ export interface Settings extends KbSettings, LimitSettings, SpaceSettings, TorS
   readonly 'log.files': number;
   /** Copies that `kb put --wait replicated` waits for. @default 2 */
   readonly 'kb.minReplicas': number;
+  /** W42: whether `kb put` encrypts what it takes in, unless told. @default 'on' */
+  readonly 'kb.seal': 'on' | 'off';
   /** Blocks that are kept, at least 128; 0 keeps all. @default 0 */
   readonly 'chain.keepBlocks': number;
   /**
@@ -79,6 +81,7 @@ export const DEFAULT_SETTINGS: Settings = {
   'log.maxSizeBytes': 10 * MIB,
   'log.files': 5,
   'kb.minReplicas': 2,
+  'kb.seal': 'on',
   'chain.keepBlocks': 0,
   'chain.checkpoint': undefined,
   'chain.snapshots': 'auto',

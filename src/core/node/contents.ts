@@ -62,7 +62,12 @@ export class Contents {
       if (found.includes(undefined)) throw new AegisError('NOT_FOUND', 'it is not here');
       return found as Uint8Array[];
     };
-    if (isSealedRoot(root) && (await this.sealedRoot(root)) === undefined) return undefined;
+    const [top] = await this.#deps.reader.sound([root]);
+    if (top === undefined) return undefined;
+    if (isSealedRoot(root)) {
+      const [key] = await this.#deps.reader.sound([readSealedRoot(top).key]);
+      if (key === undefined) return undefined;
+    }
     return await this.#open(root, read);
   }
 

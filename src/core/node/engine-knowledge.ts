@@ -3,12 +3,15 @@
  * starts or finds damage. It decides nothing about versions and roots: kb/ and knowledge.ts do.
  */
 import type { CID } from 'multiformats/cid';
+import type { RosterMember } from '../chain/roster.ts';
 import type { Settings } from '../config/settings.ts';
 import { quorumOf } from '../consensus/quorum.ts';
 import { toAegisError } from '../errors.ts';
+import type { AuthorLog } from '../kb/author-log.ts';
 import type { Replication } from '../kb/replication.ts';
 import type { ReplicationInput } from '../kb/replication-types.ts';
 import type { Genesis } from '../model/genesis.ts';
+import type { SignedVersion } from '../model/version.ts';
 import type { Host } from '../network/host.ts';
 import type { Hasher, Log } from '../ports.ts';
 import type { ContentStore } from '../storage/content-store.ts';
@@ -17,23 +20,25 @@ import type { ChainRoom } from './chain-room.ts';
 import type { Fetcher } from './fetcher.ts';
 import type { Finality } from './finality.ts';
 import { Knowledge, type KnowledgeDeps } from './knowledge.ts';
-import type { ObjectReader } from './object-reader.ts';
 import { OwnHistory } from './own-history.ts';
+import type { OwnReadingKeys } from './reading-keys.ts';
 
 /** O24: so long a write waits for news of what is final. */
 const TOR_NEWS_MS = 15 * SECOND;
 
 export interface KnowledgeParts
-  extends Pick<KnowledgeDeps, 'checkMayWrite' | 'sealed' | 'changed'> {
+  extends Pick<KnowledgeDeps, 'checkMayWrite' | 'sealed' | 'changed' | 'contents'> {
   readonly machine: Replication;
   readonly content: ContentStore;
   readonly hashers: readonly Hasher[];
   readonly host: Host;
   readonly room: ChainRoom;
-  readonly reader: ObjectReader;
+  readonly readingKeys: OwnReadingKeys;
   readonly fetcher: Fetcher;
   readonly finality: Finality;
   readonly log: Log;
+  /** By node id, the start of one or name. @throws {AegisError} `NOT_FOUND`. */
+  find(member: string): RosterMember;
   submit(input: ReplicationInput): void;
 }
 
@@ -64,6 +69,15 @@ export function makeKnowledge(
       ...parts,
       history: new OwnHistory({ self, keyOf, quorum, marker }, { host, graph, log }),
       author: room.author,
+      sealing: {
+        keys: parts.readingKeys,
+        isDefault: settings['kb.seal'] === 'on',
+        find: (member) => parts.find(member),
+        group: (path) => {
+          const found = chain.namespaceOf(path);
+          return found?.path === path ? [...found.owners, ...found.writers] : undefined;
+        },
+      },
       hasher: (name) => hashers.find((hasher) => hasher.name === name)!,
       peers: () => host.peers().map((peer) => peer.nodeId),
     },
@@ -78,12 +92,33 @@ export async function submitMissing(
 ): Promise<void> {
   try {
     const author = graph.author(self);
-    const count = await finality.submitMissing([...author.between(1, author.sequence)]);
+    let count = 0;
+    for await (const page of latestOwn(author, finality))
+      count += await finality.submitMissing(page);
     if (count === 0) return;
     log.write('info', 'own versions are queued for the custodians', { count });
   } catch (error) {
     const { code, message: reason } = toAegisError(error);
     log.write('warn', 'own versions could not be queued', { code, reason });
+  }
+}
+
+/** Versions of one question, and as many decided ones in a row end the search. */
+const OWN_PAGE = 512;
+
+/** The own versions from the first page on behind which all are decided, in their order. */
+async function* latestOwn(
+  log: AuthorLog,
+  finality: Finality,
+): AsyncGenerator<readonly SignedVersion[]> {
+  let from = log.sequence + 1;
+  for (let isOpen = true; isOpen && from > 1; ) {
+    const to = from - 1;
+    from = Math.max(1, from - OWN_PAGE);
+    isOpen = (await finality.missing([...log.between(from, to)])).length > 0;
+  }
+  for (; from <= log.sequence; from += OWN_PAGE) {
+    yield [...log.between(from, from + OWN_PAGE - 1)];
   }
 }
 
@@ -100,15 +135,21 @@ export async function mendInBackground(
   }
 }
 
-/** The facts may say more than the content store has, e.g. when it was set aside as damaged. */
-export async function lostRoots(
-  content: Pick<ContentStore, 'roots'>,
-  machine: Pick<Replication, 'graph' | 'hasRoot'>,
-): Promise<readonly CID[]> {
-  const complete = new Set<string>();
-  for (const root of await content.roots()) {
-    if (root.complete) complete.add(root.cid.toString());
+/** Roots of one question. */
+const ROOTS_PAGE = 1000;
+
+/**
+ * Roots that the facts call complete and the content store has not: it was set aside as damaged, or
+ * is that of another time. A file that has been compared before is not gone through again (W40).
+ */
+export async function* lostRoots(
+  content: Pick<ContentStore, 'areComplete' | 'identity'>,
+  machine: Pick<Replication, 'contentId' | 'roots'>,
+): AsyncGenerator<CID> {
+  if ((await content.identity()) === machine.contentId) return;
+  for (let page = machine.roots(undefined, ROOTS_PAGE); page.length > 0; ) {
+    const areComplete = await content.areComplete(page);
+    yield* page.filter((_, n) => areComplete[n] !== true);
+    page = machine.roots(page.at(-1)!.toString(), ROOTS_PAGE);
   }
-  const roots = [...machine.graph.all()].map(({ version }) => version.root);
-  return roots.filter((root) => machine.hasRoot(root) && !complete.has(root.toString()));
 }

@@ -7,8 +7,10 @@ import { AegisError } from '../errors.ts';
 import { BLAKE3 } from '../kb/block.ts';
 import type { Replication } from '../kb/replication.ts';
 import { parsePath } from '../model/path.ts';
+import { isSealedRoot } from '../model/sealed.ts';
 import type { SignedVersion, Version } from '../model/version.ts';
 import type { ContentStore } from '../storage/content-store.ts';
+import type { Contents, ReadingKeys } from './contents.ts';
 import { Exporter } from './export.ts';
 import type { Final } from './finals.ts';
 import type { ObjectReader } from './object-reader.ts';
@@ -22,6 +24,8 @@ export interface KbViewsDeps {
   readonly replicas: number;
   readonly content: ContentStore;
   readonly reader: ObjectReader;
+  readonly contents: Contents;
+  readonly readingKeys: ReadingKeys;
   isConnected(nodeId: string): boolean;
   /** What the custodians have decided about versions. */
   decided(versions: readonly string[]): Promise<(Final | undefined)[]>;
@@ -102,6 +106,7 @@ export class KbViews {
       message: version.message ?? null,
       parents: version.parents.map(String),
       sequence: version.sequence,
+      ...(await this.#readers(version.root)),
       objects: entry!.local ? await this.#countObjects(version.root) : null,
       hash: version.root.multihash.code === BLAKE3 ? 'blake3' : 'sha2-256',
     };
@@ -151,9 +156,11 @@ export class KbViews {
     }
     const { root, directory } = reference.signed.version;
     if (directory !== true || (await this.#deps.content.root(root))?.complete !== true) return [];
-    const exporter = new Exporter({ read: this.#deps.reader.below(root) });
-    const at = await exporter.resolve(root, reference.inside).catch(() => undefined);
-    if (at === undefined || (await exporter.describe(at)).kind === 'file') return [];
+    // What is sealed to others is as if there were nothing inside.
+    const exporter = (await this.#deps.contents.open(root).catch(() => undefined))?.exporter;
+    const at = await exporter?.resolve(root, reference.inside).catch(() => undefined);
+    if (exporter === undefined || at === undefined || (await exporter.describe(at)).kind === 'file')
+      return [];
     const items: KbItem[] = [];
     for await (const link of exporter.children(at)) {
       const { kind, sizeBytes } = await exporter.describe(link.cid);
@@ -222,6 +229,15 @@ export class KbViews {
   #replicas(root: CID): { wanted: number; confirmed: number } {
     const { placed, confirmed } = this.#deps.machine.holders(root);
     return { wanted: Math.min(this.#deps.replicas, placed.length), confirmed: confirmed.length };
+  }
+
+  /** W42: to whom it is sealed, as far as its root is here. */
+  async #readers(root: CID): Promise<Pick<Result<'kb.stat'>, 'sealed' | 'readers'>> {
+    const sealed = isSealedRoot(root);
+    const to = (await this.#deps.contents.sealedRoot(root))?.to;
+    const { readingKeys } = this.#deps;
+    const readers = to?.map((recipient) => ({ recipient, name: readingKeys.nameOf(recipient) }));
+    return { sealed, readers: readers ?? null };
   }
 
   async #countObjects(root: CID): Promise<number> {

@@ -351,6 +351,8 @@ export class MemoryBackend extends MemoryMembers implements Backend {
       message: null,
       parents: [],
       sequence: 1,
+      sealed: false,
+      readers: null,
       objects: 1,
       hash: 'blake3',
     };

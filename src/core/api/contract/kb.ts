@@ -71,6 +71,13 @@ export const kbPut = endpoint('kb.put', {
   query: {
     ...writing,
     hash: v.optional(hashName, 'blake3'),
+    /** Not encrypted (W42), whatever `kb.seal` says. */
+    plain: v.optional(v.boolean()),
+    /**
+     * Members, namespaces (with a `/` at the end) and recipients of age, with commas between, to
+     * whom it is encrypted (W44); without it: to the readers of the cluster.
+     */
+    encryptTo: v.optional(word),
   },
   reply: {
     path: v.string(),
@@ -158,6 +165,10 @@ export const kbStat = endpoint('kb.stat', {
     message: v.nullable(v.string()),
     parents: v.array(cid),
     sequence: count,
+    /** Whether the content is encrypted (W42). */
+    sealed: v.boolean(),
+    /** To whom; `null` when it is not, or when its root is not here. */
+    readers: v.nullable(v.array(v.object({ recipient: v.string(), name: v.string() }))),
     /** `null` while the content is not held here. */
     objects: v.nullable(count),
     hash: hashName,

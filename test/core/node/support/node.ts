@@ -8,6 +8,7 @@ import { MemoryRows } from '../../../../src/core/memory-rows.ts';
 import type { SignedIntent } from '../../../../src/core/model/intent.ts';
 import type { Host } from '../../../../src/core/network/host.ts';
 import { systemClock } from '../../../../src/core/node/clock.ts';
+import { Contents } from '../../../../src/core/node/contents.ts';
 import { Fetcher } from '../../../../src/core/node/fetcher.ts';
 import { Finality } from '../../../../src/core/node/finality.ts';
 import { Finals } from '../../../../src/core/node/finals.ts';
@@ -146,7 +147,18 @@ export class TestNode {
         machine: this.machine,
         content,
         fetcher: new Fetcher({ content, host, hashers: () => hasher, log, metrics }),
-        reader: new ObjectReader({ content, log, metrics, mend }),
+        contents: new Contents({
+          reader: new ObjectReader({ content, log, metrics, mend }),
+          keys: { among: () => [], nameOf: (recipient) => recipient },
+        }),
+        sealing: {
+          keys: { inForce: '' },
+          isDefault: false,
+          find: () => {
+            throw new Error('nobody is looked for');
+          },
+          group: () => undefined,
+        },
         finality: this.finality,
         history: new OwnHistory(
           {
