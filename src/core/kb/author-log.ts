@@ -9,7 +9,7 @@ import { AegisError } from '../errors.ts';
 import { decode, encode } from '../model/cbor.ts';
 import { RecordReader } from '../model/record.ts';
 import type { SignedVersion } from '../model/version.ts';
-import { type LoggedVersion, LogPages } from './log-pages.ts';
+import { LoggedVersion, LogPages } from './log-pages.ts';
 import { DIGEST_BYTES, type DigestTree, digestTree, SetDigest } from './set-digest.ts';
 import { type KbStore, TABLES } from './store.ts';
 
@@ -99,12 +99,13 @@ export class AuthorLog {
 
   /** The versions with sequences from `from` to `to`, both included, ascending. */
   *between(from: number, to: number): Generator<SignedVersion> {
-    for (const logged of this.logged(from, to)) yield this.#open(logged);
+    const places = this.#pages.between(Math.max(from, 1), Math.min(to, this.sequence));
+    for (const logged of places) yield this.#open(logged);
   }
 
-  /** The same, as far as the log itself says. */
-  logged(from: number, to: number): Generator<LoggedVersion> {
-    return this.#pages.between(Math.max(from, 1), Math.min(to, this.sequence));
+  /** What the log itself says of its versions from a sequence on. */
+  logged(from: number): Generator<LoggedVersion> {
+    return this.#pages.between(from, this.sequence);
   }
 
   /** The digest of the versions with sequences from `from` to `to`, both included. */
@@ -157,12 +158,8 @@ export class AuthorLog {
 export const memberOf = (version: SignedVersion): Uint8Array =>
   version.cid.multihash.digest.subarray(0, DIGEST_BYTES);
 
-const loggedOf = ({ cid, cidText, version }: SignedVersion): LoggedVersion => ({
-  sequence: version.sequence,
-  cidText,
-  digest: cid.multihash.digest,
-  keyEpoch: version.keyEpoch ?? 0,
-});
+const loggedOf = ({ cid, version }: SignedVersion): LoggedVersion =>
+  new LoggedVersion(version.sequence, cid.multihash.digest, version.keyEpoch ?? 0);
 
 /** How many versions the row of an author says that it has. @throws {AegisError} `STORE_DAMAGED`. */
 export const sequenceIn = (author: string, row: Uint8Array): number =>

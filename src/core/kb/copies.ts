@@ -5,6 +5,7 @@
  * nothing is freed.
  */
 import type { CID } from 'multiformats/cid';
+import { isMerge } from '../model/merge.ts';
 import type { SignedVersion } from '../model/version.ts';
 import { type Instant, instant, MINUTE, SECOND } from '../units.ts';
 import type { Account } from './accounts.ts';
@@ -15,10 +16,14 @@ import { type KeyRange, pagesOf } from './messages.ts';
 import type { PlacementMember } from './placement.ts';
 import { Placing } from './placing.ts';
 import type { ReplicationShared } from './replication-types.ts';
+import { uncounted } from './uncounted.ts';
 import { Wants } from './wants.ts';
 
 const OFFER_BACKOFF = { firstMs: SECOND, maxMs: MINUTE };
 const FETCH_BACKOFF = { firstMs: 2 * SECOND, maxMs: 5 * MINUTE };
+
+/** Versions of one root. */
+const LOOKED_AT = 16;
 
 export const FETCH_ALARM = 'fetch';
 export const OFFER_ALARM = 'offer/';
@@ -53,15 +58,36 @@ export class Copies {
 
   /** Once, after a restart. */
   start(): void {
+    const { graph, deps } = this.#shared;
+    const gone = new Set(uncounted(graph, deps.keyOf));
+    for (const cidText of gone) {
+      const path = graph.get(cidText)?.version.path;
+      if (path === undefined) continue;
+      const removed = graph.remove(path, (version) => gone.has(version.cidText));
+      for (const version of removed) this.#removed(version);
+    }
     // Others kept the cluster when it ended, or not all was placed.
     if (this.#placing.isOpen) this.placeMore();
   }
 
   /** Nodes to ask for a root, best first: connected before others, confirmed before likely. */
   sources(root: CID): string[] {
-    const likely = this.#shared.replicas.likely(root);
+    const likely = [...new Set([...this.#shared.replicas.likely(root), ...this.#mergers(root)])];
     const isUp = (nodeId: string): boolean => this.#shared.up.has(nodeId);
     return [...likely.filter(isUp), ...likely.filter((nodeId) => !isUp(nodeId))];
+  }
+
+  /** Nobody is the author of a merge: whoever wrote what it merges may have computed it. */
+  *#mergers(root: CID): Generator<string> {
+    const { graph, replicas, options } = this.#shared;
+    for (const { author, cidText } of replicas.ofRoot(root).take(LOOKED_AT)) {
+      if (author !== undefined) continue;
+      for (const parent of graph.get(cidText)?.version.parents ?? []) {
+        const version = graph.get(parent.toString())?.version;
+        if (version === undefined || isMerge(version)) continue;
+        if (version.author !== options.nodeId) yield version.author;
+      }
+    }
   }
 
   /** Others keep the cluster now, or take another share of it. */
@@ -74,7 +100,7 @@ export class Copies {
     const { turn, up, replicas } = this.#shared;
     const { accounts, left } = this.#placing.next();
     for (const { version } of left) this.#leave(version.root);
-    for (const account of accounts) this.#opened(account);
+    for (const account of accounts) this.#opened(account, true);
     if (this.#placing.isOpen) turn.alarm(PLACE_ALARM, turn.now);
     for (const nodeId of up) {
       const isQuiet = !this.#attempts.has(nodeId);
@@ -85,11 +111,11 @@ export class Copies {
   /** A version is new in the graph. */
   added(version: SignedVersion): void {
     const account = this.#shared.replicas.open(version);
-    if (account !== undefined) this.#opened(account);
+    if (account !== undefined) this.#opened(account, false);
   }
 
   /** A version is not in the graph any more. */
-  removed(version: SignedVersion): void {
+  #removed(version: SignedVersion): void {
     const { replicas } = this.#shared;
     const account = replicas.get(version);
     if (account === undefined) return;
@@ -104,8 +130,18 @@ export class Copies {
 
   lost(root: CID): void {
     for (const account of this.#shared.replicas.setRoot(root, false)) {
-      if (!account.isGuest) this.#want(account);
+      if (this.#isToHold(account)) this.#want(account, true);
     }
+  }
+
+  /** W30: the content of a version may go. */
+  release(version: SignedVersion): void {
+    this.#removed(version);
+  }
+
+  /** A root is not to be here. */
+  unwant(root: CID): void {
+    this.#wants.delete(root);
   }
 
   fetchFailed(root: CID): void {
@@ -179,6 +215,28 @@ export class Copies {
     }
   }
 
+  /** W22: a node could prove a copy, or could not. */
+  judged(nodeId: string, root: CID, isHeld: boolean): void {
+    const { replicas } = this.#shared;
+    for (const account of [...replicas.ofRoot(root)]) this.#setConfirmed(account, nodeId, isHeld);
+    if (!isHeld && replicas.hasUnconfirmed(nodeId)) this.offer(nodeId);
+  }
+
+  /** Tries at once what would be tried later: a root, or all. */
+  hasten(root: CID | undefined): void {
+    const { up, replicas } = this.#shared;
+    this.#wants.hasten((one) => root === undefined || one.equals(root));
+    for (const nodeId of up) {
+      this.#attempts.delete(nodeId);
+      if (replicas.hasUnconfirmed(nodeId)) this.offer(nodeId);
+    }
+  }
+
+  /** What has been done to fetch a root. */
+  tried(root: CID): ReturnType<Wants['tried']> {
+    return this.#wants.tried(root);
+  }
+
   /** At the end of each step. */
   flush(): void {
     const { offers, acks, changed } = this.#shared.turn.outbox;
@@ -191,9 +249,15 @@ export class Copies {
     this.#fetch();
   }
 
-  #opened(account: Account): void {
+  #opened(account: Account, isRepair: boolean): void {
     if (this.#shared.replicas.isStored(account)) this.#copied(account);
-    else if (!account.isGuest) this.#want(account);
+    else if (this.#isToHold(account)) this.#want(account, isRepair);
+  }
+
+  /** W29: an author keeps what it wrote until enough others do. */
+  #isToHold({ isGuest, placed, confirmed }: Account): boolean {
+    const { nodeId, replicas } = this.#shared.options;
+    return !isGuest && (placed.includes(nodeId) || confirmed.size < replicas);
   }
 
   /** A version of a root is of no concern here any more. */
@@ -213,9 +277,11 @@ export class Copies {
     }
   }
 
-  #want({ cidText, root }: Account): void {
+  #want({ cidText, root }: Account, isRepair: boolean): void {
     const version = this.#shared.graph.get(cidText)?.version;
-    if (version !== undefined) this.#wants.add(root, version.sizeBytes, version.author);
+    if (version === undefined) return;
+    const { sizeBytes, author } = version;
+    this.#wants.add({ root, sizeBytes, author, isRepair });
   }
 
   #await(account: Account, copies: number): void {
@@ -243,7 +309,10 @@ export class Copies {
   }
 
   #setConfirmed(account: Account, nodeId: string, isCopy: boolean): void {
-    if (this.#shared.replicas.setConfirmed(account, nodeId, isCopy)) this.#changed(account);
+    const { replicas, doubts } = this.#shared;
+    // W22
+    if (isCopy && doubts.refuses(account, nodeId)) return;
+    if (replicas.setConfirmed(account, nodeId, isCopy)) this.#changed(account);
   }
 
   #sendPages(nodeId: string, accounts: Map<string, Account>, type: 'offer' | 'stored'): void {
@@ -279,8 +348,9 @@ export class Copies {
     const isReachable = (root: CID): boolean => {
       return this.sources(root).some((nodeId) => up.has(nodeId));
     };
-    for (const { root, sizeBytes } of this.#wants.take(turn.now, isReachable)) {
-      turn.tell({ type: 'fetchWanted', root, sizeBytes, sources: this.sources(root) });
+    for (const { root, sizeBytes, isRepair } of this.#wants.take(turn.now, isReachable)) {
+      const sources = this.sources(root);
+      turn.tell({ type: 'fetchWanted', root, sizeBytes, sources, isRepair });
     }
     const at = this.#wants.nextAt(turn.now);
     if (at === this.#fetchAlarmAt) return;

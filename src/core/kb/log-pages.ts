@@ -8,12 +8,21 @@ import { assert } from '../assert.ts';
 import { type KbStore, TABLES } from './store.ts';
 import { DIGEST_OF_CID_BYTES, versionCidOfDigest } from './version-store.ts';
 
-export interface LoggedVersion {
+export class LoggedVersion {
   readonly sequence: number;
-  readonly cidText: string;
   /** The hash in the CID. */
   readonly digest: Uint8Array;
   readonly keyEpoch: number;
+
+  constructor(sequence: number, digest: Uint8Array, keyEpoch: number) {
+    this.sequence = sequence;
+    this.digest = digest;
+    this.keyEpoch = keyEpoch;
+  }
+
+  get cidText(): string {
+    return versionCidOfDigest(this.digest).toString();
+  }
 }
 
 const PLACES = 16;
@@ -79,7 +88,7 @@ export class LogPages {
       const [, hex, cidText] = key.split('/') as [string, string, string];
       const { digest } = CID.parse(cidText).multihash;
       const keyEpoch = Buffer.from(value).readUInt32BE();
-      yield { sequence: Number.parseInt(hex, 16), cidText, digest, keyEpoch };
+      yield new LoggedVersion(Number.parseInt(hex, 16), digest, keyEpoch);
     }
   }
 
@@ -116,6 +125,5 @@ function read(page: Uint8Array, sequence: number): LoggedVersion | undefined {
   const digest = page.subarray(at, at + DIGEST_OF_CID_BYTES);
   if (digest.length === 0 || digest.every((byte) => byte === 0)) return undefined;
   const rest = Buffer.from(page.buffer, page.byteOffset + at + DIGEST_OF_CID_BYTES, 4);
-  const cidText = versionCidOfDigest(digest).toString();
-  return { sequence, cidText, digest, keyEpoch: rest.readUInt32BE() };
+  return new LoggedVersion(sequence, digest, rest.readUInt32BE());
 }

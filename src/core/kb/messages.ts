@@ -57,6 +57,10 @@ export type KbMessage =
   | { readonly type: 'wanted'; readonly versions: readonly CID[] }
   /** Signed versions and merges that you want, as many as fit. */
   | { readonly type: 'records'; readonly records: readonly Uint8Array[] }
+  /** Which of these roots are durable there? */
+  | { readonly type: 'asked'; readonly roots: readonly CID[] }
+  /** Of the roots that I was asked for: these are durable here. */
+  | { readonly type: 'here'; readonly roots: readonly CID[] }
   /** Digests of my versions of an author that must differ from yours somewhere. */
   | {
       readonly type: 'ranges';
@@ -85,6 +89,9 @@ export function encodeMessage(message: KbMessage): Uint8Array {
     case 'offer':
     case 'wanted':
       return encode({ v: 1, type, versions: message.versions });
+    case 'asked':
+    case 'here':
+      return encode({ v: 1, type, roots: message.roots });
     case 'records':
       return encode({ v: 1, type, records: message.records });
     case 'stored': {
@@ -125,6 +132,10 @@ export function decodeMessage(body: Uint8Array): KbMessage {
       return { type: 'offer', versions: cids(fields['versions']) };
     case 'kb-wanted':
       return { type: 'wanted', versions: cids(fields['versions']) };
+    case 'kb-asked':
+      return { type: 'asked', roots: cids(fields['roots']) };
+    case 'kb-here':
+      return { type: 'here', roots: cids(fields['roots']) };
     case 'kb-records': {
       const records = list(fields['records'], LIMITS.messageVersions).map(recordBytes);
       return { type: 'records', records };

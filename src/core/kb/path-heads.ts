@@ -68,6 +68,17 @@ export class PathHeads {
     }
   }
 
+  /** Paths with several heads, in the order of their bytes. */
+  *forked(after?: string): Generator<string> {
+    for (let from = after === undefined ? '' : `${after}\u0001`; ; ) {
+      const [row] = this.#store.range({ table: TABLES.heads, from, limit: 1 });
+      if (row === undefined) return;
+      const path = row.key.slice(0, row.key.indexOf('\0'));
+      yield path;
+      from = `${path}\u0001`;
+    }
+  }
+
   /** A new version takes the place of those of its parents that are heads. */
   follow(signed: SignedVersion): void {
     const { path, parents } = signed.version;

@@ -27,6 +27,7 @@ const SHORT = 'short';
 export class Replicas {
   readonly #options: ReplicaOptions;
   readonly #store: KbStore;
+  readonly #changed: (account: Pick<Account, 'key'>, isShort: boolean) => void;
   readonly #accounts: Accounts;
   readonly #held: Held;
   #members: readonly PlacementMember[];
@@ -36,9 +37,15 @@ export class Replicas {
   readonly #offered = new Map<string, string>();
   #short: number;
 
-  constructor(options: ReplicaOptions, store: KbStore) {
+  /** @param changed a version has got too few copies, or has enough again. */
+  constructor(
+    options: ReplicaOptions,
+    store: KbStore,
+    changed: (account: Pick<Account, 'key'>, isShort: boolean) => void = () => {},
+  ) {
     this.#options = options;
     this.#store = store;
+    this.#changed = changed;
     this.#accounts = new Accounts(store);
     this.#held = new Held(store);
     this.#members = options.members;
@@ -112,7 +119,7 @@ export class Replicas {
     const account = this.#accounts.get(key);
     if (account === undefined) return;
     if (this.isStored(account)) this.#toggleHere(account, false);
-    if (account.isShort) this.#countShort(-1);
+    if (account.isShort) this.#countShort(account, false);
     this.#accounts.delete(key);
   }
 
@@ -243,7 +250,7 @@ export class Replicas {
 
   #save(account: Account): void {
     const isShort = !account.isGuest && this.#isShort(account);
-    if (isShort !== account.isShort) this.#countShort(isShort ? 1 : -1);
+    if (isShort !== account.isShort) this.#countShort(account, isShort);
     this.#accounts.set(accountOf({ ...account, isShort }));
   }
 
@@ -255,8 +262,9 @@ export class Replicas {
     return has.length < Math.min(replicas, placed.length);
   }
 
-  #countShort(by: number): void {
-    this.#short += by;
+  #countShort(account: Pick<Account, 'key'>, isShort: boolean): void {
+    this.#changed(account, isShort);
+    this.#short += isShort ? 1 : -1;
     const row = Buffer.alloc(6);
     row.writeUIntBE(this.#short, 0, 6);
     this.#store.set(TABLES.counters, SHORT, row);

@@ -11,10 +11,12 @@ import { hasCode, isAegisError } from '../errors.ts';
 import type { Machine, Ready } from '../machine.ts';
 import type { Rows } from '../ports.ts';
 import { type Instant, MINUTE, SECOND } from '../units.ts';
-import { ABSENCE_ALARM, Absence, outOf, presentMembers } from './absence.ts';
+import { outOf, presentMembers } from './absence.ts';
 import { Copies, FETCH_ALARM, OFFER_ALARM, PLACE_ALARM } from './copies.ts';
+import { Doubts } from './doubts.ts';
 import { Exchange, VECTOR_ALARM } from './exchange.ts';
 import { RESET_ALARM, TELL_ALARM } from './held-check.ts';
+import { LettingGo } from './letting-go.ts';
 import { decodeMessage, type KbMessage } from './messages.ts';
 import { Records } from './records.ts';
 import { Replicas } from './replicas.ts';
@@ -25,18 +27,24 @@ import type {
   ReplicationOptions,
   ReplicationShared,
 } from './replication-types.ts';
-import { KbStore } from './store.ts';
+import { KbStore, TABLES } from './store.ts';
 import { Turn } from './turn.ts';
+import { UnwellVersions } from './unwell.ts';
+import { Upkeep } from './upkeep.ts';
 import { VersionGraph } from './versions.ts';
 
 export type * from './replication-types.ts';
 export { KB_PROTOCOL } from './turn.ts';
 
+const CONTENT = 'content';
+
 export class Replication implements Machine<ReplicationInput> {
   readonly graph: VersionGraph;
   readonly #shared: ReplicationShared;
   readonly #copies: Copies;
-  readonly #absence: Absence;
+  /** What is wrong with copies, and how it is set right. */
+  readonly upkeep: Upkeep;
+  readonly #lettingGo: LettingGo;
   readonly #exchange: Exchange;
   readonly #records: Records;
 
@@ -48,11 +56,14 @@ export class Replication implements Machine<ReplicationInput> {
   constructor(options: ReplicationOptions, deps: ReplicationDeps, rows: Rows) {
     const store = new KbStore(rows);
     const members = presentMembers(options.members, outOf(store));
+    const turn = new Turn(store);
+    const unwell = new UnwellVersions(store, turn);
     this.graph = new VersionGraph(options.limits, store);
     this.#shared = {
       options: {
         minReplicas: 2,
         limits: {},
+        retention: {},
         antiEntropyMs: 30 * SECOND,
         maxFetches: 8,
         graceMs: 5 * MINUTE,
@@ -61,12 +72,17 @@ export class Replication implements Machine<ReplicationInput> {
       deps,
       store,
       graph: this.graph,
-      replicas: new Replicas({ ...options, members }, store),
+      replicas: new Replicas({ ...options, members }, store, (account, isShort) =>
+        unwell.changed(account, isShort),
+      ),
+      doubts: new Doubts({ store, turn }),
+      unwell,
       up: new Set(),
-      turn: new Turn(store),
+      turn,
     };
     this.#copies = new Copies(this.#shared);
-    this.#absence = new Absence(this.#shared, (present) => this.#copies.members(present));
+    this.upkeep = new Upkeep(this.#shared, this.#copies);
+    this.#lettingGo = new LettingGo(this.#shared, this.#copies, this.upkeep);
     this.#records = new Records(this.#shared, {
       add: (merge, from) => this.#exchange.merge(merge, from),
       versions: (from, versions) =>
@@ -80,6 +96,7 @@ export class Replication implements Machine<ReplicationInput> {
     turn.begin(now);
     this.#take(input);
     this.#copies.flush();
+    this.upkeep.flush();
     return turn.build();
   }
 
@@ -115,16 +132,27 @@ export class Replication implements Machine<ReplicationInput> {
     return account === undefined ? [] : replicas.copies(account);
   }
 
+  /** W29: whether this node is to hold a root that a version keeps. */
+  isToHold(root: CID): boolean {
+    return this.#lettingGo.isToHold(root);
+  }
+
   /** Nodes to ask for a root, best first: connected before others, confirmed before likely. */
   sources(root: CID): string[] {
     return this.#copies.sources(root);
+  }
+
+  /** Of the content store whose roots were last compared with those here. */
+  get contentId(): string | undefined {
+    const row = this.#shared.store.get(TABLES.counters, CONTENT);
+    return row && Buffer.from(row).toString();
   }
 
   #take(input: ReplicationInput): void {
     switch (input.type) {
       case 'start':
         this.#copies.start();
-        this.#absence.start();
+        this.upkeep.start();
         return this.#exchange.armVector();
       case 'local':
         return this.#exchange.local(input.version);
@@ -137,19 +165,29 @@ export class Replication implements Machine<ReplicationInput> {
       case 'stored':
         return this.#copies.stored(input.root);
       case 'lost':
+        this.upkeep.lost(input.root);
         return this.#copies.lost(input.root);
+      case 'content':
+        return this.#shared.store.set(TABLES.counters, CONTENT, Buffer.from(input.id));
       case 'members':
-        return this.#absence.members(input.members);
+      case 'audited':
+      case 'repair':
+        return this.upkeep.take(input);
       case 'drain':
-        this.#absence.drains(this.#shared.options.nodeId, input.isDraining);
+        this.upkeep.take(input);
         return this.#exchange.askAll();
       case 'missing':
         this.#records.want(input.versions);
         return this.#exchange.askAll();
       case 'merges':
         return this.#records.final(input.records);
+      case 'release':
+        return this.#lettingGo.release(input.versions);
+      case 'let-go':
+        return this.#lettingGo.letGo(input.roots, input.isDry);
       case 'fetch-failed':
-        return this.#copies.fetchFailed(input.root);
+        this.#copies.fetchFailed(input.root);
+        return this.#lettingGo.fetchFailed(input.root);
       case 'want':
         return this.#copies.wantCopies(input.version, input.copies);
       case 'alarm':
@@ -163,26 +201,26 @@ export class Replication implements Machine<ReplicationInput> {
     const { up, options } = this.#shared;
     if (nodeId === options.nodeId) return;
     up.add(nodeId);
-    this.#absence.peerUp(nodeId);
+    this.upkeep.peerUp(nodeId);
     this.#exchange.sendVector(nodeId, false);
     this.#copies.peerUp(nodeId);
   }
 
   #peerDown(nodeId: string): void {
     if (!this.#shared.up.delete(nodeId)) return;
-    this.#absence.peerDown(nodeId);
+    this.upkeep.peerDown(nodeId);
     this.#copies.peerDown(nodeId);
   }
 
   #alarm(key: string): void {
     const { check } = this.#copies;
+    if (this.upkeep.alarm(key)) return;
     if (key === VECTOR_ALARM) {
       this.#exchange.askAll();
       this.#records.askAgain();
       this.#exchange.armVector();
     } else if (key === FETCH_ALARM) this.#copies.stirFetches();
     else if (key === PLACE_ALARM) this.#copies.placeMore();
-    else if (key === ABSENCE_ALARM) this.#absence.look();
     else if (key.startsWith(OFFER_ALARM)) this.#copies.offer(key.slice(OFFER_ALARM.length));
     else if (key.startsWith(TELL_ALARM)) check.tellMore(key.slice(TELL_ALARM.length));
     else if (key.startsWith(RESET_ALARM)) check.resetMore(key.slice(RESET_ALARM.length));
@@ -200,7 +238,7 @@ export class Replication implements Machine<ReplicationInput> {
   #dispatch(from: string, message: KbMessage): void {
     switch (message.type) {
       case 'vector':
-        this.#absence.drains(from, message.isDraining === true);
+        this.upkeep.drains(from, message.isDraining === true);
         this.#exchange.vector(from, message);
         if (!message.isReply) this.#copies.check.compare(from, message.held);
         return;
@@ -211,6 +249,9 @@ export class Replication implements Machine<ReplicationInput> {
         return;
       case 'stored':
         return this.#copies.confirmed(from, message.versions, message.within);
+      case 'asked':
+      case 'here':
+        return this.upkeep.heard(from, message);
       case 'ranges':
         return this.#exchange.ranges(from, message);
       case 'wanted':

@@ -40,6 +40,12 @@ export const TABLES = {
   absent: 'kb/absent',
   /** By node: that it drains. */
   draining: 'kb/draining',
+  /** By key of the account: since when a version has too few copies. */
+  short: 'kb/short',
+  /** By node and root: that it could not prove a copy that it has confirmed. */
+  doubted: 'kb/doubted',
+  /** By root: when all of its holders had confirmed a copy that is to leave here. */
+  safe: 'kb/safe',
   /** By name. */
   counters: 'kb/counters',
 } as const;

@@ -200,12 +200,13 @@ export class VersionGraph {
 
   /** All paths, deleted ones too, in the order of their bytes. */
   pathsAfter(after: string | undefined, limit: number): string[] {
-    const paths: string[] = [];
-    for (const { path } of this.#heads.paths('', after)) {
-      if (paths.length === limit) break;
-      paths.push(path);
-    }
-    return paths;
+    const paths = this.#heads.paths('', after).take(limit);
+    return paths.map(({ path }) => path).toArray();
+  }
+
+  /** Paths with several heads, in the order of their bytes. */
+  forkedAfter(after: string | undefined, limit: number): string[] {
+    return this.#heads.forked(after).take(limit).toArray();
   }
 
   vector(): VersionVector {

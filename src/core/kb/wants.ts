@@ -26,6 +26,8 @@ export interface Want {
   readonly author: string;
   /** The most that any version says: a small lie must not keep the root away. */
   readonly sizeBytes: number;
+  /** It was here or elsewhere before (W24). */
+  readonly isRepair: boolean;
 }
 
 /** A root that is being fetched, or whose fetch has failed. */
@@ -89,11 +91,16 @@ export class Wants {
     this.#isStirred = true;
   }
 
-  add(root: CID, sizeBytes: number, author: string): void {
+  add({ root, sizeBytes, author, isRepair }: Want): void {
     const name = root.toString();
     const known = this.#read(name);
-    if (known !== undefined && known.sizeBytes >= sizeBytes) return;
-    const want = { author: known?.author ?? author, sizeBytes };
+    const want = {
+      author: known?.author ?? author,
+      sizeBytes: Math.max(sizeBytes, known?.sizeBytes ?? 0),
+      isRepair: isRepair && known?.isRepair !== false,
+    };
+    const isSame = known?.sizeBytes === want.sizeBytes && known.isRepair === want.isRepair;
+    if (isSame) return;
     this.#store.set(TABLES.wanted, name, encode({ v: 1, type: 'wanted', ...want }));
     if (known !== undefined) return;
     this.#store.set(TABLES.queues, `${author}/${name}`, Uint8Array.of(1));
@@ -157,6 +164,13 @@ export class Wants {
     return taken;
   }
 
+  /** How it is with a root. */
+  tried(root: CID): { isFetching: boolean; failures: number; nextAt: Instant | undefined } {
+    const tried = this.#tries.get(root.toString());
+    const isFetching = tried !== undefined && tried.notBefore === undefined;
+    return { isFetching, failures: tried?.attempt ?? 0, nextAt: tried?.notBefore };
+  }
+
   /** When a delay ends next; undefined when none runs. */
   nextAt(now: Instant): Instant | undefined {
     let at: Instant | undefined;
@@ -218,9 +232,10 @@ export class Wants {
     const row = this.#store.get(TABLES.wanted, name);
     if (row === undefined) return undefined;
     const value = decode(row, { maxBytes: ROW_BYTES_MAX });
-    const record = new RecordReader(value, 'wanted', ['author', 'sizeBytes']);
+    const record = new RecordReader(value, 'wanted', ['author', 'sizeBytes', 'isRepair']);
     const author = record.text('author', { maxBytes: AUTHOR_BYTES_MAX });
-    return { root: CID.parse(name), author, sizeBytes: record.integer('sizeBytes', 0) };
+    const sizeBytes = record.integer('sizeBytes', 0);
+    return { root: CID.parse(name), author, sizeBytes, isRepair: record.flag('isRepair') };
   }
 
   #setTry(name: string, tried: Try | undefined): void {

@@ -14,7 +14,7 @@ function add(wants: Wants, author: string, count: number): CID[] {
   const roots = Array.from({ length: count }, (_, i) =>
     cidOf(RAW, Buffer.from(`${author}/${i}`), blake3Hasher),
   );
-  for (const root of roots) wants.add(root, 1, author);
+  for (const root of roots) wants.add({ root, sizeBytes: 1, author, isRepair: false });
   return roots;
 }
 const authorsOf = (taken: readonly { readonly author: string }[]): Record<string, number> => {
@@ -86,7 +86,7 @@ test('every root gets its turn, also behind thousands that cannot be reached', (
 test('the greatest size that any version claims is believed', () => {
   const wants = make();
   const [root] = add(wants, 'liar', 1) as [CID];
-  wants.add(root, 5000, 'honest');
-  wants.add(root, 0, 'liar');
+  wants.add({ root, sizeBytes: 5000, author: 'honest', isRepair: false });
+  wants.add({ root, sizeBytes: 0, author: 'liar', isRepair: true });
   expect(wants.take(NOW, always).map(({ sizeBytes }) => sizeBytes)).toEqual([5000]);
 });
