@@ -182,7 +182,7 @@ describe('what old states hold', () => {
     let tree = StateTree.open(new StateStore(rows, { cacheBytes: 0 }));
     const keys = Array.from({ length: leaves }, (_, n) => sha256Hex(Buffer.from(`${n}`)));
     return (height: number): StateTree => {
-      const all = keys.map((key) => ({ key, value: new Uint8Array(bytes).fill(height) }));
+      const all = keys.map((one) => ({ key: one, value: new Uint8Array(bytes).fill(height) }));
       tree = tree.update(all);
       tree.settle();
       rows.apply(entriesOf(all));
