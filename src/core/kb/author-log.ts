@@ -76,8 +76,7 @@ export class AuthorLog {
   add(signed: SignedVersion): readonly SignedVersion[] {
     const { sequence } = signed.version;
     assert(this.accepts(sequence), 'a version is added after the one before it');
-    const [first] = this.#pages.at(sequence);
-    this.#pages.add(sequence, loggedOf(signed));
+    const first = this.#pages.add(sequence, loggedOf(signed));
     this.#change(signed, 1);
     if (sequence > this.sequence) {
       this.#set({ ...this.#extent, sequence });

@@ -58,13 +58,17 @@ export class LogPages {
     }
   }
 
-  add(sequence: number, logged: LoggedVersion): void {
+  /** @returns the first one of its sequence, if there was one. */
+  add(sequence: number, logged: LoggedVersion): LoggedVersion | undefined {
     const page = this.#page(pageOf(sequence));
-    if (page !== undefined && read(page, sequence) !== undefined) {
+    const first = page && read(page, sequence);
+    if (first === undefined) this.#write(sequence, logged);
+    else {
       const epoch = Buffer.alloc(4);
       epoch.writeUInt32BE(logged.keyEpoch);
       this.#store.set(TABLES.twins, this.#twinKey(sequence, logged.cidText), epoch);
-    } else this.#write(sequence, logged);
+    }
+    return first;
   }
 
   remove(sequence: number, { cidText }: LoggedVersion): void {

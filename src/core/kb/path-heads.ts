@@ -61,6 +61,11 @@ export class PathHeads {
     }
   }
 
+  /** Whether nothing follows a version of this path that is known. */
+  isHead(path: string, cidText: string): boolean {
+    return this.#isHead(path, this.get(path), cidText);
+  }
+
   /** Paths in the order of their bytes, as they are taken; deleted ones too. */
   *paths(prefix: string, after?: string): Generator<PathRow & { readonly path: string }> {
     for (const { key, value } of this.#store.under(TABLES.paths, prefix, after)) {
@@ -90,7 +95,8 @@ export class PathHeads {
     const isKept = row !== undefined && !gone.includes(row.shown);
     if (before === 1 && isKept) this.#setHead(this.#known(row.shown), true);
     if (count > 1) this.#setHead(signed, true);
-    const shown = isKept ? this.#known(row.shown) : this.#greatest(path);
+    const others = isKept ? this.#known(row.shown) : undefined;
+    const shown = others ?? (before > 1 ? this.#greatest(path) : undefined);
     const isShown = shown === undefined || compareShown(signed, shown) > 0;
     this.#set(path, isShown ? signed : shown, count);
   }

@@ -6,6 +6,8 @@ import type { LogEntry } from '../machine.ts';
 import { MemoryRows } from '../memory-rows.ts';
 import type { Row, Rows, RowsQuery } from '../ports.ts';
 import { StepRows } from '../step-rows.ts';
+import { MIB } from '../units.ts';
+import { ByteCache } from './byte-cache.ts';
 
 export const TABLES = {
   /** By CID: the bytes of a version or of a merge. */
@@ -51,9 +53,14 @@ export const TABLES = {
 } as const;
 
 const PAGE_ROWS = 256;
+const CACHE_BYTES = 8 * MIB;
+/** What a row takes in memory beside its key and value, about. */
+const ROW_BYTES = 200;
 
 export class KbStore {
   readonly #rows: StepRows;
+  /** Rows by table and key, and keys without one: nobody else writes these tables. */
+  readonly #read = new ByteCache<{ readonly value: Uint8Array | undefined }>(CACHE_BYTES);
   #written = new Map<string, LogEntry>();
 
   /** @param below what was written before; without it, a store in memory. */
@@ -68,12 +75,19 @@ export class KbStore {
   }
 
   set(table: string, key: string, value: Uint8Array | undefined): void {
+    const name = `${table} ${key}`;
     this.#rows.set(table, key, value);
-    this.#written.set(`${table} ${key}`, { table, key, value });
+    this.#written.set(name, { table, key, value });
+    this.#keep(name, value);
   }
 
   get(table: string, key: string): Uint8Array | undefined {
-    return this.#rows.get(table, key);
+    const name = `${table} ${key}`;
+    const kept = this.#read.get(name);
+    if (kept !== undefined) return kept.value;
+    const value = this.#rows.get(table, key);
+    this.#keep(name, value);
+    return value;
   }
 
   range(query: RowsQuery): readonly Row[] {
@@ -93,6 +107,10 @@ export class KbStore {
       if (last === undefined || rows.length < pageRows) return;
       from = `${last.key}\0`;
     }
+  }
+
+  #keep(name: string, value: Uint8Array | undefined): void {
+    this.#read.set(name, { value }, 2 * name.length + (value?.length ?? 0) + ROW_BYTES);
   }
 
   /** All that was written since the last call, each key once, as it is now. */
