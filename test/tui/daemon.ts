@@ -112,6 +112,7 @@ export class TinyDaemon {
         ...{ status: unasked, route: unasked, check: unasked, circuits: unasked },
         ...{ newnym: unasked, onion: unasked, renew: unasked },
       },
+      search: { find: unasked },
       versions: {
         ...{ revert: unasked, remove: unasked, putEach: unasked, diff: unasked, watch: unasked },
       },

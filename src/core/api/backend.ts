@@ -87,6 +87,28 @@ export interface VersionsBackend {
   watch(query: Query<'kb.watch'>, context: CallContext): AsyncIterable<KbWatchRecord>;
 }
 
+/** W33 to W35. */
+export interface SearchBackend {
+  /** @throws {AegisError} `BAD_REQUEST`; `TRY_AGAIN` while the index is made anew. */
+  find(query: Query<'kb.find'>, context: CallContext): Promise<Result<'kb.find'>>;
+}
+
+/** W28 to W32. */
+export interface SpaceBackend {
+  /**
+   * Ends with the signal, whole or not.
+   * @throws {AegisError} `BUSY` when another is under way, `STORE_DAMAGED` for a kept root that
+   * lacks objects.
+   */
+  gc(body: Body<'kb.gc'>, context: CallContext): Promise<Result<'kb.gc'>>;
+  space(): Promise<Result<'kb.space'>>;
+  /** @throws {AegisError} `NOT_FOUND`, `NOT_REACHABLE`, `TIMEOUT`; nothing is pinned then. */
+  pin(body: Body<'kb.pin'>, context: CallContext): Promise<Result<'kb.pin'>>;
+  /** @throws {AegisError} `NOT_FOUND`. */
+  unpin(body: Body<'kb.unpin'>): Promise<Result<'kb.unpin'>>;
+  pins(query: Query<'kb.pins'>): Promise<Result<'kb.pins'>>;
+}
+
 export interface Backend {
   status(): Promise<Result<'node.status'>>;
   info(): Promise<Result<'node.info'>>;
@@ -235,6 +257,8 @@ export interface Backend {
 
   readonly tor: TorBackend;
   readonly versions: VersionsBackend;
+  readonly space: SpaceBackend;
+  readonly search: SearchBackend;
 
   /** The state from which a reader of events starts. */
   snapshot(): Promise<Omit<Snapshot, 'type' | 'schema'>>;

@@ -18,6 +18,8 @@ import type { IntentViews } from './intent-views.ts';
 import type { KbVersions } from './kb-versions.ts';
 import type { Self } from './opening.ts';
 import { Proofs } from './proofs.ts';
+import type { Search } from './search/search.ts';
+import type { Space } from './space/space.ts';
 import { timeout } from './timeout.ts';
 import type { TorViews } from './tor-views.ts';
 
@@ -54,6 +56,8 @@ export class NodeBackend implements Backend {
   readonly #deps: BackendDeps;
   readonly tor: TorViews;
   readonly versions: KbVersions;
+  readonly space: Space;
+  readonly search: Search;
   #isCopying = false;
 
   constructor(options: BackendOptions, deps: BackendDeps) {
@@ -61,6 +65,8 @@ export class NodeBackend implements Backend {
     this.#deps = deps;
     this.tor = deps.engine.torViews();
     this.versions = deps.engine.versions;
+    this.space = deps.engine.space;
+    this.search = deps.engine.search.search;
   }
 
   async status(): Promise<Result<'node.status'>> {

@@ -48,6 +48,8 @@ import { OnionUpgrade } from './onion-upgrade.ts';
 import { PEERS_MACHINE, Peers } from './peers.ts';
 import { OwnReadingKeys } from './reading-keys.ts';
 import type { Routing } from './routing.ts';
+import { makeSearch, type SearchRoom } from './search/open.ts';
+import { Space } from './space/space.ts';
 import { TorViews } from './tor-views.ts';
 
 /** What a peer tells of its addresses, at most about. */
@@ -73,6 +75,8 @@ export class Engine {
   readonly peers: Peers;
   readonly knowledge: Knowledge;
   readonly merger: Merger;
+  readonly search: SearchRoom;
+  readonly space: Space;
   readonly views: KbViews;
   readonly versions: KbVersions;
   readonly contents: Contents;
@@ -163,8 +167,16 @@ export class Engine {
       ...{ nameKey: genesis.names.key, roster, networkSeed: () => keystore.networkSeed() },
     });
     this.contents = new Contents({ reader, keys: this.readingKeys });
+    this.space = this.#makeSpace();
     this.knowledge = this.#knowledge(parts);
     this.merger = this.#makeMerger(parts, reader);
+    this.search = makeSearch(
+      { self, genesis, paths: options.paths },
+      {
+        ...{ machine: replication, content, contents: this.contents, host, room: this.chain },
+        ...{ log: log.child('search'), metrics },
+      },
+    );
     this.custody = this.#custody(parts, book);
     const { custody } = this;
     this.custodyViews = new CustodyViews({
@@ -257,15 +269,26 @@ export class Engine {
       { self: keystore.nodeId, genesis, settings, lostMarker },
       {
         ...{ machine: machines.replication, content, hashers, host, room: chain },
-        ...{ contents: this.contents, readingKeys: this.readingKeys },
+        ...{ contents: this.contents, readingKeys: this.readingKeys, space: this.space },
         find: (member) => this.custodyViews.find(member),
         ...{ fetcher: this.#fetcher, finality: this.#finality, log: this.#deps.log.child('kb') },
         checkMayWrite: (path, signal) => this.governance.rights.checkMayWrite(path, signal),
         sealed: () => this.custody.keys.sealed,
-        submit: (input) => void this.#loop.submit(KB_MACHINE, input),
+        submit: (input) => this.#submitKb(input),
         changed: this.#deps.pathChanged,
       },
     );
+  }
+
+  #makeSpace(): Space {
+    const { content, machine } = this;
+    const { log, metrics } = this.#deps;
+    return new Space(this.#options.settings, {
+      ...{ content, machine, log: log.child('space'), metrics },
+      submit: (input) => this.#submitKb(input),
+      mend: (root, signal) => this.knowledge.mend(root, signal),
+      complete: (version, signal) => this.knowledge.complete(version, signal),
+    });
   }
 
   #makeMerger(parts: EngineParts, reader: ObjectReader): Merger {
@@ -277,7 +300,7 @@ export class Engine {
       {
         ...{ machine, content, hashers, store, reader, room, knowledge, clock },
         ...{ log: this.#deps.log.child('merge'), metrics: this.#deps.metrics },
-        submit: (input) => void this.#loop.submit(KB_MACHINE, input),
+        submit: (input) => this.#submitKb(input),
       },
     );
   }
@@ -315,6 +338,8 @@ export class Engine {
   async #halt(): Promise<void> {
     this.#fetcher.stop();
     this.merger.stop();
+    await this.space.stop();
+    await this.search.stop();
     this.custody.stop();
     this.#upgrade.stop();
     await this.host.stop();
@@ -325,6 +350,7 @@ export class Engine {
   /** Ends waits with an error: nothing that they wait for will come any more. */
   fail(error: AegisError): void {
     this.knowledge.fail(error);
+    this.space.fail(error);
     this.chain.fail(error);
     this.custody.fail(error);
     this.governance.fail(error);
@@ -350,7 +376,9 @@ export class Engine {
     this.peers.start([...this.#options.settings['node.peers'], ...this.#invitedTo()]);
     await this.custody.start();
     this.governance.start();
+    await this.space.start();
     this.merger.start();
+    this.search.indexer.start();
   }
 
   /** What the API says of Tor. */
@@ -402,6 +430,11 @@ export class Engine {
     };
   }
 
+  #submitKb(input: ReplicationInput): void {
+    this.#loop.submit(KB_MACHINE, input);
+    if (input.type === 'stored') this.search.indexer.stored(input.root);
+  }
+
   #tell(machine: string, outcome: Outcome): void {
     if (machine === CHAIN_MACHINE) {
       this.chain.tell(outcome);
@@ -409,7 +442,11 @@ export class Engine {
     } else if (machine === KB_MACHINE) {
       this.knowledge.tell(outcome);
       const told = outcome as ReplicationOutcome;
-      if (told.type === 'version-added') this.merger.added(told.version);
+      this.space.tell(told);
+      if (told.type === 'version-added') {
+        this.merger.added(told.version);
+        this.search.indexer.touched(told.version.version.path);
+      }
     } else this.peers.tell(outcome);
   }
 
@@ -437,6 +474,7 @@ export class Engine {
       const input = { type: type === 'up' ? 'peer-up' : 'peer-down', nodeId } as const;
       this.#loop.submit(CHAIN_MACHINE, input);
       this.#loop.submit(KB_MACHINE, input);
+      this.search.filters[type](nodeId);
       if (type === 'down') this.#fetcher.peerGone(nodeId);
       else this.custody.sessions.greet(nodeId);
     });
@@ -459,6 +497,7 @@ export class Engine {
     for (const path of block.paths) {
       this.#deps.pathChanged(path);
       this.merger.look(path);
+      this.search.indexer.touched(path);
     }
     this.#deps.blockFinal(this.consensus.add(block));
   }

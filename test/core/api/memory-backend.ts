@@ -63,6 +63,10 @@ export class MemoryBackend extends MemoryMembers implements Backend {
   readonly known = [peer()];
   readonly tor = new MemoryTor();
   readonly versions = new MemoryVersions();
+  readonly search: Backend['search'] = {
+    find: ({ query }) =>
+      Promise.resolve({ query, hits: [], more: false, complete: true, settled: true, peers: [] }),
+  };
   /** Replaced by tests. */
   chain = new MemoryChain();
   isolated: readonly string[] = [];
@@ -342,7 +346,7 @@ export class MemoryBackend extends MemoryMembers implements Backend {
         shown: true,
       },
     ];
-    return { path: query.path, versions, heads: 1, total: 1 };
+    return { path: query.path, versions, heads: 1, total: 1, next: null };
   }
 
   async stat(query: Query<'kb.stat'>): Promise<Result<'kb.stat'>> {

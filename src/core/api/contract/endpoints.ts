@@ -8,6 +8,8 @@ import * as events from './events.ts';
 import * as governance from './governance.ts';
 import * as intents from './intents.ts';
 import * as kb from './kb.ts';
+import * as find from './kb-find.ts';
+import * as space from './kb-space.ts';
 import * as versions from './kb-versions.ts';
 import * as membership from './membership.ts';
 import * as node from './node.ts';
@@ -69,10 +71,16 @@ export const ENDPOINTS = {
   'kb.rm': versions.kbRm,
   'kb.diff': versions.kbDiff,
   'kb.watch': versions.kbWatch,
+  'kb.find': find.kbFind,
   'kb.ls': kb.kbLs,
   'kb.log': kb.kbLog,
   'kb.stat': kb.kbStat,
   'kb.where': kb.kbWhere,
+  'kb.gc': space.kbGc,
+  'kb.space': space.kbSpace,
+  'kb.pin': space.kbPin,
+  'kb.unpin': space.kbUnpin,
+  'kb.pins': space.kbPins,
   'kb.proof': kb.kbProof,
   'kb.rights': rights.kbRights,
   'kb.grant': rights.kbGrant,

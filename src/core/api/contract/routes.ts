@@ -198,10 +198,22 @@ export const ROUTES = {
   'kb.watch': route('GET', '/v1/kb/watch', 'read', 'Each change that becomes final, one a line.', {
     reply: 'ndjson',
   }),
+  'kb.find': route('GET', '/v1/kb/find', 'read', 'Finds paths by words, here and on other nodes.'),
   'kb.ls': route('GET', '/v1/kb/list', 'read', 'Paths of the knowledge base.'),
   'kb.log': route('GET', '/v1/kb/log', 'read', 'Versions of a path, every head among them.'),
   'kb.stat': route('GET', '/v1/kb/stat', 'read', 'Facts of the shown version of a path.'),
   'kb.where': route('GET', '/v1/kb/where', 'read', 'Which nodes hold a root.'),
+  'kb.gc': route('POST', '/v1/kb/collections', 'admin', 'Deletes what nothing keeps here.', {
+    body: 'json',
+  }),
+  'kb.space': route('GET', '/v1/kb/space', 'read', 'What content takes on this node.'),
+  'kb.pin': route('POST', '/v1/kb/pins', 'admin', 'Keeps a whole root on this node.', {
+    body: 'json',
+  }),
+  'kb.unpin': route('POST', '/v1/kb/pins/removals', 'admin', 'Takes a pin back.', {
+    body: 'json',
+  }),
+  'kb.pins': route('GET', '/v1/kb/pins', 'read', 'The pins of this node.'),
   'kb.proof': route(
     'GET',
     '/v1/kb/proof',
