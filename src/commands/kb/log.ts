@@ -29,17 +29,21 @@ export default class KbLog extends BaseCommand<typeof KbLog, Reply<'kb.log'>> {
       helpValue: '<number>',
       description: 'Show this many at most.',
     }),
+    before: Flags.string({ helpValue: '<cid>', description: 'Go on after this version.' }),
   };
 
   protected override async work(): Promise<Reply<'kb.log'>> {
     const client = await this.client();
-    const { limit } = this.flags;
-    return await client.call('kb.log', { query: { path: this.args.path, limit } });
+    const { limit, before } = this.flags;
+    const query = { path: this.args.path, limit, ...(before !== undefined && { before }) };
+    return await client.call('kb.log', { query });
   }
 
-  protected override view({ path, versions, heads, total }: Reply<'kb.log'>): string {
+  protected override view({ path, versions, heads, total, next }: Reply<'kb.log'>): string {
+    if (next !== null) this.note(`aegis: there is more; go on with --before ${next}`);
     const more = heads > 1 ? `, ${heads} heads` : '';
-    const count = `${total} ${total === 1 ? 'version' : 'versions'}`;
+    const shown = total === null ? `${versions.length} of its` : String(total);
+    const count = `${shown} ${total === 1 ? 'version' : 'versions'}`;
     const title = `${this.paint.bold(safeText(path))}: ${count}${more}`;
     return [title, ...versions.map((version) => this.#version(version))].join('\n\n');
   }

@@ -82,7 +82,7 @@ export default class KbLs extends BaseCommand<typeof KbLs, Reply<'kb.ls'> | Veri
   #list(list: Reply<'kb.ls'>): string {
     const { prefixes, entries, items, next } = list;
     if (next !== null) {
-      this.note(`aegis: ${list.total} in all; go on with --after ${safeText(next)}`);
+      this.note(`aegis: there is more; go on with --after ${safeText(next)}`);
     }
     const parts = [
       ...prefixes.map(safeText),

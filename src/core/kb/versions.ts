@@ -160,6 +160,11 @@ export class VersionGraph {
     return [...this.#heads.of(path)].map((cidText) => this.#known(cidText));
   }
 
+  /** Whether no version follows this one. */
+  isHead({ cidText, version }: SignedVersion): boolean {
+    return this.#heads.isHead(version.path, cidText);
+  }
+
   /** How many heads a path has. */
   headCount(path: string): number {
     return this.#heads.get(path)?.count ?? 0;

@@ -14,6 +14,7 @@ import type { Contents, ReadingKeys } from './contents.ts';
 import { Exporter } from './export.ts';
 import type { Final } from './finals.ts';
 import type { ObjectReader } from './object-reader.ts';
+import { pathsPage } from './paths-page.ts';
 import { resolveReference } from './reference.ts';
 
 export interface KbViewsDeps {
@@ -47,53 +48,56 @@ export class KbViews {
     return (await this.#entries([shown]))[0];
   }
 
-  /** The newest entries first. */
+  /** The newest entries first, of what each author has written last. */
   async recent(count: number): Promise<KbEntry[]> {
-    const list = this.#deps.machine.graph.list().map((entry) => entry.shown);
-    list.sort((a, b) => b.version.time - a.version.time);
-    return await this.#entries(list.slice(0, count));
+    const { graph } = this.#deps.machine;
+    const paths = new Set<string>();
+    for (const [author, last] of graph.vector()) {
+      const versions = graph.author(author).between(Math.max(1, last - count + 1), last);
+      for (const { version } of versions) paths.add(version.path);
+    }
+    const shown = [...paths]
+      .map((path) => graph.shown(path))
+      .filter((one) => one !== undefined && one.version.deleted !== true)
+      .map((one) => one!);
+    shown.sort((a, b) => b.version.time - a.version.time);
+    return await this.#entries(shown.slice(0, count));
   }
 
-  async list({ prefix, recursive, limit, after }: Query<'kb.ls'>): Promise<Result<'kb.ls'>> {
-    const items = await this.#items(prefix);
-    const all = this.#deps.machine.graph.list(prefix);
-    const isBelow = prefix === '' || prefix.endsWith('/');
-    const cut = (path: string): string | undefined => {
-      const slash = path.indexOf('/', prefix.length);
-      return slash < 0 || recursive || !isBelow ? undefined : path.slice(0, slash + 1);
-    };
-    const prefixes = [
-      ...new Set(all.map(({ path }) => cut(path)).filter((one) => one !== undefined)),
-    ];
-    const direct = all.filter(({ path }) => cut(path) === undefined);
-    const rest = after === undefined ? direct : direct.filter(({ path }) => path > after);
-    const page = rest.slice(0, limit);
-    const entries = await this.#entries(page.map(({ shown }) => shown));
-    const next = rest.length > page.length ? (page.at(-1)?.path ?? null) : null;
-    return { prefix, entries, prefixes, items, total: direct.length, next };
+  async list(query: Query<'kb.ls'>): Promise<Result<'kb.ls'>> {
+    const { prefix } = query;
+    const { shown, prefixes, next } = pathsPage(this.#deps.machine.graph, query);
+    const isFirst = query.after === undefined || query.after === '';
+    const [entries, items] = [await this.#entries(shown), isFirst ? await this.#items(prefix) : []];
+    const total = isFirst && next === null ? entries.length : null;
+    return { prefix, entries, prefixes, items, total, next };
   }
 
-  async log({ path, limit }: Query<'kb.log'>): Promise<Result<'kb.log'>> {
+  async log({ path, limit, before }: Query<'kb.log'>): Promise<Result<'kb.log'>> {
     const { graph } = this.#deps.machine;
     const parsed = parsePath(path);
-    const versions = graph.log(parsed);
-    if (versions.length === 0) {
+    const versions = graph.log(parsed, {
+      limit: limit + 1,
+      ...(before !== undefined && { before }),
+    });
+    if (versions.length === 0 && before === undefined) {
       throw new AegisError('NOT_FOUND', `this node knows no ${JSON.stringify(parsed)}`, {
         hint: 'See what it knows: aegis kb ls',
       });
     }
-    const heads = new Set(graph.heads(parsed).map((head) => head.cidText));
     const shown = graph.shown(parsed)?.cidText;
     const page = versions.slice(0, limit);
+    const next = versions.length > limit ? page.at(-1)!.cidText : null;
     const decided = await this.#deps.decided(page.map(({ cidText }) => cidText));
     return {
       path: parsed,
       versions: page.map((signed, n) => ({
-        ...this.#logEntry(signed, heads, shown),
+        ...this.#logEntry(signed, graph.isHead(signed), shown),
         ...agreed(decided[n]),
       })),
-      heads: heads.size,
-      total: versions.length,
+      heads: graph.headCount(parsed),
+      total: before === undefined && next === null ? page.length : null,
+      next,
     };
   }
 
@@ -197,7 +201,7 @@ export class KbViews {
 
   #logEntry(
     signed: SignedVersion,
-    heads: Set<string>,
+    head: boolean,
     shown: string | undefined,
   ): Omit<KbLogEntry, 'final' | 'height'> {
     const { cidText, version } = signed;
@@ -214,7 +218,7 @@ export class KbViews {
       message: version.message ?? null,
       deleted: version.deleted === true,
       parents: version.parents.map(String),
-      head: heads.has(cidText),
+      head,
       shown: cidText === shown,
     };
   }

@@ -117,7 +117,7 @@ export const kbLs = endpoint('kb.ls', {
     prefix: v.optional(text, ''),
     recursive: v.optional(v.boolean(), false),
     limit: v.optional(v.pipe(count, v.minValue(1), v.maxValue(LIST_LIMIT_MAX)), 1000),
-    /** Only paths that sort after this one: `next` of the page before. */
+    /** Only what sorts after this path or prefix: `next` of the page before. */
     after: v.optional(text),
   },
   reply: {
@@ -125,9 +125,10 @@ export const kbLs = endpoint('kb.ls', {
     entries: v.array(kbEntrySchema),
     /** First parts of longer paths, each ending in `/`; empty when `recursive`. */
     prefixes: v.array(v.string()),
-    /** What is inside, when `prefix` itself names a stored directory. */
+    /** What is inside, when `prefix` itself names a stored directory. On the first page only. */
     items: v.array(item),
-    total: count,
+    /** Entries; `null` where this is not all. */
+    total: v.nullable(count),
     next: v.nullable(v.string()),
   },
 });
@@ -154,8 +155,17 @@ export const kbLog = endpoint('kb.log', {
   query: {
     path,
     limit: v.optional(v.pipe(count, v.minValue(1), v.maxValue(LIST_LIMIT_MAX)), 1000),
+    /** Only what comes after this version: `next` of the page before. */
+    before: v.optional(cid),
   },
-  reply: { path: v.string(), versions: v.array(logEntry), heads: count, total: count },
+  reply: {
+    path: v.string(),
+    versions: v.array(logEntry),
+    heads: count,
+    /** `null` where this is not all. */
+    total: v.nullable(count),
+    next: v.nullable(cid),
+  },
 });
 
 export const kbStat = endpoint('kb.stat', {
