@@ -5,7 +5,6 @@
 
 import type { CID } from 'multiformats/cid';
 import type { ChainInput, ChainOutcome, Finalised } from '../chain/chain.ts';
-import { onionMultiaddr, parseOnionAddress } from '../crypto/onion.ts';
 import type { AegisError } from '../errors.ts';
 import { KB_PROTOCOL, type Replication } from '../kb/replication.ts';
 import type { ReplicationInput, ReplicationOutcome } from '../kb/replication-types.ts';
@@ -27,7 +26,7 @@ import { Custody } from './custody.ts';
 import { CustodyViews } from './custody-views.ts';
 import { lostRoots, makeKnowledge, mendInBackground, submitMissing } from './engine-knowledge.ts';
 import { type EngineDeps, type EngineOptions, type EngineParts, openParts } from './engine-open.ts';
-import { tooOld } from './engine-parts.ts';
+import { invitedTo, tooOld } from './engine-parts.ts';
 import { Fetcher } from './fetcher.ts';
 import { Finality } from './finality.ts';
 import { Governance } from './governance.ts';
@@ -299,6 +298,7 @@ export class Engine {
       { self: keystore.nodeId, settings },
       {
         ...{ machine, content, hashers, store, reader, room, knowledge, clock },
+        contents: this.contents,
         ...{ log: this.#deps.log.child('merge'), metrics: this.#deps.metrics },
         submit: (input) => this.#submitKb(input),
       },
@@ -373,7 +373,10 @@ export class Engine {
     await host.start();
     this.routing.attach(host);
     this.#upgrade.start();
-    this.peers.start([...this.#options.settings['node.peers'], ...this.#invitedTo()]);
+    this.peers.start([
+      ...this.#options.settings['node.peers'],
+      ...invitedTo(this.#options.invited),
+    ]);
     await this.custody.start();
     this.governance.start();
     await this.space.start();
@@ -401,15 +404,6 @@ export class Engine {
   /** Where this node may be dialled, by its route (O2). */
   addresses(): readonly string[] {
     return this.routing.addresses(this.host.addresses());
-  }
-
-  /** Where the members may be dialled that have invited this node. */
-  #invitedTo(): readonly string[] {
-    const { invited } = this.#options;
-    if (invited === undefined) return [];
-    const { addresses, onion } = invited.file;
-    const all = addresses.flatMap((member) => member.addresses);
-    return onion === undefined ? all : [onionMultiaddr(parseOnionAddress(onion.address)), ...all];
   }
 
   #loopDeps(clock: Clock): LoopDependencies {

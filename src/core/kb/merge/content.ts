@@ -3,9 +3,9 @@
  * both have changed something, and asks for nothing else. What a side is, and which base it has,
  * heads.ts says.
  */
+import type { CID } from 'multiformats/cid';
 import { assert } from '../../assert.ts';
 import type { MergeConflict } from '../../model/version.ts';
-import type { Hasher } from '../../ports.ts';
 import { type Hashers, RAW } from '../block.ts';
 import { type EntryMerge, mergeEntries, mergeKinds } from './entries.ts';
 import { mergeFile } from './file.ts';
@@ -14,9 +14,12 @@ import {
   type Looked,
   look,
   type NamedPiece,
+  type Opened,
+  open,
   type Piece,
   read,
   type Steps,
+  type Writing,
   writeDirectory,
   writeFile,
 } from './steps.ts';
@@ -27,7 +30,7 @@ export interface MergeBudget {
   files: number;
 }
 
-export const mergeBudget = (): MergeBudget => ({
+const mergeBudget = (): MergeBudget => ({
   entries: MERGE_LIMITS.entries,
   files: MERGE_LIMITS.files,
 });
@@ -53,21 +56,77 @@ interface MergedContent {
 type Directory = ReadonlyMap<string, NamedPiece & { readonly cidText: string }>;
 type Entry = EntryMerge<NamedPiece & { readonly cidText: string }>;
 
+/** What all parts of one merge share. */
+export class MergeContext {
+  readonly budget: MergeBudget;
+  readonly hashers: Hashers;
+  readonly #opened = new Map<string, Opened>();
+
+  constructor(hashers: Hashers, budget: MergeBudget = mergeBudget()) {
+    this.hashers = hashers;
+    this.budget = budget;
+  }
+
+  /** What has been written in this merge is known, and need not be asked for. */
+  knows(root: CID, opened: Opened): void {
+    this.#opened.set(root.toString(), opened);
+  }
+
+  *open({ root }: Piece): Steps<Opened> {
+    const known = this.#opened.get(root.toString());
+    if (known !== undefined) return known;
+    const opened = yield* open(root);
+    this.knows(root, opened);
+    return opened;
+  }
+
+  *look(piece: Piece): Steps<Looked> {
+    const { budget } = this;
+    const looked = yield* look(piece, yield* this.open(piece), budget.entries);
+    if (looked.kind === 'directory') budget.entries -= looked.entries?.length ?? 0;
+    return looked;
+  }
+
+  *read(piece: Piece): Steps<Uint8Array | undefined> {
+    return yield* read(piece, yield* this.open(piece), MERGE_LIMITS.bytes);
+  }
+
+  /** New objects are named and sealed as those of this content are. */
+  *writing({ root, cid }: Piece): Steps<Writing> {
+    const { seal } = yield* this.open({ root, cid, tsize: 0 });
+    const hasher = this.hashers(cid.multihash.code);
+    assert(hasher !== undefined, 'what was read has a hash that is known');
+    return { root, seal, hasher };
+  }
+
+  /** What stands at a path inside a root; undefined when there is nothing. */
+  *at(root: Piece, at: string): Steps<Piece | undefined> {
+    let piece: Piece | undefined = root;
+    for (const name of at === '' ? [] : at.split('/')) {
+      const looked: Looked = yield* this.look(piece);
+      piece = directoryOf(looked)?.get(name);
+      if (piece === undefined) return undefined;
+    }
+    return piece;
+  }
+}
+
 export class ContentMerge {
   readonly conflicts: MergeConflict[] = [];
-  readonly #budget: MergeBudget;
-  readonly #hashers: Hashers;
+  readonly #context: MergeContext;
 
-  constructor(budget: MergeBudget, hashers: Hashers) {
-    this.#budget = budget;
-    this.#hashers = hashers;
+  constructor(context: MergeContext) {
+    this.#context = context;
   }
 
   /** What comes to stand at a place. Conflicts are gathered; nothing is thrown for a content. */
   *merge(place: Place): Steps<MergedContent> {
     const { base, ours, theirs } = place;
-    const [a, b] = [yield* this.#look(ours), yield* this.#look(theirs)];
-    const from = base === undefined ? undefined : yield* this.#look(base);
+    // W13 (g)
+    if (!(yield* this.#mayMix(ours, theirs))) return this.#conflict(place);
+    const context = this.#context;
+    const [a, b] = [yield* context.look(ours), yield* context.look(theirs)];
+    const from = base === undefined ? undefined : yield* context.look(base);
     if (a.kind === 'other' || b.kind === 'other' || from?.kind === 'other') {
       return this.#conflict(place);
     }
@@ -84,28 +143,12 @@ export class ContentMerge {
     return yield* this.#directory(place, entries, { mine, others });
   }
 
-  /** What stands at a path inside a root; undefined when there is nothing. */
-  *at(root: Piece, at: string): Steps<Piece | undefined> {
-    let piece: Piece | undefined = root;
-    for (const name of at === '' ? [] : at.split('/')) {
-      const looked: Looked = yield* this.#look(piece);
-      piece = directoryOf(looked)?.get(name);
-      if (piece === undefined) return undefined;
-    }
-    return piece;
-  }
-
-  *#look(piece: Piece): Steps<Looked> {
-    const looked = yield* look(piece, this.#budget.entries);
-    if (looked.kind === 'directory') this.#budget.entries -= looked.entries?.length ?? 0;
-    return looked;
-  }
-
-  /** New objects are named as those of the winner are. */
-  #hasher({ ours }: Place): Hasher {
-    const hasher = this.#hashers(ours.cid.multihash.code);
-    assert(hasher !== undefined, 'what was read has a hash that is known');
-    return hasher;
+  /** Nothing that some may read comes to stand where others may read it. */
+  *#mayMix(ours: Piece, theirs: Piece): Steps<boolean> {
+    const { seal: mine } = yield* this.#context.open(ours);
+    const { seal: others } = yield* this.#context.open(theirs);
+    if (mine === undefined || others === undefined) return mine === others;
+    return mine.to.length === others.to.length && mine.to.every((to, n) => to === others.to[n]);
   }
 
   #conflict({ at, base, ours, theirs }: Place, pointers?: readonly string[]): MergedContent {
@@ -124,14 +167,15 @@ export class ContentMerge {
     [a, b, from]: readonly [Looked, Looked, Looked | undefined],
   ): Steps<MergedContent> {
     const { base, ours, theirs, name } = place;
+    const { budget } = this.#context;
     const sizes = [a, b, from].map((looked) => (looked?.kind === 'file' ? looked.sizeBytes : 0));
     const isLarge = sizes.some((sizeBytes) => sizeBytes > MERGE_LIMITS.bytes);
     // W13 (f)
-    if (isLarge || this.#budget.files === 0) return this.#conflict(place);
-    this.#budget.files -= 1;
-    const mine = yield* read(ours, MERGE_LIMITS.bytes);
-    const others = yield* read(theirs, MERGE_LIMITS.bytes);
-    const before = base === undefined ? undefined : yield* read(base, MERGE_LIMITS.bytes);
+    if (isLarge || budget.files === 0) return this.#conflict(place);
+    budget.files -= 1;
+    const mine = yield* this.#context.read(ours);
+    const others = yield* this.#context.read(theirs);
+    const before = base === undefined ? undefined : yield* this.#context.read(base);
     const isLost = base !== undefined && before === undefined;
     if (mine === undefined || others === undefined || isLost) return this.#conflict(place);
     const first = ours.cid.toString() < theirs.cid.toString() ? 'ours' : 'theirs';
@@ -144,7 +188,7 @@ export class ContentMerge {
     });
     if (merged.type === 'conflict') return this.#conflict(place, merged.pointers);
     const { bytes } = merged;
-    const piece = yield* writeFile(bytes, this.#hasher(place));
+    const piece = yield* writeFile(bytes, yield* this.#context.writing(ours));
     return { piece, moreBytes: bytes.length - mine.length };
   }
 
@@ -154,20 +198,22 @@ export class ContentMerge {
     { mine, others }: { readonly mine: Directory; readonly others: Directory },
   ): Steps<MergedContent> {
     const merged: NamedPiece[] = [];
+    const told = this.conflicts.length;
     let moreBytes = 0;
     for (const entry of entries) {
       const { name } = entry;
-      const before = mine.get(name);
       const found = yield* this.#entry(place, entry);
+      if (found === 'foreign') {
+        this.conflicts.splice(told);
+        return this.#conflict(place);
+      }
       if (found !== undefined) merged.push({ ...found.piece, name });
-      moreBytes +=
-        found?.moreBytes ??
-        (yield* this.#difference(before, found === undefined ? undefined : found.piece));
+      moreBytes += found?.moreBytes ?? (yield* this.#difference(mine.get(name), found?.piece));
     }
     if (isSame(merged, mine)) return { piece: place.ours, moreBytes: 0 };
     // Built as it is by whoever made it, which need not be as it would be built here.
     if (isSame(merged, others)) return { piece: place.theirs, moreBytes };
-    const piece = yield* writeDirectory(merged, this.#hasher(place));
+    const piece = yield* writeDirectory(merged, yield* this.#context.writing(place.ours));
     return { piece, moreBytes };
   }
 
@@ -175,7 +221,9 @@ export class ContentMerge {
   *#entry(
     place: Place,
     entry: Entry,
-  ): Steps<{ readonly piece: Piece; readonly moreBytes: number | undefined } | undefined> {
+  ): Steps<
+    { readonly piece: Piece; readonly moreBytes: number | undefined } | undefined | 'foreign'
+  > {
     const { name, type } = entry;
     const at = place.at === '' ? name : `${place.at}/${name}`;
     if (type === 'delete') return undefined;
@@ -183,12 +231,38 @@ export class ContentMerge {
       const { base, ours, theirs } = entry;
       return yield* this.merge({ at, name, base, ours, theirs });
     }
+    const piece = yield* this.#adopted(entry.entry, place.ours);
+    if (piece === undefined) return 'foreign';
+    // W14
     if (type === 'conflict') {
-      // W14
-      const { base, entry: kept } = entry;
-      this.conflicts.push({ at, base: base.cid, ours: kept.cid });
+      this.conflicts.push({ at, base: entry.base.cid, ours: piece.cid });
     }
-    return { piece: entry.entry, moreBytes: undefined };
+    return { piece, moreBytes: undefined };
+  }
+
+  /** As it stands, or sealed anew where the content has another key; undefined: it is too much. */
+  *#adopted(piece: Piece, ours: Piece): Steps<Piece | undefined> {
+    const { seal } = yield* this.#context.open(piece);
+    const { seal: wanted } = yield* this.#context.open(ours);
+    if (seal === undefined || seal.key.cid.equals(wanted?.key.cid)) return piece;
+    const looked = yield* this.#context.look(piece);
+    const writing = yield* this.#context.writing(ours);
+    if (looked.kind === 'directory' && looked.entries !== undefined) {
+      const entries: NamedPiece[] = [];
+      for (const entry of looked.entries) {
+        const adopted = yield* this.#adopted(entry, ours);
+        if (adopted === undefined) return undefined;
+        entries.push({ ...adopted, name: entry.name });
+      }
+      return yield* writeDirectory(entries, writing);
+    }
+    const { budget } = this.#context;
+    if (looked.kind !== 'file' || looked.sizeBytes > MERGE_LIMITS.bytes || budget.files === 0) {
+      return undefined;
+    }
+    budget.files -= 1;
+    const bytes = yield* this.#context.read(piece);
+    return bytes === undefined ? undefined : yield* writeFile(bytes, writing);
   }
 
   /** Bytes of content that `after` has more than `before`. */
@@ -201,8 +275,10 @@ export class ContentMerge {
   /** Bytes of content; what the link claims where too much would have to be read for it. */
   *#sizeOf(piece: Piece): Steps<number> {
     const { cid, tsize } = piece;
-    if (cid.code === RAW || this.#budget.entries === 0) return tsize;
-    const looked = yield* this.#look(piece);
+    const { seal } = yield* this.#context.open(piece);
+    const isKnown = cid.code === RAW && seal === undefined;
+    if (isKnown || this.#context.budget.entries === 0) return tsize;
+    const looked = yield* this.#context.look(piece);
     if (looked.kind === 'file') return looked.sizeBytes;
     if (looked.kind === 'other' || looked.entries === undefined) return tsize;
     let sizeBytes = 0;

@@ -10,9 +10,9 @@ import type { MergeConflict, SignedVersion } from '../../model/version.ts';
 import type { Hashers } from '../block.ts';
 import { compareShown } from '../versions.ts';
 import { basesOf } from './bases.ts';
-import { ContentMerge, mergeBudget } from './content.ts';
+import { ContentMerge, MergeContext } from './content.ts';
 import { MERGE_LIMITS } from './limits.ts';
-import type { Piece, Steps } from './steps.ts';
+import { type Piece, type Steps, writeSealedRoot } from './steps.ts';
 
 export interface MergeGraph {
   get(cidText: string): SignedVersion | undefined;
@@ -73,12 +73,11 @@ export function* mergeHeads(
 class HeadsMerge {
   readonly #graph: MergeGraph;
   readonly #name: string;
-  readonly #hashers: Hashers;
-  readonly #budget = mergeBudget();
+  readonly #context: MergeContext;
 
   constructor(graph: MergeGraph, path: string, hashers: Hashers) {
     this.#graph = graph;
-    this.#hashers = hashers;
+    this.#context = new MergeContext(hashers);
     this.#name = path.slice(path.lastIndexOf('/') + 1);
   }
 
@@ -134,7 +133,7 @@ class HeadsMerge {
   }
 
   *#roots(base: Root | undefined, ours: Side, theirs: Side) {
-    const merge = new ContentMerge(this.#budget, this.#hashers);
+    const merge = new ContentMerge(this.#context);
     const { piece, moreBytes } = yield* merge.merge({
       at: '',
       name: this.#name,
@@ -149,8 +148,19 @@ class HeadsMerge {
       Math.max(0, ours.root.sizeBytes + moreBytes),
       Number.MAX_SAFE_INTEGER,
     );
-    const root = { cid: piece.cid, sizeBytes, isDirectory: ours.root.isDirectory };
+    const cid = yield* this.#rootOf(piece, ours.root);
+    const root = { cid, sizeBytes, isDirectory: ours.root.isDirectory };
     return { side: { root, isDeleted: false }, conflicts };
+  }
+
+  /** Of a new content; sealed as that of the winner is. */
+  *#rootOf({ cid }: Piece, ours: Root): Steps<CID> {
+    const { seal, hasher } = yield* this.#context.writing(pieceOf(ours));
+    if (seal === undefined) return cid;
+    const { view } = yield* this.#context.open(pieceOf(ours));
+    const root = yield* writeSealedRoot(cid, seal, hasher);
+    this.#context.knows(root, { content: cid, view, seal });
+    return root;
   }
 
   /**
@@ -162,7 +172,7 @@ class HeadsMerge {
     root: Root,
     fresh: readonly MergeConflict[],
   ): Steps<Pick<Side, 'conflicts' | 'inherited'>> {
-    const content = new ContentMerge(this.#budget, this.#hashers);
+    const content = this.#context;
     const conflicts = [...fresh];
     const inherited: MergeConflict[] = [];
     for (const conflict of sides.flatMap((side) => side.inherited)) {

@@ -6,24 +6,46 @@
  */
 import type { CID } from 'multiformats/cid';
 import { assert } from '../../assert.ts';
+import { type LeafKeys, sealLeaf, sealName } from '../../crypto/sealed-leaf.ts';
 import { isAegisError } from '../../errors.ts';
+import { encodeSealedRoot, isSealedRoot, SEALED_CODEC } from '../../model/sealed.ts';
 import type { Hasher } from '../../ports.ts';
 import { type Block, blockOf, RAW } from '../block.ts';
 import { buildDirectory } from '../directory.ts';
 import { CHUNK_BYTES, LIMITS } from '../limits.ts';
 import { type Link, type Node, parseNode } from '../reader.ts';
+import { PLAIN, type View } from '../sealed-view.ts';
 import { type BuiltDag, FileDag } from '../unixfs.ts';
 
-export type ObjectRequest =
+/** How the new parts of a content are sealed (W43). */
+export interface Seal {
+  readonly keys: LeafKeys;
+  /** The key object. */
+  readonly key: Block;
+  /** Recipients of age. */
+  readonly to: readonly string[];
+}
+
+/** A content as who may read it sees it. */
+export interface Opened {
+  /** Of the DAG; the root itself, unless that is sealed. */
+  readonly content: CID;
+  readonly view: View;
+  readonly seal: Seal | undefined;
+}
+
+export type MergeRequest =
+  /** Answered by a sealed content, opened. */
+  | { readonly type: 'open'; readonly root: CID }
   /** Answered by the bytes of each, checked against its name. */
   | { readonly type: 'get'; readonly root: CID; readonly cids: readonly CID[] }
   /** Answered, by nothing, once they are stored. */
   | { readonly type: 'put'; readonly blocks: readonly Block[] };
 
-export type ObjectReply = readonly Uint8Array[];
+export type MergeReply = readonly Uint8Array[] | Opened;
 
 /** A part of a merge: yields what it asks for, and returns what it comes to. */
-export type Steps<T> = Generator<ObjectRequest, T, ObjectReply>;
+export type Steps<T> = Generator<MergeRequest, T, MergeReply>;
 
 /** Something that stands in a directory, or at the root. */
 export interface Piece {
@@ -49,9 +71,23 @@ export type Looked =
 /** Objects that are asked for together. */
 const BATCH = 256;
 
-export function* look(piece: Piece, entriesMax: number): Steps<Looked> {
-  const { root, cid } = piece;
-  const [loaded] = yield* load(root, [{ cid }]);
+/** One that is sealed and cannot be read by anybody, as its bytes are none, counts as plain. */
+export const unreadable = (root: CID): Opened => ({ content: root, view: PLAIN, seal: undefined });
+
+/** @throws what the driver throws when this node may not read it. */
+export function* open(root: CID): Steps<Opened> {
+  if (!isSealedRoot(root)) return { content: root, view: PLAIN, seal: undefined };
+  const opened = yield { type: 'open', root };
+  assert(!isObjects(opened), 'a question is answered by its reply');
+  return opened;
+}
+
+const cidIn = ({ root, cid }: Piece, { content }: Opened): CID =>
+  cid.equals(root) ? content : cid;
+
+export function* look(piece: Piece, opened: Opened, entriesMax: number): Steps<Looked> {
+  const { root } = piece;
+  const [loaded] = yield* load(root, opened.view, [{ cid: cidIn(piece, opened) }]);
   const node = loaded?.node;
   if (node?.kind === 'raw' || node?.kind === 'file') {
     return { kind: 'file', sizeBytes: node.sizeBytes };
@@ -74,7 +110,7 @@ export function* look(piece: Piece, entriesMax: number): Steps<Looked> {
     if (depth > LIMITS.depth || shards.some((shard) => !isNew(shard, seen))) {
       return { kind: 'other' };
     }
-    const below = yield* load(root, shards);
+    const below = yield* load(root, opened.view, shards);
     if (below.some((one) => one?.node.kind !== 'shard')) return { kind: 'other' };
     level = below.map((one) => one!.node);
   }
@@ -83,56 +119,92 @@ export function* look(piece: Piece, entriesMax: number): Steps<Looked> {
 }
 
 /** The content of a file; undefined when its parts do not fit, or are more than `maxBytes`. */
-export function* read({ root, cid }: Piece, maxBytes: number): Steps<Uint8Array | undefined> {
+export function* read(
+  piece: Piece,
+  opened: Opened,
+  maxBytes: number,
+): Steps<Uint8Array | undefined> {
+  const { root } = piece;
   const parts: Uint8Array[] = [];
   let left = maxBytes;
   const below = function* (links: readonly Part[], depth: number): Steps<boolean> {
     if (depth > LIMITS.depth) return false;
-    for (const [n, loaded] of (yield* load(root, links)).entries()) {
+    for (const [n, loaded] of (yield* load(root, opened.view, links)).entries()) {
       if (loaded === undefined) return false;
       const { node, bytes } = loaded;
       if (node.kind !== 'raw' && node.kind !== 'file') return false;
       const { sizeBytes = node.sizeBytes } = links[n]!;
       if (node.sizeBytes !== sizeBytes || sizeBytes > left) return false;
-      const data = node.kind === 'raw' ? bytes : node.data;
+      const data = node.kind === 'raw' ? leafOf(opened.view, bytes) : node.data;
+      if (data === undefined) return false;
       parts.push(data);
       left -= data.length;
       if (node.kind === 'file' && !(yield* below(node.links, depth + 1))) return false;
     }
     return true;
   };
-  const isWhole = yield* below([{ cid }], 0);
+  const isWhole = yield* below([{ cid: cidIn(piece, opened) }], 0);
   return isWhole ? new Uint8Array(Buffer.concat(parts)) : undefined;
 }
 
-/** Stores a file, cut as any that is put. */
-export function* writeFile(bytes: Uint8Array, hasher: Hasher): Steps<Piece> {
+/** Where new objects belong. */
+export interface Writing {
+  /** Of the content by whose key they are sealed. */
+  readonly root: CID;
+  readonly seal: Seal | undefined;
+  readonly hasher: Hasher;
+}
+
+/** Stores a file, cut and sealed as any that is put. */
+export function* writeFile(bytes: Uint8Array, writing: Writing): Steps<Piece> {
+  const { seal, hasher } = writing;
   const dag = new FileDag();
   const leaves: Block[] = [];
-  for (let at = 0; at < bytes.length; at += CHUNK_BYTES) {
-    const leaf = blockOf(RAW, bytes.subarray(at, at + CHUNK_BYTES), hasher);
+  for (let at = 0; at < Math.max(bytes.length, 1); at += CHUNK_BYTES) {
+    const chunk = bytes.subarray(at, at + CHUNK_BYTES);
+    const leaf = blockOf(RAW, seal === undefined ? chunk : sealLeaf(seal.keys, chunk), hasher);
     leaves.push(leaf);
     dag.addLeaf(leaf.cid, leaf.bytes.length);
   }
-  return yield* store(dag.finish(hasher), leaves);
+  return yield* store(dag.finish(hasher), leaves, writing);
 }
 
-export const writeDirectory = (entries: readonly NamedPiece[], hasher: Hasher): Steps<Piece> => {
-  const all = entries.map(({ name, cid, tsize }) => ({ name, cid, tsize, sizeBytes: 0 }));
-  return store(buildDirectory(all, hasher), []);
-};
+/** @throws {AegisError} `TOO_LARGE` for a name that cannot be sealed. */
+export function* writeDirectory(entries: readonly NamedPiece[], writing: Writing): Steps<Piece> {
+  const { seal, hasher } = writing;
+  const all = entries.map(({ name, cid, tsize }) => ({
+    name: seal === undefined ? name : sealName(seal.keys, name),
+    ...{ cid, tsize, sizeBytes: 0 },
+  }));
+  return yield* store(buildDirectory(all, hasher), [], writing);
+}
+
+/** Stores the root above a sealed content. */
+export function* writeSealedRoot(content: CID, seal: Seal, hasher: Hasher): Steps<CID> {
+  const { key, to } = seal;
+  const bytes = encodeSealedRoot({ key: key.cid, content, to });
+  const root = blockOf(SEALED_CODEC, bytes, hasher);
+  yield { type: 'put', blocks: [key, root] };
+  return root.cid;
+}
 
 /** Runs a merge where objects are there at once. */
-export function runSteps<T>(steps: Steps<T>, answer: (request: ObjectRequest) => ObjectReply): T {
+export function runSteps<T>(steps: Steps<T>, answer: (request: MergeRequest) => MergeReply): T {
   let next = steps.next();
   while (next.done !== true) next = steps.next(answer(next.value));
   return next.value;
 }
 
-function* store({ root, tsize, blocks }: BuiltDag, leaves: readonly Block[]): Steps<Piece> {
+function* store(
+  { root: cid, tsize, blocks }: BuiltDag,
+  leaves: readonly Block[],
+  { root, seal }: Writing,
+): Steps<Piece> {
   yield { type: 'put', blocks: [...leaves, ...blocks] };
-  return { root, cid: root, tsize };
+  return { root: seal === undefined ? cid : root, cid, tsize };
 }
+
+const isObjects = (reply: MergeReply): reply is readonly Uint8Array[] => Array.isArray(reply);
 
 type Part = Pick<Link, 'cid' | 'sizeBytes'>;
 
@@ -141,21 +213,27 @@ interface Loaded {
   readonly bytes: Uint8Array;
 }
 
-function* load(root: CID, parts: readonly Part[]): Steps<(Loaded | undefined)[]> {
+function* load(root: CID, view: View, parts: readonly Part[]): Steps<(Loaded | undefined)[]> {
   const all: (Loaded | undefined)[] = [];
   for (let at = 0; at < parts.length; at += BATCH) {
     const cids = parts.slice(at, at + BATCH).map(({ cid }) => cid);
     const found = yield { type: 'get', root, cids };
-    assert(found.length === cids.length, 'every object that is asked for is given');
-    for (const [n, cid] of cids.entries()) all.push(parsed(cid, found[n]!));
+    assert(isObjects(found) && found.length === cids.length, 'every object is given');
+    for (const [n, cid] of cids.entries()) all.push(parsed(cid, view, found[n]!));
   }
   return all;
 }
 
 /** The author of a root chooses its bytes; what cannot be read is so on every node. */
-function parsed(cid: CID, bytes: Uint8Array): Loaded | undefined {
+const parsed = (cid: CID, view: View, bytes: Uint8Array): Loaded | undefined =>
+  orNothing(() => ({ node: view.node(cid, parseNode(cid, bytes)), bytes }));
+
+const leafOf = (view: View, bytes: Uint8Array): Uint8Array | undefined =>
+  orNothing(() => view.leaf(bytes));
+
+function orNothing<T>(make: () => T): T | undefined {
   try {
-    return { node: parseNode(cid, bytes), bytes };
+    return make();
   } catch (error) {
     if (isAegisError(error)) return undefined;
     throw error;

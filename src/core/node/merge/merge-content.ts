@@ -4,10 +4,16 @@
  * kb/merge/ says.
  */
 import type { CID } from 'multiformats/cid';
-import { AegisError } from '../../errors.ts';
+import { AegisError, hasCode } from '../../errors.ts';
 import { type Block, type Hashers, keyOf } from '../../kb/block.ts';
 import { type MergeGraph, mergeHeads } from '../../kb/merge/heads.ts';
-import type { ObjectReply, ObjectRequest, Steps } from '../../kb/merge/steps.ts';
+import {
+  type MergeReply,
+  type MergeRequest,
+  type Opened,
+  type Steps,
+  unreadable,
+} from '../../kb/merge/steps.ts';
 import { encodeMerge, openMerge } from '../../model/merge.ts';
 import type { SignedVersion } from '../../model/version.ts';
 import { MIB, type Verified } from '../../units.ts';
@@ -18,6 +24,8 @@ export interface MergeContentDeps {
   readonly hashers: Hashers;
   /** Objects below a root, each checked against its name; what is missing is fetched. */
   below(root: CID, signal: AbortSignal): ReadObjects;
+  /** A sealed content. @throws {AegisError} `SEALED` when this node may not read it. */
+  open(root: CID, signal: AbortSignal): Promise<Opened>;
 }
 
 /** Where the objects of a merge go. */
@@ -38,19 +46,21 @@ export interface Computed {
 
 /**
  * The merge of all these heads.
- * @throws {AegisError} `NOT_REACHABLE`, `BAD_HASH` for objects that nobody gives; what `objects`
- * throws; the reason of `signal`.
+ * @throws {AegisError} `NOT_REACHABLE`, `BAD_HASH` for objects that nobody gives; `SEALED` when it
+ * is for readers to merge; what `objects` throws; the reason of `signal`.
  */
 export async function computeMerge(
-  { graph, hashers, below }: MergeContentDeps,
+  deps: MergeContentDeps,
   heads: readonly SignedVersion[],
   objects: MergeObjects,
   signal: AbortSignal,
 ): Promise<Computed> {
+  const { graph, hashers, below } = deps;
   const { value: fields, busyMs } = await drive(
     mergeHeads(graph, heads, hashers),
     async (request) => {
       signal.throwIfAborted();
+      if (request.type === 'open') return await openOf(deps, request.root, signal);
       if (request.type === 'put') {
         await objects.put(request.blocks);
         return [];
@@ -64,6 +74,16 @@ export async function computeMerge(
     },
   );
   return { merge: openMerge(encodeMerge(fields)), busyMs };
+}
+
+/** What nobody can open is so on every node; what this one may not open, others can. */
+async function openOf({ open }: MergeContentDeps, root: CID, signal: AbortSignal): Promise<Opened> {
+  try {
+    return await open(root, signal);
+  } catch (error) {
+    if (hasCode(error, 'BAD_DATA', 'BAD_ENCODING', 'TOO_LARGE')) return unreadable(root);
+    throw error;
+  }
 }
 
 /** In memory, for who only wants to know what it comes to. */
@@ -87,10 +107,10 @@ const tooLarge = (): AegisError =>
 
 async function drive<T>(
   steps: Steps<T>,
-  answer: (request: ObjectRequest) => Promise<ObjectReply>,
+  answer: (request: MergeRequest) => Promise<MergeReply>,
 ): Promise<{ readonly value: T; readonly busyMs: number }> {
   let busyMs = 0;
-  const step = (reply: ObjectReply) => {
+  const step = (reply: MergeReply) => {
     const began = performance.now();
     const next = steps.next(reply);
     busyMs += performance.now() - began;

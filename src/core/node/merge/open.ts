@@ -1,11 +1,16 @@
 /** The merger of an engine, put together. It decides nothing. */
+
+import type { CID } from 'multiformats/cid';
 import type { Settings } from '../../config/settings.ts';
+import { type Opened, unreadable } from '../../kb/merge/steps.ts';
 import type { Replication, ReplicationInput } from '../../kb/replication.ts';
+import { viewUnder } from '../../kb/sealed-view.ts';
 import type { Clock, Hasher, Log, Metrics } from '../../ports.ts';
 import type { ChainStore } from '../../storage/chain-store.ts';
 import type { ContentStore } from '../../storage/content-store.ts';
 import { SECOND } from '../../units.ts';
 import type { ChainRoom } from '../chain-room.ts';
+import type { Contents } from '../contents.ts';
 import type { Knowledge } from '../knowledge.ts';
 import type { ObjectReader } from '../object-reader.ts';
 import { MergeFaults } from './merge-faults.ts';
@@ -20,6 +25,7 @@ export interface MergerParts {
   readonly hashers: readonly Hasher[];
   readonly store: ChainStore;
   readonly reader: ObjectReader;
+  readonly contents: Contents;
   readonly room: ChainRoom;
   readonly knowledge: Knowledge;
   readonly clock: Clock;
@@ -30,7 +36,7 @@ export interface MergerParts {
 
 export function makeMerger(
   { self, settings }: { readonly self: string; readonly settings: Settings },
-  { hashers, store, reader, room, knowledge, ...parts }: MergerParts,
+  { hashers, store, reader, contents, room, knowledge, ...parts }: MergerParts,
 ): Merger {
   const { chain, desk } = room;
   const isDirect = settings['tor.route'] === 'off';
@@ -44,6 +50,7 @@ export function makeMerger(
       ...{ desk, graph: parts.machine.graph, faults: new MergeFaults(store) },
       hashers: (code) => hashers.find((hasher) => hasher.code === code),
       below: (root, signal) => reader.below(root, signal),
+      open: (root, signal) => opened(contents, root, signal),
       complete: (version, signal) => knowledge.complete(version, signal),
       chain: {
         ref: (path) => chain.ref(path),
@@ -53,4 +60,12 @@ export function makeMerger(
       },
     },
   );
+}
+
+/** @throws {AegisError} `SEALED`, `BAD_DATA`. */
+async function opened(contents: Contents, root: CID, signal: AbortSignal): Promise<Opened> {
+  const { sealing: seal } = await contents.open(root, signal);
+  const sealed = await contents.sealedRoot(root);
+  if (seal === undefined || sealed === undefined) return unreadable(root);
+  return { content: sealed.content, view: viewUnder(seal.keys), seal };
 }

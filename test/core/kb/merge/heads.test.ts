@@ -1,11 +1,18 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { recipientOfSecret } from '../../../../src/core/crypto/reading-key.ts';
+import { leafKeysOf } from '../../../../src/core/crypto/sealed-leaf.ts';
+import { blockOf, RAW } from '../../../../src/core/kb/block.ts';
 import { CHUNK_BYTES } from '../../../../src/core/kb/limits.ts';
-import { ContentMerge, type MergeBudget } from '../../../../src/core/kb/merge/content.ts';
+import {
+  ContentMerge,
+  type MergeBudget,
+  MergeContext,
+} from '../../../../src/core/kb/merge/content.ts';
 import { MERGE_LIMITS } from '../../../../src/core/kb/merge/limits.ts';
-import { runSteps } from '../../../../src/core/kb/merge/steps.ts';
+import { runSteps, type Seal } from '../../../../src/core/kb/merge/steps.ts';
 import type { SignedVersion } from '../../../../src/core/model/version.ts';
-import { hashers } from '../helpers.ts';
+import { hashers, sha256Hasher } from '../helpers.ts';
 import { History, type Tree } from './memory-objects.ts';
 
 /** A base and sides that follow it, the first with the oldest clock; and their merge. */
@@ -140,7 +147,7 @@ describe('directories', () => {
     const ours = piece({ sub: { x: json(2, 1), y: json(2, 1) } });
     const theirs = piece({ sub: { x: json(1, 2), y: json(1, 2) } });
     const placesOf = (budget: MergeBudget) => {
-      const merge = new ContentMerge(budget, hashers);
+      const merge = new ContentMerge(new MergeContext(hashers, budget));
       runSteps(merge.merge({ at: '', name: 'doc', base, ours, theirs }), objects.answer);
       return merge.conflicts.map(({ at }) => at);
     };
@@ -189,6 +196,82 @@ describe('the base of criss-cross merges', () => {
     const merge = history.merge(one, two);
     expect(history.show(merge)).toBe('A\nb\nC1\nd\nE\nmore\n');
     expect(history.conflicts(merge)).toEqual([]);
+  });
+});
+
+describe('sealed contents', () => {
+  const sealOf = (n: number, ...readers: string[]): Seal => {
+    const to = readers.toSorted((a, b) => (a < b ? -1 : 1));
+    const key = new Uint8Array(32).fill(n);
+    return { keys: leafKeysOf(key), key: blockOf(RAW, key, sha256Hasher), to };
+  };
+  const [ana, bea] = [1, 2].map((n) => recipientOfSecret(new Uint8Array(32).fill(n)));
+  const [one, same, other] = [sealOf(1, ana!), sealOf(2, ana!), sealOf(3, ana!, bea!)];
+
+  function sealed(base: Tree | undefined, sides: readonly [Tree, Seal | undefined][]) {
+    const history = new History();
+    const from = sides[0]![1];
+    const parents =
+      base === undefined ? [] : [history.write(base, [], { ...(from && { seal: from }) })];
+    const heads = sides.map(([tree, seal], by) =>
+      history.write(tree, parents, { by, time: 10 + by, ...(seal && { seal }) }),
+    );
+    const merge = history.merge(...heads);
+    return { history, heads, merge, shown: history.show(merge), version: merge.version };
+  }
+
+  it('are merged as what they are, and sealed again under the same key', () => {
+    const { shown, version, history } = sealed({ x: 'a\nb\nc\n', y: '1' }, [
+      [{ x: 'A\nb\nc\n', y: '1' }, one],
+      [{ x: 'a\nb\nC\n', y: '1', z: { w: '2' } }, one],
+    ]);
+    const wanted = { x: 'A\nb\nC\n', y: '1', z: { w: '2' } };
+    expect(shown).toEqual(wanted);
+    expect(version.conflicts).toBeUndefined();
+    expect(version.sizeBytes).toBe(8);
+    // As whoever puts it would seal it.
+    expect(version.root.toString()).toBe(history.objects.addSealed(wanted, one).toString());
+  });
+
+  it('of one and the same readers under two keys are sealed under that of the winner', () => {
+    const { shown, version, history } = sealed(undefined, [
+      [{ a: '1', same: 'x', sub: { b: '2' } }, one],
+      [{ c: '3', same: 'x' }, same],
+    ]);
+    const wanted = { a: '1', c: '3', same: 'x', sub: { b: '2' } };
+    expect(shown).toEqual(wanted);
+    expect(version.conflicts).toBeUndefined();
+    expect(version.root.toString()).toBe(history.objects.addSealed(wanted, same).toString());
+  });
+
+  it('that would have to be sealed anew and are too large conflict as a whole', () => {
+    const long = 'x'.repeat(MERGE_LIMITS.bytes + 1);
+    const { shown, version } = sealed(undefined, [
+      [{ a: long }, one],
+      [{ b: '1' }, same],
+    ]);
+    expect(shown).toEqual({ b: '1' });
+    expect(version.conflicts?.map(({ at }) => at)).toEqual(['']);
+  });
+
+  it('are never mixed where others may read them', () => {
+    for (const seal of [other, undefined]) {
+      const { version, heads } = sealed('{"a":1}', [
+        ['{"a":2}', one],
+        ['{"a":1,"b":1}', seal],
+      ]);
+      expect(version.conflicts?.map(({ at }) => at)).toEqual(['']);
+      expect(version.root.toString()).toBe(heads[1]!.version.root.toString());
+    }
+  });
+
+  it('with several heads are read again as they were merged', () => {
+    const { shown } = sealed({ a: '0', b: '0', c: '0' }, [
+      [{ a: '1', b: '0', c: '0' }, one],
+      [{ a: '0', b: '1', c: '0' }, one],
+      [{ a: '0', b: '0', c: '1' }, one],
+    ]);
+    expect(shown).toEqual({ a: '1', b: '1', c: '1' });
   });
 });
 

@@ -6,12 +6,23 @@ import { buildDirectory, type DirectoryEntry } from '../../../../src/core/kb/dir
 import { mergeHeads } from '../../../../src/core/kb/merge/heads.ts';
 import {
   look,
-  type ObjectReply,
-  type ObjectRequest,
+  type MergeReply,
+  type MergeRequest,
+  type NamedPiece,
+  type Opened,
+  open,
+  type Piece,
   read,
   runSteps,
+  type Seal,
+  type Steps,
+  writeDirectory,
+  writeFile,
+  writeSealedRoot,
 } from '../../../../src/core/kb/merge/steps.ts';
+import { viewUnder } from '../../../../src/core/kb/sealed-view.ts';
 import { encodeMerge, openMerge } from '../../../../src/core/model/merge.ts';
+import { readSealedRoot } from '../../../../src/core/model/sealed.ts';
 import type { SignedVersion, Version } from '../../../../src/core/model/version.ts';
 import { type Author, authors, versionOf } from '../authors.ts';
 import { sha256Hasher } from '../helpers.ts';
@@ -20,6 +31,7 @@ export type Tree = string | Uint8Array | { readonly [name: string]: Tree };
 
 export class MemoryObjects {
   readonly #objects = new Map<string, Uint8Array>();
+  readonly #seals = new Set<Seal>();
 
   put(blocks: readonly Block[]): void {
     for (const { cid, bytes } of blocks) this.#objects.set(keyOf(cid), bytes);
@@ -43,11 +55,37 @@ export class MemoryObjects {
     return this.#show(cid, cid);
   }
 
-  readonly answer = (request: ObjectRequest): ObjectReply => {
+  /** As nodes do that may read it. */
+  addSealed(tree: Tree, seal: Seal): CID {
+    const writing = { root: seal.key.cid, seal, hasher: sha256Hasher };
+    const write = function* (below: Tree): Steps<Piece> {
+      if (typeof below === 'string' || below instanceof Uint8Array) {
+        return yield* writeFile(Buffer.from(below), writing);
+      }
+      const entries: NamedPiece[] = [];
+      for (const [name, one] of Object.entries(below)) {
+        entries.push({ ...(yield* write(one)), name });
+      }
+      return yield* writeDirectory(entries, writing);
+    };
+    const { cid } = runSteps(write(tree), this.answer);
+    const root = runSteps(writeSealedRoot(cid, seal, sha256Hasher), this.answer);
+    this.#seals.add(seal);
+    return root;
+  }
+
+  readonly answer = (request: MergeRequest): MergeReply => {
+    if (request.type === 'open') return this.#open(request.root);
     if (request.type === 'get') return request.cids.map((cid) => this.#get(cid));
     this.put(request.blocks);
     return [];
   };
+
+  #open(root: CID): Opened {
+    const { key, content } = readSealedRoot(this.#get(root));
+    const seal = [...this.#seals].find((one) => one.key.cid.equals(key))!;
+    return { content, view: viewUnder(seal.keys), seal };
+  }
 
   #get(cid: CID): Uint8Array {
     const bytes = this.#objects.get(keyOf(cid));
@@ -57,9 +95,10 @@ export class MemoryObjects {
 
   #show(root: CID, cid: CID): Tree | undefined {
     const piece = { root, cid, tsize: 0 };
-    const looked = runSteps(look(piece, 1e6), this.answer);
+    const opened = runSteps(open(root), this.answer);
+    const looked = runSteps(look(piece, opened, 1e6), this.answer);
     if (looked.kind === 'file') {
-      const bytes = runSteps(read(piece, looked.sizeBytes), this.answer);
+      const bytes = runSteps(read(piece, opened, looked.sizeBytes), this.answer);
       return bytes === undefined ? undefined : Buffer.from(bytes).toString();
     }
     if (looked.kind === 'other') return undefined;
@@ -84,7 +123,7 @@ export class History {
   write(
     tree: Tree | undefined,
     parents: readonly SignedVersion[] = [],
-    { by = 0, ...more }: Partial<Version> & { readonly by?: number } = {},
+    { by = 0, seal, ...more }: Partial<Version> & { by?: number; seal?: Seal } = {},
   ): SignedVersion {
     const author = authors[by]!;
     const sequence = (this.#sequences.get(author) ?? 0) + 1;
@@ -104,6 +143,9 @@ export class History {
       generation: Math.max(0, ...parents.map(({ version }) => version.generation)) + 1,
       ...(tree === undefined ? { deleted: true } : {}),
       ...(isDirectory ? { directory: true } : {}),
+      ...(seal === undefined || tree === undefined
+        ? {}
+        : { root: this.objects.addSealed(tree, seal) }),
       ...more,
     });
     this.versions.set(signed.cidText, signed);
