@@ -113,6 +113,13 @@ export class TinyDaemon {
         ...{ newnym: unasked, onion: unasked, renew: unasked },
       },
       search: { find: unasked },
+      space: {
+        gc: unasked,
+        space: unasked,
+        pin: unasked,
+        unpin: unasked,
+        pins: unasked,
+      },
       versions: {
         ...{ revert: unasked, remove: unasked, putEach: unasked, diff: unasked, watch: unasked },
       },

@@ -1,7 +1,9 @@
 /** What the engine needs while it comes to be, and once: openings, first words, last resorts. */
 import { assert } from '../assert.ts';
 import type { Evidence } from '../consensus/types.ts';
+import { onionMultiaddr, parseOnionAddress } from '../crypto/onion.ts';
 import { AegisError, toAegisError } from '../errors.ts';
+import type { OpenInvitationFile } from '../model/invitation-file.ts';
 import type { Log, SecurityEvent } from '../ports.ts';
 
 /** S8: the succession in the home may contradict that of the chain, which nothing here can mend. */
@@ -31,6 +33,14 @@ export async function openBoth<
 export function doubleSignOf({ kind, height, view }: Evidence, nodeId: string): SecurityEvent {
   const reason = `two of kind ${kind} at height ${height}, view ${view}`;
   return { type: 'double-sign', reason, nodeId };
+}
+
+/** Where the members may be dialled that have invited this node. */
+export function invitedTo(invited: OpenInvitationFile | undefined): readonly string[] {
+  if (invited === undefined) return [];
+  const { addresses, onion } = invited.file;
+  const all = addresses.flatMap((member) => member.addresses);
+  return onion === undefined ? all : [onionMultiaddr(parseOnionAddress(onion.address)), ...all];
 }
 
 /** V3: what a node says that does not go on. */

@@ -2,6 +2,7 @@
 
 import type { Roster, RosterMember } from '../chain/roster.ts';
 import type { Settings } from '../config/settings.ts';
+import { retentionOf } from '../config/space-settings.ts';
 import type { PlacementMember } from '../kb/placement.ts';
 import { Replication } from '../kb/replication.ts';
 import type { Genesis } from '../model/genesis.ts';
@@ -33,7 +34,14 @@ export async function recoverMachines(
   const minReplicas = Math.min(settings['kb.minReplicas'], members.length);
   const { replicas } = genesis;
   const replication = new Replication(
-    { nodeId: self, members, replicas, minReplicas },
+    {
+      nodeId: self,
+      members,
+      replicas,
+      minReplicas,
+      graceMs: settings['kb.graceMs'],
+      retention: retentionOf(settings),
+    },
     {
       // A3
       keyOf: (author, keyEpoch, sequence) => roster.identityKey(author, keyEpoch, sequence),

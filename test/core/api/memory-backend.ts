@@ -12,6 +12,7 @@ import type { Change, Snapshot } from '../../../src/core/api/contract/events.ts'
 import { AegisError } from '../../../src/core/errors.ts';
 import { CUSTODIANS, MemoryChain } from './memory-chain.ts';
 import { MemoryMembers } from './memory-members.ts';
+import { MemorySpace } from './memory-space.ts';
 import { MemoryTor } from './memory-tor.ts';
 import { MemoryVersions } from './memory-versions.ts';
 
@@ -63,6 +64,7 @@ export class MemoryBackend extends MemoryMembers implements Backend {
   readonly known = [peer()];
   readonly tor = new MemoryTor();
   readonly versions = new MemoryVersions();
+  readonly space = new MemorySpace();
   readonly search: Backend['search'] = {
     find: ({ query }) =>
       Promise.resolve({ query, hits: [], more: false, complete: true, settled: true, peers: [] }),

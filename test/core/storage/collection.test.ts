@@ -252,7 +252,7 @@ test('no order of writing and collecting takes what is kept or being written', a
         lease.release();
       }
       await collect(content, []);
-      expect(await content.stat()).toEqual({ objects: 0, bytes: 0, roots: 0 });
+      expect(await content.stat()).toEqual({ objects: 0, bytes: 0, roots: 0, pins: 0 });
     }),
     { numRuns: 60 },
   );
