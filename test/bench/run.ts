@@ -13,6 +13,7 @@ import { flood } from './flood.ts';
 import { failover, intents } from './intents.ts';
 import { join } from './join.ts';
 import { orbitdb } from './orbitdb.ts';
+import { paths } from './paths.ts';
 import { prune } from './prune.ts';
 import { slo } from './slo.ts';
 import { tor } from './tor.ts';
@@ -31,6 +32,7 @@ const PARTS: Readonly<Record<string, () => Promise<Figure[]>>> = {
   flood,
   prune,
   orbitdb,
+  paths,
   join,
   slo,
   tor,
