@@ -1,4 +1,8 @@
-/** What has lately been used, up to so many bytes. What is in it must also lie somewhere else. */
+/**
+ * What has lately been used, up to so many bytes. What is in it must also lie somewhere else. In
+ * two halves: what is used goes to the young one, and when that is full the old one is forgotten.
+ * So nothing is ever looked for or moved to make room.
+ */
 
 interface Kept<V> {
   readonly value: V;
@@ -6,37 +10,35 @@ interface Kept<V> {
 }
 
 export class ByteCache<V> {
-  readonly #maxBytes: number;
-  /** Used longest ago first. */
-  readonly #kept = new Map<string, Kept<V>>();
-  #bytes = 0;
+  readonly #halfBytes: number;
+  #young = new Map<string, Kept<V>>();
+  #old = new Map<string, Kept<V>>();
+  #youngBytes = 0;
 
   constructor(maxBytes: number) {
-    this.#maxBytes = maxBytes;
+    this.#halfBytes = maxBytes / 2;
   }
 
   get(key: string): V | undefined {
-    const kept = this.#kept.get(key);
-    if (kept === undefined) return undefined;
-    this.#kept.delete(key);
-    this.#kept.set(key, kept);
-    return kept.value;
+    const young = this.#young.get(key);
+    if (young !== undefined) return young.value;
+    const old = this.#old.get(key);
+    if (old !== undefined) this.set(key, old.value, old.sizeBytes);
+    return old?.value;
   }
 
   set(key: string, value: V, sizeBytes: number): void {
-    this.delete(key);
-    this.#kept.set(key, { value, sizeBytes });
-    this.#bytes += sizeBytes;
-    for (const oldest of this.#kept.keys()) {
-      if (this.#bytes <= this.#maxBytes) return;
-      this.delete(oldest);
-    }
+    this.#youngBytes += sizeBytes - (this.#young.get(key)?.sizeBytes ?? 0);
+    this.#young.set(key, { value, sizeBytes });
+    if (this.#youngBytes <= this.#halfBytes) return;
+    this.#old = this.#young;
+    this.#young = new Map();
+    this.#youngBytes = 0;
   }
 
   delete(key: string): void {
-    const kept = this.#kept.get(key);
-    if (kept === undefined) return;
-    this.#kept.delete(key);
-    this.#bytes -= kept.sizeBytes;
+    this.#youngBytes -= this.#young.get(key)?.sizeBytes ?? 0;
+    this.#young.delete(key);
+    this.#old.delete(key);
   }
 }

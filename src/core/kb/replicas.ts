@@ -214,7 +214,7 @@ export class Replicas {
   }
 
   hasUnconfirmed(nodeId: string): boolean {
-    return this.#store.under(TABLES.unconfirmed, `${nodeId}/`, undefined, 1).next().done !== true;
+    return this.#store.under(TABLES.unconfirmed, `${nodeId}/`).next().done !== true;
   }
 
   /** What has to be offered to a node, after what was offered to it last, and round again. */

@@ -52,7 +52,8 @@ export const TABLES = {
   counters: 'kb/counters',
 } as const;
 
-const PAGE_ROWS = 256;
+const FIRST_ROWS = 8;
+const PAGE_ROWS = 512;
 const CACHE_BYTES = 8 * MIB;
 /** What a row takes in memory beside its key and value, about. */
 const ROW_BYTES = 200;
@@ -95,16 +96,18 @@ export class KbStore {
   }
 
   /** The rows whose keys begin with `prefix`, after the key `after`; read as they are taken. */
-  *under(table: string, prefix: string, after?: string, pageRows = PAGE_ROWS): Generator<Row> {
+  *under(table: string, prefix: string, after?: string): Generator<Row> {
     let from = after === undefined ? prefix : `${after}\0`;
-    for (;;) {
-      const rows = this.range({ table, from, limit: pageRows });
+    const to = endOf(prefix);
+    // Most who ask take a few: a page is larger than the one before.
+    for (let limit = FIRST_ROWS; ; limit = Math.min(4 * limit, PAGE_ROWS)) {
+      const rows = this.range({ table, from, to, limit });
       for (const row of rows) {
         if (!row.key.startsWith(prefix)) return;
         yield row;
       }
       const last = rows.at(-1);
-      if (last === undefined || rows.length < pageRows) return;
+      if (last === undefined || rows.length < limit) return;
       from = `${last.key}\0`;
     }
   }
@@ -119,4 +122,11 @@ export class KbStore {
     this.#written = new Map();
     return entries;
   }
+}
+
+/** Behind all keys that begin with a prefix, where that is easily said. */
+function endOf(prefix: string): string | undefined {
+  const last = prefix.charCodeAt(prefix.length - 1);
+  if (Number.isNaN(last) || last >= 0x7f) return undefined;
+  return prefix.slice(0, -1) + String.fromCharCode(last + 1);
 }

@@ -212,7 +212,7 @@ export class Wants {
     let left = SCAN_MAX;
     let isNone = true;
     for (const after of start === undefined ? [undefined] : [start, undefined]) {
-      for (const { key } of this.#store.under(TABLES.queues, prefix, after, 64)) {
+      for (const { key } of this.#store.under(TABLES.queues, prefix, after)) {
         isNone = false;
         if (after === undefined && start !== undefined && key > start) break;
         if (left === 0) {
