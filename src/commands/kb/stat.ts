@@ -1,27 +1,45 @@
-/** `aegis kb stat`: facts of the shown version of a path. */
-import { kbPathArg } from '../../cli/args.ts';
+/** `aegis kb stat`: facts of the shown version of a path, or of all content on this node. */
+import { Args } from '@oclif/core';
 import { BaseCommand } from '../../cli/base.ts';
 import { finalText } from '../../cli/chain.ts';
 import { ago, bytes, facts, safeText } from '../../cli/format.ts';
+import { spaceText } from '../../cli/kb/space-view.ts';
 import type { Reply } from '../../core/api/contract/endpoints.ts';
 
-export default class KbStat extends BaseCommand<typeof KbStat, Reply<'kb.stat'>> {
-  static override readonly summary = 'Show facts of a path.';
+type Result = Reply<'kb.stat'> | Reply<'kb.space'>;
+
+export default class KbStat extends BaseCommand<typeof KbStat, Result> {
+  static override readonly summary = 'Show facts of a path, or of all content on this node.';
+  static override readonly description =
+    'Of a path: its content, version and copies. Without one: how many paths, versions and objects ' +
+    'there are, what they take, and how much room is left (kb.quota, kb.reserve).';
   static override readonly examples = [
     { description: 'Facts of a path', command: '<%= config.bin %> kb stat notes.md' },
     {
       description: 'The CID of its content, for a script',
       command: '<%= config.bin %> kb stat notes.md --json | jq -r .cid',
     },
+    { description: 'What content takes on this node', command: '<%= config.bin %> kb stat' },
   ];
-  static override readonly args = { path: kbPathArg };
+  static override readonly args = {
+    path: Args.string({ ignoreStdin: true, description: 'A path of the knowledge base.' }),
+  };
 
-  protected override async work(): Promise<Reply<'kb.stat'>> {
+  protected override async work(): Promise<Result> {
+    const { path } = this.args;
     const client = await this.client();
-    return await client.call('kb.stat', { query: { path: this.args.path } });
+    return path === undefined
+      ? await client.call('kb.space')
+      : await client.call('kb.stat', { query: { path } });
   }
 
-  protected override view(stat: Reply<'kb.stat'>): string {
+  protected override view(result: Result): string {
+    return result.schema === 'aegis.kb.space/1'
+      ? spaceText(result, this.paint.yellow)
+      : this.#path(result);
+  }
+
+  #path(stat: Reply<'kb.stat'>): string {
     const author = stat.authorName === null ? '' : `${safeText(stat.authorName)} `;
     return facts([
       ['path', safeText(stat.path)],
