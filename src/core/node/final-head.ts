@@ -12,6 +12,8 @@ export interface FinalHeadDeps {
   ref(path: string): RefState | undefined;
   /** The record of a head, or undefined if it has not come in time, or is not of this head. */
   record(head: RefHead): Promise<SignedVersion | undefined>;
+  /** Whether the record of a deletion is asked for, too: what is written next follows it (W2). */
+  readonly isToFollow?: boolean;
 }
 
 export interface FinalHead {
@@ -23,7 +25,10 @@ export interface FinalHead {
   readonly isUnknown: boolean;
 }
 
-export async function finalHead(path: string, { ref, record }: FinalHeadDeps): Promise<FinalHead> {
+export async function finalHead(
+  path: string,
+  { ref, record, isToFollow = false }: FinalHeadDeps,
+): Promise<FinalHead> {
   let rest = ref(path)?.heads ?? [];
   const others: RefHead[] = [];
   while (rest.length > 0) {
@@ -31,18 +36,24 @@ export async function finalHead(path: string, { ref, record }: FinalHeadDeps): P
     const greatest = rest.filter((head) => head.generation === generation);
     rest = rest.filter((head) => head.generation !== generation);
     // A deletion needs no record: there is nothing to be read.
-    if (greatest.every((head) => head.deleted === true)) {
+    const isGone = greatest.every((head) => head.deleted === true);
+    const isAsked = !isGone || isToFollow;
+    const records = await Promise.all(isAsked ? greatest.map((head) => record(head)) : []);
+    if (isGone) {
+      const [signed] = greatestOf(records);
       const hidden = [...others, ...greatest, ...rest];
-      return { signed: undefined, others: hidden, isUnknown: false };
+      const left = hidden.filter(({ version }) => signed?.cid.equals(version) !== true);
+      return { signed, others: left, isUnknown: false };
     }
-    const records = await Promise.all(greatest.map((head) => record(head)));
     others.push(...greatest.filter((_, n) => records[n] === undefined));
-    const found = records.filter((one) => one !== undefined);
-    const [signed] = found.toSorted((a, b) => compareShown(b, a));
+    const [signed] = greatestOf(records);
     if (signed !== undefined) return { signed, others, isUnknown: false };
   }
   return { signed: undefined, others, isUnknown: others.length > 0 };
 }
+
+const greatestOf = (records: readonly (SignedVersion | undefined)[]): SignedVersion[] =>
+  records.filter((one) => one !== undefined).toSorted((a, b) => compareShown(b, a));
 
 /** Whether a record is that of a head: the author of an intent may have said anything. */
 export const isRecordOf = (

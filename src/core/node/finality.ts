@@ -90,7 +90,7 @@ export class Finality {
         return { signed, others: [], queued };
       }
     }
-    const { signed, others } = await this.#find(path, signal);
+    const { signed, others } = await this.#find(path, signal, true);
     // Without what may only be late nothing is written, unless it has been waited for.
     const isLate = signal.aborted && others.some(({ deleted }) => deleted !== true);
     if (isLate) throw this.#missing(path, others);
@@ -174,7 +174,7 @@ export class Finality {
   #ref = (path: string): RefState | undefined => this.#deps.chain.ref(path);
 
   /** Waits for records for a while, and for each but once. */
-  async #find(path: string, signal: AbortSignal): Promise<FinalHead> {
+  async #find(path: string, signal: AbortSignal, isToFollow = false): Promise<FinalHead> {
     const until = AbortSignal.any([signal, timeout(this.#recordMs)]);
     const record = async (head: RefHead): Promise<SignedVersion | undefined> => {
       const name = head.version.toString();
@@ -183,7 +183,7 @@ export class Finality {
       if (signed === undefined && !signal.aborted) this.#miss(name);
       return signed;
     };
-    return await finalHead(path, { ref: this.#ref, record });
+    return await finalHead(path, { ref: this.#ref, record, isToFollow });
   }
 
   #miss(version: string): void {
