@@ -9,6 +9,7 @@ import {
   describe,
   fillTemplate,
   isGlobal,
+  isMany,
   spaced,
   summaryOf,
   valueName,
@@ -52,7 +53,10 @@ function commandPage(command: Command.Cached, all: readonly Command.Cached[]): s
     `.Nm aegis ${spaced(command.id)}`,
     ...own.map((flag) => (flag.required ? `.${flagMacro(flag)}` : `.Op ${flagMacro(flag)}`)),
     '.Op Ar global options',
-    ...args.map((arg) => `.${arg.required ? '' : 'Op '}Ar ${word(argName(arg))}`),
+    ...args.map((arg) => {
+      const more = isMany(arg) ? ' ...' : '';
+      return `.${arg.required ? '' : 'Op '}Ar ${word(argName(arg))}${more}`;
+    }),
     ...(command.strict === false ? ['.Ar ...'] : []),
     '.Sh DESCRIPTION',
     fill(description, command.id),

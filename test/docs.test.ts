@@ -11,6 +11,7 @@ import { EVIDENCE_TABLE, REPLICA_TABLE } from '../src/core/consensus/journal.ts'
 import { LIMITS as CONSENSUS_LIMITS } from '../src/core/consensus/limits.ts';
 import { CUSTODIANS_MAX, HEIGHT_MAX, VIEW_MAX } from '../src/core/consensus/types.ts';
 import { ERRORS } from '../src/core/errors.ts';
+import { FIND_LIMITS } from '../src/core/kb/find/limits.ts';
 import { LIMITS } from '../src/core/kb/limits.ts';
 import { MERGE_LIMITS } from '../src/core/kb/merge/limits.ts';
 import { TABLES as KB_TABLES } from '../src/core/kb/store.ts';
@@ -282,7 +283,7 @@ test('docs/formats.md has every table of chain.db, and what the chain keeps in i
 test('docs/formats.md has every limit of the tables in the sources', () => {
   const [, section] = read('docs/formats.md').split('## Every limit');
   const shown = section!.split('\n').filter((line) => line.startsWith('| `'));
-  const inKb = [LIMITS, MERGE_LIMITS];
+  const inKb = [LIMITS, MERGE_LIMITS, FIND_LIMITS];
   const inRooms = [...inKb, CHAIN_LIMITS, CONSENSUS_LIMITS, limitsOf('network'), SERVER_LIMITS];
   const tables = [MODEL_LIMITS, ...inRooms, PROOF_LIMITS, TOR_LIMITS];
   const wanted = tables.flatMap((table) =>

@@ -111,7 +111,7 @@ function usageLine(command: Command.Cached): string {
     .map((flag) => `--${flag.name}${flag.type === 'option' ? ` ${valueName(flag)}` : ''}`);
   const args = Object.values(command.args)
     .filter((arg) => !arg.hidden)
-    .map((arg) => (arg.required ? argName(arg) : `[${argName(arg)}]`));
+    .map((arg) => (arg.required ? argName(arg) : `[${argName(arg)}]`) + (isMany(arg) ? '...' : ''));
   const more = command.strict === false ? ['...'] : [];
   return [BIN, spaced(command.id), ...args, ...more, ...required, '[flags]'].join(' ');
 }
@@ -119,6 +119,9 @@ function usageLine(command: Command.Cached): string {
 export const isGlobal = (flag: Flag): boolean => flag.helpGroup === 'GLOBAL';
 
 export const argName = (arg: Arg): string => arg.name.toUpperCase();
+
+/** Whether it may be given several times. */
+export const isMany = (arg: Arg): boolean => 'multiple' in arg && arg.multiple === true;
 
 /** The placeholder for a flag's value, in angle brackets. */
 export function valueName(flag: Flag): string {
