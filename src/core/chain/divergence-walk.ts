@@ -100,8 +100,9 @@ export class DivergenceWalk {
   #first(theirs: { readonly key: string; readonly value: Uint8Array } | undefined): Difference {
     const isSame = (value: Uint8Array | undefined): boolean =>
       value !== undefined && theirs !== undefined && Buffer.compare(value, theirs.value) === 0;
+    // There may be very many: they are read up to the first.
     const ours = this.#ours
-      .leaves(this.#prefix)
+      .rows(this.#prefix)
       .find(({ key, value }) => key !== theirs?.key || !isSame(value));
     const isTheirs = theirs !== undefined && !isSame(this.#ours.get(theirs.key));
     if (ours !== undefined && (!isTheirs || ours.key <= theirs.key)) {

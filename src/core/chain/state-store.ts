@@ -21,9 +21,9 @@ import {
  * Leaves of a bucket, at most. More cost less memory for each leaf, and more hashes for each read
  * that finds its bucket cold: about three for each of its leaves.
  */
-export const BUCKET_LEAVES = 32;
+export const BUCKET_LEAVES = 16;
 /** Of buckets that are not cold, about as they lie in memory. */
-const CACHE_BYTES = 16 * MIB;
+const CACHE_BYTES = 32 * MIB;
 /** What a leaf takes beside its value, with what leads to it. */
 const LEAF_BYTES = 512;
 /** Rows that are read in one piece. */
@@ -31,9 +31,9 @@ const PAGE_ROWS = 1024;
 const KEY_DIGITS = 64;
 
 export interface StateStoreOptions {
-  /** @default 16 MiB */
+  /** @default 32 MiB */
   readonly cacheBytes?: number | undefined;
-  /** @default 32 */
+  /** @default 16 */
   readonly bucketLeaves?: number | undefined;
 }
 
