@@ -16,6 +16,8 @@ export const TABLES = {
   paths: 'kb/paths',
   /** Of paths with several heads: `path NUL order CID`. */
   heads: 'kb/heads',
+  /** By path and CID: versions that shred (W46). */
+  shreds: 'kb/shreds',
   /** By author: how far its log goes. */
   authors: 'kb/authors',
   /** By author and number of the page: its versions in order. */
@@ -54,15 +56,21 @@ export const TABLES = {
 
 const FIRST_ROWS = 8;
 const PAGE_ROWS = 512;
-const CACHE_BYTES = 8 * MIB;
+/** Of one table. */
+const CACHE_BYTES = MIB;
 /** What a row takes in memory beside its key and value, about. */
 const ROW_BYTES = 200;
 
+/** A row, or that there is none. */
+interface Read {
+  readonly value: Uint8Array | undefined;
+}
+
 export class KbStore {
   readonly #rows: StepRows;
-  /** Rows by table and key, and keys without one: nobody else writes these tables. */
-  readonly #read = new ByteCache<{ readonly value: Uint8Array | undefined }>(CACHE_BYTES);
-  #written = new Map<string, LogEntry>();
+  /** By table, what was read and written lately: nobody else writes these tables. */
+  readonly #read = new Map<string, ByteCache<Read>>();
+  #written = new Map<string, Map<string, LogEntry>>();
 
   /** @param below what was written before; without it, a store in memory. */
   constructor(below: Rows = new MemoryRows()) {
@@ -72,22 +80,24 @@ export class KbStore {
   /** At the start of each step. What was taken is below by now. */
   begin(): void {
     this.#rows.begin();
-    for (const { table, key, value } of this.#written.values()) this.#rows.set(table, key, value);
+    for (const entries of this.#written.values()) {
+      for (const { table, key, value } of entries.values()) this.#rows.set(table, key, value);
+    }
   }
 
   set(table: string, key: string, value: Uint8Array | undefined): void {
-    const name = `${table} ${key}`;
     this.#rows.set(table, key, value);
-    this.#written.set(name, { table, key, value });
-    this.#keep(name, value);
+    let written = this.#written.get(table);
+    if (written === undefined) this.#written.set(table, (written = new Map()));
+    written.set(key, { table, key, value });
+    this.#keep(table, key, value);
   }
 
   get(table: string, key: string): Uint8Array | undefined {
-    const name = `${table} ${key}`;
-    const kept = this.#read.get(name);
-    if (kept !== undefined) return kept.value;
+    const read = this.#read.get(table)?.get(key);
+    if (read !== undefined) return read.value;
     const value = this.#rows.get(table, key);
-    this.#keep(name, value);
+    this.#keep(table, key, value);
     return value;
   }
 
@@ -112,15 +122,17 @@ export class KbStore {
     }
   }
 
-  #keep(name: string, value: Uint8Array | undefined): void {
-    this.#read.set(name, { value }, 2 * name.length + (value?.length ?? 0) + ROW_BYTES);
-  }
-
   /** All that was written since the last call, each key once, as it is now. */
   take(): LogEntry[] {
-    const entries = [...this.#written.values()];
+    const entries = [...this.#written.values()].flatMap((table) => [...table.values()]);
     this.#written = new Map();
     return entries;
+  }
+
+  #keep(table: string, key: string, value: Uint8Array | undefined): void {
+    let read = this.#read.get(table);
+    if (read === undefined) this.#read.set(table, (read = new ByteCache(CACHE_BYTES)));
+    read.set(key, { value }, 2 * key.length + (value?.length ?? 0) + ROW_BYTES);
   }
 }
 

@@ -267,7 +267,7 @@ export class Loop {
   }
 
   async #commit(batches: Batch[]): Promise<void> {
-    const entries = batches.flatMap((batch) => batch.ready.entries);
+    const entries = latest(batches.flatMap((batch) => batch.ready.entries));
     try {
       if (await this.#commitThroughFullDisk(entries)) this.#release(batches);
     } catch (error) {
@@ -330,6 +330,16 @@ export class Loop {
     });
     room.alarms.set(alarm.key, cancel);
   }
+}
+
+/** Of entries that one transaction writes, the last one for each key: the others leave no trace. */
+function latest(entries: readonly LogEntry[]): readonly LogEntry[] {
+  const tables = new Map<string, Map<string, LogEntry>>();
+  for (const entry of entries) {
+    const rows = tables.get(entry.table) ?? new Map<string, LogEntry>();
+    tables.set(entry.table, rows.set(entry.key, entry));
+  }
+  return [...tables.values()].flatMap((rows) => [...rows.values()]);
 }
 
 const isDue = ({ at }: Alarm, now: Instant): boolean => at !== undefined && at <= now;

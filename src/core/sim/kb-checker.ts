@@ -10,7 +10,8 @@
  * 4. At the end, without faults: all nodes are connected, have equal versions and equal heads;
  *    every root of which a copy is left is at all of its holders; nothing else waits to be fetched;
  *    nobody is believed to have a copy that it has not. Nobody is found to have equivocated but
- *    those that did, and those whose disk was lost.
+ *    those that did, and those whose disk was lost. The rows on each disk are those of its versions
+ *    and copies (W40).
  */
 import type { CID } from 'multiformats/cid';
 import { LIMITS } from '../kb/limits.ts';
@@ -19,6 +20,7 @@ import { KB_PROTOCOL, type Replication, type ReplicationOutcome } from '../kb/re
 import { TABLES } from '../kb/store.ts';
 import type { Envelope, Outcome } from '../machine.ts';
 import { type SignedVersion, versionCidOf } from '../model/version.ts';
+import { unsound } from './kb-rows-checker.ts';
 import { kbOf } from './kb-tie.ts';
 import type { SimNode } from './node.ts';
 import { type Checker, SimFailure } from './scenario.ts';
@@ -113,6 +115,10 @@ export class KbChecker implements Checker {
   }
 
   onSettled(world: World): void {
+    for (const node of world.nodes) {
+      const wrong = unsound(node);
+      if (wrong !== undefined) throw new SimFailure(wrong);
+    }
     for (const version of this.#acknowledged.values()) {
       const copies = this.#copies(world, version);
       if (copies.length < 2) {
