@@ -5,6 +5,7 @@
 import { CID } from 'multiformats/cid';
 import * as Digest from 'multiformats/hashes/digest';
 import { blake3 } from '../crypto/hash.ts';
+import { verifyEd25519InPool } from '../crypto/sign.ts';
 import { AegisError } from '../errors.ts';
 import type { Signer } from '../ports.ts';
 import { type Verified, verified } from '../units.ts';
@@ -12,7 +13,7 @@ import { decode } from './cbor.ts';
 import { isNodeId } from './identity.ts';
 import { PATH_BYTES_MAX, parsePath } from './path.ts';
 import { RecordReader } from './record.ts';
-import { checkSignature, openSigned, signRecord } from './signed.ts';
+import { checkSignature, openSigned, signedMessage, signRecord } from './signed.ts';
 
 /** Multicodec codes (multiformats/multicodec, table.csv). */
 const DAG_CBOR = 0x71;
@@ -53,6 +54,8 @@ export interface Version {
   readonly author: string;
   readonly message?: string;
   readonly deleted?: boolean;
+  /** W46: of a deletion: the keys of what was there are destroyed. */
+  readonly shredded?: boolean;
   /** The root is a directory. A reader that lacks the content can still show what it is. */
   readonly directory?: boolean;
   /** How often the author's identity key had changed when it signed (A3). @default 0 */
@@ -84,6 +87,7 @@ const NAMES = [
   'author',
   'message',
   'deleted',
+  'shredded',
   'directory',
   'keyEpoch',
 ];
@@ -96,13 +100,32 @@ const badVersion = (why: string): AegisError =>
   new AegisError('BAD_ENCODING', `the version ${why}`);
 
 /** Makes a signed version. `signer` holds the identity key of the author in its key epoch. */
-export function createVersion(fields: Version, signer: Signer): Verified<SignedVersion> {
-  const { keyEpoch = 0, ...rest } = fields;
-  const parents = sortParents(fields.parents);
+export const createVersion = (fields: Version, signer: Signer): Verified<SignedVersion> =>
+  openVersion(signVersion(fields, signer), () => signer.publicKey);
+
+/**
+ * The same for one of many: signed at once, and what the signer gave is checked by a thread of the
+ * pool.
+ */
+export async function createVersionInPool(
+  fields: Version,
+  signer: Signer,
+): Promise<Verified<SignedVersion>> {
+  const bytes = signVersion(fields, signer);
+  const { payload, signature } = openSigned(bytes, { maxBytes: VERSION_BYTES_MAX });
+  const { cid, version } = readUnverifiedVersion(bytes);
+  const message = signedMessage('version', payload);
+  if (!(await verifyEd25519InPool(signer.publicKey, message, signature))) {
+    throw new AegisError('BAD_SIGNATURE', 'the signer has signed something else');
+  }
+  return verified({ cid, cidText: cid.toString(), bytes, version });
+}
+
+function signVersion({ keyEpoch = 0, ...rest }: Version, signer: Signer): Uint8Array {
+  const parents = sortParents(rest.parents);
   // Left out when it is 0, so that a version has one encoding, and the same as ever.
   const epoch = keyEpoch === 0 ? {} : { keyEpoch };
-  const bytes = signRecord({ v: 1, type: 'version', ...rest, ...epoch, parents }, signer);
-  return openVersion(bytes, () => signer.publicKey);
+  return signRecord({ v: 1, type: 'version', ...rest, ...epoch, parents }, signer);
 }
 
 /**
@@ -147,6 +170,10 @@ function readVersion(value: unknown): Version {
     ? record.text('message', { maxBytes: MESSAGE_BYTES_MAX })
     : undefined;
   const deleted = record.has('deleted') ? record.flag('deleted') : undefined;
+  const shredded = record.has('shredded') ? record.flag('shredded') : undefined;
+  if (shredded !== undefined && !(shredded && deleted === true)) {
+    throw badVersion('shreds what it does not delete');
+  }
   const directory = record.has('directory') ? record.flag('directory') : undefined;
   return {
     path: parsePath(record.text('path', { maxBytes: PATH_BYTES_MAX })),
@@ -159,6 +186,7 @@ function readVersion(value: unknown): Version {
     author,
     ...(message === undefined ? {} : { message }),
     ...(deleted === undefined ? {} : { deleted }),
+    ...(shredded === undefined ? {} : { shredded }),
     ...(directory === undefined ? {} : { directory }),
     ...(record.has('keyEpoch') ? { keyEpoch: record.integer('keyEpoch', 1) } : {}),
   };

@@ -19,8 +19,8 @@ export interface KbBulkDeps {
   readonly own: OwnVersions;
   readonly finality: Finality;
   readonly importer: Importer;
-  /** The root of a file is complete here. */
-  setRoot(file: ImportedFile): Promise<void>;
+  /** The roots of these files are complete here. */
+  setRoots(files: readonly ImportedFile[]): Promise<void>;
   checkMayWrite(path: string, signal: AbortSignal): Promise<void>;
 }
 
@@ -69,7 +69,7 @@ export class KbBulk {
       return { ...file, path, message: this.#query.message };
     });
     for (const { path } of wanted) await this.#deps.checkMayWrite(path, this.#signal);
-    await Promise.all(wanted.map((file) => this.#deps.setRoot(file)));
+    await this.#deps.setRoots(wanted);
     for (const batch of batchesOf(wanted)) await this.#writeBatch(batch);
   }
 

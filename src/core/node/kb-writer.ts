@@ -125,8 +125,9 @@ export class KbWriter {
     await this.#deps.checkMayWrite(path, deadline);
     const isAgreed = body.wait === 'final';
     if (isAgreed) await this.#news(deadline);
-    const { ifVersion, message } = body;
-    const own = await this.#deps.own.remove({ path, message, ifVersion, isAgreed }, deadline);
+    const { ifVersion, message, shred: isShred } = body;
+    const wanted = { path, message, ifVersion, isAgreed, isShred };
+    const own = await this.#deps.own.remove(wanted, deadline);
     return await this.#written(own, body, deadline);
   }
 
@@ -140,9 +141,11 @@ export class KbWriter {
     if (query.wait === 'final') await this.#news(signal);
     return await this.#leased({ isBound: true }, async (lease) => {
       const importer = new Importer({}, { content: lease, hasher: hasher(query.hash) });
-      const setRoot = ({ root, sizeBytes }: Imported) =>
-        lease.setRoot(root, { sizeBytes, complete: true });
-      const deps = { own, finality, importer, setRoot, checkMayWrite };
+      const setRoots = (files: readonly Imported[]) =>
+        lease.setRoots(
+          files.map(({ root: cid, sizeBytes }) => ({ cid, sizeBytes, complete: true })),
+        );
+      const deps = { own, finality, importer, setRoots, checkMayWrite };
       return await new KbBulk(query, deps, signal).take(entries);
     });
   }

@@ -6,7 +6,12 @@
 import type { CID } from 'multiformats/cid';
 import { AegisError } from '../errors.ts';
 import type { Replication, ReplicationInput } from '../kb/replication.ts';
-import { createVersion, type SignedVersion, type Version } from '../model/version.ts';
+import {
+  createVersion,
+  createVersionInPool,
+  type SignedVersion,
+  type Version,
+} from '../model/version.ts';
 import { Turns } from '../turns.ts';
 import type { Verified } from '../units.ts';
 import type { Author } from './author.ts';
@@ -37,6 +42,8 @@ export interface WantedDeletion {
   readonly ifVersion: string | undefined;
   /** Whether to ask a quorum before the write is refused: another node may know better. */
   readonly isAgreed: boolean;
+  /** W46 */
+  readonly isShred?: boolean | undefined;
 }
 
 export interface WantedVersion extends WantedDeletion {
@@ -64,7 +71,7 @@ export interface VersionsHold {
 }
 
 /** What a version says of its content. */
-type Content = Pick<Version, 'root' | 'sizeBytes' | 'directory' | 'deleted'>;
+type Content = Pick<Version, 'root' | 'sizeBytes' | 'directory' | 'deleted' | 'shredded'>;
 
 interface Fresh {
   readonly file: WantedFile;
@@ -246,11 +253,14 @@ export class OwnVersions {
   /** Signed one after another, durable together. */
   async #queueAll(fresh: readonly Fresh[]): Promise<OwnVersion[]> {
     this.#checkLast();
-    const versions = fresh.map(({ file, base: { signed, others } }, n) => {
-      const { message, root, sizeBytes } = file;
-      const wanted = { path: file.path, message };
-      return { signed: this.#create(wanted, { root, sizeBytes }, signed, n), others };
-    });
+    const signer = this.#deps.author.signer();
+    const versions = await Promise.all(
+      fresh.map(async ({ file, base: { signed: before, others } }, n) => {
+        const { path, message, root, sizeBytes } = file;
+        const fields = this.#fields({ path, message }, { root, sizeBytes }, before, n);
+        return { signed: await createVersionInPool(fields, signer), others };
+      }),
+    );
     try {
       const all = Promise.all(
         versions.map(({ signed }) => this.#added.wait(signed.cidText, () => true, this.#never)),
@@ -279,11 +289,13 @@ export class OwnVersions {
     const { signed: before, others, queued } = base;
     if (before === undefined) throw nothingToRemove(wanted.path);
     const { version } = before;
-    const isGone = version.deleted === true && others.length === 0;
-    if (isGone) return { signed: before, created: false, queued };
+    const { isShred = false } = wanted;
+    const isGone = version.deleted === true && (!isShred || version.shredded === true);
+    if (isGone && others.length === 0) return { signed: before, created: false, queued };
     const { root, sizeBytes, directory } = version;
     const kind = directory === true ? { directory } : {};
-    return await this.#follow(wanted, { root, sizeBytes, ...kind, deleted: true }, base);
+    const how = { ...kind, deleted: true, ...(isShred ? { shredded: true } : {}) };
+    return await this.#follow(wanted, { root, sizeBytes, ...how }, base);
   }
 
   async #follow(wanted: WantedDeletion, content: Content, base: Base): Promise<OwnVersion> {
@@ -321,28 +333,34 @@ export class OwnVersions {
   }
 
   #create(
+    wanted: WantedDeletion,
+    content: Content,
+    before: SignedVersion | undefined,
+  ): Verified<SignedVersion> {
+    return createVersion(this.#fields(wanted, content, before, 0), this.#deps.author.signer());
+  }
+
+  /** @param earlier how many of those that are made now come before it. */
+  #fields(
     { path, message }: Pick<WantedDeletion, 'path' | 'message'>,
     content: Content,
     before: SignedVersion | undefined,
-    earlier = 0,
-  ): Verified<SignedVersion> {
+    earlier: number,
+  ): Version {
     const { self, machine, author } = this.#deps;
     const sequence = machine.graph.nextSequence(self) + earlier;
     if (sequence > (this.#deps.sealed() ?? Infinity)) throw changing();
-    return createVersion(
-      {
-        path,
-        ...content,
-        parents: before === undefined ? [] : [before.cid],
-        generation: (before?.version.generation ?? 0) + 1,
-        sequence,
-        time: Math.max(Date.now(), before?.version.time ?? 0),
-        author: self,
-        keyEpoch: author.keyEpoch,
-        ...(message === undefined ? {} : { message }),
-      },
-      author.signer(),
-    );
+    return {
+      path,
+      ...content,
+      parents: before === undefined ? [] : [before.cid],
+      generation: (before?.version.generation ?? 0) + 1,
+      sequence,
+      time: Math.max(Date.now(), before?.version.time ?? 0),
+      author: self,
+      keyEpoch: author.keyEpoch,
+      ...(message === undefined ? {} : { message }),
+    };
   }
 
   /** Two versions must not be numbered alike. @throws {AegisError} `TRY_AGAIN`. */

@@ -14,7 +14,7 @@ export interface LeaseOptions {
   readonly isBound: boolean;
 }
 
-type Leased = Pick<ContentStore, 'put' | 'addLeaves' | 'has' | 'getMany' | 'setRoot'>;
+type Leased = Pick<ContentStore, 'put' | 'addLeaves' | 'has' | 'getMany' | 'setRoot' | 'setRoots'>;
 
 export class ContentLease implements Leased {
   readonly #store: Leased;
@@ -45,6 +45,10 @@ export class ContentLease implements Leased {
 
   setRoot(cid: CID, root: { complete: boolean; sizeBytes: number }): Promise<void> {
     return this.#store.setRoot(cid, root, this.#id);
+  }
+
+  setRoots(roots: Parameters<ContentStore['setRoots']>[0]): Promise<void> {
+    return this.#store.setRoots(roots, this.#id);
   }
 
   /** Whoever counts on the objects now has said so elsewhere. Harmless when called again. */

@@ -19,7 +19,9 @@ import { leafSealer } from './leaf-sealer.ts';
 import { Leases } from './leases.ts';
 import { type Hashers, matches, multihashOf, packKeys, unpackKeys } from './multihash.ts';
 import type { ContentOperations, Swept } from './protocol.ts';
+import type { scrubRows } from './scrub.ts';
 import type { Service } from './service.ts';
+import { Shredding } from './shredding.ts';
 
 /** What a row costs in the log besides its bytes: the index entry and a part of a page. */
 const ROW_OVERHEAD_BYTES = 256;
@@ -36,6 +38,8 @@ interface Parts {
   readonly leases: Leases;
   readonly collector: Collector;
   readonly room: ContentRoom;
+  readonly shredding: Shredding;
+  readonly scrub: ReturnType<typeof scrubRows>;
   readonly hashers: Hashers;
 }
 
@@ -47,22 +51,27 @@ export function contentService(
 ): Service<ContentOperations> {
   const db = openDatabase(path, CONTENT_SPEC, options);
   const leases = new Leases();
+  const reader = new ContentReader(path, hashers);
   const parts: Parts = {
     group: new GroupCommit({}, { db, fatal }),
     rows: contentRows(db),
-    reader: new ContentReader(path, hashers),
+    reader,
+    scrub: reader.scrubbing(db),
     leases,
     collector: new Collector(db, leases, hashers),
     room: new ContentRoom(db, path),
+    shredding: new Shredding(db),
     hashers,
   };
-  const { group, reader, room } = parts;
+  const { group, room } = parts;
   return {
     handlers: {
       ...writesOf(parts),
       ...readsOf(parts),
       ...pinsOf(parts),
       ...collectionOf(parts),
+      ...shreddingOf(parts),
+      ...scrubOf(parts),
       limit: (limits) => {
         room.limit(limits);
         return undefined;
@@ -101,8 +110,8 @@ const toucher =
 
 function writesOf(
   parts: Parts,
-): Pick<Handlers, 'put' | 'addLeaves' | 'setRoot' | 'delete' | 'lease' | 'release'> {
-  const { group, rows, leases, collector, room, hashers } = parts;
+): Pick<Handlers, 'put' | 'addLeaves' | 'setRoots' | 'delete' | 'lease' | 'release'> {
+  const { group, rows, leases, collector, room, shredding, hashers } = parts;
   const write = writer(parts);
   const touching = toucher(parts);
   const store = async (
@@ -110,6 +119,7 @@ function writesOf(
     blobs: readonly Uint8Array[],
     lease: number | undefined,
   ) => {
+    shredding.check(keys);
     const size = blobs.reduce((sum, blob) => sum + blob.length + ROW_OVERHEAD_BYTES, 0);
     room.check(size, leases.get(lease)?.isBound === true);
     await group.stage(size, () => {
@@ -130,11 +140,13 @@ function writesOf(
       await store(keys, leaves, lease);
       return packKeys(keys);
     },
-    setRoot: ({ cid, complete, sizeBytes, lease }) =>
+    setRoots: ({ roots, lease }) =>
       write(() => {
-        rows.setRoot(cid, complete, sizeBytes);
-        leases.get(lease)?.roots.push(cid);
-        collector.keep(cid, false);
+        for (const { cid, complete, sizeBytes } of roots) {
+          rows.setRoot(cid, complete, sizeBytes);
+          leases.get(lease)?.roots.push(cid);
+          collector.keep(cid, false);
+        }
       }),
     delete: (keys) => write(() => rows.delete(unpackKeys(keys))),
     lease: ({ lease, root, isBound }) => {
@@ -195,6 +207,22 @@ function pinsOf(parts: Parts): Pick<Handlers, 'pin' | 'pins' | 'setPin' | 'remov
   };
 }
 
+function shreddingOf({ group, shredding }: Parts): Pick<Handlers, 'shred' | 'sealedRoots'> {
+  return {
+    shred: async (packed) => {
+      const keys = unpackKeys(packed);
+      await group.apart(keys.length * ROW_OVERHEAD_BYTES, () => shredding.shred(keys));
+      // The log has what was in its place before.
+      group.truncateLog();
+      return undefined;
+    },
+    sealedRoots: ({ object, after, limit }) => {
+      group.commit();
+      return shredding.rootsWith(object, after, limit);
+    },
+  };
+}
+
 type CollectionNames =
   | 'beginCollection'
   | 'keep'
@@ -243,6 +271,26 @@ function collectionOf(parts: Parts): Pick<Handlers, CollectionNames> {
       group.truncateLog();
       return undefined;
     },
+  };
+}
+
+function scrubOf(parts: Parts): Pick<Handlers, 'scrub' | 'scrubState' | 'restartScrub'> {
+  const { rows, scrub, group, hashers } = parts;
+  const write = writer(parts);
+  return {
+    scrub: async ({ bytesMax }) => {
+      // What waits to be written is looked at by the next one.
+      group.commit();
+      const slice = scrub.slice(scrub.read().at, bytesMax);
+      await write(() => {
+        rows.quarantine(slice.damaged, hashers);
+        scrub.passed(slice, Date.now());
+      });
+      const { damaged, bytes, next } = slice;
+      return { damaged: packKeys(damaged), bytes, isDone: next === undefined };
+    },
+    scrubState: () => scrub.read(),
+    restartScrub: () => write(() => scrub.restart()),
   };
 }
 

@@ -20,6 +20,7 @@ import type {
   ContentSpace,
   PinRow,
   RootRow,
+  ScrubState,
   Totals,
 } from './protocol.ts';
 import { ownsBuffer } from './service.ts';
@@ -36,6 +37,13 @@ export interface Root {
   readonly complete: boolean;
   /** Bytes of content below it. */
   readonly sizeBytes: number;
+}
+
+export interface Scrubbed {
+  readonly bytes: number;
+  /** Damaged objects, named as raw ones, whatever they are: whoever has one sends its bytes. */
+  readonly damaged: readonly CID[];
+  readonly isDone: boolean;
 }
 
 /** W32 */
@@ -201,7 +209,16 @@ export class ContentStore {
     { complete, sizeBytes }: { complete: boolean; sizeBytes: number },
     lease?: number,
   ): Promise<void> {
-    await this.#link.call('setRoot', { cid: cid.bytes, complete, sizeBytes, lease });
+    await this.setRoots([{ cid, complete, sizeBytes }], lease);
+  }
+
+  /** Many at once: a question each would cost more than what it asks. */
+  async setRoots(
+    known: readonly { readonly cid: CID; readonly complete: boolean; readonly sizeBytes: number }[],
+    lease?: number,
+  ): Promise<void> {
+    const roots = known.map(({ cid, ...rest }) => ({ ...rest, cid: cid.bytes }));
+    await this.#link.call('setRoots', { roots, lease });
   }
 
   /** For whoever is about to write, or to count on what is here: see `ContentLease`. */
@@ -271,6 +288,37 @@ export class ContentStore {
       const batch = cids.slice(at, at + DELETE_BATCH_LENGTH);
       await this.#link.call('delete', keysOf(batch));
     }
+  }
+
+  /** W27: looks at the next objects, about so many bytes; what is damaged is set aside. */
+  async scrub(bytesMax: number): Promise<Scrubbed> {
+    const { damaged, ...rest } = await this.#link.call('scrub', { bytesMax });
+    const objects = unpackKeys(damaged).map((key) => CID.createV1(RAW_CODEC, decodeDigest(key)));
+    return { ...rest, damaged: objects };
+  }
+
+  async scrubState(): Promise<ScrubState> {
+    return await this.#link.call('scrubState', undefined);
+  }
+
+  async restartScrub(): Promise<void> {
+    await this.#link.call('restartScrub', undefined);
+  }
+
+  /** W46: destroys objects, and refuses them from now on. Durable when it resolves. */
+  async shred(cids: readonly CID[]): Promise<void> {
+    await this.#link.call('shred', keysOf(cids));
+  }
+
+  /** Sealed roots here that link to this object. */
+  async *sealedRoots(object: CID): AsyncGenerator<CID> {
+    let after: Uint8Array | undefined;
+    do {
+      const args = { object: object.bytes, after, limit: KEYS_LENGTH_MAX };
+      const { roots, next } = await this.#link.call('sealedRoots', args);
+      for (const root of roots) yield CID.decode(root);
+      after = next;
+    } while (after !== undefined);
   }
 
   async stat(): Promise<Totals> {

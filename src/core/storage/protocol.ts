@@ -74,6 +74,7 @@ export interface Totals {
   readonly objects: number;
   readonly bytes: number;
   readonly roots: number;
+  readonly pins: number;
 }
 
 /** Multihashes, one after the other: see `packKeys`. */
@@ -100,6 +101,20 @@ export interface ContentLimits {
   readonly reserveBytes: number;
 }
 
+/** W27: how far everything has been hashed again. */
+export interface ScrubState {
+  /** The row that was looked at last; 0 at the beginning. */
+  readonly at: number;
+  readonly objects: number;
+  readonly bytes: number;
+  readonly damaged: number;
+  /** Milliseconds since the Unix epoch; undefined while none is under way. */
+  readonly startedAt: number | undefined;
+  /** When the last one ended, and what it had found. */
+  readonly doneAt: number | undefined;
+  readonly doneDamaged: number;
+}
+
 /** What `content.db` takes, and what there is. */
 export interface ContentSpace extends StoreSpace {
   /** Pages that hold something. */
@@ -120,6 +135,13 @@ export interface UnkeptRoots {
   readonly roots: readonly Uint8Array[];
   /** Where to go on; undefined at the end. */
   readonly next: number | undefined;
+}
+
+/** W46 */
+export interface SealedRoots {
+  readonly roots: readonly Uint8Array[];
+  /** Where to go on; undefined at the end. */
+  readonly next: Uint8Array | undefined;
 }
 
 /** One slice of deleting. */
@@ -148,7 +170,7 @@ export interface ContentOperations {
     } & UnderLease;
     result: PackedKeys;
   };
-  setRoot: { args: RootRow & UnderLease; result: undefined };
+  setRoots: { args: { roots: readonly RootRow[] } & UnderLease; result: undefined };
   delete: { args: PackedKeys; result: undefined };
   /**
    * Answers the first keys, at least one, up to `bytesMax` of content. With `verify` an object
@@ -180,6 +202,20 @@ export interface ContentOperations {
   /** Gives free pages back; answers how many are left. */
   shrink: { args: number; result: number };
   endCollection: { args: undefined; result: undefined };
+  /** Looks at the next objects; answers the keys of damaged ones, which are set aside. */
+  scrub: {
+    args: { bytesMax: number };
+    result: { damaged: PackedKeys; bytes: number; isDone: boolean };
+  };
+  scrubState: { args: undefined; result: ScrubState };
+  restartScrub: { args: undefined; result: undefined };
+  /** Destroys objects, and refuses them from now on. */
+  shred: { args: PackedKeys; result: undefined };
+  /** Sealed roots that name an object by its CID. */
+  sealedRoots: {
+    args: { object: Uint8Array; after: Uint8Array | undefined; limit: number };
+    result: SealedRoots;
+  };
   limit: { args: ContentLimits; result: undefined };
   space: { args: undefined; result: ContentSpace };
   stat: { args: undefined; result: Totals };
