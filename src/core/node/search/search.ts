@@ -45,6 +45,7 @@ const REFRESH_MS = SECOND;
 
 type Found = Result<'kb.find'>;
 type Asked = Found['peers'][number];
+type Member = Pick<RosterMember, 'nodeId' | 'name' | 'role'>;
 
 export interface SearchDeps {
   readonly self: string;
@@ -57,8 +58,8 @@ export interface SearchDeps {
   readonly host: Pick<Host, 'handle' | 'request' | 'peer'>;
   readonly log: Log;
   ref(path: string): RefState | undefined;
-  members(): readonly RosterMember[];
-  memberOf(nodeId: string): RosterMember | undefined;
+  members(): readonly Member[];
+  memberOf(nodeId: string): Pick<Member, 'name'> | undefined;
 }
 
 interface Merged {
@@ -124,7 +125,7 @@ export class Search implements SearchBackend {
     { timeoutMs }: Query<'kb.find'>,
   ): Promise<{ peer: Asked; answer?: FindAnswer }[]> {
     const { filters, host, self } = this.#deps;
-    const isConnected = ({ nodeId }: RosterMember): boolean => host.peer(nodeId) !== undefined;
+    const isConnected = ({ nodeId }: Member): boolean => host.peer(nodeId) !== undefined;
     // Others hold nothing that custodians are not to hold, but may have written it just now.
     const members = this.#deps
       .members()
