@@ -8,7 +8,7 @@ import type { CID } from 'multiformats/cid';
 import type { Account } from './accounts.ts';
 import type { Copies } from './copies.ts';
 import type { ReplicationShared } from './replication-types.ts';
-import { keepsAll, ruleOf } from './retention.ts';
+import { ruleOf } from './retention.ts';
 import type { Upkeep } from './upkeep.ts';
 
 type Departures = Pick<Upkeep, 'mayLeave' | 'lost'>;
@@ -59,8 +59,7 @@ export class LettingGo {
 
   /** A fetch came to nothing: perhaps nobody keeps that content any more. */
   fetchFailed(root: CID): void {
-    const { graph, replicas, options } = this.#shared;
-    if (keepsAll(options.retention)) return;
+    const { graph, replicas } = this.#shared;
     const accounts = replicas.ofRoot(root).take(LOOKED_AT).toArray();
     this.release(accounts.map(({ cidText }) => cidText).filter((one) => graph.has(one)));
   }

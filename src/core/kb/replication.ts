@@ -9,6 +9,7 @@ import type { CID } from 'multiformats/cid';
 import { unreachable } from '../assert.ts';
 import { hasCode, isAegisError } from '../errors.ts';
 import type { Machine, Ready } from '../machine.ts';
+import type { SignedVersion } from '../model/version.ts';
 import type { Rows } from '../ports.ts';
 import { type Instant, MINUTE, SECOND } from '../units.ts';
 import { outOf, presentMembers } from './absence.ts';
@@ -130,6 +131,14 @@ export class Replication implements Machine<ReplicationInput> {
     const signed = graph.get(version);
     const account = signed && replicas.get(signed);
     return account === undefined ? [] : replicas.copies(account);
+  }
+
+  /** Versions that concern this node and name a root. */
+  *versionsOf(root: CID): Generator<SignedVersion> {
+    for (const { cidText } of this.#shared.replicas.ofRoot(root)) {
+      const signed = this.graph.get(cidText);
+      if (signed !== undefined) yield signed;
+    }
   }
 
   /** W29: whether this node is to hold a root that a version keeps. */

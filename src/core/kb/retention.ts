@@ -1,7 +1,7 @@
 /**
  * W30: which versions of a path keep their content. A version behind the heads keeps it while one
  * of the two settings says so; without any setting all do. Heads keep theirs, and so does what a
- * merge with conflicts has set aside. It says nothing of who holds that content, and records of
+ * merge with conflicts has set aside. What has been shredded (W46) is kept by nothing. It says nothing of who holds that content, and records of
  * versions always stay.
  */
 import { isMerge } from '../model/merge.ts';
@@ -31,7 +31,7 @@ interface Followed {
   readonly isAside: boolean;
 }
 
-export const keepsAll = ({ keepLast, keepForMs }: Retention): boolean =>
+const keepsAll = ({ keepLast, keepForMs }: Retention): boolean =>
   keepLast === undefined && keepForMs === undefined;
 
 /**
@@ -46,27 +46,35 @@ export function* retained(
 ): Generator<Retained> {
   const isAll = keepsAll(retention);
   const followed = new Map<string, Followed>();
+  /** W46: what is shredded, and what that follows. */
+  const shredded = new Set<string>();
   /** Versions behind the heads that were told. Deletions have no content, so they take no place. */
   let behind = 0;
   for (const signed of history) {
     const { cidText, version } = signed;
     const by = followed.get(cidText);
     followed.delete(cidText);
-    for (const parent of version.parents) note(followed, parent.toString(), version);
+    const isShredded = shredded.delete(cidText);
+    for (const parent of version.parents) {
+      note(followed, parent.toString(), version);
+      if (isShredded || version.shredded === true) shredded.add(parent.toString());
+    }
     const hasContent = version.deleted !== true;
     if (by !== undefined && hasContent) behind += 1;
-    yield { version: signed, rule: isAll ? 'all' : ruleFor(by, behind, retention, now) };
+    const rule = isAll ? 'all' : ruleFor(by, behind, retention, now);
+    yield { version: signed, rule: isShredded ? undefined : rule };
   }
 }
 
 /** What keeps the content of one version; undefined when nothing does. */
 export function ruleOf(
-  graph: Pick<VersionGraph, 'history'>,
+  graph: Pick<VersionGraph, 'history' | 'shreds'>,
   signed: SignedVersion,
   retention: Retention,
   now: number,
 ): KeepRule | undefined {
-  if (keepsAll(retention)) return 'all';
+  const [isShredded] = graph.shreds(signed.version.path);
+  if (keepsAll(retention) && isShredded === undefined) return 'all';
   for (const { version, rule } of retained(graph.history(signed.version.path), retention, now)) {
     if (version.cidText === signed.cidText) return rule;
   }

@@ -155,6 +155,14 @@ export class VersionGraph {
     return row && this.#versions.get(row.shown);
   }
 
+  /** W46: versions that shred, of one path or of all. */
+  *shreds(path?: string): Generator<SignedVersion> {
+    const prefix = path === undefined ? '' : `${path}\0`;
+    for (const { key } of this.#store.under(TABLES.shreds, prefix)) {
+      yield this.#known(key.slice(key.lastIndexOf('\0') + 1));
+    }
+  }
+
   /** The versions of a path that no other follows, the shown one first. */
   heads(path: string): SignedVersion[] {
     return [...this.#heads.of(path)].map((cidText) => this.#known(cidText));
@@ -372,6 +380,9 @@ export class VersionGraph {
     this.#versions.put(signed);
     // Parents come first, so nothing that is known can follow a version that is new.
     this.#heads.follow(signed);
+    if (signed.version.shredded === true) {
+      this.#store.set(TABLES.shreds, `${path}\0${signed.cidText}`, new Uint8Array());
+    }
     this.#count(1, Number(this.#isListed(path)) - Number(wasListed));
     if (isMerge(signed.version)) return undefined;
     const versions = this.#open(author).add(signed);

@@ -71,6 +71,11 @@ export class Contents {
     return await this.#open(root, read);
   }
 
+  /** W46: the key of a content is no more. */
+  forget(key: CID): void {
+    this.#known.delete(key.toString());
+  }
+
   /** What a sealed root says, if it is here. */
   async sealedRoot(root: CID): Promise<SealedRoot | undefined> {
     if (!isSealedRoot(root)) return undefined;

@@ -20,21 +20,30 @@ import { CHAIN_MACHINE } from './chain-desk.ts';
 import type { ChainRoom } from './chain-room.ts';
 import { protocolMaxOf } from './chain-settings.ts';
 import { systemClock } from './clock.ts';
+import { Confidential } from './confidential.ts';
 import { ConsensusViews } from './consensus-views.ts';
-import { Contents } from './contents.ts';
+import type { Contents } from './contents.ts';
+import type { Copies } from './copies/copies.ts';
+import { makeCopies } from './copies/open.ts';
 import { Custody } from './custody.ts';
 import { CustodyViews } from './custody-views.ts';
-import { lostRoots, makeKnowledge, mendInBackground, submitMissing } from './engine-knowledge.ts';
+import {
+  lostRoots,
+  makeFinality,
+  makeKnowledge,
+  makeVersions,
+  mendInBackground,
+  submitMissing,
+} from './engine-knowledge.ts';
 import { type EngineDeps, type EngineOptions, type EngineParts, openParts } from './engine-open.ts';
 import { invitedTo, tooOld } from './engine-parts.ts';
 import { Fetcher } from './fetcher.ts';
-import { Finality } from './finality.ts';
+import type { Finality } from './finality.ts';
 import { Governance } from './governance.ts';
 import { HolderQuery } from './holder-query.ts';
 import { IntentViews } from './intent-views.ts';
-import { KbDiffs } from './kb-diffs.ts';
 import { KbFeed } from './kb-feed.ts';
-import { KbVersions } from './kb-versions.ts';
+import type { KbVersions } from './kb-versions.ts';
 import { KbViews } from './kb-views.ts';
 import { KB_MACHINE, type Knowledge } from './knowledge.ts';
 import { Loop, type LoopDependencies } from './loop.ts';
@@ -42,10 +51,9 @@ import { type Machines, Placement } from './machines.ts';
 import type { Merger } from './merge/merger.ts';
 import { makeMerger } from './merge/open.ts';
 import { ObjectReader } from './object-reader.ts';
-import { ObjectServer } from './object-server.ts';
+import { serveObjects } from './object-server.ts';
 import { OnionUpgrade } from './onion-upgrade.ts';
 import { PEERS_MACHINE, Peers } from './peers.ts';
-import { OwnReadingKeys } from './reading-keys.ts';
 import type { Routing } from './routing.ts';
 import { makeSearch, type SearchRoom } from './search/open.ts';
 import { Space } from './space/space.ts';
@@ -56,9 +64,6 @@ const LEARNED_BYTES = 8 * KIB;
 
 /** Facts of the knowledge base stepped in one turn, while votes wait. */
 const BULK_BATCH = 64;
-
-/** So long the record of a version that is final is waited for, through circuits. */
-const TOR_RECORD_MS = 20 * SECOND;
 
 const originOf = (from: string) => ({ from, sizeBytes: LEARNED_BYTES });
 
@@ -75,11 +80,11 @@ export class Engine {
   readonly knowledge: Knowledge;
   readonly merger: Merger;
   readonly search: SearchRoom;
+  readonly copies: Copies;
   readonly space: Space;
   readonly views: KbViews;
   readonly versions: KbVersions;
   readonly contents: Contents;
-  readonly readingKeys: OwnReadingKeys;
   readonly chain: ChainRoom;
   readonly routing: Routing;
   readonly #options: EngineOptions;
@@ -89,6 +94,7 @@ export class Engine {
   readonly #loop: Loop;
   readonly #fetcher: Fetcher;
   readonly #feed = new KbFeed();
+  readonly #confidential: Confidential;
   readonly #finality: Finality;
   readonly #placement: Placement;
   readonly #upgrade: OnionUpgrade;
@@ -161,11 +167,24 @@ export class Engine {
     });
     const nameOf = (nodeId: string) => roster.get(nodeId)?.name ?? null;
     this.intents = new IntentViews({ context: genesis, room: this.chain, nameOf });
-    this.#finality = this.#makeFinality();
-    this.readingKeys = new OwnReadingKeys({
-      ...{ nameKey: genesis.names.key, roster, networkSeed: () => keystore.networkSeed() },
+    this.#finality = makeFinality(settings, this.chain, replication.graph, (version, signal) =>
+      this.knowledge.record(version, signal),
+    );
+    this.#confidential = new Confidential({
+      ...{ genesis, keystore, roster, reader, machine: replication, content },
+      decided: (versions) => this.#finality.find(versions),
+      log: log.child('sealed'),
     });
-    this.contents = new Contents({ reader, keys: this.readingKeys });
+    this.contents = this.#confidential.contents;
+    this.copies = makeCopies(
+      { self, settings },
+      {
+        ...{ machine: replication, content, host, hashers, reader, clock: parts.clock, metrics },
+        ...{ roster, fetcher: this.#fetcher, log: log.child('copies') },
+        incomplete: (root) => this.#incomplete(root),
+        submit: (input) => this.#submitKb(input),
+      },
+    );
     this.space = this.#makeSpace();
     this.knowledge = this.#knowledge(parts);
     this.merger = this.#makeMerger(parts, reader);
@@ -196,23 +215,16 @@ export class Engine {
     this.#upgrade = this.#makeUpgrade(parts);
     this.peers = this.#makePeers(book);
     this.views = this.#kbViews(reader);
-    this.versions = this.#kbVersions();
-    this.#serveObjects(reader);
+    this.versions = makeVersions({
+      ...{ knowledge: this.knowledge, graph: replication.graph, finality: this.#finality },
+      ...{ feed: this.#feed, height: () => chain.height },
+    });
+    serveObjects(host, reader, (root) => this.#incomplete(root), log.child('objects'));
     const alarm = (key: string) => ({ type: 'alarm', key }) as const;
     // First of all, and in larger batches than the others: votes wait for nothing.
     this.#loop.register<ChainInput>(CHAIN_MACHINE, chain, alarm);
     this.#loop.register<ReplicationInput>(KB_MACHINE, replication, alarm, BULK_BATCH);
     this.#loop.register<PeerInput>(PEERS_MACHINE, book, alarm);
-  }
-
-  #makeFinality(): Finality {
-    const { chain, desk, finals, reads } = this.chain;
-    const { graph } = this.machine;
-    const record = (version: string, signal: AbortSignal) => this.knowledge.record(version, signal);
-    // O24
-    const isDirect = this.#options.settings['tor.route'] === 'off';
-    const options = isDirect ? {} : { recordMs: TOR_RECORD_MS };
-    return new Finality({ chain, desk, finals, reads, graph, record }, options);
   }
 
   /** O4 */
@@ -242,23 +254,12 @@ export class Engine {
     const query = new HolderQuery({ host, holds, log: this.#deps.log.child('kb') });
     return new KbViews({
       ...{ self: keystore.nodeId, machine, members: chain.chain.roster, content, reader },
-      ...{ contents: this.contents, readingKeys: this.readingKeys },
+      ...{ contents: this.contents, readingKeys: this.#confidential.keys },
       replicas: genesis.replicas,
       isConnected: (nodeId) => host.peer(nodeId) !== undefined,
       decided: (versions) => this.#finality.find(versions),
       askHolders: (root, nodeIds) => query.ask(root, nodeIds),
     });
-  }
-
-  #kbVersions(): KbVersions {
-    const { knowledge, machine } = this;
-    const { chain } = this.chain;
-    const diffs = new KbDiffs({
-      ...{ graph: machine.graph, finality: this.#finality },
-      contents: (root, sizeBytes, signal) => knowledge.contents(root, sizeBytes, signal),
-    });
-    const height = () => chain.height;
-    return new KbVersions({ writer: knowledge.writer, diffs, feed: this.#feed, height });
   }
 
   #knowledge(parts: EngineParts): Knowledge {
@@ -268,7 +269,8 @@ export class Engine {
       { self: keystore.nodeId, genesis, settings, lostMarker },
       {
         ...{ machine: machines.replication, content, hashers, host, room: chain },
-        ...{ contents: this.contents, readingKeys: this.readingKeys, space: this.space },
+        ...{ contents: this.contents, readingKeys: this.#confidential.keys, space: this.space },
+        copies: this.copies,
         find: (member) => this.custodyViews.find(member),
         ...{ fetcher: this.#fetcher, finality: this.#finality, log: this.#deps.log.child('kb') },
         checkMayWrite: (path, signal) => this.governance.rights.checkMayWrite(path, signal),
@@ -277,6 +279,12 @@ export class Engine {
         changed: this.#deps.pathChanged,
       },
     );
+  }
+
+  /** An object of a root is damaged or missing here. */
+  #incomplete(root: CID): void {
+    if (!this.machine.hasRoot(root)) return;
+    void mendInBackground(() => this.knowledge.mend(root, undefined), root, this.#deps.log);
   }
 
   #makeSpace(): Space {
@@ -338,6 +346,7 @@ export class Engine {
   async #halt(): Promise<void> {
     this.#fetcher.stop();
     this.merger.stop();
+    await this.copies.stop();
     await this.space.stop();
     await this.search.stop();
     this.custody.stop();
@@ -379,9 +388,11 @@ export class Engine {
     ]);
     await this.custody.start();
     this.governance.start();
+    this.copies.start();
     await this.space.start();
     this.merger.start();
     this.search.indexer.start();
+    this.#confidential.start();
   }
 
   /** What the API says of Tor. */
@@ -436,6 +447,7 @@ export class Engine {
     } else if (machine === KB_MACHINE) {
       this.knowledge.tell(outcome);
       const told = outcome as ReplicationOutcome;
+      this.copies.tell(told);
       this.space.tell(told);
       if (told.type === 'version-added') {
         this.merger.added(told.version);
@@ -474,20 +486,9 @@ export class Engine {
     });
   }
 
-  #serveObjects(reader: ObjectReader): void {
-    const server = new ObjectServer({
-      read: (cids) => reader.sound(cids),
-      incomplete: (root) => {
-        if (!this.machine.hasRoot(root)) return;
-        void mendInBackground(() => this.knowledge.mend(root, undefined), root, this.#deps.log);
-      },
-      log: this.#deps.log.child('objects'),
-    });
-    this.host.handleBulk((from, request, out) => server.answer(from, request, out));
-  }
-
   #finalised(block: Finalised): void {
     this.#feed.finalised(block);
+    this.#confidential.final(block.paths);
     for (const path of block.paths) {
       this.#deps.pathChanged(path);
       this.merger.look(path);

@@ -63,7 +63,8 @@ export class Sealer {
     if (wish.encryptTo === undefined && !isDefault) return undefined;
     const to = wish.encryptTo === undefined ? [keys.inForce] : this.#recipients(wish.encryptTo);
     // W44: the key stays with the path, for as long as the readers are the same.
-    const known = before === undefined ? undefined : await this.#sealingOf(before);
+    const isKnown = before !== undefined && before.shredded !== true;
+    const known = isKnown ? await this.#sealingOf(before) : undefined;
     return known !== undefined && isSame(known.to, to) ? known : await newSealing(to, hasher);
   }
 

@@ -22,6 +22,31 @@ const PINS = `
       added_at INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;`;
 
+/** W40: says whether this is the file that `chain.db` speaks of. */
+const IDENTITY = `
+    CREATE TABLE identity (id BLOB NOT NULL) STRICT;
+    INSERT INTO identity VALUES (randomblob(16));`;
+
+/** W46: multihashes of objects that are not taken in again. */
+const SHREDDED = `
+    CREATE TABLE shredded (
+      key BLOB PRIMARY KEY,
+      shredded_at INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;`;
+
+/** W27: one row. */
+const SCRUB = `
+    CREATE TABLE scrub (
+      at INTEGER NOT NULL,
+      objects INTEGER NOT NULL,
+      bytes INTEGER NOT NULL,
+      damaged INTEGER NOT NULL,
+      started_at INTEGER,
+      done_at INTEGER,
+      done_damaged INTEGER NOT NULL
+    ) STRICT;
+    INSERT INTO scrub VALUES (0, 0, 0, 0, NULL, NULL, 0);`;
+
 export const CONTENT_SPEC: DatabaseSpec = {
   // 'aegK' in ASCII.
   applicationId: 0x6165674b,
@@ -46,6 +71,9 @@ export const CONTENT_SPEC: DatabaseSpec = {
     ) STRICT;
     ${ROOTS}
     ${PINS}
+    ${IDENTITY}
+    ${SCRUB}
+    ${SHREDDED}
     CREATE TABLE totals (objects INTEGER NOT NULL, bytes INTEGER NOT NULL) STRICT;
     INSERT INTO totals VALUES (0, 0);`,
   migrations: {
@@ -54,7 +82,10 @@ export const CONTENT_SPEC: DatabaseSpec = {
       ${ROOTS}
       INSERT INTO roots (cid, complete, size) SELECT cid, complete, size FROM roots_before;
       DROP TABLE roots_before;
-      ${PINS}`,
+      ${PINS}
+      ${IDENTITY}
+      ${SCRUB}
+      ${SHREDDED}`,
   },
   loss:
     'Lost from this home: its copies of objects. Start the node again: it fetches what it should ' +

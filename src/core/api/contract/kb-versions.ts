@@ -29,7 +29,11 @@ export const kbRevert = endpoint('kb.revert', {
 });
 
 /** `created`: `false` where the path was deleted before. `cid`: what is taken away. */
-export const kbRm = endpoint('kb.rm', { body: writing, reply: written });
+export const kbRm = endpoint('kb.rm', {
+  /** `shred` (W46): every node destroys the keys of what was there. */
+  body: { ...writing, shred: v.optional(v.boolean()) },
+  reply: written,
+});
 
 export const kbEach = endpoint('kb.each', {
   query: {
