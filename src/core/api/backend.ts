@@ -109,6 +109,15 @@ export interface SpaceBackend {
   pins(query: Query<'kb.pins'>): Promise<Result<'kb.pins'>>;
 }
 
+export interface CopiesBackend {
+  status(query: Query<'kb.status'>): Promise<Result<'kb.status'>>;
+  /** @throws {AegisError} `NOT_FOUND`, `BAD_HASH` for what nobody has whole, `TIMEOUT`. */
+  repair(body: Body<'kb.repair'>, context: CallContext): Promise<Result<'kb.repair'>>;
+  scrub(body: Body<'kb.scrub'>): Promise<Result<'kb.scrub'>>;
+  /** @throws {AegisError} `UNDER_REPLICATED` when the time is over; it goes on. */
+  drain(body: Body<'node.drain'>, context: CallContext): Promise<Result<'node.drain'>>;
+}
+
 export interface Backend {
   status(): Promise<Result<'node.status'>>;
   info(): Promise<Result<'node.info'>>;
@@ -257,6 +266,7 @@ export interface Backend {
 
   readonly tor: TorBackend;
   readonly versions: VersionsBackend;
+  readonly copies: CopiesBackend;
   readonly space: SpaceBackend;
   readonly search: SearchBackend;
 

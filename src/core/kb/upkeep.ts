@@ -33,6 +33,9 @@ export interface UnwellVersion {
   readonly nextAt: number | undefined;
 }
 
+/** Accounts looked at for one that can be audited. */
+const AUDIT_ACCOUNTS = 256;
+
 export class Upkeep {
   readonly #shared: ReplicationShared;
   readonly #copies: Copies;
@@ -59,6 +62,11 @@ export class Upkeep {
     return this.#leaving.state;
   }
 
+  /** W22: the word of a node about a root does not count. */
+  isDoubted(nodeId: string, root: CID): boolean {
+    return this.#shared.doubts.has(nodeId, root);
+  }
+
   /** W23: a root may be let go. */
   mayLeave(root: CID): boolean {
     return this.#leaving.may(root);
@@ -76,6 +84,25 @@ export class Upkeep {
       const tried = this.#copies.tried(root);
       return { key, version, path, root, since, copies, placed, missing, isWanted, ...tried };
     });
+  }
+
+  /**
+   * W22: the first root from a key on, and round, that is here and that connected nodes have
+   * confirmed; undefined when there is none among the accounts that are looked at.
+   */
+  auditable(
+    from: string,
+    isConnected: (nodeId: string) => boolean,
+  ): { readonly root: CID; readonly nodeIds: readonly string[] } | undefined {
+    const { replicas } = this.#shared;
+    for (const start of [from, '']) {
+      for (const account of replicas.page(start, undefined, AUDIT_ACCOUNTS)) {
+        if (account.isDeleted || !replicas.isStored(account)) continue;
+        const nodeIds = [...account.confirmed].filter(isConnected);
+        if (nodeIds.length > 0) return { root: account.root, nodeIds };
+      }
+    }
+    return undefined;
   }
 
   start(): void {

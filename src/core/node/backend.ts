@@ -11,6 +11,7 @@ import type { NodeLog } from '../telemetry/log.ts';
 import type { NodeMetrics } from '../telemetry/metrics.ts';
 import type { ResourceSampler } from '../telemetry/sampler.ts';
 import type { ConsensusViews } from './consensus-views.ts';
+import type { Copies } from './copies/copies.ts';
 import type { Engine } from './engine.ts';
 import type { EventHub } from './events.ts';
 import { copyHome } from './home-copy.ts';
@@ -56,6 +57,7 @@ export class NodeBackend implements Backend {
   readonly #deps: BackendDeps;
   readonly tor: TorViews;
   readonly versions: KbVersions;
+  readonly copies: Copies;
   readonly space: Space;
   readonly search: Search;
   #isCopying = false;
@@ -65,6 +67,7 @@ export class NodeBackend implements Backend {
     this.#deps = deps;
     this.tor = deps.engine.torViews();
     this.versions = deps.engine.versions;
+    this.copies = deps.engine.copies;
     this.space = deps.engine.space;
     this.search = deps.engine.search.search;
   }

@@ -17,8 +17,12 @@ import type { Hasher, Log } from '../ports.ts';
 import type { ContentStore } from '../storage/content-store.ts';
 import { SECOND } from '../units.ts';
 import type { ChainRoom } from './chain-room.ts';
+import type { Copies } from './copies/copies.ts';
 import type { Fetcher } from './fetcher.ts';
-import type { Finality } from './finality.ts';
+import { Finality } from './finality.ts';
+import { KbDiffs } from './kb-diffs.ts';
+import type { KbFeed } from './kb-feed.ts';
+import { KbVersions } from './kb-versions.ts';
 import { Knowledge, type KnowledgeDeps } from './knowledge.ts';
 import { OwnHistory } from './own-history.ts';
 import type { OwnReadingKeys } from './reading-keys.ts';
@@ -27,13 +31,14 @@ import type { OwnReadingKeys } from './reading-keys.ts';
 const TOR_NEWS_MS = 15 * SECOND;
 
 export interface KnowledgeParts
-  extends Pick<KnowledgeDeps, 'checkMayWrite' | 'sealed' | 'changed' | 'contents'> {
+  extends Pick<KnowledgeDeps, 'checkMayWrite' | 'sealed' | 'changed' | 'contents' | 'space'> {
   readonly machine: Replication;
   readonly content: ContentStore;
   readonly hashers: readonly Hasher[];
   readonly host: Host;
   readonly room: ChainRoom;
   readonly readingKeys: OwnReadingKeys;
+  readonly copies: Copies;
   readonly fetcher: Fetcher;
   readonly finality: Finality;
   readonly log: Log;
@@ -67,6 +72,8 @@ export function makeKnowledge(
     },
     {
       ...parts,
+      pace: parts.copies.pace,
+      fetchFailed: (root, error) => parts.copies.fetchFailed(root, error),
       history: new OwnHistory({ self, keyOf, quorum, marker }, { host, graph, log }),
       author: room.author,
       sealing: {
@@ -82,6 +89,42 @@ export function makeKnowledge(
       peers: () => host.peers().map((peer) => peer.nodeId),
     },
   );
+}
+
+/** So long the record of a version that is final is waited for, through circuits. */
+const TOR_RECORD_MS = 20 * SECOND;
+
+export function makeFinality(
+  settings: Settings,
+  { chain, desk, finals, reads }: ChainRoom,
+  graph: Replication['graph'],
+  record: (version: string, signal: AbortSignal) => Promise<SignedVersion>,
+): Finality {
+  // O24
+  const isDirect = settings['tor.route'] === 'off';
+  const options = isDirect ? {} : { recordMs: TOR_RECORD_MS };
+  return new Finality({ chain, desk, finals, reads, graph, record }, options);
+}
+
+/** What the API asks about versions. */
+export function makeVersions({
+  knowledge,
+  graph,
+  finality,
+  feed,
+  height,
+}: {
+  readonly knowledge: Knowledge;
+  readonly graph: Replication['graph'];
+  readonly finality: Finality;
+  readonly feed: KbFeed;
+  height(): number;
+}): KbVersions {
+  const diffs = new KbDiffs({
+    ...{ graph, finality },
+    contents: (root, sizeBytes, signal) => knowledge.contents(root, sizeBytes, signal),
+  });
+  return new KbVersions({ writer: knowledge.writer, diffs, feed, height });
 }
 
 /** What this node wrote and never told the custodians, since it ended in between. */

@@ -13,6 +13,7 @@ import type { Log, Metrics } from '../ports.ts';
 import type { ContentLease } from '../storage/content-lease.ts';
 import type { ContentStore } from '../storage/content-store.ts';
 import { MIB, MINUTE } from '../units.ts';
+import type { RepairPace } from './copies/repair-pace.ts';
 import { SmallRequests } from './small-requests.ts';
 
 export interface FetchCall {
@@ -25,6 +26,8 @@ export interface FetchCall {
   readonly isSmall?: boolean;
   /** W28: it counts against the quota, as what is kept for others does. @default false */
   readonly isBound?: boolean;
+  /** W24: what comes passes there, as long as all who wait for the root are so patient. */
+  readonly pace?: Pick<RepairPace, 'take'>;
   /** Gives up waiting; the fetch itself goes on while anybody waits. */
   readonly signal?: AbortSignal;
 }
@@ -82,7 +85,10 @@ export class Fetcher {
       run = new Run({ ...call, sources: [...trusted, ...suspects] }, deps);
       this.#running.set(key, run);
       void run.done.catch(() => {}).finally(() => this.#running.delete(key));
-    } else for (const source of sources) run.offer(source);
+    } else {
+      if (call.pace === undefined) run.hurry();
+      for (const source of sources) run.offer(source);
+    }
     await run.wait(signal);
   }
 
@@ -109,6 +115,7 @@ class Run {
   readonly #lease: ContentLease;
   readonly #settle: { resolve: () => void; reject: (error: unknown) => void };
   readonly #streams = new Map<number, AbortController>();
+  #pace: FetchCall['pace'];
   #waiting = 0;
   #roomy: (() => void)[] = [];
   #over = false;
@@ -118,6 +125,7 @@ class Run {
     this.#deps = deps;
     this.#root = root;
     this.#isSmall = isSmall;
+    this.#pace = call.pace;
     // Before it looks what is here: that it counts on.
     this.#lease = deps.content.lease({ root, isBound });
     const { promise, resolve, reject } = Promise.withResolvers<void>();
@@ -126,6 +134,11 @@ class Run {
     const bound = maxBytes === undefined ? {} : { maxBytes };
     this.#fetch = new Fetch({ root, sources, ...bound }, { hashers: deps.hashers });
     this.#act(this.#fetch.start());
+  }
+
+  /** Somebody waits for the root who is not to wait for repair. */
+  hurry(): void {
+    this.#pace = undefined;
   }
 
   offer(nodeId: string): void {
@@ -227,6 +240,7 @@ class Run {
       const car = new CarDecoder();
       for await (const chunk of chunks) {
         for (const block of car.push(chunk)) this.#step({ type: 'block', stream, block });
+        await this.#pace?.take(chunk.length, signal);
         while (this.#isFull() && !signal.aborted) await this.#room();
         if (signal.aborted) return;
       }

@@ -23,6 +23,7 @@ import { KbWriter, type KbWriterDeps, type KbWriterOptions } from './kb-writer.t
 import { OwnVersions, type OwnVersionsDeps, type VersionsHold } from './own-versions.ts';
 import { resolveFinal, resolveReference } from './reference.ts';
 import { Sealer, type SealerDeps } from './sealer.ts';
+import type { Space } from './space/space.ts';
 import { timeout } from './timeout.ts';
 import { Waiting } from './waiting.ts';
 
@@ -39,6 +40,11 @@ export interface KnowledgeDeps extends Pick<KbWriterDeps, 'hasher' | 'checkMayWr
   readonly author: OwnVersionsDeps['author'];
   readonly sealed: OwnVersionsDeps['sealed'];
   readonly log: Log;
+  readonly space: Pick<Space, 'explain' | 'checkRoom'>;
+  /** W24 */
+  readonly pace: NonNullable<FetchCall['pace']>;
+  /** A fetch for the placement came to nothing. */
+  fetchFailed(root: CID, error: AegisError): void;
   /** Node ids that are connected now. */
   peers(): readonly string[];
   submit(input: ReplicationInput): void;
@@ -52,7 +58,7 @@ const MISSING_MS = 250;
 /** Content of a root that is fetched together with others. */
 const SMALL_BYTES = 64 * KIB;
 
-type Bringing = Pick<FetchCall, 'root' | 'sources' | 'signal'> & {
+type Bringing = Pick<FetchCall, 'root' | 'sources' | 'signal' | 'pace'> & {
   readonly sizeBytes: number;
   readonly isBound: boolean;
 };
@@ -240,14 +246,19 @@ export class Knowledge {
     return (await enough).nodes;
   }
 
-  /** Fetches what is not here of the content of a version. */
+  /** Fetches what is not here of the content of a version. @throws {AegisError} `NOT_KEPT`. */
   async complete(
-    { root, sizeBytes }: Pick<Version, 'root' | 'sizeBytes'>,
+    version: Pick<Version, 'root' | 'sizeBytes'> & { readonly path?: string },
     signal: AbortSignal,
   ): Promise<void> {
+    const { root, sizeBytes } = version;
     const known = await this.#deps.content.root(root);
     if (known?.complete === true) return;
-    await this.#bring({ root, sizeBytes, sources: this.sources(root), isBound: false, signal });
+    try {
+      await this.#bring({ root, sizeBytes, sources: this.sources(root), isBound: false, signal });
+    } catch (error) {
+      throw this.#deps.space.explain(error, version);
+    }
   }
 
   /** Fetches a root and records that it is here. */
@@ -261,13 +272,16 @@ export class Knowledge {
   }
 
   /** What the placement wants here. */
-  async #replicate({ root, sizeBytes, sources }: FetchWanted): Promise<void> {
+  async #replicate({ root, sizeBytes, sources, isRepair }: FetchWanted): Promise<void> {
+    const pace = isRepair ? { pace: this.#deps.pace } : {};
     try {
+      this.#deps.space.checkRoom();
       const all = [...new Set([...sources, ...this.sources(root)])];
-      await this.#bring({ root, sizeBytes, sources: all, isBound: true });
+      await this.#bring({ root, sizeBytes, sources: all, isBound: true, ...pace });
     } catch (error) {
-      const { code, message } = toAegisError(error);
-      const fields = { root: root.toString(), code, reason: message };
+      const failure = toAegisError(error);
+      this.#deps.fetchFailed(root, failure);
+      const fields = { root: root.toString(), code: failure.code, reason: failure.message };
       this.#deps.log.write('info', 'a root could not be fetched yet', fields);
       this.#deps.submit({ type: 'fetch-failed', root });
     }

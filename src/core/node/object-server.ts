@@ -10,7 +10,9 @@ import { LIMITS } from '../kb/limits.ts';
 import type { FetchRequest } from '../kb/request.ts';
 import { decodeFetch, encodeAnswer } from '../kb/request-batch.ts';
 import { Serving } from '../kb/serve.ts';
+import type { Host } from '../network/host.ts';
 import type { Log } from '../ports.ts';
+import type { ObjectReader } from './object-reader.ts';
 
 /** Where the answer goes; `write` resolves when there is room for more. */
 export interface BulkOut {
@@ -29,6 +31,17 @@ export interface ObjectServerDeps {
   /** A root that this node was asked for lacks an object. */
   incomplete(root: CID): void;
   readonly log: Log;
+}
+
+/** Answers whoever asks the host for objects. */
+export function serveObjects(
+  host: Pick<Host, 'handleBulk'>,
+  reader: Pick<ObjectReader, 'sound'>,
+  incomplete: ObjectServerDeps['incomplete'],
+  log: Log,
+): void {
+  const server = new ObjectServer({ read: (cids) => reader.sound(cids), incomplete, log });
+  host.handleBulk((from, request, out) => server.answer(from, request, out));
 }
 
 export class ObjectServer {

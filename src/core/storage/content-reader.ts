@@ -8,6 +8,7 @@ import { CONTENT_SPEC } from './content-schema.ts';
 import { openReadOnly } from './database.ts';
 import { type Hashers, matches } from './multihash.ts';
 import type { PinRow, RootRow, Totals } from './protocol.ts';
+import { scrubRows } from './scrub.ts';
 
 export interface Portion {
   readonly found: (Uint8Array | undefined)[];
@@ -69,8 +70,15 @@ export class ContentReader {
     return row === undefined ? undefined : asRoot(row);
   }
 
-  roots(): RootRow[] {
-    return this.#db.prepare('SELECT cid, complete, size FROM roots').all().map(asRoot);
+  /** Which of the roots are complete here. */
+  areComplete(cids: readonly Uint8Array[]): boolean[] {
+    return cids.map((cid) => this.root(cid)?.complete === true);
+  }
+
+  /** Of this file, whatever is in it. */
+  identity(): string {
+    const row = this.#db.prepare('SELECT hex(id) AS id FROM identity').get();
+    return String(row?.['id']);
   }
 
   pin(cid: Uint8Array): PinRow | undefined {
@@ -86,13 +94,22 @@ export class ContentReader {
 
   stat(): Totals {
     const row = this.#db
-      .prepare('SELECT objects, bytes, (SELECT count(*) FROM roots) AS roots FROM totals')
+      .prepare(
+        `SELECT objects, bytes, (SELECT count(*) FROM roots) AS roots,
+         (SELECT count(*) FROM pins) AS pins FROM totals`,
+      )
       .get();
     return {
       objects: Number(row?.['objects']),
       bytes: Number(row?.['bytes']),
       roots: Number(row?.['roots']),
+      pins: Number(row?.['pins']),
     };
+  }
+
+  /** W27 */
+  scrubbing(db: DatabaseSync): ReturnType<typeof scrubRows> {
+    return scrubRows(db, this.#db, this.#hashers);
   }
 
   close(): void {

@@ -11,6 +11,7 @@ import type { Body, Query, Result } from '../../../src/core/api/contract/endpoin
 import type { Change, Snapshot } from '../../../src/core/api/contract/events.ts';
 import { AegisError } from '../../../src/core/errors.ts';
 import { CUSTODIANS, MemoryChain } from './memory-chain.ts';
+import { MemoryCopies } from './memory-copies.ts';
 import { MemoryMembers } from './memory-members.ts';
 import { MemorySpace } from './memory-space.ts';
 import { MemoryTor } from './memory-tor.ts';
@@ -64,6 +65,7 @@ export class MemoryBackend extends MemoryMembers implements Backend {
   readonly known = [peer()];
   readonly tor = new MemoryTor();
   readonly versions = new MemoryVersions();
+  readonly copies = new MemoryCopies();
   readonly space = new MemorySpace();
   readonly search: Backend['search'] = {
     find: ({ query }) =>

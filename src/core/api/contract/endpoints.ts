@@ -8,6 +8,7 @@ import * as events from './events.ts';
 import * as governance from './governance.ts';
 import * as intents from './intents.ts';
 import * as kb from './kb.ts';
+import * as copies from './kb-copies.ts';
 import * as find from './kb-find.ts';
 import * as space from './kb-space.ts';
 import * as versions from './kb-versions.ts';
@@ -25,6 +26,7 @@ export const ENDPOINTS = {
   'node.wait': node.nodeWait,
   'node.stop': node.nodeStop,
   'node.backup': node.nodeBackup,
+  'node.drain': copies.nodeDrain,
   'node.metrics': node.nodeMetrics,
   'peers.list': peers.peersList,
   'peers.show': peers.peersShow,
@@ -76,6 +78,9 @@ export const ENDPOINTS = {
   'kb.log': kb.kbLog,
   'kb.stat': kb.kbStat,
   'kb.where': kb.kbWhere,
+  'kb.status': copies.kbStatus,
+  'kb.repair': copies.kbRepair,
+  'kb.scrub': copies.kbScrub,
   'kb.gc': space.kbGc,
   'kb.space': space.kbSpace,
   'kb.pin': space.kbPin,

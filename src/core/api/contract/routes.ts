@@ -48,6 +48,9 @@ export const ROUTES = {
     'Copies the home while the node runs; answers when the copy is durable.',
     { body: 'json' },
   ),
+  'node.drain': route('POST', '/v1/node/drain', 'admin', 'Has others hold what is here.', {
+    body: 'json',
+  }),
   'node.metrics': route('GET', '/v1/metrics', 'read', 'Metrics in the Prometheus text format.', {
     reply: 'text',
   }),
@@ -203,6 +206,13 @@ export const ROUTES = {
   'kb.log': route('GET', '/v1/kb/log', 'read', 'Versions of a path, every head among them.'),
   'kb.stat': route('GET', '/v1/kb/stat', 'read', 'Facts of the shown version of a path.'),
   'kb.where': route('GET', '/v1/kb/where', 'read', 'Which nodes hold a root.'),
+  'kb.status': route('GET', '/v1/kb/status', 'read', 'Which versions lack copies, and why.'),
+  'kb.repair': route('POST', '/v1/kb/repairs', 'admin', 'Repairs a path, or all, at once.', {
+    body: 'json',
+  }),
+  'kb.scrub': route('POST', '/v1/kb/scrubs', 'admin', 'Hashes everything here again.', {
+    body: 'json',
+  }),
   'kb.gc': route('POST', '/v1/kb/collections', 'admin', 'Deletes what nothing keeps here.', {
     body: 'json',
   }),

@@ -151,6 +151,7 @@ export class TestNode {
           reader: new ObjectReader({ content, log, metrics, mend }),
           keys: { among: () => [], nameOf: (recipient) => recipient },
         }),
+        space: { explain: (error) => error, checkRoom: () => {} },
         sealing: {
           keys: { inForce: '' },
           isDefault: false,
@@ -171,6 +172,8 @@ export class TestNode {
         ),
         author: this.author,
         sealed: () => this.sealed,
+        pace: { take: async () => {} },
+        fetchFailed: () => {},
         hasher: () => hasher,
         log,
         peers: () => [],
