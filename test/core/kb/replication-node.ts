@@ -24,7 +24,7 @@ export class Node {
   machine: Replication;
   now = START;
   alarms = new Map<string, number>();
-  readonly #options: ReplicationOptions;
+  #options: ReplicationOptions;
 
   constructor(author: Author, options: Partial<ReplicationOptions> = {}) {
     this.id = author.nodeId;
@@ -69,7 +69,9 @@ export class Node {
     return new Replication(this.#options, { keyOf: keyOfAuthor }, this.rows);
   }
 
-  restart(): void {
+  /** As its rows describe it. */
+  restart(options: Partial<ReplicationOptions> = {}): void {
+    this.#options = { ...this.#options, ...options };
     this.machine = this.#make();
     this.alarms = new Map();
   }
