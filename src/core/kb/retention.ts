@@ -81,6 +81,19 @@ export function ruleOf(
   return undefined;
 }
 
+/** W46: whether the keys of a version are destroyed, or are to be. */
+export function isShredded(
+  graph: Pick<VersionGraph, 'history' | 'shreds'>,
+  { cidText, version: { path } }: SignedVersion,
+): boolean {
+  const [first] = graph.shreds(path);
+  if (first === undefined) return false;
+  for (const { version, rule } of retained(graph.history(path), {}, 0)) {
+    if (version.cidText === cidText) return rule === undefined;
+  }
+  return false;
+}
+
 function ruleFor(
   by: Followed | undefined,
   behind: number,

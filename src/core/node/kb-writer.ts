@@ -22,6 +22,7 @@ import { KbBulk } from './kb-bulk.ts';
 import type { OwnVersion, OwnVersions } from './own-versions.ts';
 import { resolveVersion } from './reference.ts';
 import type { Sealer } from './sealer.ts';
+import { checkNotShredded } from './shredder.ts';
 import { timeout } from './timeout.ts';
 
 export interface KbWriterOptions {
@@ -104,6 +105,7 @@ export class KbWriter {
     const source = named.isMarked ? named.signed : this.#before(path);
     const { version } = source;
     checkContent(source);
+    checkNotShredded(graph, source);
     const isAgreed = body.wait === 'final';
     const { ifVersion, message = `revert to ${source.cidText}` } = body;
     const kind = version.directory === true ? 'directory' : 'file';

@@ -5,8 +5,9 @@
  * what belongs to another. It does not reach other machines: each node does it for itself.
  */
 import type { CID } from 'multiformats/cid';
-import { toAegisError } from '../errors.ts';
+import { AegisError, toAegisError } from '../errors.ts';
 import type { Replication } from '../kb/replication.ts';
+import { isShredded } from '../kb/retention.ts';
 import type { SignedVersion } from '../model/version.ts';
 import type { Log } from '../ports.ts';
 import type { ContentStore } from '../storage/content-store.ts';
@@ -21,6 +22,19 @@ export interface ShredderDeps {
   /** What the custodians have decided about versions. */
   decided(versions: readonly string[]): Promise<(Final | undefined)[]>;
   readonly log: Log;
+}
+
+/** @throws {AegisError} `NOT_KEPT`. */
+export function checkNotShredded(
+  graph: Parameters<typeof isShredded>[0],
+  signed: SignedVersion,
+): void {
+  if (!isShredded(graph, signed)) return;
+  const { path } = signed.version;
+  throw new AegisError('NOT_KEPT', `this content of ${JSON.stringify(path)} was shredded`, {
+    hint: 'Its keys are destroyed on all nodes; a later `aegis kb put` begins anew.',
+    details: { path, rule: 'shredded' },
+  });
 }
 
 export class Shredder {
