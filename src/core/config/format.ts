@@ -7,8 +7,8 @@ import { AegisError } from '../errors.ts';
 import { statIfPresent, writeFileAtomic } from '../files.ts';
 import type { HomePaths } from './home.ts';
 
-/** The layout that this program writes. */
-export const HOME_FORMAT = 1;
+/** The layout that this program writes. Before 2, versions and copies had other tables (W40). */
+export const HOME_FORMAT = 2;
 const FORMAT_FILE_BYTES_MAX = 4096;
 
 interface FormatFile {
@@ -26,7 +26,7 @@ export interface Migration {
 export interface FormatOptions {
   /** Version of this program. */
   readonly aegis: string;
-  /** @default the migrations of this program: none yet, since format 1 is the first. */
+  /** @default the migrations of this program: none, since no cluster was in use with format 1. */
   readonly migrations?: readonly Migration[];
   /** @default HOME_FORMAT */
   readonly format?: number;
@@ -59,7 +59,7 @@ export async function checkFormat(paths: HomePaths, options: FormatOptions): Pro
     if (migration === undefined) {
       const message = `the home at ${paths.label} has format ${format}, which is no longer known`;
       throw new AegisError('BAD_CONFIG', message, {
-        hint: 'Migrate it with an older aegis first.',
+        hint: 'Use the aegis that wrote it, or make the home anew.',
       });
     }
     await migration.run(paths);

@@ -19,7 +19,7 @@ test('the format of a new home is the one of this program', async () => {
   const paths = await home();
   await expect(checkFormat(paths, { aegis })).rejects.toMatchObject({ code: 'NO_HOME' });
   await writeFormat(paths, { aegis });
-  expect(JSON.parse(await readFile(paths.format, 'utf8'))).toEqual({ format: 1, aegis });
+  expect(JSON.parse(await readFile(paths.format, 'utf8'))).toEqual({ format: 2, aegis });
   expect(await checkFormat(paths, { aegis })).toBe(HOME_FORMAT);
 });
 
@@ -29,13 +29,13 @@ test('a newer home is refused by name', async () => {
   await expect(checkFormat(paths, { aegis })).rejects.toMatchObject({
     code: 'HOME_TOO_NEW',
     exit: 78,
-    message: expect.stringContaining('format 2, written by aegis 9.9.9'),
+    message: expect.stringContaining('format 3, written by aegis 9.9.9'),
   });
 });
 
 test('an older home is migrated step by step; a step that fails is run again', async () => {
   const paths = await home();
-  await writeFormat(paths, { aegis });
+  await writeFormat(paths, { aegis, format: 1 });
   const ran: number[] = [];
   let broken = true;
   const migrations = [1, 2].map((from) => ({
@@ -54,6 +54,12 @@ test('an older home is migrated step by step; a step that fails is run again', a
   expect(ran).toEqual([1, 2]);
   const unknown = checkFormat(paths, { aegis, format: 5, migrations });
   await expect(unknown).rejects.toMatchObject({ code: 'BAD_CONFIG' });
+});
+
+test('a home of format 1 is refused: no cluster was in use with it', async () => {
+  const paths = await home();
+  await writeFormat(paths, { aegis, format: 1 });
+  await expect(checkFormat(paths, { aegis })).rejects.toMatchObject({ code: 'BAD_CONFIG' });
 });
 
 test.each(['', '{', '3', 'null', '{"format":1}', '{"format":0,"aegis":"x"}', 'x'.repeat(5000)])(
