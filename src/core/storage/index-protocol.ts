@@ -52,6 +52,11 @@ export interface IndexOperations {
   /** Versions that wait for the content of these roots. */
   waiting: { args: readonly Uint8Array[]; result: Uint8Array[] };
   find: { args: IndexQuestion; result: { hits: IndexHit[]; isMore: boolean } };
+  /**
+   * W46: what was taken out leaves no trace in the file once `step` has answered true. `note`
+   * remembers over a restart that this is to be done; a step does a part of it.
+   */
+  purge: { args: 'note' | 'step'; result: boolean };
   news: { args: FilterState | undefined; result: FilterNews };
   close: { args: undefined; result: undefined };
 }

@@ -17,6 +17,7 @@ import type {
   IndexOperations,
   IndexQuestion,
 } from './index-protocol.ts';
+import { IndexPurge } from './index-purge.ts';
 import { INDEX_SPEC } from './index-schema.ts';
 import type { Service } from './service.ts';
 
@@ -47,15 +48,19 @@ export function indexService(
   const db = openDatabase(path, INDEX_SPEC, options);
   // After a power cut the last versions may be missing, and are found to be.
   db.exec('PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 1000;');
+  // W46: what was written over cannot be read again.
+  db.exec('PRAGMA secure_delete = ON');
   const terms = new Terms(key);
   ofThisKey(db, terms);
   const index = new Index(db, terms);
+  const purge = new IndexPurge(db);
   return {
     handlers: {
       write: ({ entries, removed }) => index.write(entries, removed),
       look: (items) => items.map((item) => index.look(item)),
       waiting: (roots) => roots.flatMap((root) => index.waiting(root)),
       find: (question) => index.find(question),
+      purge: (what) => (what === 'note' ? purge.note() : purge.step()),
       news: (known) => index.filter.news(known),
       close: () => undefined,
     },

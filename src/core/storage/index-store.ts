@@ -51,6 +51,11 @@ export class IndexStore {
     return this.#ask('find', question);
   }
 
+  /** W46. @returns whether there is nothing more to do. */
+  purge(what: 'note' | 'step'): Promise<boolean> {
+    return this.#ask('purge', what);
+  }
+
   news(known: FilterState | undefined): Promise<FilterNews> {
     return this.#ask('news', known);
   }

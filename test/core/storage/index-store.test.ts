@@ -166,6 +166,25 @@ test('W47: nothing that was said stands in its file', async () => {
   }
 });
 
+test('W46: what was taken out and purged leaves no trace, also after a restart', async () => {
+  const { store, path } = await open();
+  const secret = terms.word('secreto');
+  const rest = Array.from({ length: 300 }, (_, n) => text(`p${n}`, `comun ${n}`));
+  for (const one of [...rest, text('a', 'secreto'), entry('b', { message: 'secreto' })]) {
+    await store.write([one]);
+  }
+  await store.write([], ['a', 'b']);
+  await store.purge('note');
+  await store.close();
+  expect(readFileSync(path).toString('latin1')).toContain(secret.slice(4));
+  const again = (await open(path)).store;
+  while (!(await again.purge('step')));
+  expect(await again.purge('step')).toBe(true);
+  expect((await find(again, 'comun', false, 500)).hits).toHaveLength(300);
+  await again.close();
+  expect(readFileSync(path).toString('latin1')).not.toContain(secret.slice(4));
+});
+
 test('what was indexed under another key is forgotten', async () => {
   const first = await open();
   const all = [text('a', 'palabra')];

@@ -14,6 +14,12 @@ export interface FilterState {
   readonly ones: number;
 }
 
+/** What a node tells of its filter. */
+export type ToldNews = FilterNews & {
+  /** It has not been through all that it holds: more may be there than the filter says. */
+  readonly isPartial: boolean;
+};
+
 export type FilterNews = FilterState &
   (
     | { readonly type: 'same' }

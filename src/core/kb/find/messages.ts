@@ -6,7 +6,7 @@ import { CID } from 'multiformats/cid';
 import { AegisError } from '../../errors.ts';
 import { decode, encode } from '../../model/cbor.ts';
 import { RecordReader } from '../../model/record.ts';
-import type { FilterNews, FilterState } from './grown-filter.ts';
+import type { FilterNews, FilterState, ToldNews } from './grown-filter.ts';
 import { FIND_LIMITS } from './limits.ts';
 import { type Phrase, termsOf } from './query.ts';
 import { TERM_BYTES } from './terms.ts';
@@ -51,12 +51,13 @@ export function decodeState(bytes: Uint8Array): FilterState | undefined {
   return reader.has('epoch') ? stateOf(reader) : undefined;
 }
 
-export const encodeNews = (news: FilterNews): Uint8Array =>
+export const encodeNews = (news: ToldNews): Uint8Array =>
   encode({
     v: V,
     type: 'words-news',
     epoch: hexBytes(news.epoch),
     ones: news.ones,
+    isPartial: news.isPartial,
     ...(news.type === 'whole' ? { whole: news.bytes } : {}),
     ...(news.type === 'added' ? { added: [...news.positions] } : {}),
   });
@@ -65,9 +66,14 @@ export const encodeNews = (news: FilterNews): Uint8Array =>
 export const NEWS_BYTES_MAX = FIND_LIMITS.filterBitsMax / 8 + 1024;
 
 /** @throws {AegisError} `BAD_ENCODING`, `TOO_LARGE`. */
-export function decodeNews(bytes: Uint8Array): FilterNews {
-  const names = ['epoch', 'ones', 'whole', 'added'];
+export function decodeNews(bytes: Uint8Array): ToldNews {
+  const names = ['epoch', 'ones', 'isPartial', 'whole', 'added'];
   const reader = open(bytes, NEWS_BYTES_MAX, 'words-news', names);
+  const isPartial = reader.flag('isPartial');
+  return { ...changeOf(reader), isPartial };
+}
+
+function changeOf(reader: RecordReader): FilterNews {
   const state = stateOf(reader);
   if (reader.has('whole')) {
     const whole = reader.bytes('whole', { maxBytes: FIND_LIMITS.filterBitsMax / 8 });

@@ -21,6 +21,8 @@ import { answerMsOf } from '../route.ts';
 
 const METHOD = 'kb/words';
 const NOTICE_METHOD = 'kb/words-changed';
+/** It may be 1 MiB. */
+const WEIGHT = 50;
 const TIMEOUT_MS = 5 * SECOND;
 /** Changes of the own filter are told at most so often. */
 const NOTICE_MS = SECOND;
@@ -32,6 +34,8 @@ export interface FiltersDeps {
   readonly host: Pick<Host, 'handle' | 'request' | 'peers' | 'peer'>;
   readonly log: Log;
   own(known: FilterState | undefined): Promise<FilterNews>;
+  /** Whether the own index has not been through all that is here. */
+  isPartial(): boolean;
 }
 
 interface PeerFilter {
@@ -42,6 +46,8 @@ interface PeerFilter {
   fetching: Promise<void> | undefined;
   /** It has changed since it was asked for. */
   isStale: boolean;
+  /** Its node may have more than it says. */
+  isPartial: boolean;
 }
 
 /** What a filter says of terms. */
@@ -56,7 +62,7 @@ export class Filters {
 
   constructor(deps: FiltersDeps) {
     this.#deps = deps;
-    deps.host.handle(METHOD, async (_from, body) => encodeNews(await deps.own(decodeState(body))));
+    deps.host.handle(METHOD, (_from, body) => this.#news(decodeState(body)), WEIGHT);
     deps.host.handle(NOTICE_METHOD, async (from, body) => {
       this.#noticed(from, decodeState(body));
       return await Promise.resolve(NOTHING);
@@ -72,7 +78,7 @@ export class Filters {
     if (this.#peers.has(nodeId)) return;
     this.#peers.set(nodeId, {
       ...{ bloom: undefined, state: undefined, fetching: undefined },
-      ...{ seenAt: -FRESH_MS, isStale: true },
+      ...{ seenAt: -FRESH_MS, isStale: true, isPartial: false },
     });
     void this.#fetch(nodeId);
   }
@@ -85,8 +91,12 @@ export class Filters {
   changed(state: FilterState): void {
     if (this.#told?.epoch === state.epoch && this.#told.ones === state.ones) return;
     this.#told = state;
-    if (this.#isStopped) return;
-    this.#notice ??= setTimeout(() => this.#tell(), NOTICE_MS).unref();
+    this.#tellSoon();
+  }
+
+  /** The own index has been through all that is here. */
+  swept(): void {
+    this.#tellSoon();
   }
 
   /** Asks for what has long not been looked at; resolves when all has come, or is not to be had. */
@@ -103,13 +113,15 @@ export class Filters {
     const bloom = this.#peers.get(nodeId)?.bloom;
     if (bloom === undefined) return 'no-filter';
     if (!bloom.isTrusted) return 'distrusted';
+    if (this.#peers.get(nodeId)?.isPartial === true) return 'maybe';
     return terms.every((term) => bloom.has(term)) ? 'maybe' : 'excluded';
   }
 
   #noticed(from: string, state: FilterState | undefined): void {
     const peer = this.#peers.get(from);
     if (peer === undefined) return;
-    if (state?.epoch === peer.state?.epoch && state?.ones === peer.state?.ones) return;
+    const isSame = state?.epoch === peer.state?.epoch && state?.ones === peer.state?.ones;
+    if (isSame && !peer.isPartial) return;
     peer.isStale = true;
     void this.#fetch(from);
   }
@@ -148,6 +160,7 @@ export class Filters {
     if (news.type === 'whole') this.#checkRoom(nodeId, news.bytes.length);
     peer.bloom = after(peer.bloom, news);
     peer.state = { epoch: news.epoch, ones: news.ones };
+    peer.isPartial = news.isPartial;
     peer.seenAt = performance.now();
   }
 
@@ -158,6 +171,15 @@ export class Filters {
     }
     if (bytes <= FIND_LIMITS.filterBytes) return;
     throw new AegisError('TOO_LARGE', `filters of more than ${FIND_LIMITS.filterBytes} bytes`);
+  }
+
+  async #news(known: FilterState | undefined): Promise<Uint8Array> {
+    const isPartial = this.#deps.isPartial();
+    return encodeNews({ ...(await this.#deps.own(known)), isPartial });
+  }
+
+  #tellSoon(): void {
+    if (!this.#isStopped) this.#notice ??= setTimeout(() => this.#tell(), NOTICE_MS).unref();
   }
 
   #tell(): void {

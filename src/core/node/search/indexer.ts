@@ -26,6 +26,8 @@ export interface IndexerDeps {
   readonly contents: Pick<Contents, 'openHere'>;
   readonly log: Log;
   readonly metrics: Metrics;
+  /** It is through all paths. */
+  swept(): void;
   /** What is final of a path. */
   ref(path: string): RefState | undefined;
   /** The filter of the index may be another. */
@@ -46,6 +48,10 @@ interface Shown {
   readonly signed: SignedVersion;
 }
 
+interface Looked extends Shown {
+  readonly known: IndexedContent | 'new';
+}
+
 export class Indexer {
   readonly #deps: IndexerDeps;
   readonly #paths = new Set<string>();
@@ -54,7 +60,10 @@ export class Indexer {
   /** After which path it goes on through all of them; undefined: it is through. */
   #sweep: { after: string | undefined } | undefined = { after: undefined };
   #isWorking = false;
+  #isSweeping = false;
   #isStopped = false;
+  /** W46: something was taken out of which no trace may stay, now or before the last start. */
+  #isPurging = true;
   #failures = 0;
   #retry: NodeJS.Timeout | undefined;
 
@@ -89,6 +98,18 @@ export class Indexer {
     this.#sweep = { after: undefined };
   }
 
+  /** W46: what paths have shown, and show no more, leaves no trace in the index. */
+  async purge(): Promise<void> {
+    this.#isPurging = true;
+    this.#wake();
+    await this.#deps.store.purge('note').catch(() => false);
+  }
+
+  /** Whether it has not been through all paths since the index was opened. */
+  get isPartial(): boolean {
+    return this.#sweep !== undefined;
+  }
+
   /** Whether all that is final and here is in the index. */
   get isSettled(): boolean {
     return this.#sweep === undefined && !this.#isBusy;
@@ -108,8 +129,6 @@ export class Indexer {
   get #isBusy(): boolean {
     return this.#paths.size > 0 || this.#roots.size > 0 || (this.#isWorking && !this.#isSweeping);
   }
-
-  #isSweeping = false;
 
   #wake(): void {
     if (this.#paths.size > WAITING_MAX || this.#roots.size > WAITING_MAX) {
@@ -137,6 +156,8 @@ export class Indexer {
       this.#isWorking = false;
       this.#isSweeping = false;
       this.#tellIdle();
+      // Something may have come since the last look.
+      if (this.#isBusy) this.#wake();
     }
   }
 
@@ -153,15 +174,25 @@ export class Indexer {
       return true;
     }
     const sweep = this.#sweep;
-    if (sweep === undefined) return false;
+    if (sweep === undefined) return await this.#purgeMore();
     const page = this.#deps.graph.pathsAfter(sweep.after, BATCH);
     // Keys that open a content may have come since.
     if (page.length > 0) await this.#index(page, ['new', 'missing', 'sealed']);
     // It may have been opened anew meanwhile.
     if (this.#sweep !== sweep) return true;
     sweep.after = page.at(-1);
-    if (page.length < BATCH) this.#sweep = undefined;
+    if (page.length === BATCH) return true;
+    this.#sweep = undefined;
+    this.#deps.swept();
     return true;
+  }
+
+  /** @returns whether there is more of it to do. */
+  async #purgeMore(): Promise<boolean> {
+    if (!this.#isPurging) return false;
+    this.#isPurging = false;
+    if (!(await this.#deps.store.purge('step'))) this.#isPurging = true;
+    return this.#isPurging;
   }
 
   /** Their versions are looked at again. */
@@ -195,8 +226,9 @@ export class Indexer {
       const known = await this.#deps.store.look(
         shown.map(({ path, signed }) => ({ path, version: signed.cid.bytes })),
       );
+      const looked = shown.map((one, n) => ({ ...one, known: known[n]! }));
       await this.#write(
-        shown.filter((_, n) => wanted.includes(known[n]!)),
+        looked.filter((one) => wanted.includes(one.known)),
         removed,
       );
     } catch (error) {
@@ -205,7 +237,7 @@ export class Indexer {
     }
   }
 
-  async #write(shown: readonly Shown[], removed: readonly string[]): Promise<void> {
+  async #write(shown: readonly Looked[], removed: readonly string[]): Promise<void> {
     let entries: IndexEntry[] = [];
     let gone = removed;
     let bytes = 0;
@@ -218,6 +250,8 @@ export class Indexer {
     };
     for (const one of shown) {
       const entry = await this.#entry(one);
+      // It still waits for the same.
+      if (entry.content === one.known) continue;
       entries.push(entry);
       bytes += entry.texts.reduce((sum, { length }) => sum + length, 0);
       if (bytes > BATCH_BYTES) await flush();

@@ -45,9 +45,13 @@ export function makeSearch(
     { path: paths.indexDb, key },
     { log, opened: () => indexer.opened() },
   );
-  const filters = new Filters({ host: parts.host, log, own: (known) => store.news(known) });
+  const filters = new Filters({
+    ...{ host: parts.host, log, own: (known) => store.news(known) },
+    isPartial: () => indexer.isPartial,
+  });
   const changed = filters.changed.bind(filters);
-  const indexer = new Indexer({ ...parts, store, graph, ref, changed });
+  const swept = filters.swept.bind(filters);
+  const indexer: Indexer = new Indexer({ ...parts, store, graph, ref, changed, swept });
   const search = new Search({
     ...{ ...parts, self, store, indexer, filters, graph, ref, terms: new Terms(key) },
     members: () => chain.roster.members(),

@@ -28,9 +28,9 @@ describe('messages of search', () => {
     expect(decodeState(encodeState(undefined))).toBeUndefined();
     expect(decodeState(encodeState({ epoch, ones: 7 }))).toEqual({ epoch, ones: 7 });
     for (const news of [
-      { epoch, ones: 7, type: 'same' },
-      { epoch, ones: 7, type: 'added', positions: [1, 9] },
-      { epoch, ones: 7, type: 'whole', bytes: new Uint8Array(128) },
+      { epoch, ones: 7, type: 'same', isPartial: true },
+      { epoch, ones: 7, type: 'added', positions: [1, 9], isPartial: false },
+      { epoch, ones: 7, type: 'whole', bytes: new Uint8Array(128), isPartial: false },
     ] as const) {
       expect(decodeNews(encodeNews(news))).toEqual(news);
     }
@@ -55,7 +55,7 @@ describe('messages of search', () => {
     expect(all.length).toBeLessThan(FIND_LIMITS.answerBytes);
     expect(decodeAnswer(all).hits).toHaveLength(FIND_LIMITS.hits);
     const positions = Array.from({ length: FIND_LIMITS.additions + 1 }, () => 1);
-    const news = { epoch, ones: 1, type: 'added', positions } as const;
+    const news = { epoch, ones: 1, type: 'added', positions, isPartial: false } as const;
     expect(() => decodeNews(encodeNews(news))).toThrow(expect.any(AegisError));
     const far = { ...news, positions: [FIND_LIMITS.filterBitsMax] };
     expect(() => decodeNews(encodeNews(far))).toThrow(expect.any(AegisError));

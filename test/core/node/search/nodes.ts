@@ -10,7 +10,7 @@ import type { SignedVersion } from '../../../../src/core/model/version.ts';
 import type { Host } from '../../../../src/core/network/host.ts';
 import type { RequestHandler } from '../../../../src/core/network/rpc-server.ts';
 import type { Contents } from '../../../../src/core/node/contents.ts';
-import { Filters } from '../../../../src/core/node/search/filters.ts';
+import { Filters, type FiltersDeps } from '../../../../src/core/node/search/filters.ts';
 import { Indexer } from '../../../../src/core/node/search/indexer.ts';
 import { Search } from '../../../../src/core/node/search/search.ts';
 import type { Log, Metrics } from '../../../../src/core/ports.ts';
@@ -126,7 +126,8 @@ export class SearchNode {
     const host = this.host as unknown as Host;
     const opened = (): void => this.indexer.opened();
     this.store = new IndexStore({ path: join(dir, 'index.db'), key }, { log, opened });
-    this.filters = new Filters({ host, log, own: (known) => this.store.news(known) });
+    const own: FiltersDeps['own'] = (known) => this.store.news(known);
+    this.filters = new Filters({ host, log, own, isPartial: () => this.indexer.isPartial });
     const graph = {
       get: (version: string) => world.versions.get(version) as never,
       pathsAfter: (after: string | undefined, limit: number) => world.pathsAfter(after, limit),
@@ -138,7 +139,8 @@ export class SearchNode {
     const ref = (path: string) => world.refs.get(path);
     const common = { store: this.store, graph, content, log, metrics, ref };
     const changed = this.filters.changed.bind(this.filters);
-    this.indexer = new Indexer({ ...common, contents: contentsOf(world), changed });
+    const swept = this.filters.swept.bind(this.filters);
+    this.indexer = new Indexer({ ...common, contents: contentsOf(world), changed, swept });
     const members = () =>
       world.nodes.map(({ nodeId, name }) => ({ nodeId, name, role: 'custodian' as const }));
     this.search = new Search({

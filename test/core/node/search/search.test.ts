@@ -100,7 +100,7 @@ test('W35: a filter that is too full is not believed', async () => {
   const honest = handlers.get('kb/words')!;
   const bytes = new Uint8Array(FIND_LIMITS.filterBitsMin / 8).fill(0xff);
   const ones = FIND_LIMITS.filterBitsMin;
-  const news = encodeNews({ epoch: 'ee'.repeat(8), ones, type: 'whole', bytes });
+  const news = encodeNews({ epoch: 'ee'.repeat(8), ones, type: 'whole', bytes, isPartial: false });
   handlers.set('kb/words', () => Promise.resolve(news));
   try {
     await bea!.settle();
