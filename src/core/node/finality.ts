@@ -98,11 +98,15 @@ export class Finality {
     return { signed, others: [...waiting, ...others], queued: undefined };
   }
 
-  /** `base` of a path that nobody has written; undefined where that takes a look. */
-  baseOfNew(path: string): Base | undefined {
-    const { desk, chain } = this.#deps;
-    if (desk.lastPending(path) !== undefined || chain.ref(path) !== undefined) return undefined;
-    return { signed: undefined, others: [], queued: undefined };
+  /** `base` where nothing has to be waited for; undefined where something has. */
+  baseAtOnce(path: string): Base | undefined {
+    const { desk, chain, graph } = this.#deps;
+    if (desk.lastPending(path) !== undefined) return undefined;
+    const [head, ...more] = chain.ref(path)?.heads ?? [];
+    if (head === undefined) return { signed: undefined, others: [], queued: undefined };
+    const signed = more.length > 0 ? undefined : graph.get(head.version.toString());
+    if (signed === undefined || !isRecordOf(signed, path, head)) return undefined;
+    return { signed, others: [], queued: undefined };
   }
 
   /** All of them in one intent, durable and queued when it resolves. */

@@ -8,7 +8,7 @@ import { AegisError } from '../errors.ts';
 import type { Replication, ReplicationInput } from '../kb/replication.ts';
 import {
   createVersion,
-  createVersionInPool,
+  createVersions,
   type SignedVersion,
   type Version,
 } from '../model/version.ts';
@@ -240,7 +240,7 @@ export class OwnVersions {
     for (const file of batch) {
       await this.#queueLeft(file.path);
       const wanted = { path: file.path, ifVersion: undefined, isAgreed: false };
-      const base = finality.baseOfNew(file.path) ?? (await this.base(wanted, signal));
+      const base = finality.baseAtOnce(file.path) ?? (await this.base(wanted, signal));
       if (!shows(base, file.root)) fresh.push({ file, base });
       else same.push({ signed: base.signed!, created: false, queued: base.queued });
     }
@@ -253,14 +253,11 @@ export class OwnVersions {
   /** Signed one after another, durable together. */
   async #queueAll(fresh: readonly Fresh[]): Promise<OwnVersion[]> {
     this.#checkLast();
-    const signer = this.#deps.author.signer();
-    const versions = await Promise.all(
-      fresh.map(async ({ file, base: { signed: before, others } }, n) => {
-        const { path, message, root, sizeBytes } = file;
-        const fields = this.#fields({ path, message }, { root, sizeBytes }, before, n);
-        return { signed: await createVersionInPool(fields, signer), others };
-      }),
+    const fields = fresh.map(({ file: { path, message, root, sizeBytes }, base }, n) =>
+      this.#fields({ path, message }, { root, sizeBytes }, base.signed, n),
     );
+    const signed = createVersions(fields, this.#deps.author.signer());
+    const versions = signed.map((one, n) => ({ signed: one, others: fresh[n]!.base.others }));
     try {
       const all = Promise.all(
         versions.map(({ signed }) => this.#added.wait(signed.cidText, () => true, this.#never)),
