@@ -71,6 +71,8 @@ export interface Workshop {
   made(bucket: Bucket): void;
   /** A leaf that stands there no more, or with another value. */
   replaced(leaf: Leaf): void;
+  /** Counts the branches above buckets that were made. */
+  branches: number;
 }
 
 /** Of a leaf in a message: its key, and what frames it. */
@@ -99,6 +101,15 @@ function chain(bits: string, below: Branch, hash: Hash): Chain {
   const { weight, size } = below;
   return { kind: 'chain', bits, below, hash, weight, size };
 }
+
+const branch = (left: Node, right: Node): Branch => ({
+  kind: 'branch',
+  left,
+  right,
+  hash: nodeHash(left.hash, right.hash),
+  weight: weightOf(left) + weightOf(right),
+  size: sizeOf(left) + sizeOf(right),
+});
 
 /** The node to which `bits` lead, seen from above. A leaf that is alone stands wherever those do. */
 function raise(node: Plain, bits: string): Plain {
@@ -149,16 +160,11 @@ export function join(
   // What stands alone now is read where it was: around it there may be others in the rows.
   if (left === undefined) return right && raise(plain(right, 1), '1');
   if (right === undefined) return raise(plain(left, 0), '0');
-  const size = sizeOf(left) + sizeOf(right);
-  const sums = {
-    hash: nodeHash(left.hash, right.hash),
-    weight: weightOf(left) + weightOf(right),
-    size,
-  };
-  if (size > shop.bucketLeaves) {
-    return { kind: 'branch', left: seal(shop, left), right: seal(shop, right), ...sums };
+  if (sizeOf(left) + sizeOf(right) > shop.bucketLeaves) {
+    shop.branches += 1;
+    return branch(seal(shop, left), seal(shop, right));
   }
-  return { kind: 'branch', left: plain(left, 0), right: plain(right, 1), ...sums };
+  return branch(plain(left, 0), plain(right, 1));
 }
 
 /** A key with the bits of another up to `depth`, and this one there. */
@@ -298,6 +304,7 @@ export function assembleCold(
       bucket.plain = undefined;
     },
     replaced: () => undefined,
+    branches: 0,
   };
   /** Subtrees that are complete, each to the left of the bit at `fork`, deeper and deeper. */
   const left: { readonly node: Node; readonly fork: number }[] = [];

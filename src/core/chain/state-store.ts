@@ -26,6 +26,8 @@ export const BUCKET_LEAVES = 16;
 const CACHE_BYTES = 32 * MIB;
 /** What a leaf takes beside its value, with what leads to it. */
 const LEAF_BYTES = 512;
+/** What a branch or a bucket takes: those that were made anew are there twice while a tree is old. */
+const NODE_BYTES = 200;
 /** Rows that are read in one piece. */
 const PAGE_ROWS = 1024;
 const KEY_DIGITS = 64;
@@ -104,7 +106,7 @@ class Undo {
  * and so what it needs; nobody holds one that no tree is of.
  */
 export class Epoch {
-  /** Bytes of all that was taken away before. */
+  /** Bytes of all that was replaced before. */
   readonly at: number;
   #undo: Undo | undefined;
   #next: Epoch | undefined;
@@ -113,9 +115,10 @@ export class Epoch {
     this.at = at;
   }
 
-  end(undone: readonly Undone[]): Epoch {
+  /** @param nodes that were made for the tree after it. */
+  end(undone: readonly Undone[], nodes: number): Epoch {
     this.#undo = new Undo(undone);
-    this.#next = new Epoch(this.at + this.#undo.sizeBytes);
+    this.#next = new Epoch(this.at + this.#undo.sizeBytes + nodes * NODE_BYTES);
     return this.#next;
   }
 
@@ -172,10 +175,11 @@ export class StateStore {
    * The rows change with the present step.
    * @param undone each key that changes, as it was.
    * @param made buckets whose leaves they will have then.
+   * @param branches that were made above them.
    */
-  advance(undone: readonly Undone[], made: readonly Bucket[]): Epoch {
+  advance(undone: readonly Undone[], made: readonly Bucket[], branches: number): Epoch {
     for (const bucket of made) this.#written.push(bucket);
-    this.#epoch = this.#epoch.end(undone);
+    this.#epoch = this.#epoch.end(undone, made.length + branches);
     return this.#epoch;
   }
 
@@ -279,6 +283,7 @@ const PLAIN_SHOP: Workshop = {
   open: (bucket) => bucket.plain!,
   made: () => undefined,
   replaced: () => undefined,
+  branches: 0,
 };
 
 /** The subtree of leaves in their order, without buckets. */

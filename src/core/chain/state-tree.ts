@@ -77,9 +77,11 @@ interface Made {
   /** Leaves as the rows have them. */
   readonly undone: ReadonlyMap<string, Uint8Array | undefined>;
   readonly buckets: readonly Bucket[];
+  /** How many there are above them. */
+  readonly branches: number;
 }
 
-const NOTHING: Made = { undone: new Map(), buckets: [] };
+const NOTHING: Made = { undone: new Map(), buckets: [], branches: 0 };
 const KEY_PATTERN = /^[0-9a-f]{64}$/;
 const KEY_BITS = 256;
 
@@ -97,6 +99,7 @@ const SHOP: Workshop = {
   open: openHere,
   made: () => undefined,
   replaced: () => undefined,
+  branches: 0,
 };
 
 export class StateTree implements StateReader {
@@ -171,10 +174,11 @@ export class StateTree implements StateReader {
       open: this.#open,
       made: (bucket) => void buckets.push(bucket),
       replaced: ({ key, value }) => void undone.set(key, value),
+      branches: this.#made.branches,
     };
     const top = sealTop(shop, apply(shop, this.#top, items, 0, items.length, 0));
     for (const [key, value] of this.#made.undone) undone.set(key, value);
-    return new StateTree(top, this.#place, { undone, buckets });
+    return new StateTree(top, this.#place, { undone, buckets, branches: shop.branches });
   }
 
   /** W40: when the present step is over, it is this tree of which the rows have the leaves. */
@@ -183,7 +187,8 @@ export class StateTree implements StateReader {
     const { store, epoch } = this.#place;
     assert(epoch === store.epoch, 'a tree settles that was made of the latest one');
     const undone = [...this.#made.undone].map(([key, value]): Undone => ({ key, value }));
-    this.#place = { store, epoch: store.advance(undone, this.#made.buckets) };
+    const { buckets, branches } = this.#made;
+    this.#place = { store, epoch: store.advance(undone, buckets, branches) };
     this.#made = NOTHING;
   }
 
@@ -192,7 +197,8 @@ export class StateTree implements StateReader {
     if (before.#place === undefined) return;
     const { store } = before.#place;
     const undone = differences.map(({ key, before: value }): Undone => ({ key, value }));
-    this.#place = { store, epoch: store.advance(undone, [...bucketsIn(this.#top)]) };
+    const buckets = [...bucketsIn(this.#top)];
+    this.#place = { store, epoch: store.advance(undone, buckets, buckets.length) };
   }
 
   /** At the start of a step: what was persisted in those before is in the rows. */
