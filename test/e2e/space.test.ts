@@ -104,9 +104,9 @@ test('room goes back to the disk', async () => {
 
 test('what is written while a collection goes on stays', async () => {
   const contents = new Map<string, Buffer>();
-  let isOver = false;
+  const over = new AbortController();
   const write = async (writer: number): Promise<void> => {
-    for (let n = 0; !isOver; n += 1) {
+    for (let n = 0; !over.signal.aborted; n += 1) {
       const content = randomBytes(200_000);
       await put(writer, `busy/${writer}/${n}`, content, '--wait', 'local');
       contents.set(`busy/${writer}/${n}`, content);
@@ -114,7 +114,7 @@ test('what is written while a collection goes on stays', async () => {
   };
   const writers = [write(1), write(2)];
   for (let round = 0; round < 3; round += 1) await Promise.all(NODES.map((node) => gc(node)));
-  isOver = true;
+  over.abort();
   await Promise.all(writers);
   expect(contents.size).toBeGreaterThan(4);
   await Promise.all([1, 2].map((node) => gc(node)));
