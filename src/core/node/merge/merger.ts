@@ -60,6 +60,9 @@ const REST_FACTOR = 4;
 const REST_MS_MAX = 5 * SECOND;
 /** Merges of others that wait to be computed again; the oldest is given up. */
 const CHECKS_MAX = 1024;
+/** So long a final head may be unknown before it is asked for; so many are. */
+const UNKNOWN_MS = 5 * SECOND;
+const UNKNOWN_MAX = 4096;
 /** Paths that are looked at in one go, at the start. */
 const PAGE = 256;
 const COUNTED = [
@@ -83,6 +86,9 @@ export class Merger {
   #isWorking = false;
   #restUntil = 0;
   #cancelAlarm: (() => void) | undefined;
+  /** Final heads that are to be asked for if they do not come by themselves. */
+  readonly #unknown = new Set<string>();
+  #cancelAsk: (() => void) | undefined;
 
   constructor(options: MergerOptions, deps: MergerDeps) {
     this.#options = options;
@@ -106,6 +112,7 @@ export class Merger {
   stop(): void {
     this.#ending.abort(new AegisError('STOPPING', 'the node is stopping'));
     this.#cancelAlarm?.();
+    this.#cancelAsk?.();
     for (const lease of this.#leases.values()) lease.release();
     this.#leases.clear();
   }
@@ -113,6 +120,7 @@ export class Merger {
   /** What is final of a path, or known, may be another. */
   look(path: string): void {
     if (this.#ending.signal.aborted) return;
+    this.#ask(path);
     const heads = this.#heads(path);
     const rank = heads === undefined ? undefined : this.#rank(path, heads);
     if (heads === undefined || rank === undefined) this.#queue.settled(path);
@@ -158,6 +166,30 @@ export class Merger {
     });
     if (known.length < heads.length) return undefined;
     return known.toSorted((a, b) => compareShown(b, a));
+  }
+
+  /**
+   * Heads that are final and of which there is no record here: mostly one that is on its way, and
+   * now and then a merge that no vector tells of.
+   */
+  #ask(path: string): void {
+    const { chain, machine, clock } = this.#deps;
+    for (const { version } of chain.ref(path)?.heads ?? []) {
+      const name = version.toString();
+      if (machine.graph.has(name) || this.#unknown.size >= UNKNOWN_MAX) continue;
+      if (this.#unknown.size === 0) {
+        const at = instant(clock.now() + UNKNOWN_MS);
+        this.#cancelAsk = clock.wakeAt(at, () => this.#askAll());
+      }
+      this.#unknown.add(name);
+    }
+  }
+
+  #askAll(): void {
+    const { machine, submit } = this.#deps;
+    const versions = [...this.#unknown].filter((name) => !machine.graph.has(name));
+    this.#unknown.clear();
+    if (versions.length > 0) submit({ type: 'missing', versions });
   }
 
   #rank(path: string, heads: readonly SignedVersion[]): number | undefined {
