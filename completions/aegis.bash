@@ -18,7 +18,7 @@ _aegis() {
       -*) continue ;;
     esac
     case "${command:+$command }$word" in
-      'api'|'bench'|'bench ramp'|'chain'|'chain export'|'chain import'|'chain prune'|'chain snapshot'|'chain verify'|'cluster'|'cluster approve'|'cluster bundle'|'cluster create'|'cluster forget'|'cluster invite'|'cluster join'|'cluster leave'|'cluster list'|'cluster members'|'cluster proposals'|'cluster propose'|'cluster quota'|'cluster recover'|'cluster rejoin'|'cluster show'|'completion'|'config'|'config get'|'config list'|'config path'|'config set'|'config unset'|'config validate'|'consensus'|'consensus block'|'consensus blocks'|'consensus evidence'|'consensus explain'|'consensus status'|'consensus validators'|'consensus watch'|'devnet'|'devnet down'|'devnet heal'|'devnet kill'|'devnet partition'|'devnet pause'|'devnet resume'|'devnet status'|'devnet up'|'doctor'|'init'|'intent'|'intent anchor'|'intent anchors'|'intent cancel'|'intent list'|'intent show'|'intent submit'|'kb'|'kb diff'|'kb erase'|'kb find'|'kb gc'|'kb get'|'kb grant'|'kb import'|'kb log'|'kb ls'|'kb pin'|'kb put'|'kb revert'|'kb revoke'|'kb rights'|'kb rm'|'kb stat'|'kb unpin'|'kb watch'|'kb where'|'keygen'|'keys'|'keys backup'|'keys export'|'keys history'|'keys import'|'keys list'|'keys passwd'|'keys restore'|'keys revoke'|'keys rotate'|'keys serve'|'keys show'|'monitor'|'node'|'node backup'|'node info'|'node logs'|'node restart'|'node start'|'node status'|'node stop'|'node wait'|'peers'|'peers add'|'peers audit'|'peers ban'|'peers find'|'peers list'|'peers ping'|'peers remove'|'peers show'|'peers unban'|'peers why'|'quickstart'|'sim'|'tor'|'tor check'|'tor circuits'|'tor firewall'|'tor newnym'|'tor onion'|'tor onion clients'|'tor onion renew'|'tor onion rotate'|'tor onion show'|'tor route'|'tor status'|'verify'|'version') command="${command:+$command }$word" ;;
+      'api'|'bench'|'bench ramp'|'chain'|'chain export'|'chain import'|'chain prune'|'chain snapshot'|'chain verify'|'cluster'|'cluster approve'|'cluster bundle'|'cluster create'|'cluster forget'|'cluster invite'|'cluster join'|'cluster leave'|'cluster list'|'cluster members'|'cluster proposals'|'cluster propose'|'cluster quota'|'cluster recover'|'cluster rejoin'|'cluster show'|'completion'|'config'|'config get'|'config list'|'config path'|'config set'|'config unset'|'config validate'|'consensus'|'consensus block'|'consensus blocks'|'consensus evidence'|'consensus explain'|'consensus status'|'consensus validators'|'consensus watch'|'devnet'|'devnet down'|'devnet heal'|'devnet kill'|'devnet partition'|'devnet pause'|'devnet resume'|'devnet status'|'devnet up'|'doctor'|'init'|'intent'|'intent anchor'|'intent anchors'|'intent cancel'|'intent list'|'intent show'|'intent submit'|'kb'|'kb diff'|'kb erase'|'kb find'|'kb gc'|'kb get'|'kb grant'|'kb import'|'kb log'|'kb ls'|'kb pin'|'kb put'|'kb repair'|'kb revert'|'kb revoke'|'kb rights'|'kb rm'|'kb scrub'|'kb shred'|'kb stat'|'kb status'|'kb unpin'|'kb watch'|'kb where'|'keygen'|'keys'|'keys backup'|'keys export'|'keys history'|'keys import'|'keys list'|'keys passwd'|'keys restore'|'keys revoke'|'keys rotate'|'keys serve'|'keys show'|'monitor'|'node'|'node backup'|'node drain'|'node info'|'node logs'|'node restart'|'node start'|'node status'|'node stop'|'node wait'|'peers'|'peers add'|'peers audit'|'peers ban'|'peers find'|'peers list'|'peers ping'|'peers remove'|'peers show'|'peers unban'|'peers why'|'quickstart'|'sim'|'tor'|'tor check'|'tor circuits'|'tor firewall'|'tor newnym'|'tor onion'|'tor onion clients'|'tor onion renew'|'tor onion rotate'|'tor onion show'|'tor route'|'tor status'|'verify'|'version') command="${command:+$command }$word" ;;
       *) break ;;
     esac
   done
@@ -302,6 +302,9 @@ _aegis() {
     'kb put --replicas') COMPREPLY=(); return ;;
     'kb put --timeout') COMPREPLY=(); return ;;
     'kb put --wait') COMPREPLY=($(compgen -W 'local replicated final' -- "$cur")); return ;;
+    'kb repair --cluster') COMPREPLY=(); return ;;
+    'kb repair --home'|'kb repair -H') COMPREPLY=(); return ;;
+    'kb repair --timeout') COMPREPLY=(); return ;;
     'kb revert --cluster') COMPREPLY=(); return ;;
     'kb revert --home'|'kb revert -H') COMPREPLY=(); return ;;
     'kb revert --if-version') COMPREPLY=(); return ;;
@@ -321,9 +324,23 @@ _aegis() {
     'kb rm --message'|'kb rm -m') COMPREPLY=(); return ;;
     'kb rm --timeout') COMPREPLY=(); return ;;
     'kb rm --wait') COMPREPLY=($(compgen -W 'local replicated final' -- "$cur")); return ;;
+    'kb scrub --cluster') COMPREPLY=(); return ;;
+    'kb scrub --home'|'kb scrub -H') COMPREPLY=(); return ;;
+    'kb scrub --timeout') COMPREPLY=(); return ;;
+    'kb shred --cluster') COMPREPLY=(); return ;;
+    'kb shred --home'|'kb shred -H') COMPREPLY=(); return ;;
+    'kb shred --if-version') COMPREPLY=(); return ;;
+    'kb shred --message'|'kb shred -m') COMPREPLY=(); return ;;
+    'kb shred --timeout') COMPREPLY=(); return ;;
+    'kb shred --wait') COMPREPLY=($(compgen -W 'local replicated final' -- "$cur")); return ;;
     'kb stat --cluster') COMPREPLY=(); return ;;
     'kb stat --home'|'kb stat -H') COMPREPLY=(); return ;;
     'kb stat --timeout') COMPREPLY=(); return ;;
+    'kb status --after') COMPREPLY=(); return ;;
+    'kb status --cluster') COMPREPLY=(); return ;;
+    'kb status --home'|'kb status -H') COMPREPLY=(); return ;;
+    'kb status --limit'|'kb status -n') COMPREPLY=(); return ;;
+    'kb status --timeout') COMPREPLY=(); return ;;
     'kb unpin --cluster') COMPREPLY=(); return ;;
     'kb unpin --home'|'kb unpin -H') COMPREPLY=(); return ;;
     'kb unpin --timeout') COMPREPLY=(); return ;;
@@ -413,6 +430,9 @@ _aegis() {
     'node backup --cluster') COMPREPLY=(); return ;;
     'node backup --home'|'node backup -H') COMPREPLY=(); return ;;
     'node backup --timeout') COMPREPLY=(); return ;;
+    'node drain --cluster') COMPREPLY=(); return ;;
+    'node drain --home'|'node drain -H') COMPREPLY=(); return ;;
+    'node drain --timeout') COMPREPLY=(); return ;;
     'node info --cluster') COMPREPLY=(); return ;;
     'node info --home'|'node info -H') COMPREPLY=(); return ;;
     'node info --timeout') COMPREPLY=(); return ;;
@@ -617,11 +637,15 @@ _aegis() {
       'kb ls') words='--after --checkpoint --cluster --force --help --home --json --limit --no-color --no-input --proof --quiet --recursive --timeout --verbose' ;;
       'kb pin') words='--after --cluster --help --home --json --limit --list --name --no-color --no-input --public --quiet --timeout --verbose' ;;
       'kb put') words='--cluster --each --encrypt-to --hash --help --home --if-version --json --message --no-color --no-input --path --plain --quiet --replicas --timeout --verbose --wait' ;;
+      'kb repair') words='--all --cluster --help --home --json --no-color --no-input --now --quiet --timeout --verbose' ;;
       'kb revert') words='--cluster --help --home --if-version --json --message --no-color --no-input --quiet --replicas --timeout --verbose --wait' ;;
       'kb revoke') words='--cluster --help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
       'kb rights') words='--cluster --help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
       'kb rm') words='--cluster --help --home --if-version --json --message --no-color --no-input --quiet --timeout --verbose --wait' ;;
+      'kb scrub') words='--cluster --help --home --json --no-color --no-input --now --quiet --timeout --verbose' ;;
+      'kb shred') words='--cluster --help --home --if-version --json --message --no-color --no-input --quiet --timeout --verbose --wait --yes' ;;
       'kb stat') words='--cluster --help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
+      'kb status') words='--after --cluster --help --home --json --limit --no-color --no-input --quiet --timeout --verbose' ;;
       'kb unpin') words='--cluster --help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
       'kb watch') words='--cluster --count --help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
       'kb where') words='--cid --cluster --help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
@@ -640,6 +664,7 @@ _aegis() {
       'keys show') words='--cluster --help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
       'monitor') words='--ascii --cluster --help --home --interval --json --no-color --no-input --once --quiet --readonly --timeout --verbose' ;;
       'node backup') words='--cluster --help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
+      'node drain') words='--cluster --help --home --json --no-color --no-input --quiet --timeout --undo --verbose' ;;
       'node info') words='--cluster --help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
       'node logs') words='--address --cluster --follow --help --home --json --level --lines --no-color --no-input --quiet --security --since --timeout --verbose' ;;
       'node restart') words='--cluster --help --home --json --no-color --no-input --passphrase-fd --passphrase-file --quiet --timeout --verbose' ;;
@@ -686,9 +711,9 @@ _aegis() {
       'consensus') words='block blocks evidence explain status validators watch' ;;
       'devnet') words='down heal kill partition pause resume status up' ;;
       'intent') words='anchor anchors cancel list show submit' ;;
-      'kb') words='diff erase find gc get grant import log ls pin put revert revoke rights rm stat unpin watch where' ;;
+      'kb') words='diff erase find gc get grant import log ls pin put repair revert revoke rights rm scrub shred stat status unpin watch where' ;;
       'keys') words='backup export history import list passwd restore revoke rotate serve show' ;;
-      'node') words='backup info logs restart start status stop wait' ;;
+      'node') words='backup drain info logs restart start status stop wait' ;;
       'peers') words='add audit ban find list ping remove show unban why' ;;
       'tor') words='check circuits firewall newnym onion route status' ;;
       'tor onion') words='clients renew rotate show' ;;

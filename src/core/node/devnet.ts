@@ -67,6 +67,8 @@ export interface DevnetOptions {
 
 export interface CreateOptions {
   readonly size: number;
+  /** What fails together, node by node. @default each for itself */
+  readonly zones?: readonly string[];
   /** Share of the replicas, node by node. @default 100 each */
   readonly storageWeights?: readonly number[];
   /** Behind a private Tor network, or on loopback. @default 'off' */
@@ -137,7 +139,8 @@ export class Devnet {
     const made = [];
     for (const [index, port] of ports.entries()) {
       const storageWeight = create.storageWeights?.[index] ?? 100;
-      made.push(await makeHome(options, { index, port, storageWeight, secrets, tor }));
+      const zone = create.zones?.[index] ?? `zone${index + 1}`;
+      made.push(await makeHome(options, { index, port, storageWeight, zone, secrets, tor }));
     }
     const name = 'devnet';
     const bundles = made.map((one) => one.bundle);
@@ -359,6 +362,7 @@ interface HomeWishes {
   readonly index: number;
   readonly port: number;
   readonly storageWeight: number;
+  readonly zone: string;
   readonly secrets: Secrets;
   /** Of a node that is an onion service. */
   readonly tor: SettingChanges | undefined;
@@ -370,8 +374,7 @@ async function makeHome({ dir, version }: DevnetOptions, options: HomeWishes): P
   const paths = resolveHome({ home, env: {} });
   await ensureHome(paths);
   const listen = `/ip4/127.0.0.1/tcp/${options.port}`;
-  const { storageWeight, secrets, tor } = options;
-  const zone = `zone${options.index + 1}`;
+  const { storageWeight, zone, secrets, tor } = options;
   const fields = { dir: paths.keys, name, zone, region: 'local', ...secrets };
   const createdAt = Date.now();
   await Keystore.create({ ...fields, createdAt }, { random: { bytes: (n) => randomBytes(n) } });

@@ -112,12 +112,16 @@ function untilNode(home: string, wanted: string, patienceMs: number): Promise<un
 export interface ClusterOptions {
   readonly size: number;
   readonly storageWeights?: readonly number[];
+  /** @default each node in one of its own */
+  readonly zones?: readonly string[];
   /** So many of the nodes, the last ones, are agents. @default 0 */
   readonly agents?: number;
   /** Protocol version of the first block. @default the latest */
   readonly protocol?: number;
   /** Key and value of a setting of all nodes. */
   readonly settings?: readonly [string, string];
+  /** The same, of several. */
+  readonly config?: Readonly<Record<string, string>>;
   /** Onion services in the Tor network of this torrc. @default on loopback */
   readonly torrc?: string;
   /** Starts the daemons. @default `Devnet.up` */
@@ -138,7 +142,7 @@ export class Cluster {
   }
 
   static async start(wanted: ClusterOptions): Promise<Cluster> {
-    const { agents = 0, protocol, settings, up, patienceMs, ...options } = wanted;
+    const { agents = 0, protocol, settings, config, up, patienceMs, ...options } = wanted;
     const dir = mkdtempSync(join(tmpdir(), 'aegis-e2e-'));
     const devnet = await Devnet.create(
       { dir: join(dir, 'devnet'), bin: BIN, version: '0.0.0-test' },
@@ -151,6 +155,7 @@ export class Cluster {
         await cluster.#found(options.size - agents, protocol);
       }
       if (settings !== undefined) await cluster.#set(settings);
+      for (const setting of Object.entries(config ?? {})) await cluster.#set(setting);
       await (up === undefined ? devnet.up() : up(cluster));
       await cluster.connected();
     } catch (cause) {
