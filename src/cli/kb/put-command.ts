@@ -103,16 +103,13 @@ export abstract class PutCommand<T extends typeof Command, R extends Result> ext
     const flags = this.flags as unknown as PutFlags;
     const draw = mayDraw({ quiet: flags.quiet, json: this.json });
     const progress = { label: safeText(path), totalBytes: source.sizeBytes, draw };
-    const to = flags['encrypt-to'];
     const timeoutMs = this.timeoutMs(TIMEOUT_MS);
     const client = await this.client({ timeoutMs });
     return await client.put(
       {
         path,
         ...writingOf(flags),
-        hash: flags.hash,
-        ...(flags.plain && { plain: true }),
-        ...(to !== undefined && { encryptTo: to.join(',') }),
+        ...storingOf(flags),
         timeoutMs,
       },
       { ...source, bytes: withProgress(source.bytes, progress) },
@@ -122,19 +119,30 @@ export abstract class PutCommand<T extends typeof Command, R extends Result> ext
 
   /** Each file of a directory under a path of its own. */
   protected async putEach(source: Source, prefix: string): Promise<Reply<'kb.each'>> {
-    const { hash, wait, message, quiet } = this.flags as unknown as PutFlags;
+    const flags = this.flags as unknown as PutFlags;
+    const { wait, message, quiet } = flags;
     if (source.kind !== 'directory' || wait === 'replicated') throw notEach(source.kind);
     const draw = mayDraw({ quiet, json: this.json });
     const progress = { label: safeText(prefix), totalBytes: source.sizeBytes, draw };
     const timeoutMs = this.timeoutMs(TIMEOUT_MS);
     const client = await this.client({ timeoutMs });
     return await client.putEach(
-      { prefix, wait, hash, timeoutMs, ...(message !== undefined && { message }) },
+      {
+        ...{ prefix, wait, timeoutMs },
+        ...storingOf(flags),
+        ...(message !== undefined && { message }),
+      },
       { ...source, bytes: withProgress(source.bytes, progress) },
       { signal: this.interruption() },
     );
   }
 }
+
+const storingOf = ({ hash, plain, 'encrypt-to': to }: PutFlags) => ({
+  hash,
+  ...(plain && { plain }),
+  ...(to !== undefined && { encryptTo: to.join(',') }),
+});
 
 const notEach = (kind: Source['kind']): AegisError =>
   kind === 'directory'

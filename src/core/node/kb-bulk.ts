@@ -1,9 +1,8 @@
 /**
- * Many files as many paths (W4): read, stored, signed and handed to the custodians in batches, the
- * next one while the one before is being made durable. What was written stays written when it
+ * Many files as many paths (W4): signed, made durable and handed to the custodians in batches, the
+ * next one being read and stored meanwhile. What was written stays written when it
  * breaks, and is found unchanged when it is repeated.
  */
-import type { TreeEntry } from '../api/backend.ts';
 import type { Query, Result } from '../api/contract/endpoints.ts';
 import { AegisError, hasCode } from '../errors.ts';
 import { CHANGES_MAX, INTENT_BYTES_MAX } from '../model/intent.ts';
@@ -18,7 +17,6 @@ import { timeout } from './timeout.ts';
 export interface KbBulkDeps {
   readonly own: OwnVersions;
   readonly finality: Finality;
-  readonly importer: Importer;
   /** The roots of these files are complete here. */
   setRoots(files: readonly ImportedFile[]): Promise<void>;
   checkMayWrite(path: string, signal: AbortSignal): Promise<void>;
@@ -49,9 +47,9 @@ export class KbBulk {
   }
 
   /** @throws {AegisError} as a write of each; `NOT_FINAL` when nothing is decided in time. */
-  async take(entries: AsyncIterable<TreeEntry>): Promise<Result<'kb.each'>> {
+  async take(batches: AsyncIterable<readonly ImportedFile[]>): Promise<Result<'kb.each'>> {
     let writing: Promise<void> = Promise.resolve();
-    for await (const files of this.#deps.importer.each(entries, CHANGES_MAX)) {
+    for await (const files of batches) {
       await writing;
       writing = this.#write(files);
       // It is awaited when the next batch has come; until then nobody else hears of it.
@@ -114,7 +112,8 @@ function* batchesOf(files: readonly WantedFile[]): Generator<WantedFile[]> {
   let sizeBytes = 0;
   for (const file of files) {
     const more = CHANGE_BYTES + 2 * Buffer.byteLength(file.path);
-    if (batch.size > 0 && (sizeBytes + more > BATCH_BYTES || batch.has(file.path))) {
+    const isFull = batch.size >= CHANGES_MAX || sizeBytes + more > BATCH_BYTES;
+    if (batch.size > 0 && (isFull || batch.has(file.path))) {
       yield [...batch.values()];
       batch = new Map();
       sizeBytes = 0;

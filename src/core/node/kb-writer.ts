@@ -9,6 +9,7 @@ import type { Body, Query, Result } from '../api/contract/endpoints.ts';
 import { AegisError, hasCode } from '../errors.ts';
 import type { Replication } from '../kb/replication.ts';
 import { compareShown } from '../kb/versions.ts';
+import { CHANGES_MAX } from '../model/intent.ts';
 import { parsePath } from '../model/path.ts';
 import type { SignedVersion, Version } from '../model/version.ts';
 import type { Hasher } from '../ports.ts';
@@ -16,7 +17,8 @@ import type { ContentLease, LeaseOptions } from '../storage/content-lease.ts';
 import type { ContentStore } from '../storage/content-store.ts';
 import { SECOND } from '../units.ts';
 import type { Finality } from './finality.ts';
-import { type Imported, Importer } from './import.ts';
+import { type Imported, type ImportedFile, Importer } from './import.ts';
+import { importEach } from './import-each.ts';
 import type { Queued } from './intent-desk.ts';
 import { KbBulk } from './kb-bulk.ts';
 import type { OwnVersion, OwnVersions } from './own-versions.ts';
@@ -52,6 +54,9 @@ export interface KbWriterDeps {
   /** Fetches what is not here of the content of a version. */
   complete(version: Pick<Version, 'root' | 'sizeBytes'>, signal: AbortSignal): Promise<void>;
 }
+
+/** A content that is here already. */
+export type WantedContent = Pick<Version, 'root' | 'sizeBytes' | 'directory'>;
 
 /** What a caller waits for, whatever it writes. */
 type Waits = Pick<Query<'kb.put'>, 'wait' | 'timeoutMs' | 'replicas'>;
@@ -133,22 +138,61 @@ export class KbWriter {
     return await this.#written(own, body, deadline);
   }
 
+  /**
+   * W17. The content is here, whole, and under a lease.
+   * @param content undefined: the path is deleted.
+   */
+  async resolve(
+    body: Omit<Body<'kb.resolve'>, 'take' | 'at'>,
+    content: WantedContent | undefined,
+    deadline: AbortSignal,
+  ): Promise<Result<'kb.rm'>> {
+    this.#checkCopies(body);
+    const { path, ifVersion, message, wait } = body;
+    await this.#deps.checkMayWrite(path, deadline);
+    const isAgreed = wait === 'final';
+    const wanted = { path, message, ifVersion, isAgreed };
+    const kind = content?.directory === true ? 'directory' : 'file';
+    const own =
+      content === undefined
+        ? await this.#deps.own.remove(wanted, deadline)
+        : await this.#deps.own.write({ ...wanted, kind }, content, deadline);
+    return await this.#written(own, body, deadline);
+  }
+
   /** W4. @throws {AegisError} as `put`; what was written until then stays. */
   async putEach(
     query: Query<'kb.each'>,
     entries: AsyncIterable<TreeEntry>,
     { signal }: CallContext,
   ): Promise<Result<'kb.each'>> {
-    const { own, finality, hasher, checkMayWrite } = this.#deps;
+    const { own, finality, checkMayWrite } = this.#deps;
     if (query.wait === 'final') await this.#news(signal);
     return await this.#leased({ isBound: true }, async (lease) => {
-      const importer = new Importer({}, { content: lease, hasher: hasher(query.hash) });
       const setRoots = (files: readonly Imported[]) =>
         lease.setRoots(
           files.map(({ root: cid, sizeBytes }) => ({ cid, sizeBytes, complete: true })),
         );
-      const deps = { own, finality, importer, setRoots, checkMayWrite };
-      return await new KbBulk(query, deps, signal).take(entries);
+      const batches = this.#batches(query, entries, lease);
+      const deps = { own, finality, setRoots, checkMayWrite };
+      return await new KbBulk(query, deps, signal).take(batches);
+    });
+  }
+
+  /** The files of a tar, each a root. */
+  #batches(
+    query: Query<'kb.each'>,
+    entries: AsyncIterable<TreeEntry>,
+    content: ContentLease,
+  ): AsyncIterable<readonly ImportedFile[]> {
+    const { sealer, machine } = this.#deps;
+    const hasher = this.#deps.hasher(query.hash);
+    if (!sealer.isWanted(query))
+      return new Importer({}, { content, hasher }).each(entries, CHANGES_MAX);
+    return importEach(entries, CHANGES_MAX, async (name, bytes) => {
+      const before = machine.graph.shown(parsePath(query.prefix + name))?.version;
+      const sealing = await sealer.sealingFor(query, before, hasher);
+      return await new Importer({}, { content, hasher, sealing }).file(bytes);
     });
   }
 

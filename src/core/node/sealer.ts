@@ -45,6 +45,11 @@ export class Sealer {
     this.#deps = deps;
   }
 
+  /** Whether anything is sealed by this wish. */
+  isWanted({ plain, encryptTo }: SealWish): boolean {
+    return encryptTo !== undefined || (plain !== true && this.#deps.isDefault);
+  }
+
   /**
    * @param before the version that is followed.
    * @returns undefined when the content stays plain.

@@ -4,7 +4,7 @@
  */
 import * as v from 'valibot';
 import { endpoint } from './endpoint.ts';
-import { kbPut, writing } from './kb.ts';
+import { kbPut, storing, writing } from './kb.ts';
 import {
   bytes,
   cid,
@@ -43,7 +43,8 @@ export const kbEach = endpoint('kb.each', {
     /** Not for copies: thousands of roots have as many holders. */
     wait: v.optional(v.picklist(['local', 'final']), 'final'),
     timeoutMs: writing.timeoutMs,
-    hash: v.optional(hashName, 'blake3'),
+    /** Each under a key of its own. */
+    ...storing,
   },
   reply: {
     prefix: v.string(),

@@ -67,17 +67,21 @@ export const writing = {
   /** The version that must be the shown one, or `none`; else refused with EXISTS. */
   ifVersion: v.optional(word),
 };
+/** How a content is stored. */
+export const storing = {
+  hash: v.optional(hashName, 'blake3'),
+  /** Not encrypted (W42), whatever `kb.seal` says. */
+  plain: v.optional(v.boolean()),
+  /**
+   * Members, namespaces (with a `/` at the end) and recipients of age, with commas between, to
+   * whom it is encrypted (W44); without it: to the readers of the cluster.
+   */
+  encryptTo: v.optional(word),
+};
 export const kbPut = endpoint('kb.put', {
   query: {
     ...writing,
-    hash: v.optional(hashName, 'blake3'),
-    /** Not encrypted (W42), whatever `kb.seal` says. */
-    plain: v.optional(v.boolean()),
-    /**
-     * Members, namespaces (with a `/` at the end) and recipients of age, with commas between, to
-     * whom it is encrypted (W44); without it: to the readers of the cluster.
-     */
-    encryptTo: v.optional(word),
+    ...storing,
   },
   reply: {
     path: v.string(),
