@@ -21,6 +21,7 @@ import {
   inceptionPath,
   keyPath,
   pendingDir,
+  readingDir,
   restoredPath,
   retiredDir,
   successionPath,
@@ -31,7 +32,7 @@ import { namesIn, realDisk } from './steps.ts';
 import { newKdf, Unlocker } from './unlocker.ts';
 
 export const BACKUP_BYTES_MAX = 32 * 1024 * 1024;
-const FILES_MAX = 256;
+const FILES_MAX = 1024;
 const NAME_BYTES_MAX = 128;
 const ATTEMPTS = 5;
 
@@ -134,7 +135,7 @@ const stateOf = ({ current, keys, pending, retired }: Inspection): string =>
 
 async function readFiles(dir: string, withNext: boolean): Promise<readonly BackupFile[]> {
   const paths: string[] = [];
-  for (const one of [dir, pendingDir(dir), retiredDir(dir)]) {
+  for (const one of [dir, pendingDir(dir), retiredDir(dir), readingDir(dir)]) {
     for (const name of await namesIn(one)) {
       if (name.endsWith('.key.json') || name === 'entry.cbor') paths.push(join(one, name));
     }
@@ -206,7 +207,7 @@ function readContent(bytes: Uint8Array): Backup {
 }
 
 /** Names are those of a keystore and nothing else: they become paths. */
-const NAME = /^((pending|retired)\/)?[a-z0-9-]{1,64}(\.key\.json|\.cbor)$/;
+const NAME = /^((pending|retired|reading)\/)?[a-z0-9-]{1,64}(\.key\.json|\.cbor)$/;
 
 function readBackupFile(value: unknown): BackupFile {
   const record = new RecordReader(value, 'file in the backup', ['name', 'bytes'], null);

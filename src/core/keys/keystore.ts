@@ -44,6 +44,7 @@ import {
 import { fromHex, hex } from './material.ts';
 import { openKey } from './open-key.ts';
 import { systemRandom } from './random.ts';
+import { ReadingKeys } from './reading.ts';
 import type { Ring } from './ring.ts';
 import { Sessions } from './sessions.ts';
 import { type Settled, type SettleOptions, settleHome } from './settle.ts';
@@ -83,6 +84,7 @@ export class Keystore implements KeyRing, Disposable {
   readonly #ring: Ring;
   readonly #sealer: Unlocker;
   readonly #sessions: Sessions;
+  readonly #reading: ReadingKeys;
   readonly #behindSigner: readonly OpenRole[];
   readonly sharing: Sharing | undefined;
   #home: Inspection;
@@ -101,11 +103,13 @@ export class Keystore implements KeyRing, Disposable {
     this.#sealer = sealer;
     this.#behindSigner = options.behindSigner ?? [];
     this.sharing = options.sharing;
+    const kdf = () => kdfOf(this.#anyFile());
+    this.#reading = new ReadingKeys({ dir, sealer, kdf });
     this.#sessions = new Sessions({
       dir,
       cluster: options.sharing?.cluster,
       sealer,
-      kdf: () => kdfOf(this.#anyFile()),
+      kdf,
       identityKey: (keyEpoch) =>
         this.#home.states.find((state) => state.keyEpoch === keyEpoch)?.keys.identityKey,
     });
@@ -164,6 +168,7 @@ export class Keystore implements KeyRing, Disposable {
       sealer.forget();
       const keystore = new Keystore({ dir, home, ring, sealer }, options);
       await keystore.#sessions.load();
+      await keystore.#reading.load();
       return keystore;
     } catch (error) {
       ring.close();
@@ -444,7 +449,18 @@ export class Keystore implements KeyRing, Disposable {
     await this.#sessions.drop(now);
   }
 
+  /** W45: keeps a key with which sealed contents are read. Durable when it resolves. */
+  async keepReading(secret: Uint8Array): Promise<void> {
+    await this.#reading.keep(secret, { random: systemRandom, now: Date.now() });
+  }
+
+  /** W45: copies of the secrets that were kept; the caller wipes them. */
+  readingSecrets(): readonly Uint8Array[] {
+    return this.#reading.secrets();
+  }
+
   close(): void {
+    this.#reading.close();
     this.#ring.close();
     this.#sealer.close();
     this.#sessions.close();

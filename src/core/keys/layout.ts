@@ -55,6 +55,8 @@ export const isHandedInMark = (name: string): boolean =>
 export const retiredDir = (dir: string): string => join(dir, 'retired');
 export const sessionDir = (dir: string, cluster?: string): string =>
   join(cluster === undefined ? dir : clusterDir(dir, cluster), 'session');
+/** W45: keys with which sealed contents are read. */
+export const readingDir = (dir: string): string => join(dir, 'reading');
 /** What is known of the keys in one cluster of several (J2). */
 export const clustersIn = (dir: string): string => join(dir, 'clusters');
 const clusterDir = (dir: string, cluster: string): string => join(clustersIn(dir), cluster);

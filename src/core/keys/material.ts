@@ -6,7 +6,15 @@ import { publicKeyOf } from '../crypto/sign.ts';
 import { AegisError } from '../errors.ts';
 import type { Random } from '../ports.ts';
 
-export const KEY_TYPES = ['identity', 'network', 'consensus', 'vrf', 'session', 'onion'] as const;
+export const KEY_TYPES = [
+  'identity',
+  'network',
+  'consensus',
+  'vrf',
+  'session',
+  'reading',
+  'onion',
+] as const;
 export type KeyType = (typeof KEY_TYPES)[number];
 
 /** What of a key everybody may know. All values are text. */
@@ -21,7 +29,7 @@ export interface PublicPart {
 
 export interface KeyMaterial {
   readonly type: KeyType;
-  /** Seed (identity, network, vrf), scalar (consensus, session) or expanded secret (onion). */
+  /** Seed (identity, network, vrf), scalar (consensus, session, reading) or expanded secret (onion). */
   readonly secret: Uint8Array;
   readonly public: PublicPart;
 }
@@ -33,6 +41,7 @@ export const KEY_SIZES: Readonly<Record<KeyType, { secret: number; public: numbe
   consensus: { secret: 32, public: 48 },
   vrf: { secret: 32, public: 32 },
   session: { secret: 32, public: 32 },
+  reading: { secret: 32, public: 32 },
   onion: { secret: 64, public: 32 },
 };
 
@@ -44,14 +53,17 @@ type Maker = (seed: Uint8Array) => Promise<Omit<KeyMaterial, 'type'>>;
 const ed25519Key: Maker = (seed) =>
   Promise.resolve({ secret: seed.slice(), public: { key: hex(publicKeyOf(seed)) } });
 
+const x25519Key: Maker = (seed) =>
+  Promise.resolve({ secret: seed.slice(), public: { key: hex(agreementKeyOf(seed)) } });
+
 /** Curves that are seldom needed are loaded when they are. */
 const MAKERS: Readonly<Record<KeyType, Maker>> = {
   identity: ed25519Key,
   network: ed25519Key,
   // RFC 9381 derives public keys as Ed25519 does.
   vrf: ed25519Key,
-  session: (seed) =>
-    Promise.resolve({ secret: seed.slice(), public: { key: hex(agreementKeyOf(seed)) } }),
+  session: x25519Key,
+  reading: x25519Key,
   consensus: async (seed) => {
     const bls = await import('../crypto/bls.ts');
     const secret = bls.blsSecretOf(seed);
@@ -83,5 +95,6 @@ export async function publicKeyFor(type: KeyType, secret: Uint8Array): Promise<s
   if (type === 'consensus') return hex((await import('../crypto/bls.ts')).blsPublicKeyOf(secret));
   if (type === 'onion')
     return hex((await import('../crypto/onion-secret.ts')).onionPublicKeyOf(secret));
-  return hex(type === 'session' ? agreementKeyOf(secret) : publicKeyOf(secret));
+  const isAgreement = type === 'session' || type === 'reading';
+  return hex(isAgreement ? agreementKeyOf(secret) : publicKeyOf(secret));
 }

@@ -16,6 +16,7 @@ import {
   keyPath,
   OPEN_ROLES,
   pendingDir,
+  readingDir,
   retiredDir,
   sessionDir,
 } from './layout.ts';
@@ -126,7 +127,7 @@ async function passingPlaces(dir: string): Promise<readonly Place[]> {
   const places: Place[] = [];
   const clusters = await namesIn(clustersIn(dir));
   const sessions = [undefined, ...clusters].map((cluster) => sessionDir(dir, cluster));
-  for (const one of [pendingDir(dir), retiredDir(dir), ...sessions]) {
+  for (const one of [pendingDir(dir), retiredDir(dir), readingDir(dir), ...sessions]) {
     for (const name of await namesIn(one)) {
       // A session key under a passphrase of long ago is passed over, as it is when it is loaded.
       const ownAllowed = sessions.includes(one) || name.startsWith('identity-next');

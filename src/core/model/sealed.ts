@@ -3,7 +3,7 @@
  * DAG of the ciphertext, and to whom it is sealed. Here stands only what its bytes say; whether
  * the key object is sealed to those, only they can tell.
  */
-import { CID } from 'multiformats/cid';
+import type { CID } from 'multiformats/cid';
 import { isRecipient, RECIPIENT_LENGTH } from '../crypto/reading-key.ts';
 import { AegisError } from '../errors.ts';
 import { decode, encode } from './cbor.ts';

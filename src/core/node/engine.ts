@@ -171,7 +171,9 @@ export class Engine {
       this.knowledge.record(version, signal),
     );
     this.#confidential = new Confidential({
-      ...{ genesis, keystore, roster, reader, machine: replication, content },
+      ...{ self, genesis, keystore, roster, reader, machine: replication, content },
+      isWriting: settings['kb.seal'] === 'on',
+      knowledge: () => this.knowledge,
       decided: (versions) => this.#finality.find(versions),
       log: log.child('sealed'),
     });
@@ -346,6 +348,7 @@ export class Engine {
   async #halt(): Promise<void> {
     this.#fetcher.stop();
     this.merger.stop();
+    this.#confidential.stop();
     await this.copies.stop();
     await this.space.stop();
     await this.search.stop();
@@ -459,6 +462,7 @@ export class Engine {
   #decided(outcome: ChainOutcome): void {
     this.custody.tell(outcome);
     this.governance.tell(outcome);
+    if (outcome.type === 'roster') this.#confidential.membersChanged();
     if (outcome.type === 'roster' || outcome.type === 'custodians') {
       const members = this.#placement.next();
       if (members !== undefined) this.#loop.submit(KB_MACHINE, { type: 'members', members });

@@ -1,7 +1,7 @@
 /**
  * The keys with which this node reads what is sealed (docs/knowledge-base.md, W44 and W45): that of
  * itself, which is its network key, and those of the readers of the cluster. It says, too, whom a
- * recipient means. Secrets are in memory only; the keystore keeps what must stay.
+ * recipient means. Which epoch is in force, readers-desk.ts finds out.
  */
 import type { Roster, RosterMember } from '../chain/roster.ts';
 import {
@@ -16,8 +16,13 @@ import type { ReadingKeys } from './contents.ts';
 export interface OwnReadingKeysDeps {
   /** W45: of names, by the genesis. */
   readonly nameKey: Uint8Array;
-  /** A copy of the seed of the network key in force; it is wiped here. */
-  networkSeed(): Uint8Array;
+  readonly keystore: {
+    /** A copy of the seed of the network key in force; it is wiped here. */
+    networkSeed(): Uint8Array;
+    /** Copies of what was kept. */
+    readingSecrets(): readonly Uint8Array[];
+    keepReading(secret: Uint8Array): Promise<void>;
+  };
   readonly roster: Pick<Roster, 'members'>;
 }
 
@@ -25,39 +30,77 @@ export class OwnReadingKeys implements ReadingKeys {
   readonly #deps: OwnReadingKeysDeps;
   /** Secrets by their recipients. */
   readonly #secrets = new Map<string, Uint8Array>();
-  /** W45: recipients of the readers' epochs, the first one first. */
-  readonly #epochs: string[] = [];
+  /** W45: the numbers of the epochs of the readers, by recipients. */
+  readonly #epochs = new Map<string, number>();
+  #inForce: string;
 
   constructor(deps: OwnReadingKeysDeps) {
     this.#deps = deps;
     const first = firstReadersSecret(deps.nameKey);
-    this.#epochs.push(recipientOfSecret(first));
-    this.#secrets.set(this.#epochs[0]!, first);
-    this.refresh();
+    this.#inForce = this.#add(first);
+    this.#epochs.set(this.#inForce, 0);
+    for (const secret of deps.keystore.readingSecrets()) this.#add(secret);
+    this.#add(this.#ownSecret());
   }
 
   /** W45: whom is sealed to when nobody is named. */
   get inForce(): string {
-    return this.#epochs.at(-1)!;
+    return this.#inForce;
   }
 
-  /** Takes the network key in force, too: it may have changed. */
-  refresh(): void {
-    const seed = this.#deps.networkSeed();
-    const secret = readingSecretOf(seed);
-    seed.fill(0);
-    this.#secrets.set(recipientOfSecret(secret), secret);
+  /** Keeps the key of this node: it must open what was sealed to it when it has another one. */
+  async keepOwn(): Promise<void> {
+    const secret = this.#ownSecret();
+    this.#add(secret);
+    await this.#deps.keystore.keepReading(secret);
+  }
+
+  /** A key of the readers that this node could open. Durable when it resolves. */
+  async keep(secret: Uint8Array): Promise<void> {
+    await this.#deps.keystore.keepReading(secret);
+    this.#add(secret);
+  }
+
+  /** What the recipient of an epoch is, whether it can be read here or not. */
+  know(epoch: number, recipient: string): void {
+    this.#epochs.set(recipient, epoch);
+  }
+
+  enforce(recipient: string): void {
+    this.#inForce = recipient;
+  }
+
+  has(recipient: string): boolean {
+    return this.#secrets.has(recipient);
   }
 
   among(to: readonly string[]): readonly Uint8Array[] {
     return to.flatMap((recipient) => this.#secrets.get(recipient) ?? []);
   }
 
+  /** All own secrets that a file for members may be for. */
+  all(): readonly Uint8Array[] {
+    return [...this.#secrets.values()];
+  }
+
   nameOf(recipient: string): string {
-    const epoch = this.#epochs.indexOf(recipient);
-    if (epoch >= 0) return `the readers of the cluster (epoch ${epoch})`;
+    const epoch = this.#epochs.get(recipient);
+    if (epoch !== undefined) return `the readers of the cluster (epoch ${epoch})`;
     const member = this.#deps.roster.members().find((one) => readerOfMember(one) === recipient);
     return member === undefined ? recipient : member.name;
+  }
+
+  #add(secret: Uint8Array): string {
+    const recipient = recipientOfSecret(secret);
+    this.#secrets.set(recipient, secret);
+    return recipient;
+  }
+
+  #ownSecret(): Uint8Array {
+    const seed = this.#deps.keystore.networkSeed();
+    const secret = readingSecretOf(seed);
+    seed.fill(0);
+    return secret;
   }
 }
 

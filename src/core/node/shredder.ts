@@ -109,8 +109,8 @@ export class Shredder {
     const { content, machine } = this.#deps;
     for await (const root of content.sealedRoots(key)) {
       for (const { version } of machine.versionsOf(root)) {
-        const [isShredded] = machine.graph.shreds(version.path);
-        if (version.path !== path && isShredded === undefined) return true;
+        const [shred] = machine.graph.shreds(version.path);
+        if (version.path !== path && shred === undefined) return true;
       }
     }
     return false;

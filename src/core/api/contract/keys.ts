@@ -6,7 +6,15 @@ import * as v from 'valibot';
 import { bytes, count, digest, nodeId, time, word } from './values.ts';
 
 const keyRole = v.picklist(['identity', 'next', 'network', 'consensus', 'vrf', 'onion']);
-const keyType = v.picklist(['identity', 'network', 'consensus', 'vrf', 'session', 'onion']);
+const keyType = v.picklist([
+  'identity',
+  'network',
+  'consensus',
+  'vrf',
+  'session',
+  'reading',
+  'onion',
+]);
 const hex = v.pipe(v.string(), v.hexadecimal());
 /** Roles that a succession certifies; the VRF key goes with the consensus key (rule S5). */
 const certifiedRole = v.picklist(['identity', 'network', 'consensus', 'onion']);
