@@ -66,10 +66,12 @@ describe('a copy of the stores while the node writes', () => {
       });
       load.goesOn = false;
       await writing;
+      const identity = await stores.content.identity();
       await closeBoth(stores);
       expect(copied.contentBytes).toBe(statSync(join(copy, 'content.db')).size);
       expect(readdirSync(copy).toSorted()).toEqual(['chain.db', 'content.db']);
       const second = await openBoth(copy);
+      expect(await second.content.identity()).not.toBe(identity);
       const rows = await second.chain.scan('facts');
       expect(rows.length).toBeGreaterThanOrEqual(40);
       expect(rows.length).toBeLessThan(written);
