@@ -108,10 +108,8 @@ export class Pins {
   }
 }
 
-const shown = ({ cid, addedAt, isPublic, ...pin }: Pin): KbPin => ({
-  ...pin,
-  cid: cid.toString(),
-  public: isPublic,
+const shown = ({ cid, name, path, isPublic, sizeBytes, addedAt }: Pin): KbPin => ({
+  ...{ cid: cid.toString(), name, path, public: isPublic, sizeBytes },
   time: new Date(addedAt).toISOString(),
 });
 
