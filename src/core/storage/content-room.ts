@@ -48,8 +48,9 @@ export class ContentRoom {
       });
     }
     if (this.#diskFree(sizeBytes) >= reserveBytes) return;
-    throw new AegisError('DISK_FULL', `less than ${reserveBytes} bytes of the disk are free`, {
-      hint: 'They are kept for the chain. Free some space, or see: aegis kb gc, kb.reserve',
+    const kept = `${reserveBytes} bytes that are kept for the chain`;
+    throw new AegisError('DISK_FULL', `the disk is full but for the ${kept}`, {
+      hint: 'Free some space, or see: aegis kb gc, kb.reserve',
       details: { reserveBytes },
     });
   }
