@@ -62,7 +62,7 @@ test('W33: words of paths, messages and content, whatever their accents and case
   }
 });
 
-test('W34: content that is elsewhere is found there, and only who may have it is asked', async () => {
+test('W34: content that is elsewhere is found, and only who may have it is asked', async () => {
   const found = await foundBy(4, 'ejemplo', ['etc/nginx.conf']);
   expect((await find(4, 'ejemplo', true)).hits).toEqual([]);
   expect(found.hits[0]).toMatchObject({ local: false, kind: 'file' });

@@ -20,11 +20,11 @@ const REASONS: Readonly<Record<string, string>> = {
 export default class KbFind extends BaseCommand<typeof KbFind, Reply<'kb.find'>> {
   static override readonly summary = 'Find paths by words.';
   static override readonly description =
-    'All terms have to be there, in the path, in the message, or in what is stored: text of up to ' +
-    '1 MiB, and the names and texts in a directory. Case and accents do not matter. A term with ' +
-    'spaces is a phrase. `TERM*` finds the beginning of a word, in paths and messages only. ' +
-    'What is final is found, in the version that is shown. Other nodes are asked if they may have ' +
-    'it; what could not be asked is said on standard error.';
+    'All terms have to be there, in the path, in the message, or in what is stored: text of up ' +
+    'to 1 MiB, and the names and texts in a directory. Case and accents do not matter. A term ' +
+    'with spaces is a phrase. `TERM*` finds the beginning of a word, in paths and messages only. ' +
+    'What is final is found, in the version that is shown. Other nodes are asked if they may ' +
+    'have it; what could not be asked is said on standard error.';
   static override readonly examples = [
     { description: 'Two words', command: '<%= config.bin %> kb find nginx timeout' },
     { description: 'A phrase', command: '<%= config.bin %> kb find "connection refused"' },

@@ -1,7 +1,7 @@
 /**
- * Takes the last traces of what was deleted out of `index.db` (W46): FTS5 only marks entries as gone
- * until it merges what they stand in, and the order of terms tells who has the key what was said.
- * All of the index is merged, a part at a time, so that questions are answered in between.
+ * Takes the last traces of what was deleted out of `index.db` (W46): FTS5 only marks entries as
+ * gone until it merges what they stand in, and the order of terms tells who has the key what was
+ * said. All of the index is merged, a part at a time, so that questions are answered in between.
  */
 import type { DatabaseSync } from 'node:sqlite';
 import { checkpoint, giveBack } from './database.ts';

@@ -1,8 +1,8 @@
 /**
- * The tables of `index.db`. Nothing in it can be read without the key of terms (W47, W48): paths and
- * words stand under it, and the rest are CIDs. Full text is kept without its text (contentless), so
- * there are no excerpts. A change of the tables needs a new schema version, and no migration: the
- * file is made anew from what it is an index of.
+ * The tables of `index.db`. Nothing in it can be read without the key of terms (W47, W48): paths
+ * and words stand under it, and the rest are CIDs. Full text is kept without its text
+ * (contentless), so there are no excerpts. A change of the tables needs a new schema version, and
+ * no migration: the file is made anew from what it is an index of.
  */
 import { KIB, MIB } from '../units.ts';
 import type { DatabaseSpec } from './database.ts';

@@ -1,8 +1,8 @@
 /**
  * `index.db`, in its worker: which words the shown versions have (W33), by SQLite's FTS5. A worker
- * of its own: folding and hashing the words of 1 MiB takes tenths of a second, for which neither the
- * loop nor those who read objects should wait. It decides nothing about versions, and what it loses
- * it is given again: so it syncs rarely, and no failure of it is one of the node.
+ * of its own: folding and hashing the words of 1 MiB takes tenths of a second, for which neither
+ * the loop nor those who read objects should wait. It decides nothing about versions, and what it
+ * loses it is given again: so it syncs rarely, and no failure of it is one of the node.
  */
 import type { DatabaseSync } from 'node:sqlite';
 import { assert } from '../assert.ts';
@@ -175,9 +175,10 @@ function fullText(db: DatabaseSync, table: 'held' | 'known'): FullText {
   );
   const remove = db.prepare(`DELETE FROM ${table} WHERE rowid = ?`);
   const find = db.prepare(
-    `SELECT version, -1000 * bm25(${table}, ${WEIGHTS}) AS score
-    FROM ${table} JOIN documents ON documents.id = ${table}.rowid
-    WHERE ${table} MATCH ? ORDER BY score DESC, version LIMIT ?`,
+    `SELECT version, -1000 * score AS score FROM (
+      SELECT rowid AS id, rank AS score FROM ${table}
+      WHERE ${table} MATCH ? AND rank MATCH 'bm25(${WEIGHTS})' ORDER BY rank LIMIT ?
+    ) JOIN documents USING (id)`,
   );
   return {
     insert: (id, columns) => void insert.run(id, ...columns),

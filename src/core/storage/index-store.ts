@@ -1,7 +1,8 @@
 /**
- * The index of words from the main thread (W33). It can always be made anew, so none of its failures
- * is one of the node: what is damaged is deleted, a worker that died is started again with the next
- * question, and whoever fills it hears that it was opened, and looks what is missing.
+ * The index of words from the main thread (W33). It can always be made anew, so none of its
+ * failures is one of the node: what is damaged is deleted, a worker that died is started again
+ * with the next question, and whoever fills it hears that it was opened, and looks what is
+ * missing.
  */
 import { rm } from 'node:fs/promises';
 import { AegisError, hasCode, isAegisError } from '../errors.ts';

@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { readdir, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { Bloom } from '../../../src/core/kb/find/bloom.ts';
+import type { Bloom } from '../../../src/core/kb/find/bloom.ts';
 import { after } from '../../../src/core/kb/find/grown-filter.ts';
 import { parseQuery } from '../../../src/core/kb/find/query.ts';
 import { Terms, termsKeyOf } from '../../../src/core/kb/find/terms.ts';
@@ -43,7 +43,7 @@ async function find(store: IndexStore, query: string, isHeldOnly = false, limit 
 async function paths(store: IndexStore, all: readonly IndexEntry[], query: string, held = false) {
   const { hits } = await find(store, query, held);
   return hits.map(({ version }) => {
-    return all.find((one) => Buffer.compare(one.version, version) === 0)?.path;
+    return all.find((one) => Buffer.compare(one.version, version) === 0)!.path;
   });
 }
 
@@ -71,7 +71,7 @@ test('W33: phrases stand together, and do not go from one text to the next', asy
   expect(await paths(store, all, 'tres cuatro')).toEqual(['a']);
 });
 
-test('W33, W48: beginnings are of words of the path and of the message, not of content', async () => {
+test('W33, W48: beginnings are of words of the path and the message, not of content', async () => {
   const { store } = await open();
   const all = [
     text('etc/nginx.conf', 'listen'),
@@ -131,7 +131,7 @@ test('says that there are more than were asked for', async () => {
   expect([hits.length, isMore]).toEqual([4, true]);
 });
 
-test('W34: its filter has all words of what is held, and grows; after a start it is another', async () => {
+test('W34: its filter has all words of what is held; after a start it is another', async () => {
   const { store, path } = await open();
   const words = Array.from({ length: 3000 }, (_, n) => `word${n}`);
   await store.write([text('a/held', words.join(' ')), entry('known', { content: 'missing' })]);

@@ -30,7 +30,7 @@ export class Bloom {
     return new Bloom(new Uint8Array(bits / 8));
   }
 
-  /** Takes the memory over. @throws {AegisError} `BAD_ENCODING` for what has no size of a filter. */
+  /** Takes the memory over. @throws {AegisError} `BAD_ENCODING` for another size. */
   static of(bytes: Uint8Array): Bloom {
     if (isSize(bytes.length * 8)) return new Bloom(bytes);
     throw new AegisError('BAD_ENCODING', `a filter does not have ${bytes.length} bytes`);

@@ -1,6 +1,6 @@
 /**
- * What `kb find` is asked (W33): words, `"phrases in quotes"`, and beginnings of words, `TERM*`. All
- * of them have to be there. Nothing else means anything: there are no operators, and what is no
+ * What `kb find` is asked (W33): words, `"phrases in quotes"`, and beginnings of words, `TERM*`.
+ * All of them have to be there. Nothing else means anything: there are no operators, and what is no
  * letter or digit only separates words, so a query can say nothing to the database behind it.
  */
 import { AegisError } from '../../errors.ts';

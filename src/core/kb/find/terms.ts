@@ -10,15 +10,20 @@ import { startsOf, wordsOf } from './words.ts';
 
 export const TERM_BYTES = 8;
 /** Hex: a word of the index. */
-export const TERM_DIGITS = 2 * TERM_BYTES;
+const TERM_DIGITS = 2 * TERM_BYTES;
 export const TERM_PATTERN = /^[0-9a-f]{16}$/;
 const KEY_BYTES = 32;
+/** Words of each of two generations; each has up to 64 characters. */
+const REMEMBERED = 16_384;
 
 export const termsKeyOf = (nameKey: Uint8Array): Uint8Array =>
   hmacSha256Of(nameKey, bytesOfText('aegis/words/1'));
 
 export class Terms {
   readonly #hmac: (text: string) => string;
+  /** What was asked for lately: words come again, and a hash costs as much as all else of them. */
+  #young = new Map<string, string>();
+  #old = new Map<string, string>();
 
   /** @param key that of `termsKeyOf`. */
   constructor(key: Uint8Array) {
@@ -43,12 +48,7 @@ export class Terms {
 
   /** The words of a text, in their order. */
   wordsOf(text: string): string[] {
-    const known = new Map<string, string>();
-    return Array.from(wordsOf(text), (word) => {
-      const term = known.get(word) ?? this.word(word);
-      known.set(word, term);
-      return term;
-    });
+    return Array.from(wordsOf(text), (word) => this.word(word));
   }
 
   /** The beginnings of all words of a text, each once. */
@@ -59,6 +59,15 @@ export class Terms {
   }
 
   #term(kind: 'word' | 'start' | 'path', text: string): string {
-    return this.#hmac(`${kind}\0${text}`).slice(0, TERM_DIGITS);
+    const name = `${kind}\0${text}`;
+    const young = this.#young.get(name);
+    if (young !== undefined) return young;
+    const term = this.#old.get(name) ?? this.#hmac(name).slice(0, TERM_DIGITS);
+    if (this.#young.size >= REMEMBERED) {
+      this.#old = this.#young;
+      this.#young = new Map();
+    }
+    this.#young.set(name, term);
+    return term;
   }
 }

@@ -1,27 +1,11 @@
 /** The search of an engine, put together. It decides nothing. */
-import type { HomePaths } from '../../config/home.ts';
 import { Terms, termsKeyOf } from '../../kb/find/terms.ts';
-import type { Replication } from '../../kb/replication.ts';
-import type { Genesis } from '../../model/genesis.ts';
-import type { Host } from '../../network/host.ts';
-import type { Log, Metrics } from '../../ports.ts';
-import type { ContentStore } from '../../storage/content-store.ts';
 import { IndexStore } from '../../storage/index-store.ts';
-import type { ChainRoom } from '../chain-room.ts';
 import type { Contents } from '../contents.ts';
+import type { EngineDeps, EngineOptions, EngineParts } from '../engine-open.ts';
 import { Filters } from './filters.ts';
 import { Indexer } from './indexer.ts';
 import { Search } from './search.ts';
-
-export interface SearchParts {
-  readonly machine: Pick<Replication, 'graph'>;
-  readonly content: ContentStore;
-  readonly contents: Contents;
-  readonly host: Host;
-  readonly room: ChainRoom;
-  readonly log: Log;
-  readonly metrics: Metrics;
-}
 
 /** What an engine tells of, and stops. */
 export interface SearchRoom {
@@ -32,13 +16,16 @@ export interface SearchRoom {
 }
 
 export function makeSearch(
-  options: { readonly self: string; readonly genesis: Genesis; readonly paths: HomePaths },
-  parts: SearchParts,
+  { genesis, paths, keystore }: EngineOptions,
+  { log: engineLog, metrics }: EngineDeps,
+  { machines, content, host, chain: room }: EngineParts,
+  contents: Contents,
 ): SearchRoom {
-  const { self, genesis, paths } = options;
-  const { machine, room, log } = parts;
+  const self = keystore.nodeId;
+  const log = engineLog.child('search');
+  const { graph } = machines.replication;
+  const parts = { content, contents, host, log, metrics };
   const { chain } = room;
-  const { graph } = machine;
   const key = termsKeyOf(genesis.names.key);
   const ref = (path: string) => chain.ref(path);
   const store: IndexStore = new IndexStore(
@@ -46,7 +33,7 @@ export function makeSearch(
     { log, opened: () => indexer.opened() },
   );
   const filters = new Filters({
-    ...{ host: parts.host, log, own: (known) => store.news(known) },
+    ...{ host, log, own: (known) => store.news(known) },
     isPartial: () => indexer.isPartial,
   });
   const changed = filters.changed.bind(filters);

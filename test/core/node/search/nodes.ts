@@ -1,8 +1,9 @@
-/** Nodes that search, with real indexes, all in one process; what is final they all know at once. */
+/** Nodes that search, with real indexes, in one process; what is final they all know at once. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { CID } from 'multiformats/cid';
+import { vi } from 'vitest';
 import type { RefState } from '../../../../src/core/chain/ref.ts';
 import { AegisError } from '../../../../src/core/errors.ts';
 import { Terms, termsKeyOf } from '../../../../src/core/kb/find/terms.ts';
@@ -170,7 +171,7 @@ export class SearchNode {
 
   /** All that is final and here is in the index, and the others know the words of it. */
   async settle(): Promise<void> {
-    await this.indexer.settle(60_000);
+    await vi.waitUntil(() => this.indexer.isSettled, { timeout: 60_000 });
     for (const { filters, nodeId } of this.#world.nodes) {
       if (nodeId === this.nodeId) continue;
       filters.down(this.nodeId);
