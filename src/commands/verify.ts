@@ -52,7 +52,8 @@ export default class Verify extends BaseCommand<typeof Verify, VerifyResult> {
     }),
     content: Flags.string({
       helpValue: '<path>',
-      description: 'A file or a directory on disk that must be the content of the version.',
+      description:
+        'A file or a directory on disk that must be the content of the version, put with --plain.',
     }),
   };
 
@@ -89,6 +90,12 @@ export default class Verify extends BaseCommand<typeof Verify, VerifyResult> {
     const version = claim?.version?.version;
     if (claim === undefined || version === undefined || claims.length > 1) {
       throw new AegisError('USAGE', 'the proof names no content that could be compared');
+    }
+    const { isSealedRoot } = await import('../core/model/sealed.ts');
+    if (isSealedRoot(version.root)) {
+      throw new AegisError('SEALED', `the proof names what is encrypted of ${safeText(claim.path)}`, {
+        hint: 'Only what was put with --plain can be compared with a file.',
+      });
     }
     const { cidOfPath } = await import('../cli/kb/cid.ts');
     const { BLAKE3_CODE, createHasher } = await import('../core/storage/hasher.ts');
