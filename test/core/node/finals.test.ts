@@ -134,7 +134,7 @@ test('a full disk loses nothing that is learned', async () => {
   expect(await again.get(versionAt(1).cidText)).toEqual({ height: 1, result: 'done' });
 });
 
-test('a large state that is taken over is gone through again when that was broken off', async () => {
+test('a large state is gone through again when taking it over was broken off', async () => {
   const heads = Array.from({ length: 5000 }, (_, n) => `head ${n}`);
   const rows = new Rows();
   const broken = await Finals.open(rows);
