@@ -12,4 +12,11 @@ it('the knowledge base keeps its promises under the faults of seeds 1 to 100', (
   }
   expect(runs.some(({ acknowledged }) => acknowledged > 0)).toBe(true);
   expect(runs.some(({ equivocations }) => equivocations > 0)).toBe(true);
-}, 60_000);
+  // W22, W23, W26
+  for (const kind of ['drains', 'dropped', 'unproved'] as const) {
+    expect(
+      runs.some(({ care }) => care[kind] > 0),
+      kind,
+    ).toBe(true);
+  }
+}, 120_000);

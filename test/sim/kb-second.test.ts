@@ -12,4 +12,4 @@ it('the knowledge base keeps its promises under the faults of seeds 101 to 200',
   }
   expect(runs.some(({ acknowledged }) => acknowledged > 0)).toBe(true);
   expect(runs.some(({ equivocations }) => equivocations > 0)).toBe(true);
-}, 60_000);
+}, 120_000);

@@ -1,4 +1,5 @@
 /** Runs seeds of the knowledge base in the simulator; a failure says how to run it again. */
+import type { KbCare } from '../../src/core/sim/kb-care.ts';
 import { KbScenario } from '../../src/core/sim/kb-scenario.ts';
 import { SimFailure } from '../../src/core/sim/scenario.ts';
 import { World, type WorldOptions, type WorldReport } from '../../src/core/sim/world.ts';
@@ -8,6 +9,7 @@ export interface Run {
   readonly versions: number;
   readonly acknowledged: number;
   readonly equivocations: number;
+  readonly care: KbCare['counts'];
 }
 
 /** @throws {SimFailure} with the line that replays it. */
@@ -20,7 +22,8 @@ export function runSeed(seed: string, options: Omit<WorldOptions, 'seed'> = {}):
   try {
     const report = new World({ seed, ...options }, { scenario: make }).run();
     const { versions, acknowledged, equivocations } = scenario!.checker;
-    return { report, versions, acknowledged, equivocations };
+    const care = scenario!.care.counts;
+    return { report, versions, acknowledged, equivocations, care };
   } catch (error) {
     const why = error instanceof SimFailure ? error.message : String(error);
     const replay = `replay: AEGIS_SIM_SEED=${seed} npx vitest run test/sim/replay.test.ts`;
@@ -34,7 +37,8 @@ function totals(runs: readonly Run[]): string {
   const add = (name: string, count: number): void => {
     sums.set(name, (sums.get(name) ?? 0) + count);
   };
-  for (const { report, versions, acknowledged, equivocations } of runs) {
+  for (const { report, versions, acknowledged, equivocations, care } of runs) {
+    for (const [kind, count] of Object.entries(care)) add(kind, count);
     add('versions', versions);
     add('acknowledged', acknowledged);
     add('equivocations', equivocations);

@@ -154,9 +154,11 @@ export class Absence {
   }
 
   #arm(): void {
-    const { options, turn } = this.#shared;
+    const { options, turn, up } = this.#shared;
     const first = Math.min(...this.#down.values());
-    const at = Number.isFinite(first) ? instant(first + options.graceMs) : undefined;
+    // Who is alone waits for somebody, not for a time that is over.
+    const isDue = Number.isFinite(first) && up.size > 0;
+    const at = isDue ? instant(first + options.graceMs) : undefined;
     if (at === this.#alarmAt) return;
     this.#alarmAt = at;
     turn.alarm(ABSENCE_ALARM, at);

@@ -34,7 +34,7 @@ export interface UnwellVersion {
 }
 
 /** Accounts looked at for one that can be audited. */
-const AUDIT_ACCOUNTS = 256;
+const AUDIT_ACCOUNTS = 64;
 
 export class Upkeep {
   readonly #shared: ReplicationShared;
@@ -87,8 +87,8 @@ export class Upkeep {
   }
 
   /**
-   * W22: the first root from a key on, and round, that is here and that connected nodes have
-   * confirmed; undefined when there is none among the accounts that are looked at.
+   * W22: a root that is here and that connected nodes have confirmed, drawn by a random key of 32
+   * bytes in hex; undefined when there is none among the accounts that are looked at.
    */
   auditable(
     from: string,
@@ -96,11 +96,15 @@ export class Upkeep {
   ): { readonly root: CID; readonly nodeIds: readonly string[] } | undefined {
     const { replicas } = this.#shared;
     for (const start of [from, '']) {
+      const found = [];
       for (const account of replicas.page(start, undefined, AUDIT_ACCOUNTS)) {
         if (account.isDeleted || !replicas.isStored(account)) continue;
         const nodeIds = [...account.confirmed].filter(isConnected);
-        if (nodeIds.length > 0) return { root: account.root, nodeIds };
+        if (nodeIds.length > 0) found.push({ root: account.root, nodeIds });
       }
+      // One of them: what follows a wide gap between keys would be drawn too often.
+      const one = found[Number.parseInt(from.slice(-8), 16) % found.length];
+      if (one !== undefined) return one;
     }
     return undefined;
   }

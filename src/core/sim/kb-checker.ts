@@ -40,6 +40,8 @@ export class KbChecker implements Checker {
   /** Nodes whose disk was lost, and nodes that were made to lie. */
   readonly #mayEquivocate = new Set<string>();
   readonly #equivocated = new Set<string>();
+  /** `root node` of copies that the node may have let go. */
+  readonly #mayForget = new Set<string>();
   #versions = 0;
 
   get versions(): number {
@@ -104,6 +106,11 @@ export class KbChecker implements Checker {
     this.#destroyed.add(`${root} ${node.nodeId}`);
   }
 
+  /** W23: a root that may go is asked to go. */
+  onLettingGo(node: SimNode, root: string): void {
+    this.#mayForget.add(`${root} ${node.nodeId}`);
+  }
+
   unsettled(world: World): string | undefined {
     return (
       unconnected(world) ??
@@ -166,7 +173,10 @@ export class KbChecker implements Checker {
     // A claim may cross the news that the root is damaged.
     if (this.#destroyed.has(`${root} ${node.nodeId}`)) return;
     if (!node.disk.hasRoot(root)) fail(node, `claims ${root} before it is durable`);
-    if (!node.disk.has(TABLES.roots, root)) fail(node, `claims ${root} and would forget it`);
+    // A claim may cross the news that it has been let go.
+    const mayForget = this.#mayForget.has(`${root} ${node.nodeId}`);
+    if (!mayForget && !node.disk.has(TABLES.roots, root))
+      fail(node, `claims ${root} and would forget it`);
   }
 }
 

@@ -21,7 +21,9 @@ import type { Outcome } from '../machine.ts';
 import { createVersion } from '../model/version.ts';
 import { PeerBook } from '../peers/book.ts';
 import type { PeerInput, PeerOutcome } from '../peers/book-io.ts';
+import { MINUTE, SECOND } from '../units.ts';
 import { KB_FAULTS } from './faults.ts';
+import { KbCare } from './kb-care.ts';
 import { KbChecker } from './kb-checker.ts';
 import { type KbTie, kbOf } from './kb-tie.ts';
 import type { SimNode } from './node.ts';
@@ -32,6 +34,8 @@ import type { World } from './world.ts';
 const REPLICAS = 3;
 const PATHS = 6;
 const ZONES = 3;
+/** W20: shorter than most faults, and longer than the run. */
+const GRACES_MS = [2 * SECOND, 10 * SECOND, 5 * MINUTE];
 /** Share of writes that equivocate. */
 const TWINS = 0.05;
 const RAW = 0x55;
@@ -42,7 +46,9 @@ type Made = ReturnType<typeof createVersion>;
 export class KbScenario implements Scenario {
   readonly faults = KB_FAULTS;
   readonly checker: KbChecker;
+  readonly care: KbCare;
   readonly #members: readonly PlacementMember[];
+  readonly #graceMs: number;
 
   constructor(world: World) {
     const random = world.random.child('members');
@@ -53,6 +59,8 @@ export class KbScenario implements Scenario {
       zone: `z${index % ZONES}`,
     }));
     this.checker = new KbChecker();
+    this.#graceMs = random.pick(GRACES_MS)!;
+    this.care = new KbCare(this.checker, world.random.child('care'));
   }
 
   get checkers(): readonly Checker[] {
@@ -66,7 +74,9 @@ export class KbScenario implements Scenario {
   act(world: World, random: SimRandom): void {
     const node = random.pick(world.nodes);
     const tie = node === undefined || !node.isUp || node.isPaused ? undefined : kbOf(node);
-    if (node === undefined || tie === undefined || tie.writing !== undefined) return;
+    if (node === undefined || tie === undefined) return;
+    this.care.act(node, tie, random);
+    if (tie.writing !== undefined) return;
     tie.writing = 'root';
     const path = `doc ${random.between(1, PATHS)}`;
     const content = sha256(random.bytes(8));
@@ -87,9 +97,14 @@ export class KbScenario implements Scenario {
       return false;
     this.checker.onRootLoss(node, root);
     node.disk.damageRoot(root);
-    // The scrub has found it.
+    // The scrub has found it; or nobody knows, until it is audited.
+    if (Math.floor(force * 1000) % 2 === 1) return true;
     node.submit(KB_PROTOCOL, { type: 'lost', root: CID.parse(root) } satisfies ReplicationInput);
     return true;
+  }
+
+  healed(world: World): void {
+    this.care.healed(world);
   }
 
   unsettled(world: World): string | undefined {
@@ -145,7 +160,7 @@ export class KbScenario implements Scenario {
     const keyOf = (id: string): Uint8Array | undefined =>
       node.world.node(id)?.identity.signer.publicKey;
     const replication = new Replication(
-      { nodeId, members: this.#members, replicas },
+      { nodeId, members: this.#members, replicas, graceMs: this.#graceMs },
       { keyOf },
       node.rows,
     );
@@ -158,6 +173,7 @@ export class KbScenario implements Scenario {
       machine: replication,
       replication,
       writing: undefined,
+      fetching: new Set(),
       first: [{ type: 'start' } satisfies ReplicationInput, ...lost],
       alarmInput: (key) => ({ type: 'alarm', key }) satisfies ReplicationInput,
       peerInput: (id, isUp) =>
@@ -168,6 +184,7 @@ export class KbScenario implements Scenario {
           : undefined,
       tell: (outcome) => this.#told(node, tie, outcome),
     };
+    this.care.boot(node, tie);
     return tie;
   }
 
@@ -176,11 +193,13 @@ export class KbScenario implements Scenario {
     if (told.type === 'version-added' && told.version.cidText === tie.writing) {
       tie.writing = undefined;
     }
-    if (told.type === 'fetchWanted') this.#fetch(node, told.root, told.sources);
+    if (told.type === 'fetchWanted') this.#fetch(node, tie, told.root, told.sources);
+    this.care.told(node, tie, told);
   }
 
   /** The model of a fetch: the first connected source that has the root at the end of it. */
-  #fetch(node: SimNode, root: CID, sources: readonly string[]): void {
+  #fetch(node: SimNode, tie: KbTie, root: CID, sources: readonly string[]): void {
+    tie.fetching.add(root.toString());
     const { network } = node.world;
     const delay = 5 + 200 * network.slowness;
     node.later(delay, () => {
@@ -188,11 +207,15 @@ export class KbScenario implements Scenario {
         .filter((id) => network.isConnected(node.nodeId, id))
         .map((id) => node.world.node(id))
         .find((holder) => holder?.disk.hasRoot(root.toString()) === true);
-      if (source === undefined) return submit(node, { type: 'fetch-failed', root });
-      node.disk.putRoot(
-        root.toString(),
-        node.guard(() => submit(node, { type: 'stored', root })),
-      );
+      if (source === undefined) {
+        tie.fetching.delete(root.toString());
+        return submit(node, { type: 'fetch-failed', root });
+      }
+      const stored = node.guard(() => {
+        tie.fetching.delete(root.toString());
+        submit(node, { type: 'stored', root });
+      });
+      node.disk.putRoot(root.toString(), stored);
     });
   }
 

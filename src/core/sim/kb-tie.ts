@@ -7,6 +7,8 @@ export interface KbTie extends Tie {
   readonly replication: Replication;
   /** A version that has been made and not been added yet. */
   writing: string | undefined;
+  /** Roots that are on their way to the disk. */
+  readonly fetching: Set<string>;
 }
 
 export const kbOf = (node: SimNode): KbTie | undefined =>
