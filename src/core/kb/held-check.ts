@@ -14,8 +14,8 @@ export const TELL_ALARM = 'tell/';
 export const RESET_ALARM = 'reset/';
 
 /** Accounts looked at in one step: for one piece, and for all. */
-const PIECE_ACCOUNTS = 2048;
-const STEP_ACCOUNTS = 4096;
+const PIECE_ACCOUNTS = 1024;
+const STEP_ACCOUNTS = 1024;
 const PAGE_ACCOUNTS = 256;
 const TELL_PAUSE_MS = SECOND / 4;
 /** Pieces of one node that wait to be worked through; what is dropped is told again one day. */

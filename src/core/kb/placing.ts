@@ -13,7 +13,7 @@ import { type KbStore, TABLES } from './store.ts';
 import type { VersionGraph } from './versions.ts';
 
 /** Versions in one part. */
-const PART = 256;
+const PART = 64;
 const COUNTER = 'placing';
 
 export interface Moved {

@@ -24,7 +24,12 @@ function made(contentId: string | undefined, lacks: (n: number) => boolean) {
     roots: (after: string | undefined, limit: number) =>
       all.filter((cid) => after === undefined || cid.toString() > after).slice(0, limit),
   };
-  return { asked, lost: Array.fromAsync(lostRoots(content, machine)) };
+  const collect = async () => {
+    const lost: CID[] = [];
+    for await (const root of lostRoots(content, machine)) lost.push(root);
+    return lost;
+  };
+  return { asked, lost: collect() };
 }
 
 test('a store that was compared before is not asked again', async () => {
