@@ -8,6 +8,8 @@
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { Reply } from '../../src/core/api/contract/endpoints.ts';
+import { Terms, termsKeyOf } from '../../src/core/kb/find/terms.ts';
+import { nameKeyOf } from '../../src/core/model/names.ts';
 import { clientOf } from './support/api.ts';
 import { aegis, Cluster } from './support/cluster.ts';
 
@@ -125,6 +127,27 @@ test('W47, W48: no word of it stands in the index', () => {
       }
     }
   }
+});
+
+test('W46: of what was shredded not even terms stay in the index', async () => {
+  await put(1, 'secreto', 'irrecuperable de verdad');
+  await foundBy(4, 'irrecuperable', ['secreto']);
+  const genesis = readFileSync(cluster.home(1).genesis);
+  const term = new Terms(termsKeyOf(nameKeyOf(genesis))).word('irrecuperable');
+  // SQLite stores what terms have in common once.
+  const trace = term.slice(4);
+  const hasTrace = (node: number): boolean => {
+    const { indexDb } = cluster.home(node);
+    return [indexDb, `${indexDb}-wal`].some((file) => readFileSync(file).includes(trace));
+  };
+  expect([1, 2, 3].some(hasTrace)).toBe(true);
+  expect((await cluster.run(1, 'kb', 'shred', 'secreto', '--yes')).exit).toBe(0);
+  await foundBy(4, 'irrecuperable', []);
+  await cluster.until(
+    () => [1, 2, 3, 4].some(hasTrace),
+    (has) => !has,
+    'no trace is left',
+  );
 });
 
 test('an index that is damaged or gone comes back by itself', async () => {

@@ -21,7 +21,7 @@ import { textsOf } from './texts.ts';
 
 export interface IndexerDeps {
   readonly store: IndexStore;
-  readonly graph: Pick<VersionGraph, 'get' | 'pathsAfter'>;
+  readonly graph: Pick<VersionGraph, 'get' | 'pathsAfter' | 'shreds'>;
   readonly content: Pick<ContentStore, 'root'>;
   readonly contents: Pick<Contents, 'openHere'>;
   readonly log: Log;
@@ -98,13 +98,6 @@ export class Indexer {
     this.#sweep = { after: undefined };
   }
 
-  /** W46: what paths have shown, and show no more, leaves no trace in the index. */
-  async purge(): Promise<void> {
-    this.#isPurging = true;
-    this.#wake();
-    await this.#deps.store.purge('note').catch(() => false);
-  }
-
   /** Whether it has not been through all paths since the index was opened. */
   get isPartial(): boolean {
     return this.#sweep !== undefined;
@@ -166,7 +159,7 @@ export class Indexer {
     const paths = [...this.#paths].slice(0, BATCH);
     this.#isSweeping = paths.length === 0 && this.#roots.size === 0;
     if (paths.length > 0) {
-      await this.#index(paths, ['new', 'missing']);
+      await this.#index(paths, ['new', 'missing'], true);
       return true;
     }
     if (this.#roots.size > 0) {
@@ -185,6 +178,18 @@ export class Indexer {
     this.#sweep = undefined;
     this.#deps.swept();
     return true;
+  }
+
+  #isShredded(path: string): boolean {
+    const [shred] = this.#deps.graph.shreds(path);
+    return shred !== undefined;
+  }
+
+  /** W46: what paths have shown leaves no trace in the index, once it is taken out. */
+  async #purge(): Promise<void> {
+    // First: the process may end before it is done.
+    await this.#deps.store.purge('note');
+    this.#isPurging = true;
   }
 
   /** @returns whether there is more of it to do. */
@@ -213,6 +218,7 @@ export class Indexer {
   async #index(
     paths: readonly string[],
     wanted: readonly (IndexedContent | 'new')[],
+    isNews = false,
   ): Promise<void> {
     for (const path of paths) this.#paths.delete(path);
     try {
@@ -223,6 +229,7 @@ export class Indexer {
         if (signed === undefined) removed.push(path);
         else shown.push({ path, signed });
       }
+      if (isNews && paths.some((path) => this.#isShredded(path))) await this.#purge();
       const known = await this.#deps.store.look(
         shown.map(({ path, signed }) => ({ path, version: signed.cid.bytes })),
       );

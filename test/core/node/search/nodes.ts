@@ -131,6 +131,7 @@ export class SearchNode {
     this.filters = new Filters({ host, log, own, isPartial: () => this.indexer.isPartial });
     const graph = {
       get: (version: string) => world.versions.get(version) as never,
+      shreds: nothing,
       pathsAfter: (after: string | undefined, limit: number) => world.pathsAfter(after, limit),
     };
     const content = {
@@ -197,6 +198,8 @@ function contentsOf({ texts }: World): Pick<Contents, 'openHere'> {
     },
   };
 }
+
+function* nothing(): Generator<SignedVersion> {}
 
 export const unknownVersion = CID.parse(
   'bafyreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy',
