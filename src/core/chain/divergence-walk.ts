@@ -122,7 +122,7 @@ function hashOf(node: TreeNode): string {
 
 const textOf = (hash: Uint8Array): string => Buffer.from(hash).toString('latin1');
 
-/** Y7: the last states, for those who look for where theirs differs. Each costs what has changed. */
+/** Y7: the last states, for those who look for where theirs differs. Each costs what changed. */
 export class LastStates {
   readonly #trees = new Map<number, StateTree>();
 

@@ -1,4 +1,4 @@
-/** How the leaves and nodes of the state are hashed (docs/proofs.md), and the bits of their keys. */
+/** How leaves and nodes of the state are hashed (docs/proofs.md), and the bits of their keys. */
 import { sha256Latin1 } from '../crypto/hash.ts';
 
 /** Hashes are texts of 32 characters, one a byte: a third of the memory of arrays, and faster. */

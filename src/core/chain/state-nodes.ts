@@ -111,7 +111,7 @@ const branch = (left: Node, right: Node): Branch => ({
   size: sizeOf(left) + sizeOf(right),
 });
 
-/** The node to which `bits` lead, seen from above. A leaf that is alone stands wherever those do. */
+/** The node to which `bits` lead, seen from above. A leaf that is alone stands there as well. */
 function raise(node: Plain, bits: string): Plain {
   if (bits === '' || sizeOf(node) === 1) return node;
   const hash = chainHash(bits, node.hash);

@@ -26,7 +26,7 @@ export const BUCKET_LEAVES = 16;
 const CACHE_BYTES = 32 * MIB;
 /** What a leaf takes beside its value, with what leads to it. */
 const LEAF_BYTES = 512;
-/** What a branch or a bucket takes: those that were made anew are there twice while a tree is old. */
+/** What a branch or a bucket takes: what is made anew is there twice while the old tree is. */
 const NODE_BYTES = 200;
 /** Rows that are read in one piece. */
 const PAGE_ROWS = 1024;
