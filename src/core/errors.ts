@@ -68,6 +68,12 @@ export const ERRORS = {
     'Only the successor that the last identity entry committed to can sign: aegis keys history',
   ),
   OTHER_CLUSTER: kind(EXIT.badData, 422, false, 'Every cluster has its own; see the cluster id.'),
+  CONFLICT: kind(
+    EXIT.badData,
+    409,
+    false,
+    'See what has lost: aegis kb conflicts. Resolve it: aegis kb resolve, or put what it should be.',
+  ),
   OUT_OF_ORDER: kind(EXIT.badData, 409, false, 'Hand in the intents before it first.'),
   BAD_PROOF: kind(EXIT.badData, 422, false),
   DIVERGED: kind(

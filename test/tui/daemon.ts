@@ -113,6 +113,7 @@ export class TinyDaemon {
         ...{ newnym: unasked, onion: unasked, renew: unasked },
       },
       search: { find: unasked },
+      merges: { conflicts: unasked, resolve: unasked },
       copies: { status: unasked, repair: unasked, scrub: unasked, drain: unasked },
       space: {
         gc: unasked,

@@ -100,6 +100,7 @@ export const entry = (change: Partial<KbEntry> = {}): KbEntry => ({
   author: idOf('a'),
   authorName: 'alice',
   time: isoBefore(30_000),
+  conflicts: 0,
   heads: 1,
   replicas: { wanted: 3, confirmed: 3 },
   local: true,

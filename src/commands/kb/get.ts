@@ -57,12 +57,15 @@ export default class KbGet extends BaseCommand<typeof KbGet, KbGetOutput | undef
       exclusive: ['provisional'],
     }),
     provisional: Flags.boolean({ description: 'Also a version that is not final yet.' }),
+    strict: Flags.boolean({
+      description: 'Refuse (exit status 65) what is a merge with conflicts.',
+    }),
     ...proofFlags,
     force: Flags.boolean({ char: 'f', description: 'Replace what is there.' }),
   };
 
   protected override async work(): Promise<KbGetOutput | undefined> {
-    const { output, force, proof, linearizable, provisional } = this.flags;
+    const { output, force, proof, linearizable, provisional, strict } = this.flags;
     if (this.json && (output === undefined || output === '-')) {
       throw new AegisError('USAGE', 'with --json the content needs a place of its own', {
         hint: 'Give one: -o FILE',
@@ -76,9 +79,10 @@ export default class KbGet extends BaseCommand<typeof KbGet, KbGetOutput | undef
     if (proof !== undefined) await target.checkTarget({ path: proof, force });
     const timeoutMs = this.timeoutMs(TIMEOUT_MS);
     const client = await this.client({ timeoutMs });
-    const query = { path: this.args.path, timeoutMs, linearizable, provisional };
+    const query = { path: this.args.path, timeoutMs, linearizable, provisional, strict };
     const content = await this.#content(client, query);
     if (!content.final) this.note('aegis: this version is not final yet');
+    if (content.conflicts > 0) this.note('aegis: a merge with conflicts; see: aegis kb conflicts');
     try {
       const kept = proof === undefined ? null : await this.#keepProof(client, content, proof);
       return await this.#take(content, kept);

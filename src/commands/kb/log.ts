@@ -11,7 +11,7 @@ export default class KbLog extends BaseCommand<typeof KbLog, Reply<'kb.log'>> {
   static override readonly description =
     'The newest first. A head is a version that no other builds on; when there are several, all ' +
     'are kept and one is shown: the greatest by generation, time and CID. Versions on which the ' +
-    'custodians have not agreed yet are marked.';
+    "custodians have not agreed yet are marked. A merge is nobody's: nodes compute it.";
   static override readonly examples = [
     { description: 'All versions', command: '<%= config.bin %> kb log notes.md' },
     {
@@ -54,9 +54,11 @@ export default class KbLog extends BaseCommand<typeof KbLog, Reply<'kb.log'>> {
       ...(entry.head ? [this.paint.yellow('head')] : []),
       ...(entry.final ? [] : [this.paint.yellow('not final')]),
       ...(entry.deleted ? [this.paint.red('deleted')] : []),
+      ...(entry.conflicts > 0 ? [this.paint.red(`conflicts: ${entry.conflicts}`)] : []),
+      ...(entry.mismatch === null ? [] : [this.paint.red('not what its parents come to')]),
     ];
     const tags = marks.length > 0 ? `  (${marks.join(', ')})` : '';
-    const author = safeText(entry.authorName ?? entry.author);
+    const author = safeText(entry.authorName ?? entry.author ?? 'merge');
     const height = entry.height === null ? '' : `  height ${entry.height}`;
     return [
       `version ${entry.version}${tags}`,

@@ -99,7 +99,10 @@ export default class KbLs extends BaseCommand<typeof KbLs, Reply<'kb.ls'> | Veri
         { title: 'PATH', cell: (entry) => `${entry.path}${entry.kind === 'directory' ? '/' : ''}` },
         { title: 'SIZE', cell: (entry) => bytes(entry.sizeBytes), align: 'right' },
         { title: 'AGE', cell: (entry) => ago(entry.time) },
-        { title: 'AUTHOR', cell: (entry) => entry.authorName ?? entry.author.slice(0, 14) },
+        {
+          title: 'AUTHOR',
+          cell: ({ author, authorName }) => authorName ?? author?.slice(0, 14) ?? 'merge',
+        },
         {
           title: 'COPIES',
           cell: ({ replicas }) => `${replicas.confirmed ?? '?'}/${replicas.wanted}`,

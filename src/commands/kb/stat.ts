@@ -50,9 +50,15 @@ export default class KbStat extends BaseCommand<typeof KbStat, Result> {
       ['sealed', sealedText(stat)],
       ['objects', stat.objects === null ? undefined : String(stat.objects)],
       ['version', stat.version],
-      ['generation', `${stat.generation}, sequence ${stat.sequence} of its author`],
+      ['generation', generationText(stat)],
       ['parents', stat.parents.join(' ') || 'none'],
-      ['author', `${author}${stat.author}`],
+      ['author', `${author}${stat.author ?? 'none: it is a merge'}`],
+      [
+        'conflicts',
+        stat.conflicts === 0
+          ? undefined
+          : this.paint.red(`${stat.conflicts} (see aegis kb conflicts)`),
+      ],
       ['time', `${stat.time} (${ago(stat.time)})`],
       ['message', stat.message === null ? undefined : safeText(stat.message)],
       ['heads', stat.heads === 1 ? '1' : this.paint.yellow(`${stat.heads} (see aegis kb log)`)],
@@ -73,3 +79,6 @@ const copiesText = ({ wanted, confirmed }: Reply<'kb.stat'>['replicas']): string
   confirmed === null
     ? `${wanted} wanted; the holders do not report to this node: aegis kb where`
     : `${confirmed} durable, ${wanted} wanted`;
+
+const generationText = ({ generation, sequence, author }: Reply<'kb.stat'>): string =>
+  author === null ? `${generation}` : `${generation}, sequence ${sequence} of its author`;

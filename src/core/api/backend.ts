@@ -42,6 +42,8 @@ interface DownloadFacts {
   readonly final: boolean;
   /** At which the version became final; `null` when it is not, or not known any more. */
   readonly height: number | null;
+  /** W17: conflicts of the merge that it is, at or around what is asked for; none unless given. */
+  readonly conflicts?: number;
 }
 
 /** What is downloaded. An iteration that throws cuts the reply; the error stays askable. */
@@ -85,6 +87,13 @@ export interface VersionsBackend {
   diff(query: Query<'kb.diff'>, context: CallContext): Promise<Result<'kb.diff'>>;
   /** Records until the signal aborts: `ready` first. A slow reader gets a `gap`. */
   watch(query: Query<'kb.watch'>, context: CallContext): AsyncIterable<KbWatchRecord>;
+}
+
+/** W17. */
+export interface MergesBackend {
+  conflicts(query: Query<'kb.conflicts'>): Promise<Result<'kb.conflicts'>>;
+  /** @throws {AegisError} as `put`; `NOT_FOUND` where there is no conflict. */
+  resolve(body: Body<'kb.resolve'>, context: CallContext): Promise<Result<'kb.resolve'>>;
 }
 
 /** W33 to W35. */
@@ -266,6 +275,7 @@ export interface Backend {
 
   readonly tor: TorBackend;
   readonly versions: VersionsBackend;
+  readonly merges: MergesBackend;
   readonly copies: CopiesBackend;
   readonly space: SpaceBackend;
   readonly search: SearchBackend;

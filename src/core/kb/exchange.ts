@@ -127,6 +127,7 @@ export class Exchange {
     for (const signed of added) {
       turn.tell({ type: 'version-added', version: signed });
       this.#copies.added(signed);
+      this.#shared.conflicted.added(signed);
     }
   }
 

@@ -3,6 +3,7 @@ import type { CID } from 'multiformats/cid';
 import type { AegisError } from '../errors.ts';
 import type { SignedVersion } from '../model/version.ts';
 import type { Verified } from '../units.ts';
+import type { Conflicted } from './conflicted.ts';
 import type { Doubts } from './doubts.ts';
 import type { PlacementMember } from './placement.ts';
 import type { Replicas } from './replicas.ts';
@@ -52,6 +53,7 @@ export interface ReplicationShared {
   /** The tables of this room within the step that runs; what is set is made durable with it. */
   readonly store: KbStore;
   readonly graph: VersionGraph;
+  readonly conflicted: Conflicted;
   readonly replicas: Replicas;
   readonly doubts: Doubts;
   readonly unwell: UnwellVersions;

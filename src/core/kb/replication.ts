@@ -13,6 +13,7 @@ import type { SignedVersion } from '../model/version.ts';
 import type { Rows } from '../ports.ts';
 import { type Instant, MINUTE, SECOND } from '../units.ts';
 import { outOf, presentMembers } from './absence.ts';
+import { Conflicted } from './conflicted.ts';
 import { Copies, FETCH_ALARM, OFFER_ALARM, PLACE_ALARM } from './copies.ts';
 import { Doubts } from './doubts.ts';
 import { Exchange, VECTOR_ALARM } from './exchange.ts';
@@ -73,6 +74,7 @@ export class Replication implements Machine<ReplicationInput> {
       deps,
       store,
       graph: this.graph,
+      conflicted: new Conflicted(store, (path) => this.graph.shown(path)),
       replicas: new Replicas({ ...options, members }, store, (account, isShort) =>
         unwell.changed(account, isShort),
       ),
@@ -112,6 +114,11 @@ export class Replication implements Machine<ReplicationInput> {
   /** Whether all objects of a root are durable here. */
   hasRoot(root: CID): boolean {
     return this.#shared.replicas.hasRoot(root);
+  }
+
+  /** W17: paths that show a merge with conflicts, in the order of their bytes. */
+  conflicted(prefix: string, after: string | undefined, limit: number): string[] {
+    return this.#shared.conflicted.paths(prefix, after, limit);
   }
 
   holders(root: CID): Holders {

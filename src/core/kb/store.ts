@@ -26,6 +26,8 @@ export const TABLES = {
   twins: 'kb/twins',
   /** By author, level and number: digests of parts of a log that are complete. */
   digests: 'kb/digests',
+  /** By path: those that show a merge with conflicts. */
+  conflicted: 'kb/conflicted',
   /** By CID: roots that are complete here. */
   roots: 'kb/roots',
   /** By root and version: who has a copy, of versions that concern this node. */

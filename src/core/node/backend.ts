@@ -17,6 +17,7 @@ import type { EventHub } from './events.ts';
 import { copyHome } from './home-copy.ts';
 import type { IntentViews } from './intent-views.ts';
 import type { KbVersions } from './kb-versions.ts';
+import type { MergeViews } from './merge/merge-views.ts';
 import type { Self } from './opening.ts';
 import { Proofs } from './proofs.ts';
 import type { Search } from './search/search.ts';
@@ -57,6 +58,7 @@ export class NodeBackend implements Backend {
   readonly #deps: BackendDeps;
   readonly tor: TorViews;
   readonly versions: KbVersions;
+  readonly merges: MergeViews;
   readonly copies: Copies;
   readonly space: Space;
   readonly search: Search;
@@ -67,6 +69,7 @@ export class NodeBackend implements Backend {
     this.#deps = deps;
     this.tor = deps.engine.torViews();
     this.versions = deps.engine.versions;
+    this.merges = deps.engine.merges.views;
     this.copies = deps.engine.copies;
     this.space = deps.engine.space;
     this.search = deps.engine.search.search;

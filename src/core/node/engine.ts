@@ -48,8 +48,7 @@ import { KbViews } from './kb-views.ts';
 import { KB_MACHINE, type Knowledge } from './knowledge.ts';
 import { Loop, type LoopDependencies } from './loop.ts';
 import { type Machines, Placement } from './machines.ts';
-import type { Merger } from './merge/merger.ts';
-import { makeMerger } from './merge/open.ts';
+import { type MergeRoom, makeMerges } from './merge/open.ts';
 import { ObjectReader } from './object-reader.ts';
 import { serveObjects } from './object-server.ts';
 import { OnionUpgrade } from './onion-upgrade.ts';
@@ -78,7 +77,7 @@ export class Engine {
   readonly machine: Replication;
   readonly peers: Peers;
   readonly knowledge: Knowledge;
-  readonly merger: Merger;
+  readonly merges: MergeRoom;
   readonly search: SearchRoom;
   readonly copies: Copies;
   readonly space: Space;
@@ -110,7 +109,7 @@ export class Engine {
       submit: (input) => void engine.#loop.submit(CHAIN_MACHINE, input),
       offer: (input, origin) => void engine.#loop.offer(CHAIN_MACHINE, input, origin),
       finalised: (block) => engine.#finalised(block),
-      merged: (merges) => engine.merger.final(merges),
+      merged: (merges) => engine.merges.merger.final(merges),
       accused: (evidence) => engine.consensus.accused(evidence),
       custody: () => made?.custody,
       peers: () => made?.peers,
@@ -189,14 +188,8 @@ export class Engine {
     );
     this.space = this.#makeSpace();
     this.knowledge = this.#knowledge(parts);
-    this.merger = this.#makeMerger(parts, reader);
-    this.search = makeSearch(
-      { self, genesis, paths: options.paths },
-      {
-        ...{ machine: replication, content, contents: this.contents, host, room: this.chain },
-        ...{ log: log.child('search'), metrics },
-      },
-    );
+    this.merges = this.#makeMerges(parts, reader);
+    this.search = makeSearch(options, deps, parts, this.contents);
     this.custody = this.#custody(parts, book);
     const { custody } = this;
     this.custodyViews = new CustodyViews({
@@ -259,6 +252,7 @@ export class Engine {
       ...{ contents: this.contents, readingKeys: this.#confidential.keys },
       replicas: genesis.replicas,
       isConnected: (nodeId) => host.peer(nodeId) !== undefined,
+      mismatches: (versions) => this.merges.faults.find(versions),
       decided: (versions) => this.#finality.find(versions),
       askHolders: (root, nodeIds) => query.ask(root, nodeIds),
     });
@@ -300,16 +294,15 @@ export class Engine {
     });
   }
 
-  #makeMerger(parts: EngineParts, reader: ObjectReader): Merger {
+  #makeMerges({ content, hashers, store, chain: room, clock }: EngineParts, reader: ObjectReader) {
     const { keystore, settings } = this.#options;
-    const { content, hashers, store, chain: room, clock } = parts;
-    const { machine, knowledge } = this;
-    return makeMerger(
+    const { machine, knowledge, contents } = this;
+    return makeMerges(
       { self: keystore.nodeId, settings },
       {
-        ...{ machine, content, hashers, store, reader, room, knowledge, clock },
-        contents: this.contents,
-        ...{ log: this.#deps.log.child('merge'), metrics: this.#deps.metrics },
+        ...{ machine, content, hashers, store, reader, room, knowledge, clock, contents },
+        ...{ finality: this.#finality, metrics: this.#deps.metrics },
+        log: this.#deps.log.child('merge'),
         submit: (input) => this.#submitKb(input),
       },
     );
@@ -347,7 +340,7 @@ export class Engine {
   /** Everything but the stores. */
   async #halt(): Promise<void> {
     this.#fetcher.stop();
-    this.merger.stop();
+    this.merges.merger.stop();
     this.#confidential.stop();
     await this.copies.stop();
     await this.space.stop();
@@ -393,7 +386,7 @@ export class Engine {
     this.governance.start();
     this.copies.start();
     await this.space.start();
-    this.merger.start();
+    this.merges.merger.start();
     this.search.indexer.start();
     this.#confidential.start();
   }
@@ -453,7 +446,7 @@ export class Engine {
       this.copies.tell(told);
       this.space.tell(told);
       if (told.type === 'version-added') {
-        this.merger.added(told.version);
+        this.merges.merger.added(told.version);
         this.search.indexer.touched(told.version.version.path);
       }
     } else this.peers.tell(outcome);
@@ -495,7 +488,7 @@ export class Engine {
     this.#confidential.final(block.paths);
     for (const path of block.paths) {
       this.#deps.pathChanged(path);
-      this.merger.look(path);
+      this.merges.merger.look(path);
       this.search.indexer.touched(path);
     }
     this.#deps.blockFinal(this.consensus.add(block));

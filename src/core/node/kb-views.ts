@@ -6,6 +6,7 @@ import type { Roster } from '../chain/roster.ts';
 import { AegisError } from '../errors.ts';
 import { BLAKE3 } from '../kb/block.ts';
 import type { Replication } from '../kb/replication.ts';
+import { isMerge } from '../model/merge.ts';
 import { parsePath } from '../model/path.ts';
 import { isSealedRoot } from '../model/sealed.ts';
 import type { SignedVersion, Version } from '../model/version.ts';
@@ -29,6 +30,8 @@ export interface KbViewsDeps {
   readonly readingKeys: ReadingKeys;
   isConnected(nodeId: string): boolean;
   /** What the custodians have decided about versions. */
+  /** W18: of merges that are wrong, who has handed them in. */
+  mismatches(versions: readonly string[]): Promise<(string | undefined)[]>;
   decided(versions: readonly string[]): Promise<(Final | undefined)[]>;
   /** Which of the nodes say that they hold a root. */
   askHolders(root: CID, nodeIds: readonly string[]): Promise<string[]>;
@@ -88,11 +91,12 @@ export class KbViews {
     const shown = graph.shown(parsed)?.cidText;
     const page = versions.slice(0, limit);
     const next = versions.length > limit ? page.at(-1)!.cidText : null;
-    const decided = await this.#deps.decided(page.map(({ cidText }) => cidText));
+    const names = page.map(({ cidText }) => cidText);
+    const [decided, wrong] = [await this.#deps.decided(names), await this.#deps.mismatches(names)];
     return {
       path: parsed,
       versions: page.map((signed, n) => ({
-        ...this.#logEntry(signed, graph.isHead(signed), shown),
+        ...this.#logEntry(signed, graph.isHead(signed), shown, wrong[n]),
         ...agreed(decided[n]),
       })),
       heads: graph.headCount(parsed),
@@ -190,9 +194,9 @@ export class KbViews {
       sizeBytes: version.sizeBytes,
       ...agreed(decided),
       generation: version.generation,
-      author: version.author,
-      authorName: members.get(version.author)?.name ?? null,
+      ...this.#authorOf(version),
       time: new Date(version.time).toISOString(),
+      conflicts: conflictsOf(version),
       heads: machine.graph.headCount(version.path),
       replicas: this.#reported(version),
       local: local?.complete === true,
@@ -203,6 +207,7 @@ export class KbViews {
     signed: SignedVersion,
     head: boolean,
     shown: string | undefined,
+    by: string | undefined,
   ): Omit<KbLogEntry, 'final' | 'height'> {
     const { cidText, version } = signed;
     return {
@@ -211,9 +216,10 @@ export class KbViews {
       kind: version.directory === true ? 'directory' : 'file',
       sizeBytes: version.sizeBytes,
       generation: version.generation,
-      author: version.author,
-      authorName: this.#deps.members.get(version.author)?.name ?? null,
+      ...this.#authorOf(version),
       sequence: version.sequence,
+      conflicts: conflictsOf(version),
+      mismatch: by === undefined ? null : { by: by === '' ? null : by },
       time: new Date(version.time).toISOString(),
       message: version.message ?? null,
       deleted: version.deleted === true,
@@ -221,6 +227,12 @@ export class KbViews {
       head,
       shown: cidText === shown,
     };
+  }
+
+  #authorOf(version: Version): Pick<KbEntry, 'author' | 'authorName'> {
+    if (isMerge(version)) return { author: null, authorName: null };
+    const authorName = this.#deps.members.get(version.author)?.name ?? null;
+    return { author: version.author, authorName };
   }
 
   /** Holders report to the author and to the placed nodes; others do not know of their copies. */
@@ -249,6 +261,9 @@ export class KbViews {
     return await exporter.countObjects(root);
   }
 }
+
+const conflictsOf = ({ conflicts = [], isMoreConflicts }: Version): number =>
+  conflicts.length + Number(isMoreConflicts === true);
 
 /** What was refused is as open as what has not been decided: it may be asked for again. */
 const agreed = (decided: Final | undefined) => {

@@ -6,6 +6,7 @@ import type { CID } from 'multiformats/cid';
 import type { CallContext, Download } from '../api/backend.ts';
 import type { Query } from '../api/contract/endpoints.ts';
 import { AegisError, hasCode, toAegisError } from '../errors.ts';
+import { hasConflicts } from '../kb/conflicted.ts';
 import { LIMITS } from '../kb/limits.ts';
 import type { Replication, ReplicationInput, ReplicationOutcome } from '../kb/replication.ts';
 import type { Outcome } from '../machine.ts';
@@ -23,6 +24,7 @@ import { KbWriter, type KbWriterDeps, type KbWriterOptions } from './kb-writer.t
 import { OwnVersions, type OwnVersionsDeps, type VersionsHold } from './own-versions.ts';
 import { resolveFinal, resolveReference } from './reference.ts';
 import { Sealer, type SealerDeps } from './sealer.ts';
+import { checkNotShredded } from './shredder.ts';
 import type { Space } from './space/space.ts';
 import { timeout } from './timeout.ts';
 import { Waiting } from './waiting.ts';
@@ -157,6 +159,9 @@ export class Knowledge {
       : await resolveFinal(graph, query.path, (path) => this.#deps.finality.head(path, deadline));
     const { signed, inside } = reference;
     const { root } = signed.version;
+    checkNotShredded(graph, signed);
+    const conflicts = conflictsAt(signed.version, inside);
+    if (query.strict && conflicts > 0) throw conflicted(query.path, conflicts);
     const [decided] = await this.#deps.finality.find([signed.cidText]);
     const isFinal = decided !== undefined && decided.result !== 'refused';
     await this.complete(signed.version, deadline);
@@ -165,7 +170,7 @@ export class Knowledge {
     const content = await exporter.open(at);
     const sizeBytes = content.kind === 'file' ? content.sizeBytes : signed.version.sizeBytes;
     const path = [signed.version.path, ...inside].join('/');
-    const facts = { path, cid: at.toString(), version: signed.cidText, sizeBytes };
+    const facts = { path, cid: at.toString(), version: signed.cidText, sizeBytes, conflicts };
     return { ...facts, final: isFinal, height: isFinal ? decided.height : null, ...content };
   }
 
@@ -293,5 +298,24 @@ const sizeOf = (sizeBytes: number) => ({
   maxBytes: Math.min(2 * sizeBytes + 64 * MIB, LIMITS.rootBytes),
   isSmall: sizeBytes <= SMALL_BYTES,
 });
+
+/** W17: those of a merge at a place, below it, or around it. */
+function conflictsAt(version: Version, inside: readonly string[]): number {
+  if (!hasConflicts(version)) return 0;
+  const at = inside.join('/');
+  const isNear = (place: string): boolean =>
+    at === '' ||
+    place === '' ||
+    `${place}/`.startsWith(`${at}/`) ||
+    `${at}/`.startsWith(`${place}/`);
+  const near = (version.conflicts ?? []).filter((conflict) => isNear(conflict.at)).length;
+  // Those that are not listed may be anywhere.
+  return version.isMoreConflicts === true ? near + 1 : near;
+}
+
+const conflicted = (path: string, conflicts: number): AegisError =>
+  new AegisError('CONFLICT', `${path} is a merge with conflicts: ${conflicts}`, {
+    details: { conflicts },
+  });
 
 const withSignal = (signal: AbortSignal | undefined) => (signal === undefined ? {} : { signal });

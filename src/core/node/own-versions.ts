@@ -5,6 +5,7 @@
  */
 import type { CID } from 'multiformats/cid';
 import { AegisError } from '../errors.ts';
+import { hasConflicts } from '../kb/conflicted.ts';
 import type { Replication, ReplicationInput } from '../kb/replication.ts';
 import {
   createVersion,
@@ -373,11 +374,15 @@ const changing = (): AegisError =>
     hint: 'Nothing was written. See: aegis keys list',
   });
 
-/** The same content again changes nothing, so that repeating a command is harmless. */
+/**
+ * The same content again changes nothing, so that repeating a command is harmless; but what has
+ * conflicts is resolved by any version that follows it (W17).
+ */
 const shows = ({ signed, others }: Base, root: CID): boolean =>
   others.length === 0 &&
   signed?.version.deleted !== true &&
-  signed?.version.root.equals(root) === true;
+  signed?.version.root.equals(root) === true &&
+  !hasConflicts(signed.version);
 
 const nothingToRemove = (path: string): AegisError =>
   new AegisError('NOT_FOUND', `there is nothing under ${path}`, {

@@ -6,7 +6,7 @@ import { type Column, drawTable, listOf, type TableSpec, viewOf } from '../table
 import type { Page } from '../view.ts';
 import { facts } from './facts.ts';
 
-const author = (entry: KbEntry): string => entry.authorName ?? entry.author;
+const author = (entry: KbEntry): string => entry.authorName ?? entry.author ?? 'merge';
 
 const copies = ({ replicas }: KbEntry): string => `${replicas.confirmed ?? '?'}/${replicas.wanted}`;
 
@@ -136,7 +136,7 @@ export const kbPage: Page = {
         ['heads', entry.heads, entry.heads > 1 ? 'warn' : 'plain'],
         [
           'author',
-          entry.authorName === null ? entry.author : `${entry.authorName} (${entry.author})`,
+          entry.authorName === null ? author(entry) : `${entry.authorName} (${entry.author})`,
         ],
         ['written', `${entry.time} (${spanText(age)} ago)`],
       ],

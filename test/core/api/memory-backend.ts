@@ -15,7 +15,7 @@ import { MemoryCopies } from './memory-copies.ts';
 import { MemoryMembers } from './memory-members.ts';
 import { MemorySpace } from './memory-space.ts';
 import { MemoryTor } from './memory-tor.ts';
-import { MemoryVersions } from './memory-versions.ts';
+import { MemoryMerges, MemoryVersions } from './memory-versions.ts';
 
 type Stored =
   | { kind: 'file'; bytes: Buffer; message: string | null; generation: number }
@@ -65,6 +65,7 @@ export class MemoryBackend extends MemoryMembers implements Backend {
   readonly known = [peer()];
   readonly tor = new MemoryTor();
   readonly versions = new MemoryVersions();
+  readonly merges = new MemoryMerges();
   readonly copies = new MemoryCopies();
   readonly space = new MemorySpace();
   readonly search: Backend['search'] = {
@@ -340,6 +341,8 @@ export class MemoryBackend extends MemoryMembers implements Backend {
         author: SELF,
         authorName: 'alice',
         sequence: 1,
+        conflicts: 0,
+        mismatch: null,
         time: STARTED,
         message: this.stored.get(query.path)?.message ?? null,
         deleted: false,
@@ -433,6 +436,7 @@ export class MemoryBackend extends MemoryMembers implements Backend {
       author: SELF,
       authorName: 'alice',
       time: STARTED,
+      conflicts: 0,
       heads: 1,
       replicas: { wanted: 2, confirmed: 2 },
       local: true,

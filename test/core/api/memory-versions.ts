@@ -1,5 +1,10 @@
 /** The part of the memory backend that deletes, reverts, compares and watches. */
-import type { CallContext, TreeEntry, VersionsBackend } from '../../../src/core/api/backend.ts';
+import type {
+  CallContext,
+  MergesBackend,
+  TreeEntry,
+  VersionsBackend,
+} from '../../../src/core/api/backend.ts';
 import type { Body, Query, Result } from '../../../src/core/api/contract/endpoints.ts';
 import type { KbWatchRecord } from '../../../src/core/api/contract/kb-versions.ts';
 import { ALICE } from './memory-chain.ts';
@@ -50,5 +55,15 @@ export class MemoryVersions implements VersionsBackend {
 
   watch(_query: Query<'kb.watch'>, context: CallContext): AsyncIterable<KbWatchRecord> {
     return this.onWatch(context);
+  }
+}
+
+export class MemoryMerges implements MergesBackend {
+  async conflicts({ prefix }: Query<'kb.conflicts'>): Promise<Result<'kb.conflicts'>> {
+    return { prefix, paths: [], unmerged: 0, next: null };
+  }
+
+  async resolve({ path, wait }: Body<'kb.resolve'>): Promise<Result<'kb.resolve'>> {
+    return { ...written(path, wait), resolves: CID, deleted: false };
   }
 }

@@ -19,6 +19,8 @@ export interface ContentReply {
   readonly sizeBytes: number;
   readonly final: boolean;
   readonly height: number | null;
+  /** W17: conflicts there, of a merge. */
+  readonly conflicts: number;
   /** The file, or a tar for `unpackTar`. Throws when the stream is cut. */
   readonly bytes: AsyncIterable<Uint8Array>;
   /** Hangs up. To be called unless `bytes` is read. */
@@ -48,6 +50,7 @@ export async function download(
     sizeBytes: Number(header(HEADER.sizeBytes)),
     final: header(HEADER.final) === 'true',
     height: header(HEADER.height) === '' ? null : Number(header(HEADER.height)),
+    conflicts: Number(header(HEADER.conflicts)),
     bytes: whole(reply, options, () => whyCut(at, header(HEADER.request), options.timeoutMs)),
     cancel: () => request.destroy(),
   };

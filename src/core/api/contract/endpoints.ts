@@ -10,6 +10,7 @@ import * as intents from './intents.ts';
 import * as kb from './kb.ts';
 import * as copies from './kb-copies.ts';
 import * as find from './kb-find.ts';
+import * as merge from './kb-merge.ts';
 import * as space from './kb-space.ts';
 import * as versions from './kb-versions.ts';
 import * as membership from './membership.ts';
@@ -72,6 +73,8 @@ export const ENDPOINTS = {
   'kb.revert': versions.kbRevert,
   'kb.rm': versions.kbRm,
   'kb.diff': versions.kbDiff,
+  'kb.conflicts': merge.kbConflicts,
+  'kb.resolve': merge.kbResolve,
   'kb.watch': versions.kbWatch,
   'kb.find': find.kbFind,
   'kb.ls': kb.kbLs,

@@ -42,9 +42,12 @@ const entry = {
   sizeBytes: bytes,
   ...agreed,
   generation: count,
-  author: nodeId,
+  /** `null`: it is a merge, which is nobody's. */
+  author: v.nullable(nodeId),
   authorName: v.nullable(v.string()),
   time,
+  /** Of a merge; 0 where there are none. */
+  conflicts: count,
   /** More than one: the path has versions that do not know of each other. */
   heads: count,
   replicas: reported,
@@ -110,6 +113,8 @@ export const kbGet = endpoint('kb.get', {
     linearizable: v.optional(v.boolean(), false),
     /** Also what is not final yet. Not together with `linearizable`. */
     provisional: v.optional(v.boolean(), false),
+    /** Refuses what is a merge with conflicts there (CONFLICT). */
+    strict: v.optional(v.boolean(), false),
   },
 });
 
@@ -144,9 +149,14 @@ const logEntry = v.object({
   ...agreed,
   sizeBytes: bytes,
   generation: count,
-  author: nodeId,
+  /** `null`: it is a merge, which is nobody's. */
+  author: v.nullable(nodeId),
   authorName: v.nullable(v.string()),
+  /** 0 of a merge. */
   sequence: count,
+  conflicts: count,
+  /** W18: it is not what its parents come to. By whom it was handed in, if that is known. */
+  mismatch: v.nullable(v.object({ by: v.nullable(nodeId) })),
   time,
   message: v.nullable(v.string()),
   deleted: v.boolean(),

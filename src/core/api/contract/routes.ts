@@ -198,6 +198,15 @@ export const ROUTES = {
     body: 'json',
   }),
   'kb.diff': route('GET', '/v1/kb/diff', 'read', 'What two contents differ in.'),
+  'kb.conflicts': route(
+    'GET',
+    '/v1/kb/conflicts',
+    'read',
+    'Paths that show a merge with conflicts.',
+  ),
+  'kb.resolve': route('POST', '/v1/kb/resolutions', 'admin', 'Ends the conflicts of a path.', {
+    body: 'json',
+  }),
   'kb.watch': route('GET', '/v1/kb/watch', 'read', 'Each change that becomes final, one a line.', {
     reply: 'ndjson',
   }),
@@ -294,6 +303,8 @@ export const HEADER = {
   final: 'x-aegis-final',
   /** Absent where it is not known. */
   height: 'x-aegis-height',
+  /** How many conflicts a merge has there (W17). Absent: none. */
+  conflicts: 'x-aegis-conflicts',
   request: 'x-aegis-request',
 } as const;
 

@@ -118,6 +118,7 @@ function headersOf(download: Download, id: string): Record<string, string | numb
     [HEADER.sizeBytes]: download.sizeBytes,
     [HEADER.final]: String(download.final),
     ...(download.height !== null && { [HEADER.height]: download.height }),
+    ...(download.conflicts && { [HEADER.conflicts]: download.conflicts }),
     [HEADER.request]: id,
     ...(download.kind === 'file' && { 'content-length': download.sizeBytes }),
   };

@@ -99,6 +99,31 @@ export class MergeContext {
     return { root, seal, hasher };
   }
 
+  /** As it stands, or sealed anew where the content has another key; undefined: it is too much. */
+  *adopted(piece: Piece, ours: Piece): Steps<Piece | undefined> {
+    const { seal } = yield* this.open(piece);
+    const { seal: wanted } = yield* this.open(ours);
+    if (seal === undefined || seal.key.cid.equals(wanted?.key.cid)) return piece;
+    const looked = yield* this.look(piece);
+    const writing = yield* this.writing(ours);
+    if (looked.kind === 'directory' && looked.entries !== undefined) {
+      const entries: NamedPiece[] = [];
+      for (const entry of looked.entries) {
+        const adopted = yield* this.adopted(entry, ours);
+        if (adopted === undefined) return undefined;
+        entries.push({ ...adopted, name: entry.name });
+      }
+      return yield* writeDirectory(entries, writing);
+    }
+    const { budget } = this;
+    if (looked.kind !== 'file' || looked.sizeBytes > MERGE_LIMITS.bytes || budget.files === 0) {
+      return undefined;
+    }
+    budget.files -= 1;
+    const bytes = yield* this.read(piece);
+    return bytes === undefined ? undefined : yield* writeFile(bytes, writing);
+  }
+
   /** What stands at a path inside a root; undefined when there is nothing. */
   *at(root: Piece, at: string): Steps<Piece | undefined> {
     let piece: Piece | undefined = root;
@@ -231,38 +256,13 @@ export class ContentMerge {
       const { base, ours, theirs } = entry;
       return yield* this.merge({ at, name, base, ours, theirs });
     }
-    const piece = yield* this.#adopted(entry.entry, place.ours);
+    const piece = yield* this.#context.adopted(entry.entry, place.ours);
     if (piece === undefined) return 'foreign';
     // W14
     if (type === 'conflict') {
       this.conflicts.push({ at, base: entry.base.cid, ours: piece.cid });
     }
     return { piece, moreBytes: undefined };
-  }
-
-  /** As it stands, or sealed anew where the content has another key; undefined: it is too much. */
-  *#adopted(piece: Piece, ours: Piece): Steps<Piece | undefined> {
-    const { seal } = yield* this.#context.open(piece);
-    const { seal: wanted } = yield* this.#context.open(ours);
-    if (seal === undefined || seal.key.cid.equals(wanted?.key.cid)) return piece;
-    const looked = yield* this.#context.look(piece);
-    const writing = yield* this.#context.writing(ours);
-    if (looked.kind === 'directory' && looked.entries !== undefined) {
-      const entries: NamedPiece[] = [];
-      for (const entry of looked.entries) {
-        const adopted = yield* this.#adopted(entry, ours);
-        if (adopted === undefined) return undefined;
-        entries.push({ ...adopted, name: entry.name });
-      }
-      return yield* writeDirectory(entries, writing);
-    }
-    const { budget } = this.#context;
-    if (looked.kind !== 'file' || looked.sizeBytes > MERGE_LIMITS.bytes || budget.files === 0) {
-      return undefined;
-    }
-    budget.files -= 1;
-    const bytes = yield* this.#context.read(piece);
-    return bytes === undefined ? undefined : yield* writeFile(bytes, writing);
   }
 
   /** Bytes of content that `after` has more than `before`. */

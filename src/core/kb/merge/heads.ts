@@ -33,6 +33,7 @@ interface Side {
   /** What was there last, and whether it has been taken away. */
   readonly root: Root;
   readonly isDeleted: boolean;
+  readonly isShredded: boolean;
   /** Of the heads among themselves. */
   readonly conflicts: readonly MergeConflict[];
   /** Of heads that are merges themselves (W16). */
@@ -98,7 +99,8 @@ class HeadsMerge {
     const { side, conflicts } = yield* this.#contents(base, ours, theirs);
     const { root, isDeleted } = side;
     const isMore = ours.isMore || theirs.isMore;
-    const told = { conflicts, inherited: [], isMore };
+    const isShredded = ours.isShredded || theirs.isShredded;
+    const told = { conflicts, inherited: [], isMore, isShredded };
     // Conflicts of a base are in no record.
     const all = depth > 0 || isDeleted ? told : yield* this.#told([ours, theirs], root, conflicts);
     return { heads, greatest, root, isDeleted, ...told, ...all };
@@ -119,6 +121,8 @@ class HeadsMerge {
     theirs: Side,
   ): Steps<{ side: Pick<Side, 'root' | 'isDeleted'>; conflicts: readonly MergeConflict[] }> {
     const clean = (side: Side) => ({ side, conflicts: [] });
+    // W14: what was destroyed comes back by no merge.
+    if (ours.isShredded || theirs.isShredded) return clean(ours.isShredded ? ours : theirs);
     const [mine, others] = [keyOf(ours), keyOf(theirs)];
     if (mine === others) return clean(ours);
     const before = base === undefined ? undefined : (base.root?.cid.toString() ?? DELETED);
@@ -213,6 +217,7 @@ function sideOf(signed: SignedVersion): Side {
     greatest: signed,
     root: { cid: root, sizeBytes, isDirectory: directory === true },
     isDeleted: deleted === true,
+    isShredded: version.shredded === true,
     conflicts: [],
     inherited,
     isMore: version.isMoreConflicts === true,

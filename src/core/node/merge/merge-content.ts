@@ -16,6 +16,7 @@ import {
 } from '../../kb/merge/steps.ts';
 import { encodeMerge, openMerge } from '../../model/merge.ts';
 import type { SignedVersion } from '../../model/version.ts';
+import type { ContentLease } from '../../storage/content-lease.ts';
 import { MIB, type Verified } from '../../units.ts';
 import type { ReadObjects } from '../export.ts';
 
@@ -55,25 +56,32 @@ export async function computeMerge(
   objects: MergeObjects,
   signal: AbortSignal,
 ): Promise<Computed> {
-  const { graph, hashers, below } = deps;
-  const { value: fields, busyMs } = await drive(
-    mergeHeads(graph, heads, hashers),
-    async (request) => {
-      signal.throwIfAborted();
-      if (request.type === 'open') return await openOf(deps, request.root, signal);
-      if (request.type === 'put') {
-        await objects.put(request.blocks);
-        return [];
-      }
-      const { root, cids } = request;
-      const own = cids.map((cid) => objects.get(cid));
-      const missing = cids.filter((_, n) => own[n] === undefined);
-      const read = missing.length === 0 ? [] : await below(root, signal)(missing);
-      let next = 0;
-      return own.map((bytes) => bytes ?? read[next++]!);
-    },
-  );
-  return { merge: openMerge(encodeMerge(fields)), busyMs };
+  const steps = mergeHeads(deps.graph, heads, deps.hashers);
+  const { value, busyMs } = await driveMerge(deps, steps, objects, signal);
+  return { merge: openMerge(encodeMerge(value)), busyMs };
+}
+
+/** Runs what asks for objects. @throws {AegisError} as `computeMerge`. */
+export async function driveMerge<T>(
+  deps: MergeContentDeps,
+  steps: Steps<T>,
+  objects: MergeObjects,
+  signal: AbortSignal,
+): Promise<{ readonly value: T; readonly busyMs: number }> {
+  return await drive(steps, async (request) => {
+    signal.throwIfAborted();
+    if (request.type === 'open') return await openOf(deps, request.root, signal);
+    if (request.type === 'put') {
+      await objects.put(request.blocks);
+      return [];
+    }
+    const { root, cids } = request;
+    const own = cids.map((cid) => objects.get(cid));
+    const missing = cids.filter((_, n) => own[n] === undefined);
+    const read = missing.length === 0 ? [] : await deps.below(root, signal)(missing);
+    let next = 0;
+    return own.map((bytes) => bytes ?? read[next++]!);
+  });
 }
 
 /** What nobody can open is so on every node; what this one may not open, others can. */
@@ -85,6 +93,12 @@ async function openOf({ open }: MergeContentDeps, root: CID, signal: AbortSignal
     throw error;
   }
 }
+
+/** Durable, and held by the lease. */
+export const storedObjects = (lease: Pick<ContentLease, 'put'>): MergeObjects => ({
+  put: (blocks) => lease.put(blocks, { verify: false }),
+  get: () => undefined,
+});
 
 /** In memory, for who only wants to know what it comes to. */
 export function checkedObjects(): MergeObjects {

@@ -22,6 +22,7 @@ import {
   computeMerge,
   type MergeContentDeps,
   type MergeObjects,
+  storedObjects,
 } from './merge-content.ts';
 import type { MergeFaults } from './merge-faults.ts';
 
@@ -115,6 +116,11 @@ export class Merger {
     this.#cancelAsk?.();
     for (const lease of this.#leases.values()) lease.release();
     this.#leases.clear();
+  }
+
+  /** Paths that wait to be merged here. */
+  get unmerged(): number {
+    return this.#queue.size;
   }
 
   /** What is final of a path, or known, may be another. */
@@ -369,11 +375,6 @@ export class Merger {
     if (this.#own.size > CHECKS_MAX) this.#own.delete(this.#own.values().next().value!);
   }
 }
-
-const storedObjects = (lease: ContentLease): MergeObjects => ({
-  put: (blocks) => lease.put(blocks, { verify: false }),
-  get: () => undefined,
-});
 
 const isWhole = (heads: (SignedVersion | undefined)[] | undefined): heads is SignedVersion[] =>
   heads?.every((head) => head !== undefined) === true;

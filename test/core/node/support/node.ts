@@ -253,7 +253,8 @@ export class TestNode {
 
   /** The content of a path, and whether it is final. */
   async get(path: string, more: object = {}) {
-    const query = { path, timeoutMs: 5000, linearizable: false, provisional: false, ...more };
+    const waits = { timeoutMs: 5000, linearizable: false, provisional: false, strict: false };
+    const query = { path, ...waits, ...more };
     const context = { signal: KEEP } as Parameters<Knowledge['get']>[1];
     const download = await this.knowledge.get(query, context);
     if (download.kind !== 'file') throw new Error('not a file');
