@@ -59,6 +59,10 @@ const CALLS: Partial<Record<RouteName, CallOptions>> = {
   'consensus.evidence': {},
   'kb.ls': { query: { prefix: 'notes', recursive: true } },
   'kb.log': { query: { path: 'notes/a.md' } },
+  'kb.revert': { body: { path: 'notes/a.md@bafyr4i' } },
+  'kb.rm': { body: { path: 'notes/a.md', message: 'why', wait: 'local' } },
+  'kb.diff': { query: { a: 'notes/a.md', b: 'notes/b.md', context: 1 } },
+  'kb.find': { query: { query: 'notes "of a" mark*', local: true, limit: 5 } },
   'kb.stat': { query: { path: 'notes/a.md' } },
   'kb.where': { query: { path: 'notes/a.md' } },
   'kb.status': { query: { limit: 10 } },
@@ -90,7 +94,8 @@ it('answers every JSON endpoint as declared', async () => {
   for (const name of Object.keys(ROUTES) as RouteName[]) {
     const options = CALLS[name];
     if (options === undefined) {
-      expect(['kb.put', 'kb.get', 'events', 'node.metrics', 'failures.show']).toContain(name);
+      const streams = ['kb.put', 'kb.each', 'kb.get', 'kb.watch', 'events', 'node.metrics'];
+      expect([...streams, 'failures.show']).toContain(name);
       continue;
     }
     const reply = await h.client.call(name, options);
