@@ -4,6 +4,9 @@ import type { KbDifference, KbFileDiff } from '../../core/api/contract/kb-versio
 import type { Colours } from '../colour.ts';
 import { bytes, safeText } from '../format.ts';
 
+/** So many characters name a version of a path. */
+const MARK_LENGTH = 8;
+
 export function diffView(diff: Reply<'kb.diff'>, paint: Colours): string {
   const blocks = diff.files.map((file) => fileView(diff, file, paint).join('\n'));
   if (diff.more) blocks.push('There is more: compare a part of it.');
@@ -11,7 +14,8 @@ export function diffView(diff: Reply<'kb.diff'>, paint: Colours): string {
 }
 
 function fileView({ a, b }: Reply<'kb.diff'>, file: KbFileDiff, paint: Colours): string[] {
-  const [before, after] = [nameOf(a, file.at), nameOf(b, file.at)];
+  const isOne = a.path === b.path;
+  const [before, after] = [nameOf(a, file.at, isOne), nameOf(b, file.at, isOne)];
   const { difference } = file;
   if (file.status === 'added') return [paint.green(`added    ${after}${sizeOf(file.b)}`)];
   if (file.status === 'removed') return [paint.red(`removed  ${before}${sizeOf(file.a)}`)];
@@ -27,8 +31,10 @@ function fileView({ a, b }: Reply<'kb.diff'>, file: KbFileDiff, paint: Colours):
   ];
 }
 
-const nameOf = (side: Reply<'kb.diff'>['a'], at: string): string => {
-  const name = side.path ?? side.cid;
+/** Of two versions of one path each has its mark. */
+const nameOf = ({ path, version, cid }: Reply<'kb.diff'>['a'], at: string, isOne: boolean) => {
+  const mark = isOne && version !== null ? `@${version.slice(-MARK_LENGTH)}` : '';
+  const name = path === null ? cid : path + mark;
   return safeText(at === '' ? name : `${name}/${at}`);
 };
 

@@ -32,9 +32,9 @@ export default class KbRm extends BaseCommand<typeof KbRm, Reply<'kb.rm'>> {
     return await client.call('kb.rm', { body, signal: this.interruption() });
   }
 
-  protected override view({ path, height, created, version }: Reply<'kb.rm'>): string {
+  protected override view({ path, height, created }: Reply<'kb.rm'>): string {
     if (!created) return `${safeText(path)}: was deleted before`;
     const when = height === null ? 'not final yet' : `final ${finalText(height)}`;
-    return `${safeText(path)}: deleted, ${when}\nback with: aegis kb revert ${safeText(path)}  (version ${version})`;
+    return `${safeText(path)}: deleted, ${when}; back with: aegis kb revert ${safeText(path)}`;
   }
 }
