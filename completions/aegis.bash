@@ -18,7 +18,7 @@ _aegis() {
       -*) continue ;;
     esac
     case "${command:+$command }$word" in
-      'api'|'bench'|'bench ramp'|'chain'|'chain export'|'chain import'|'chain prune'|'chain snapshot'|'chain verify'|'cluster'|'cluster approve'|'cluster bundle'|'cluster create'|'cluster forget'|'cluster invite'|'cluster join'|'cluster leave'|'cluster list'|'cluster members'|'cluster proposals'|'cluster propose'|'cluster quota'|'cluster recover'|'cluster rejoin'|'cluster show'|'completion'|'config'|'config get'|'config list'|'config path'|'config set'|'config unset'|'config validate'|'consensus'|'consensus block'|'consensus blocks'|'consensus evidence'|'consensus explain'|'consensus status'|'consensus validators'|'consensus watch'|'devnet'|'devnet down'|'devnet heal'|'devnet kill'|'devnet partition'|'devnet pause'|'devnet resume'|'devnet status'|'devnet up'|'doctor'|'init'|'intent'|'intent anchor'|'intent anchors'|'intent cancel'|'intent list'|'intent show'|'intent submit'|'kb'|'kb diff'|'kb erase'|'kb find'|'kb gc'|'kb get'|'kb grant'|'kb import'|'kb log'|'kb ls'|'kb pin'|'kb put'|'kb repair'|'kb revert'|'kb revoke'|'kb rights'|'kb rm'|'kb scrub'|'kb shred'|'kb stat'|'kb status'|'kb unpin'|'kb watch'|'kb where'|'keygen'|'keys'|'keys backup'|'keys export'|'keys history'|'keys import'|'keys list'|'keys passwd'|'keys restore'|'keys revoke'|'keys rotate'|'keys serve'|'keys show'|'monitor'|'node'|'node backup'|'node drain'|'node info'|'node logs'|'node restart'|'node start'|'node status'|'node stop'|'node wait'|'peers'|'peers add'|'peers audit'|'peers ban'|'peers find'|'peers list'|'peers ping'|'peers remove'|'peers show'|'peers unban'|'peers why'|'quickstart'|'sim'|'tor'|'tor check'|'tor circuits'|'tor firewall'|'tor newnym'|'tor onion'|'tor onion clients'|'tor onion renew'|'tor onion rotate'|'tor onion show'|'tor route'|'tor status'|'verify'|'version') command="${command:+$command }$word" ;;
+      'api'|'bench'|'bench ramp'|'chain'|'chain export'|'chain import'|'chain prune'|'chain snapshot'|'chain verify'|'cluster'|'cluster approve'|'cluster bundle'|'cluster create'|'cluster forget'|'cluster invite'|'cluster join'|'cluster leave'|'cluster list'|'cluster members'|'cluster proposals'|'cluster propose'|'cluster quota'|'cluster recover'|'cluster rejoin'|'cluster show'|'completion'|'config'|'config get'|'config list'|'config path'|'config set'|'config unset'|'config validate'|'consensus'|'consensus block'|'consensus blocks'|'consensus evidence'|'consensus explain'|'consensus status'|'consensus validators'|'consensus watch'|'devnet'|'devnet down'|'devnet heal'|'devnet kill'|'devnet partition'|'devnet pause'|'devnet resume'|'devnet status'|'devnet up'|'doctor'|'init'|'intent'|'intent anchor'|'intent anchors'|'intent cancel'|'intent list'|'intent show'|'intent submit'|'kb'|'kb conflicts'|'kb diff'|'kb erase'|'kb find'|'kb gc'|'kb get'|'kb grant'|'kb import'|'kb log'|'kb ls'|'kb pin'|'kb put'|'kb repair'|'kb resolve'|'kb revert'|'kb revoke'|'kb rights'|'kb rm'|'kb scrub'|'kb shred'|'kb stat'|'kb status'|'kb unpin'|'kb watch'|'kb where'|'keygen'|'keys'|'keys backup'|'keys export'|'keys history'|'keys import'|'keys list'|'keys passwd'|'keys restore'|'keys revoke'|'keys rotate'|'keys serve'|'keys show'|'monitor'|'node'|'node backup'|'node drain'|'node info'|'node logs'|'node restart'|'node start'|'node status'|'node stop'|'node wait'|'peers'|'peers add'|'peers audit'|'peers ban'|'peers find'|'peers list'|'peers ping'|'peers remove'|'peers show'|'peers unban'|'peers why'|'quickstart'|'sim'|'tor'|'tor check'|'tor circuits'|'tor firewall'|'tor newnym'|'tor onion'|'tor onion clients'|'tor onion renew'|'tor onion rotate'|'tor onion show'|'tor route'|'tor status'|'verify'|'version') command="${command:+$command }$word" ;;
       *) break ;;
     esac
   done
@@ -238,6 +238,11 @@ _aegis() {
     'intent submit --signed') COMPREPLY=(); return ;;
     'intent submit --timeout') COMPREPLY=(); return ;;
     'intent submit --wait') COMPREPLY=($(compgen -W 'accepted final' -- "$cur")); return ;;
+    'kb conflicts --after') COMPREPLY=(); return ;;
+    'kb conflicts --cluster') COMPREPLY=(); return ;;
+    'kb conflicts --home'|'kb conflicts -H') COMPREPLY=(); return ;;
+    'kb conflicts --limit'|'kb conflicts -n') COMPREPLY=(); return ;;
+    'kb conflicts --timeout') COMPREPLY=(); return ;;
     'kb diff --as') COMPREPLY=($(compgen -W 'auto text json bytes' -- "$cur")); return ;;
     'kb diff --cluster') COMPREPLY=(); return ;;
     'kb diff --context'|'kb diff -U') COMPREPLY=(); return ;;
@@ -305,6 +310,15 @@ _aegis() {
     'kb repair --cluster') COMPREPLY=(); return ;;
     'kb repair --home'|'kb repair -H') COMPREPLY=(); return ;;
     'kb repair --timeout') COMPREPLY=(); return ;;
+    'kb resolve --at') COMPREPLY=(); return ;;
+    'kb resolve --cluster') COMPREPLY=(); return ;;
+    'kb resolve --file'|'kb resolve -f') COMPREPLY=(); return ;;
+    'kb resolve --home'|'kb resolve -H') COMPREPLY=(); return ;;
+    'kb resolve --if-version') COMPREPLY=(); return ;;
+    'kb resolve --message'|'kb resolve -m') COMPREPLY=(); return ;;
+    'kb resolve --replicas') COMPREPLY=(); return ;;
+    'kb resolve --timeout') COMPREPLY=(); return ;;
+    'kb resolve --wait') COMPREPLY=($(compgen -W 'local replicated final' -- "$cur")); return ;;
     'kb revert --cluster') COMPREPLY=(); return ;;
     'kb revert --home'|'kb revert -H') COMPREPLY=(); return ;;
     'kb revert --if-version') COMPREPLY=(); return ;;
@@ -626,11 +640,12 @@ _aegis() {
       'intent list') words='--cluster --help --home --json --limit --no-color --no-input --quiet --status --timeout --verbose' ;;
       'intent show') words='--cluster --help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
       'intent submit') words='--cluster --delete --file --generation --help --home --if-version --json --no-color --no-input --parent --quiet --signed --timeout --verbose --wait' ;;
+      'kb conflicts') words='--after --cluster --help --home --json --limit --no-color --no-input --quiet --timeout --verbose' ;;
       'kb diff') words='--as --cluster --context --exit-code --help --home --json --no-color --no-input --provisional --quiet --timeout --verbose' ;;
       'kb erase') words='--cluster --help --home --json --no-color --no-input --quiet --timeout --verbose --yes' ;;
       'kb find') words='--cluster --help --home --json --limit --local --no-color --no-input --quiet --timeout --verbose' ;;
       'kb gc') words='--cluster --dry-run --force --help --home --json --no-color --no-input --quiet --timeout --verbose --yes' ;;
-      'kb get') words='--checkpoint --cluster --force --help --home --json --linearizable --no-color --no-input --output --proof --provisional --quiet --timeout --verbose' ;;
+      'kb get') words='--checkpoint --cluster --force --help --home --json --linearizable --no-color --no-input --output --proof --provisional --quiet --strict --timeout --verbose' ;;
       'kb grant') words='--as --cluster --help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
       'kb import') words='--cluster --encrypt-to --hash --help --home --if-version --json --max-size --message --no-color --no-input --path --plain --quiet --replicas --timeout --verbose --wait' ;;
       'kb log') words='--before --cluster --help --home --json --limit --no-color --no-input --quiet --timeout --verbose' ;;
@@ -638,6 +653,7 @@ _aegis() {
       'kb pin') words='--after --cluster --help --home --json --limit --list --name --no-color --no-input --public --quiet --timeout --verbose' ;;
       'kb put') words='--cluster --each --encrypt-to --hash --help --home --if-version --json --message --no-color --no-input --path --plain --quiet --replicas --timeout --verbose --wait' ;;
       'kb repair') words='--all --cluster --help --home --json --no-color --no-input --now --quiet --timeout --verbose' ;;
+      'kb resolve') words='--at --cluster --file --help --home --if-version --json --message --no-color --no-input --ours --quiet --replicas --theirs --timeout --verbose --wait' ;;
       'kb revert') words='--cluster --help --home --if-version --json --message --no-color --no-input --quiet --replicas --timeout --verbose --wait' ;;
       'kb revoke') words='--cluster --help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
       'kb rights') words='--cluster --help --home --json --no-color --no-input --quiet --timeout --verbose' ;;
@@ -711,7 +727,7 @@ _aegis() {
       'consensus') words='block blocks evidence explain status validators watch' ;;
       'devnet') words='down heal kill partition pause resume status up' ;;
       'intent') words='anchor anchors cancel list show submit' ;;
-      'kb') words='diff erase find gc get grant import log ls pin put repair revert revoke rights rm scrub shred stat status unpin watch where' ;;
+      'kb') words='conflicts diff erase find gc get grant import log ls pin put repair resolve revert revoke rights rm scrub shred stat status unpin watch where' ;;
       'keys') words='backup export history import list passwd restore revoke rotate serve show' ;;
       'node') words='backup drain info logs restart start status stop wait' ;;
       'peers') words='add audit ban find list ping remove show unban why' ;;
