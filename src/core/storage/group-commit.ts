@@ -34,6 +34,9 @@ export interface GroupCommitDeps {
   sealed?(): void;
 }
 
+/** What work apart adds to the log moves on in pieces so small that others hardly wait for it. */
+const APART_BYTES = 4 * MIB;
+
 interface Waiting {
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
@@ -99,7 +102,8 @@ export class GroupCommit {
     const staged = this.stage(sizeBytes, write);
     this.commit();
     await staged;
-    if (this.#logBytes >= this.#options.checkpointBytes) this.#checkpoint();
+    const piece = Math.min(this.#options.checkpointBytes, APART_BYTES);
+    if (this.#logBytes >= piece) this.#checkpoint();
   }
 
   /** Makes what is open durable, and empties the log into the database as far as that goes now. */
