@@ -42,6 +42,7 @@ import {
   DEPARTURE_BYTES_MAX,
   INVITATION_BYTES_MAX,
 } from '../src/core/model/membership.ts';
+import { CONFLICTS_BYTES_MAX, CONFLICTS_MAX, MERGE_BYTES_MAX } from '../src/core/model/merge.ts';
 import { SEALED_NAME_BYTES_MAX } from '../src/core/model/names.ts';
 import { PATH_BYTES_MAX } from '../src/core/model/path.ts';
 import {
@@ -63,6 +64,7 @@ import { MESSAGE_BYTES_MAX, PARENTS_MAX, VERSION_BYTES_MAX } from '../src/core/m
 import { limitsOf } from '../src/core/network/limits.ts';
 import { BANS_TABLE } from '../src/core/node/bans.ts';
 import { DUPLICITIES_TABLE } from '../src/core/node/duplicities.ts';
+import { MERGE_FAULTS_TABLE } from '../src/core/node/merge/merge-faults.ts';
 import {
   ONION_INVITATIONS_MAX,
   ONION_INVITATIONS_TABLE,
@@ -96,7 +98,8 @@ const MODEL_LIMITS = {
   ...{ INVITATION_BYTES_MAX, ADMISSION_BYTES_MAX, DEPARTURE_BYTES_MAX },
   ...{ INVITATION_FILE_BYTES_MAX, INVITATION_MEMBERS_MAX, INVITATION_ENTRIES_MAX },
   ...{ INVITATION_ENTRY_BYTES_MAX },
-  ...{ VERSION_BYTES_MAX, MESSAGE_BYTES_MAX, PARENTS_MAX },
+  ...{ VERSION_BYTES_MAX, MERGE_BYTES_MAX, CONFLICTS_MAX, CONFLICTS_BYTES_MAX },
+  ...{ MESSAGE_BYTES_MAX, PARENTS_MAX },
   ...{ SEALED_NAME_BYTES_MAX, INTENT_BYTES_MAX, CHANGES_MAX, HEADS_MAX, INTENTS_MAX },
   ...{ BLOCK_BYTES_MAX, HEADER_BYTES_MAX },
   ...{ PROPOSAL_BYTES_MAX, PROPOSED_CHANGES_MAX, PROPOSAL_LIFETIME_MAX_MS },
@@ -271,7 +274,7 @@ test('docs/formats.md has every table of chain.db, and what the chain keeps in i
     ...Object.values(KB_TABLES),
     ...Object.values(CHAIN_TABLES),
     ...[PEERS_TABLE, REPLICA_TABLE, EVIDENCE_TABLE, BANS_TABLE, DUPLICITIES_TABLE],
-    ONION_INVITATIONS_TABLE,
+    ...[ONION_INVITATIONS_TABLE, MERGE_FAULTS_TABLE],
   ];
   const wanted = [
     ...tables.map((table) => `\`${table}\``),

@@ -111,7 +111,7 @@ test('fifty paths that both halves write have one head everywhere, and lose no v
     for (const path of paths) {
       const { versions } = await eventually(
         () => client.call('kb.log', { query: { path } }),
-        (log) => log.heads === 1 && log.versions[0]?.final === true,
+        (log) => log.total === 3 && log.heads === 1 && log.versions[0]?.final === true,
         `node ${node} has one final head of ${path}`,
         120_000,
       );

@@ -69,7 +69,7 @@ export class MergeViews implements MergesBackend {
     try {
       await this.#deps.complete(merge.version, deadline);
       const content =
-        take === 'ours' ? merge.version : await this.#theirs(merge, at, lease, deadline);
+        take === 'ours' ? contentOf(merge) : await this.#theirs(merge, at, lease, deadline);
       const isNew = content !== undefined && !content.root.equals(merge.version.root);
       if (isNew) {
         await this.#deps.complete({ ...merge.version, ...content }, deadline).catch(() => {});
@@ -93,9 +93,14 @@ export class MergeViews implements MergesBackend {
     const { graph } = this.#deps.machine;
     const steps = takeTheirs(graph, merge, places, this.#deps.hashers);
     const { value } = await driveMerge(this.#deps, steps, storedObjects(lease), signal);
-    return value;
+    return value === undefined ? undefined : contentOf({ version: value });
   }
 }
+
+const contentOf = ({ version }: { readonly version: WantedContent }): WantedContent => {
+  const { root, sizeBytes, directory } = version;
+  return { root, sizeBytes, ...(directory === true ? { directory } : {}) };
+};
 
 const conflictedView = (
   { cidText, version }: SignedVersion,
