@@ -69,7 +69,11 @@ export class LettingGo {
     const { replicas, options } = this.#shared;
     const accounts = replicas.ofRoot(root).take(LOOKED_AT).toArray();
     const isAsked = ({ isGuest, isDeleted, placed, cidText }: Account): boolean =>
-      !isGuest && !isDeleted && placed.includes(options.nodeId) && this.#isRetained(cidText);
+      !isGuest &&
+      !isDeleted &&
+      // W23: nobody may have asked the holders, or not lately.
+      (placed.includes(options.nodeId) || !this.#leaving.mayLeave(root)) &&
+      this.#isRetained(cidText);
     return accounts.length === LOOKED_AT || accounts.some(isAsked);
   }
 

@@ -51,7 +51,11 @@ export class KbCare {
       submit(node, { type: 'drain', isDraining: !upkeep.drain.isDraining });
     }
     if (random.chance(0.2)) {
-      const names = node.disk.roots().slice(0, COLLECTED);
+      const names = node.disk
+        .roots()
+        .filter((root) => !this.#checker.isShaken(node.world, root))
+        .filter((root) => !tie.replication.isToHold(parse(root)))
+        .slice(0, COLLECTED);
       for (const name of names) this.#checker.onLettingGo(node, name);
       const roots = names.map(parse);
       submit(node, { type: 'let-go', roots, isDry: false });

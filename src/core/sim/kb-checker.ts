@@ -7,19 +7,22 @@
  *    lost or the root damaged since. So with k nodes named, any k - 1 disks may be lost at once.
  * 3. Over time: while at least two copies stand whenever a disk is lost or a root damaged, a
  *    version that was acknowledged is never lost.
+ *    Only copies count that no collection may let go, and none does lately after a loss: the word
+ *    of a holder counts for a while, as W23 has it.
  * 4. At the end, without faults: all nodes are connected, have equal versions and equal heads;
  *    every root of which a copy is left is at all of its holders; nothing else waits to be fetched;
  *    nobody is believed to have a copy that it has not. Nobody is found to have equivocated but
  *    those that did, and those whose disk was lost. The rows on each disk are those of its versions
  *    and copies (W40).
  */
-import type { CID } from 'multiformats/cid';
+import { CID } from 'multiformats/cid';
 import { LIMITS } from '../kb/limits.ts';
 import { decodeMessage } from '../kb/messages.ts';
 import { KB_PROTOCOL, type Replication, type ReplicationOutcome } from '../kb/replication.ts';
 import { TABLES } from '../kb/store.ts';
 import type { Envelope, Outcome } from '../machine.ts';
 import { type SignedVersion, versionCidOf } from '../model/version.ts';
+import { MINUTE } from '../units.ts';
 import { unsound } from './kb-rows-checker.ts';
 import { kbOf } from './kb-tie.ts';
 import type { SimNode } from './node.ts';
@@ -32,6 +35,9 @@ interface Acknowledged {
   readonly isDeleted: boolean;
 }
 
+/** Longer than the word of a holder lasts without being asked for again. */
+const SHAKEN_MS = MINUTE;
+
 export class KbChecker implements Checker {
   /** Versions that somebody was told are on two nodes or more. */
   readonly #acknowledged = new Map<string, Acknowledged>();
@@ -40,6 +46,8 @@ export class KbChecker implements Checker {
   /** Nodes whose disk was lost, and nodes that were made to lie. */
   readonly #mayEquivocate = new Set<string>();
   readonly #equivocated = new Set<string>();
+  /** By root, when a copy of it was lost last. */
+  readonly #lostAtMs = new Map<string, number>();
   /** `root node` of copies that the node may have let go. */
   readonly #mayForget = new Set<string>();
   #versions = 0;
@@ -79,14 +87,14 @@ export class KbChecker implements Checker {
 
   allowsDiskLoss(node: SimNode): boolean {
     return [...this.#acknowledged.values()].every(
-      (version) => !hasCopy(node, version) || this.#copies(node.world, version).length >= 2,
+      (version) => !hasCopy(node, version) || this.#staying(node.world, version) >= 2,
     );
   }
 
   /** Whether a damaged root at a node leaves a copy of all that is acknowledged. */
   allowsLoss(node: SimNode, root: string): boolean {
     return [...this.#acknowledged.values()].every(
-      (version) => version.root !== root || this.#copies(node.world, version).length >= 2,
+      (version) => version.root !== root || this.#staying(node.world, version) >= 2,
     );
   }
 
@@ -104,6 +112,12 @@ export class KbChecker implements Checker {
 
   onRootLoss(node: SimNode, root: string): void {
     this.#destroyed.add(`${root} ${node.nodeId}`);
+    this.#lostAtMs.set(root, node.world.elapsedMs);
+  }
+
+  /** Whether a copy of it has been lost lately: what its holders said of it is not true any more. */
+  isShaken({ elapsedMs }: World, root: string): boolean {
+    return elapsedMs - (this.#lostAtMs.get(root) ?? Number.NEGATIVE_INFINITY) < SHAKEN_MS;
   }
 
   /** W23: a root that may go is asked to go. */
@@ -129,7 +143,9 @@ export class KbChecker implements Checker {
     for (const version of this.#acknowledged.values()) {
       const copies = this.#copies(world, version);
       if (copies.length < 2) {
-        throw new SimFailure(`${version.cidText} was acknowledged and has ${copies.length} copies`);
+        const { cidText } = version;
+        const has = `${copies.length} copies`;
+        throw new SimFailure(`durability: ${cidText} was acknowledged and has ${has}`);
       }
     }
     for (const author of this.#equivocated) {
@@ -153,6 +169,16 @@ export class KbChecker implements Checker {
     if (this.#copies(node.world, version).length >= 2) {
       this.#acknowledged.set(version.cidText, version);
     }
+  }
+
+  /** Copies that no collection may let go (W23). */
+  #staying(world: World, version: Acknowledged): number {
+    const root = CID.parse(version.root);
+    const isStaying = (node: SimNode): boolean => {
+      const replication = kbOf(node)?.replication;
+      return replication?.holders(root).placed.includes(node.nodeId) ?? true;
+    };
+    return this.#copies(world, version).filter(isStaying).length;
   }
 
   #copies(world: World, version: Acknowledged): SimNode[] {

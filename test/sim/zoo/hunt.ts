@@ -3,10 +3,12 @@
  * caught it and after how many rounds, as JSON.
  */
 import { runConsensus } from '../../../src/core/sim/consensus-run.ts';
+import { KbScenario } from '../../../src/core/sim/kb-scenario.ts';
 import { SimRandom } from '../../../src/core/sim/random.ts';
 import { readReplay } from '../../../src/core/sim/replay.ts';
 import { SimFailure } from '../../../src/core/sim/scenario.ts';
 import { drawTwins, runTwins, twinsScenario } from '../../../src/core/sim/twins.ts';
+import { World } from '../../../src/core/sim/world.ts';
 
 /** Who caught a bug, and when. */
 export interface Catch {
@@ -33,6 +35,10 @@ const hunts: Readonly<Record<string, (options: string) => Round>> = {
   /** Seeds of consensus, with the options of a replay. */
   seeds: (options) => (round) => {
     runConsensus(readReplay(options === '' ? `${round}` : `${round}:${options}`));
+  },
+  /** Seeds of the knowledge base. */
+  kb: () => (round) => {
+    new World({ seed: `${round}` }, { scenario: (world) => new KbScenario(world) }).run();
   },
 };
 
