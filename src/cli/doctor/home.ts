@@ -50,10 +50,11 @@ export async function checkPermissions({ paths, fix }: Patient): Promise<Check> 
 async function privateFiles(paths: HomePaths): Promise<string[]> {
   const inKeys = (await statIfPresent(paths.keys))?.isDirectory() === true;
   const keys = inKeys ? (await readdir(paths.keys)).map((name) => join(paths.keys, name)) : [];
-  const { config, format, chainDb, contentDb, genesis, readToken, adminToken, logFile } = paths;
+  const { config, format, chainDb, contentDb, indexDb, genesis } = paths;
+  const { readToken, adminToken, logFile } = paths;
   return [
     ...keys.filter((file) => file.endsWith('.json') || file.endsWith('.bak')),
-    ...[config, format, chainDb, contentDb, genesis, readToken, adminToken, logFile],
+    ...[config, format, chainDb, contentDb, indexDb, genesis, readToken, adminToken, logFile],
   ];
 }
 
