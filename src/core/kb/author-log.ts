@@ -160,7 +160,7 @@ export const memberOf = (version: SignedVersion): Uint8Array =>
 const loggedOf = ({ cid, version }: SignedVersion): LoggedVersion =>
   new LoggedVersion(version.sequence, cid.multihash.digest, version.keyEpoch ?? 0);
 
-/** How many versions the row of an author says that it has. @throws {AegisError} `STORE_DAMAGED`. */
+/** How far the row of an author says that its log goes. @throws {AegisError} `STORE_DAMAGED`. */
 export const sequenceIn = (author: string, row: Uint8Array): number =>
   readExtent(author, row).sequence;
 

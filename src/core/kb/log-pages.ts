@@ -127,7 +127,8 @@ const hexOf = (number: number): string => number.toString(16).padStart(14, '0');
 function read(page: Uint8Array, sequence: number): LoggedVersion | undefined {
   const at = ((sequence - 1) % PLACES) * PLACE_BYTES;
   const digest = page.subarray(at, at + DIGEST_OF_CID_BYTES);
-  if (digest.length === 0 || digest.every((byte) => byte === 0)) return undefined;
+  // A page ends with its last place.
+  if (digest.every((byte) => byte === 0)) return undefined;
   const rest = Buffer.from(page.buffer, page.byteOffset + at + DIGEST_OF_CID_BYTES, 4);
   return new LoggedVersion(sequence, digest, rest.readUInt32BE());
 }

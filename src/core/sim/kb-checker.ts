@@ -115,7 +115,7 @@ export class KbChecker implements Checker {
     this.#lostAtMs.set(root, node.world.elapsedMs);
   }
 
-  /** Whether a copy of it has been lost lately: what its holders said of it is not true any more. */
+  /** Whether a copy of it has been lost lately: what its holders said is not true any more. */
   isShaken({ elapsedMs }: World, root: string): boolean {
     return elapsedMs - (this.#lostAtMs.get(root) ?? Number.NEGATIVE_INFINITY) < SHAKEN_MS;
   }

@@ -51,8 +51,9 @@ function unbalanced(node: SimNode): string | undefined {
   const { underReplicated, wanted } = replication.backlog;
   if (short !== underReplicated) return `${name} counts ${underReplicated} short, not ${short}`;
   const waiting = node.disk.scan(TABLES.wanted).map(({ key }) => key);
-  const queued = node.disk.scan(TABLES.queues).map(({ key }) => key.split('/')[1]);
-  if (waiting.length !== wanted || waiting.join() !== queued.toSorted().join()) {
+  const queued = new Set(node.disk.scan(TABLES.queues).map(({ key }) => key.split('/')[1]));
+  const isQueued = queued.size === wanted && waiting.every((root) => queued.has(root));
+  if (waiting.length !== wanted || !isQueued) {
     return `${name} wants ${waiting.length} roots, and counts ${wanted}`;
   }
   return undefined;

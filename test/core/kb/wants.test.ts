@@ -80,7 +80,7 @@ test('every root gets its turn, also behind thousands that cannot be reached', (
   const near = add(wants, 'a', 2501)[10]!;
   const isNear = (root: CID): boolean => root.equals(near);
   const steps = [1, 2, 3].map(() => wants.take(NOW, isNear).length);
-  expect(steps.toSorted()).toEqual([0, 0, 1]);
+  expect(steps.filter((count) => count > 0)).toEqual([1]);
 });
 
 test('the greatest size that any version claims is believed', () => {

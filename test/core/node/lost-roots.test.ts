@@ -1,4 +1,4 @@
-/** W40: what the facts call complete is held against the content store only when that is another. */
+/** W40: what the facts call complete is compared with the content store when that is another. */
 import type { CID } from 'multiformats/cid';
 import { expect, test } from 'vitest';
 import { lostRoots } from '../../../src/core/node/engine-knowledge.ts';
