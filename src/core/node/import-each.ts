@@ -1,6 +1,6 @@
 /**
- * Takes in the files of a tar one by one where each is sealed under a key of its own (W44): one that
- * is shredded must not take others along. Small ones are sealed and stored side by side.
+ * Takes in the files of a tar one by one where each is sealed under a key of its own (W44): one
+ * that is shredded must not take others along. Small ones are sealed and stored side by side.
  */
 import type { TreeEntry } from '../api/backend.ts';
 import { MIB } from '../units.ts';

@@ -9,7 +9,7 @@ import { CHANGES_MAX, INTENT_BYTES_MAX } from '../model/intent.ts';
 import { parsePath } from '../model/path.ts';
 import { KIB } from '../units.ts';
 import type { Finality } from './finality.ts';
-import type { ImportedFile, Importer } from './import.ts';
+import type { ImportedFile } from './import.ts';
 import type { Queued } from './intent-desk.ts';
 import type { OwnVersions, WantedFile } from './own-versions.ts';
 import { timeout } from './timeout.ts';
@@ -57,7 +57,7 @@ export class KbBulk {
     }
     await writing;
     const { prefix, wait } = this.#query;
-    while (wait === 'final' && this.#waiting.length > 0) await this.#settle();
+    if (wait === 'final') while (this.#waiting.length > 0) await this.#settle();
     return { prefix, ...this.#seen, wait, height: this.#height, intents: this.#intents };
   }
 

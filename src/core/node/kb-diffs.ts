@@ -54,7 +54,7 @@ export class KbDiffs {
     this.#deps = deps;
   }
 
-  /** @throws {AegisError} `NOT_FOUND`, `NOT_REACHABLE`, `BAD_REQUEST` for what is no text or JSON. */
+  /** @throws {AegisError} `NOT_FOUND`, `NOT_REACHABLE`, `BAD_REQUEST` for what is no JSON. */
   async diff(query: Query<'kb.diff'>, { signal }: CallContext): Promise<Result<'kb.diff'>> {
     const deadline = AbortSignal.any([signal, timeout(query.timeoutMs)]);
     const a = await this.#side(query.a, query.provisional, deadline);

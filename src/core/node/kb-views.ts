@@ -184,7 +184,7 @@ export class KbViews {
   }
 
   async #entry({ cidText, version }: SignedVersion, decided: Final | undefined): Promise<KbEntry> {
-    const { machine, members, content } = this.#deps;
+    const { machine, content } = this.#deps;
     const local = await content.root(version.root);
     return {
       path: version.path,

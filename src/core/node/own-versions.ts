@@ -257,8 +257,9 @@ export class OwnVersions {
     const fields = fresh.map(({ file: { path, message, root, sizeBytes }, base }, n) =>
       this.#fields({ path, message }, { root, sizeBytes }, base.signed, n),
     );
-    const signed = createVersions(fields, this.#deps.author.signer());
-    const versions = signed.map((one, n) => ({ signed: one, others: fresh[n]!.base.others }));
+    const versions = createVersions(fields, this.#deps.author.signer()).map((signed, n) => ({
+      ...{ signed, others: fresh[n]!.base.others },
+    }));
     try {
       const all = Promise.all(
         versions.map(({ signed }) => this.#added.wait(signed.cidText, () => true, this.#never)),

@@ -135,7 +135,7 @@ export class Client {
     options: { signal?: AbortSignal },
   ): Promise<Reply<N>> {
     const { upload } = await import('./upload.ts');
-    const target = requestTarget(ROUTES[name].path, {}, query as QueryValues);
+    const target = requestTarget(ROUTES[name].path, {}, query);
     const timeoutMs = this.#deadlineMs(undefined, { timeoutMs: WAIT_MS.kb, ...query });
     return await upload(this.#target, { name, target }, source, { ...options, timeoutMs });
   }

@@ -5,18 +5,7 @@
 import * as v from 'valibot';
 import { endpoint } from './endpoint.ts';
 import { kbPut, storing, writing } from './kb.ts';
-import {
-  bytes,
-  cid,
-  count,
-  digest,
-  fileKind,
-  hashName,
-  nodeId,
-  text,
-  time,
-  word,
-} from './values.ts';
+import { bytes, cid, count, digest, fileKind, nodeId, text, time, word } from './values.ts';
 
 /** As `kb.put` says it. */
 const written = kbPut.result.entries;

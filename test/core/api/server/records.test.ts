@@ -36,8 +36,8 @@ it('ends with a last line when there are no more', async () => {
 
 it('answers with the error when it cannot begin', async () => {
   await using h = await harness();
-  h.backend.versions.onWatch = async function* watch() {
-    throw new AegisError('NOT_FOUND', 'nothing of it');
+  h.backend.versions.onWatch = async function* watch(context) {
+    if (!context.signal.aborted) throw new AegisError('NOT_FOUND', 'nothing of it');
     yield READY;
   };
   const watching = h.client.watch({}).next();

@@ -51,8 +51,10 @@ describe('compareText', () => {
   });
 
   it('takes all between the first and the last change for one, when there are too many', () => {
-    const of = (name: string): string =>
-      `head\n${Array.from({ length: MERGE_LIMITS.edits }, (_, n) => `${name} ${n}\n`).join('')}tail\n`;
+    const of = (name: string): string => {
+      const lines = Array.from({ length: MERGE_LIMITS.edits }, (_, n) => `${name} ${n}\n`);
+      return ['head\n', ...lines, 'tail\n'].join('');
+    };
     const { hunks } = compareText(of('old'), of('new'), 0);
     const aLines = MERGE_LIMITS.edits;
     expect(hunks).toMatchObject([{ aLine: 2, aLines, bLine: 2, bLines: aLines }]);

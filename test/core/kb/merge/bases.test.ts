@@ -61,7 +61,7 @@ describe('basesOf', () => {
     );
   });
 
-  it('ends, and finds nothing but what both follow, whatever generations their authors chose', () => {
+  it('finds nothing but what both follow, whatever generations their authors chose', () => {
     const generations = fc.array(fc.integer({ min: 1, max: 4 }), { minLength: 20, maxLength: 20 });
     fc.assert(
       fc.property(histories, sides, generations, (history, picks, chosen) => {
