@@ -165,6 +165,7 @@ test('a refusal in the middle of an upload arrives, whoever is quicker', async (
   const { socket, adminToken } = cluster.home(1);
   const at = { socket, token: readFileSync(adminToken, 'utf8').trim() };
   const target = '/v1/kb/versions?path=..%2Fup&wait=local&timeoutMs=5000';
+  const to = { name: 'kb.put', target } as const;
   async function* body(pieces: number) {
     for (let i = 0; i < pieces; i += 1) yield Buffer.alloc(64 * KIB);
   }
@@ -172,7 +173,7 @@ test('a refusal in the middle of an upload arrives, whoever is quicker', async (
   for (let i = 0; i < 100; i += 1) {
     const pieces = 1 + (i % 4) * 5;
     const source = { kind: 'file', bytes: body(pieces), sizeBytes: pieces * 64 * KIB } as const;
-    const sent = upload(at, target, source, { timeoutMs: 5000 });
+    const sent = upload(at, to, source, { timeoutMs: 5000 });
     ends.add(await sent.catch((error: { code: string }) => error.code));
   }
   expect([...ends]).toEqual(['BAD_REQUEST']);
