@@ -50,7 +50,8 @@ export class Exchange {
     assert(status === 'added' || status === 'known', 'a local version follows known ones');
     if (version.version.deleted !== true) this.#copies.stored(version.version.root);
     this.#added(result);
-    this.#copies.wantCopies(version.cidText, minReplicas);
+    // Of a new one it is told when there are so many copies, whoever waits.
+    if (status === 'known') this.#copies.wantCopies(version.cidText, minReplicas);
     for (const nodeId of up) this.#push(nodeId, version);
   }
 
