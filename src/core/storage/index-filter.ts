@@ -43,7 +43,11 @@ export class IndexFilter {
   /** After each change: outside of a transaction, so that what is read is what is there. */
   settle(): void {
     if (this.#filter.isFull) this.#filter = this.#made(2 * this.#filter.bits);
-    if (this.#gone < GONE_MIN || this.#gone < GONE_SHARE * this.#count()) return;
+    if (this.#gone >= GONE_MIN && this.#gone >= GONE_SHARE * this.#count()) this.renew();
+  }
+
+  /** Without what was taken out. */
+  renew(): void {
     this.#filter = this.#made(FIND_LIMITS.filterBitsMin);
   }
 

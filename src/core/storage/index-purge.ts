@@ -24,10 +24,13 @@ export class IndexPurge {
     return false;
   }
 
+  get isNoted(): boolean {
+    return this.#state !== undefined;
+  }
+
   /** @returns whether there is nothing more to do. */
   step(): boolean {
-    const sql = "SELECT value FROM facts WHERE name = 'purge'";
-    const state = this.#db.prepare(sql).get()?.['value'];
+    const state = this.#state;
     if (state === undefined) return true;
     // A negative number begins to merge everything into one.
     const pages = state === 'new' ? -STEP_PAGES : STEP_PAGES;
@@ -43,6 +46,10 @@ export class IndexPurge {
       if (kindOf(error) !== 'full') throw error;
     }
     return true;
+  }
+
+  get #state(): unknown {
+    return this.#db.prepare("SELECT value FROM facts WHERE name = 'purge'").get()?.['value'];
   }
 
   #merge(table: (typeof TABLES)[number], pages: number): number {

@@ -60,7 +60,13 @@ export function indexService(
       look: (items) => items.map((item) => index.look(item)),
       waiting: (roots) => roots.flatMap((root) => index.waiting(root)),
       find: (question) => index.find(question),
-      purge: (what) => (what === 'note' ? purge.note() : purge.step()),
+      purge: (what) => {
+        if (what === 'note') return purge.note();
+        const isNoted = purge.isNoted;
+        const isDone = purge.step();
+        if (isNoted && isDone) index.filter.renew();
+        return isDone;
+      },
       news: (known) => index.filter.news(known),
       close: () => undefined,
     },

@@ -107,6 +107,12 @@ export class IndexStore {
 
   /** What the caller is told; the next question finds another worker, if this one is no use. */
   async #failed(asked: Promise<IndexLink>, error: unknown): Promise<unknown> {
+    // What could not be opened is opened again with the next question.
+    const isOpen = await asked.then(
+      () => true,
+      () => false,
+    );
+    if (!isOpen && this.#link === asked) this.#link = undefined;
     const isLasting = isUseless(error) || hasCode(error, 'BUG') || !isAegisError(error);
     if (!isLasting || this.#isClosed) return error;
     if (this.#link === asked) {

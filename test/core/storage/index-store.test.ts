@@ -1,5 +1,5 @@
 import { readFileSync, writeFileSync } from 'node:fs';
-import { readdir, rm } from 'node:fs/promises';
+import { mkdir, readdir, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import type { Bloom } from '../../../src/core/kb/find/bloom.ts';
@@ -178,7 +178,10 @@ test('W46: what was taken out and purged leaves no trace, also after a restart',
   await store.close();
   expect(readFileSync(path).toString('latin1')).toContain(secret.slice(4));
   const again = (await open(path)).store;
+  const before = after(undefined, await again.news(undefined));
+  expect(before.has(terms.word('comun'))).toBe(true);
   while (!(await again.purge('step')));
+  expect(after(undefined, await again.news(undefined)).has(secret)).toBe(false);
   expect(await again.purge('step')).toBe(true);
   expect((await find(again, 'comun', false, 500)).hits).toHaveLength(300);
   await again.close();
@@ -236,4 +239,12 @@ test('a closed one answers nothing', async () => {
   const { store } = await open();
   await store.close();
   await expect(store.look([])).rejects.toThrow(expect.objectContaining({ code: 'STOPPING' }));
+});
+
+test('what cannot be opened now is opened later', async () => {
+  const dir = join(await scratch(), 'not-there-yet');
+  const { store } = await open(join(dir, 'index.db'));
+  await expect(store.look([])).rejects.toThrow(expect.objectContaining({ code: 'NOT_FOUND' }));
+  await mkdir(dir);
+  expect(await store.look([])).toEqual([]);
 });

@@ -197,6 +197,8 @@ export class Indexer {
     if (!this.#isPurging) return false;
     this.#isPurging = false;
     if (!(await this.#deps.store.purge('step'))) this.#isPurging = true;
+    // The filter may be another: others must not be told either what was there.
+    if (!this.#isPurging) this.#deps.changed(await this.#deps.store.write([]));
     return this.#isPurging;
   }
 
