@@ -93,7 +93,8 @@ export default class Verify extends BaseCommand<typeof Verify, VerifyResult> {
     }
     const { isSealedRoot } = await import('../core/model/sealed.ts');
     if (isSealedRoot(version.root)) {
-      throw new AegisError('SEALED', `the proof names what is encrypted of ${safeText(claim.path)}`, {
+      const message = `the proof names what is encrypted of ${safeText(claim.path)}`;
+      throw new AegisError('SEALED', message, {
         hint: 'Only what was put with --plain can be compared with a file.',
       });
     }

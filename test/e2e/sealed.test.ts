@@ -1,6 +1,6 @@
 /**
- * Goal: what is put is read by its readers and by nobody else: not from a disk, not by a member that
- * it is not sealed to, not after it was shredded (W42 to W46).
+ * Goal: what is put is read by its readers and by nobody else: not from a disk, not by a member
+ * that it is not sealed to, not after it was shredded (W42 to W46).
  * Setup: three custodians and an agent. Check: by the commands of operators, and the files.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -118,7 +118,7 @@ test('what is shredded is gone from every node, also from one that was away', as
   await expectRead(1, 'shred', 'something new');
 });
 
-test('after a member has left there is another key of the readers; what was there stays', async () => {
+test('after a member has left there is another key; what was there stays', async () => {
   const left = await cluster.run(AGENT, 'cluster', 'leave', '--yes');
   expect(left.exit, left.stderr).toBe(0);
   await cluster.until(

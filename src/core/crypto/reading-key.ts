@@ -1,7 +1,7 @@
 /**
- * Keys that contents are sealed to (docs/knowledge-base.md, W44): X25519, written as age writes them
- * (age-encryption.org/v1). That of a node is its network key, as client-key.ts agrees with it, and
- * as soundly: age puts the shared secret into HKDF-SHA-256 under a label of its own.
+ * Keys that contents are sealed to (docs/knowledge-base.md, W44): X25519, written as age writes
+ * them (age-encryption.org/v1). That of a node is its network key, as client-key.ts agrees with it,
+ * and as soundly: age puts the shared secret into HKDF-SHA-256 under a label of its own.
  *
  * Neither files of age are made here, nor is it known who may read what.
  */
@@ -19,7 +19,7 @@ const NO_SALT = new Uint8Array();
 export const RECIPIENT_LENGTH = 62;
 
 /** The public key (32 bytes) as age writes it. */
-export function recipientOf(publicKey: Uint8Array): string {
+function recipientOf(publicKey: Uint8Array): string {
   assert(publicKey.length === KEY_BYTES, 'an X25519 key has 32 bytes');
   return bech32.encodeFromBytes('age', publicKey);
 }

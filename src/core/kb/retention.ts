@@ -1,8 +1,8 @@
 /**
  * W30: which versions of a path keep their content. A version behind the heads keeps it while one
  * of the two settings says so; without any setting all do. Heads keep theirs, and so does what a
- * merge with conflicts has set aside. What has been shredded (W46) is kept by nothing. It says nothing of who holds that content, and records of
- * versions always stay.
+ * merge with conflicts has set aside. What has been shredded (W46) is kept by nothing. It says
+ * nothing of who holds that content, and records of versions always stay.
  */
 import { isMerge } from '../model/merge.ts';
 import type { SignedVersion, Version } from '../model/version.ts';
@@ -54,15 +54,15 @@ export function* retained(
     const { cidText, version } = signed;
     const by = followed.get(cidText);
     followed.delete(cidText);
-    const isShredded = shredded.delete(cidText);
+    const isGone = shredded.delete(cidText);
     for (const parent of version.parents) {
       note(followed, parent.toString(), version);
-      if (isShredded || version.shredded === true) shredded.add(parent.toString());
+      if (isGone || version.shredded === true) shredded.add(parent.toString());
     }
     const hasContent = version.deleted !== true;
     if (by !== undefined && hasContent) behind += 1;
     const rule = isAll ? 'all' : ruleFor(by, behind, retention, now);
-    yield { version: signed, rule: isShredded ? undefined : rule };
+    yield { version: signed, rule: isGone ? undefined : rule };
   }
 }
 
@@ -73,8 +73,8 @@ export function ruleOf(
   retention: Retention,
   now: number,
 ): KeepRule | undefined {
-  const [isShredded] = graph.shreds(signed.version.path);
-  if (keepsAll(retention) && isShredded === undefined) return 'all';
+  const [shred] = graph.shreds(signed.version.path);
+  if (keepsAll(retention) && shred === undefined) return 'all';
   for (const { version, rule } of retained(graph.history(signed.version.path), retention, now)) {
     if (version.cidText === signed.cidText) return rule;
   }

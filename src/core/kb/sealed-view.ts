@@ -29,7 +29,7 @@ export interface View {
 export const PLAIN: View = { node: (_, node) => node, leaf: (bytes) => bytes };
 
 /** How much content a file, or a part of one at a boundary of leaves, has below its ciphertext. */
-export function openedSize(sealedBytes: number): number {
+function openedSize(sealedBytes: number): number {
   const leaves = Math.max(1, Math.ceil(sealedBytes / SEALED_CHUNK_BYTES));
   return Math.max(0, sealedBytes - leaves * SEALED_LEAF_EXTRA_BYTES);
 }

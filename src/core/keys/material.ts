@@ -29,7 +29,7 @@ export interface PublicPart {
 
 export interface KeyMaterial {
   readonly type: KeyType;
-  /** Seed (identity, network, vrf), scalar (consensus, session, reading) or expanded secret (onion). */
+  /** Seed (identity, network, vrf), scalar (consensus, session, reading), or expanded (onion). */
   readonly secret: Uint8Array;
   readonly public: PublicPart;
 }

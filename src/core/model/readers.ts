@@ -1,6 +1,6 @@
 /**
- * What a custodian writes under `.aegis/readers` (docs/knowledge-base.md, W45): the key of one epoch
- * of the readers, as an age file for its members. Here stands only what the bytes say.
+ * What a custodian writes under `.aegis/readers` (docs/knowledge-base.md, W45): the key of one
+ * epoch of the readers, as an age file for its members. Here stands only what the bytes say.
  */
 import { isRecipient, RECIPIENT_LENGTH } from '../crypto/reading-key.ts';
 import { AegisError } from '../errors.ts';
@@ -11,7 +11,7 @@ import { RecordReader } from './record.ts';
 /** Paths below it hold one epoch each; the last part is its number. */
 export const READERS_PREFIX = '.aegis/readers/';
 /** Members of one epoch. */
-export const READERS_MAX = 2048;
+const READERS_MAX = 2048;
 /** Longest record: 210 bytes a member, and what else there is. */
 export const READERS_BYTES_MAX = 512 * 1024;
 const NODE_ID_BYTES_MAX = 64;

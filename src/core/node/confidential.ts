@@ -1,6 +1,7 @@
 /**
- * What an engine has for sealed contents (docs/knowledge-base.md, "Confidential"), put together: the
- * keys with which it reads, the door through which contents are opened, and who destroys keys.
+ * What an engine has for sealed contents (docs/knowledge-base.md, "Confidential"), put together:
+ * the keys with which it reads, the door through which contents are opened, who sees to the keys of
+ * the readers, and who destroys keys. It decides nothing itself.
  */
 import type { CID } from 'multiformats/cid';
 import type { Roster } from '../chain/roster.ts';

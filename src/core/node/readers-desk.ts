@@ -1,7 +1,7 @@
 /**
- * Sees to the readers' keys (docs/knowledge-base.md, W45): opens those that custodians have written,
- * and, on a custodian, writes the next one when a member is a reader no more, or the same again when
- * there is a new member. It forgets no key: what was sealed to it may still be read.
+ * Sees to the readers' keys (docs/knowledge-base.md, W45): opens those that custodians have
+ * written, and, on a custodian, writes the next one when a member is a reader no more, or the same
+ * again when there is a new member. It forgets no key: what was sealed to it may still be read.
  */
 import { randomBytes } from 'node:crypto';
 import type { CID } from 'multiformats/cid';

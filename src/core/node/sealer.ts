@@ -1,6 +1,6 @@
 /**
- * Decides how what is written is sealed (docs/knowledge-base.md, W42 and W44): whether, to whom, and
- * under which key. Of the keys of a path it knows what its last version says.
+ * Decides how what is written is sealed (docs/knowledge-base.md, W42 and W44): whether, to whom,
+ * and under which key. Of the keys of a path it knows what its last version says.
  */
 import type { RosterMember } from '../chain/roster.ts';
 import { isRecipient } from '../crypto/reading-key.ts';

@@ -1,6 +1,6 @@
 /**
- * How one content is sealed on its way in (docs/knowledge-base.md, W42 to W44): under which key, and
- * what its root is then. Who may read it, and what was there before, is for contents.ts to say.
+ * How one content is sealed on its way in (docs/knowledge-base.md, W42 to W44): under which key,
+ * and what its root is then. Who may read it, and what was there before, is for contents.ts to say.
  */
 import { randomBytes } from 'node:crypto';
 import type { CID } from 'multiformats/cid';

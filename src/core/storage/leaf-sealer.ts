@@ -1,6 +1,6 @@
 /**
- * Seals leaves in bulk (docs/knowledge-base.md, W43), in the worker: the salt of a large leaf by the
- * native BLAKE3 where its optional package is installed, or else by WebAssembly.
+ * Seals leaves in bulk (docs/knowledge-base.md, W43), in the worker: the salt of a leaf by the
+ * native BLAKE3 where its optional package is installed, or else by WebAssembly. It keeps no keys.
  */
 import { type LeafKeys, sealLeaf } from '../crypto/sealed-leaf.ts';
 

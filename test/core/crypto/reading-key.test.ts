@@ -43,7 +43,9 @@ test('anything else is no recipient', () => {
   for (const text of odd) expect(isRecipient(text), text).toBe(false);
 });
 
-test('the first key of the readers follows from the key of names alone, and does not change', () => {
+test('the first key of the readers follows from the key of names alone, and stays', () => {
   const secret = firstReadersSecret(new Uint8Array(32).fill(5));
-  expect(recipientOfSecret(secret)).toMatchInlineSnapshot(`"age1dt4a2lu5j98zpueaunlhad4d4s4y93zayuelk8hcp6dk7hnzd4fqrp2nrx"`);
+  expect(recipientOfSecret(secret)).toBe(
+    'age1dt4a2lu5j98zpueaunlhad4d4s4y93zayuelk8hcp6dk7hnzd4fqrp2nrx',
+  );
 });

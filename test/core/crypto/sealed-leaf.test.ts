@@ -37,7 +37,7 @@ test('the form of a sealed leaf and of a sealed name does not change', () => {
   expect(sealName(keys, 'notes.md')).toMatchSnapshot();
 });
 
-test('what is sealed opens under its key, is the same each time, and under another key is not', () => {
+test('what is sealed opens under its key, is the same each time, and opens under no other', () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 3000 }), (leaf) => {
       const sealed = sealLeaf(keys, leaf);

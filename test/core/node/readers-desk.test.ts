@@ -77,7 +77,7 @@ class Net {
 
 const until = (check: () => void) => vi.waitFor(check, { timeout: 10_000, interval: 5 });
 
-test('who has left is no reader of the next epoch; all others are, and a new member is', async () => {
+test('who has left is no reader of the next epoch; all others are, and who is new', async () => {
   const net = new Net(['custodian', 'custodian', 'agent', 'agent']);
   const nodes = [0, 1, 2, 3].map((n) => net.node(n));
   const first = nodes[0]!.keys.inForce;

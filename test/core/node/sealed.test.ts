@@ -154,7 +154,7 @@ test('who is no reader is told to whom it is sealed, and reads nothing', async (
   }
 });
 
-test('another key is another content; a root that lies about its readers opens for none', async () => {
+test('another key is another content; a root that lies of its readers opens for none', async () => {
   const bytes = patterned(100);
   const other = await newSealing([reader], hasher);
   const [a, b] = [await file(bytes), await file(bytes, other)];
