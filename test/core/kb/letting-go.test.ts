@@ -56,10 +56,16 @@ describe('W23, W29: what is held', () => {
     expect(node.machine.isToHold(root)).toBe(false);
     expect(letGo(node, root)).toEqual([String(root)]);
     expect(node.machine.hasRoot(root)).toBe(false);
-    // It does not want it back, now or when others keep the cluster.
-    const members = [ana, bea, cai, dan].map(({ nodeId }) => ({ nodeId, weight: 7, zone: nodeId }));
+    // It does not want it back when they are placed anew: the last of them is the first now.
+    const last = node.machine.holders(root).placed.at(-1)!;
+    const weightOf = (nodeId: string): number => (nodeId === last ? 1_000_000 : 1);
+    const members = [bea, cai, dan].map(({ nodeId }) => {
+      return { nodeId, weight: weightOf(nodeId), zone: nodeId };
+    });
     const { told } = node.step({ type: 'members', members });
+    expect(node.machine.holders(root).placed[0]).toBe(last);
     expect(told.filter(({ type }) => type === 'fetchWanted')).toEqual([]);
+    expect(node.machine.backlog.wanted).toBe(0);
   });
 
   it('what is placed here is to be held, and is not let go', () => {
