@@ -37,6 +37,8 @@ interface Acknowledged {
 
 /** Longer than the word of a holder lasts without being asked for again. */
 const SHAKEN_MS = MINUTE;
+/** Of the members by which all is placed; with more bytes not all is. */
+const HASH_BYTES = 32;
 
 export class KbChecker implements Checker {
   /** Versions that somebody was told are on two nodes or more. */
@@ -131,7 +133,8 @@ export class KbChecker implements Checker {
       unequal(world) ??
       unplaced(world) ??
       unfetched(world) ??
-      unfounded(world)
+      unfounded(world) ??
+      unquiet(world)
     );
   }
 
@@ -278,6 +281,16 @@ function unfetched(world: World): string | undefined {
   }
   for (const { node, replication } of machines(world)) {
     if (replication.backlog.wanted > lost.size) return `${node.options.name} still fetches`;
+  }
+  return undefined;
+}
+
+/** Absence and audits change accounts at any time: rows are looked at when all is written. */
+function unquiet({ nodes }: World): string | undefined {
+  for (const { disk, options } of nodes) {
+    if (disk.isWriting) return `${options.name} is writing`;
+    const placing = disk.get(TABLES.counters, 'placing');
+    if (placing !== undefined && placing.length > HASH_BYTES) return `${options.name} is placing`;
   }
   return undefined;
 }
