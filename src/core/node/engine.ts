@@ -146,11 +146,7 @@ export class Engine {
     this.#loop = new Loop({}, this.#loopDeps(clock));
     const byCode = (code: number) => hashers.find((hasher) => hasher.code === code);
     this.#fetcher = new Fetcher({
-      content,
-      host,
-      hashers: byCode,
-      log: log.child('fetch'),
-      metrics,
+      ...{ content, host, hashers: byCode, log: log.child('fetch'), metrics },
     });
     const mend = (root: CID, signal?: AbortSignal) => this.knowledge.mend(root, signal);
     const reader = new ObjectReader({ content, log: log.child('content'), metrics, mend });
@@ -169,13 +165,7 @@ export class Engine {
     this.#finality = makeFinality(settings, this.chain, replication.graph, (version, signal) =>
       this.knowledge.record(version, signal),
     );
-    this.#confidential = new Confidential({
-      ...{ self, genesis, keystore, roster, reader, machine: replication, content },
-      isWriting: settings['kb.seal'] === 'on',
-      knowledge: () => this.knowledge,
-      decided: (versions) => this.#finality.find(versions),
-      log: log.child('sealed'),
-    });
+    this.#confidential = this.#makeConfidential(reader);
     this.contents = this.#confidential.contents;
     this.copies = makeCopies(
       { self, settings },
@@ -220,6 +210,18 @@ export class Engine {
     this.#loop.register<ChainInput>(CHAIN_MACHINE, chain, alarm);
     this.#loop.register<ReplicationInput>(KB_MACHINE, replication, alarm, BULK_BATCH);
     this.#loop.register<PeerInput>(PEERS_MACHINE, book, alarm);
+  }
+
+  #makeConfidential(reader: ObjectReader): Confidential {
+    const { genesis, keystore, settings } = this.#options;
+    const { machine, content, chain } = this;
+    return new Confidential({
+      ...{ self: keystore.nodeId, genesis, keystore, roster: chain.chain.roster, reader },
+      ...{ machine, content, log: this.#deps.log.child('sealed') },
+      isWriting: settings['kb.seal'] === 'on',
+      knowledge: () => this.knowledge,
+      decided: (versions) => this.#finality.find(versions),
+    });
   }
 
   /** O4 */
