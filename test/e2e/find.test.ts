@@ -65,15 +65,22 @@ test('W33: words of paths, messages and content, whatever their accents and case
 });
 
 test('W34: content that is elsewhere is found, and only who may have it is asked', async () => {
-  const found = await foundBy(4, 'ejemplo', ['etc/nginx.conf']);
+  // A filter follows what its node holds a moment later.
+  const found = await cluster.until(
+    () => find(4, 'ejemplo'),
+    ({ peers }) => peers.length === 3 && peers.every(({ state }) => state === 'answered'),
+    'all holders are asked',
+  );
+  expect(found.complete).toBe(true);
   expect((await find(4, 'ejemplo', true)).hits).toEqual([]);
   expect(found.hits[0]).toMatchObject({ local: false, kind: 'file' });
   expect(found.hits[0]!.nodes).not.toContain('node4');
-  expect(found.peers).toHaveLength(3);
-  expect(found.peers.every(({ state }) => state === 'answered')).toBe(true);
-  const nowhere = await find(4, 'palabrainexistente');
-  expect(nowhere).toMatchObject({ hits: [], complete: true });
-  expect(nowhere.peers.map(({ state }) => state)).toEqual(['excluded', 'excluded', 'excluded']);
+  // A filter errs now and then, but not for all words.
+  const words = ['inexistente', 'desconocida', 'ausente', 'perdida'];
+  const nowhere = await Promise.all(words.map((word) => find(4, word)));
+  for (const { hits, complete } of nowhere) expect([hits, complete]).toEqual([[], true]);
+  const excluded = nowhere.filter(({ peers }) => peers.every(({ state }) => state === 'excluded'));
+  expect(excluded.length).toBeGreaterThan(0);
 });
 
 test('what is shown is found: no older version, and nothing that was deleted', async () => {
@@ -171,8 +178,8 @@ test('W34: a node that does not answer is named, and the rest is shown', async (
     const found = await find(4, 'ejemplo');
     expect(pathsOf(found)).toEqual(['etc/nginx.conf']);
     expect(found.complete).toBe(false);
-    const [silent] = found.peers.filter(({ state }) => state !== 'answered');
-    expect(silent).toMatchObject({ name: 'node3', hits: null });
+    const silent = found.peers.find(({ name }) => name === 'node3');
+    expect(silent).toMatchObject({ hits: null });
     expect(['silent', 'away', 'no-filter']).toContain(silent!.state);
   } finally {
     process.kill(pid, 'SIGCONT');
