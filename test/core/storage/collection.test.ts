@@ -239,8 +239,8 @@ class Mix {
   }
 
   #open(n: number): Writing {
-    const open = this.#writing.get(n);
-    const writing = open ?? { lease: this.#content.lease({ isBound: false }), counted: new Set() };
+    const known = this.#writing.get(n);
+    const writing = known ?? { lease: this.#content.lease({ isBound: false }), counted: new Set() };
     this.#writing.set(n, writing);
     return writing;
   }
