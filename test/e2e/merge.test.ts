@@ -157,11 +157,7 @@ test('what is shown, or put by hand, ends a conflict as well', async () => {
   // With what is shown: a version is written all the same, and ends the conflict.
   const ours = await cluster.json(3, 'kb', 'resolve', first!.path, '--ours');
   expect(ours).toMatchObject({ resolves: first!.version, deleted: false, created: true });
-  const path = ['--path', second!.path];
-  const put = await aegis(['--home', cluster.node(3).home, 'kb', 'put', '-', ...path], {
-    input: Buffer.from('by hand\n'),
-  });
-  expect(put.exit, put.stderr).toBe(0);
+  await put(3, second!.path, 'by hand\n');
   const left = await cluster.json<{ paths: Conflicted[] }>(3, 'kb', 'conflicts', 'many/1');
   expect(left.paths.map((one) => one.path)).toEqual(paths.slice(2).map((one) => one.path));
 });

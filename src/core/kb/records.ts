@@ -26,8 +26,8 @@ export interface RecordsDeps {
 export class Records {
   readonly #shared: ReplicationShared;
   readonly #deps: RecordsDeps;
-  /** By CID, how often it has been asked for. The first came first. */
-  readonly #wanted = new Map<string, number>();
+  /** CIDs; the one that was asked for last at the end. */
+  readonly #wanted = new Set<string>();
 
   constructor(shared: ReplicationShared, deps: RecordsDeps) {
     this.#shared = shared;
@@ -44,7 +44,7 @@ export class Records {
     const { graph } = this.#shared;
     const fresh = cids.filter((cid) => !graph.has(cid));
     for (const cid of fresh) {
-      this.#wanted.set(cid, this.#wanted.get(cid) ?? 0);
+      this.#wanted.add(cid);
       if (this.#wanted.size > LIMITS.wantedRecords) this.#wanted.delete(this.#oldest);
     }
     this.#ask(fresh, from);
@@ -53,8 +53,13 @@ export class Records {
   /** Now and then: those that have not come. */
   askAgain(): void {
     const { graph } = this.#shared;
-    for (const cid of this.#wanted.keys()) if (graph.has(cid)) this.#wanted.delete(cid);
-    this.#ask([...this.#wanted.keys()]);
+    for (const cid of this.#wanted) if (graph.has(cid)) this.#wanted.delete(cid);
+    const next = [...this.#wanted].slice(0, LIMITS.messageItems);
+    for (const cid of next) {
+      this.#wanted.delete(cid);
+      this.#wanted.add(cid);
+    }
+    this.#ask(next);
   }
 
   /** Answers what a peer wants, as far as it fits; it asks again for the rest. */
@@ -83,7 +88,7 @@ export class Records {
   }
 
   get #oldest(): string {
-    return this.#wanted.keys().next().value!;
+    return this.#wanted.values().next().value!;
   }
 
   #take(bytes: Uint8Array, from: string | undefined): void {

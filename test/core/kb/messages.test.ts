@@ -18,6 +18,8 @@ const samples: KbMessage[] = [
   { type: 'stored', versions },
   { type: 'stored', versions, within: { from: '' } },
   { type: 'stored', versions: [], within: { from: 'ab', to: 'ac' } },
+  { type: 'wanted', versions },
+  { type: 'records', records: [new Uint8Array(20_000)] },
   { type: 'ranges', author, ranges: [{ from: 1, to: 9, digest }], hops: 3 },
 ];
 
@@ -39,6 +41,9 @@ describe('messages of kb', () => {
         isMore: false,
       },
     ],
+    ['TOO_LARGE', 'records', { type: 'kb-records', records: many(65, digest) }],
+    ['TOO_LARGE', 'a record', { type: 'kb-records', records: [new Uint8Array(32_769)] }],
+    ['TOO_LARGE', 'names', { type: 'kb-wanted', versions: many(513, versions[0]) }],
     ['TOO_LARGE', 'items', { type: 'kb-offer', versions: many(513, versions[0]) }],
     [
       'TOO_LARGE',
