@@ -39,6 +39,13 @@ const put = (): string => {
   return path;
 };
 
+const tree = (): string => {
+  const path = join(h.directory, 'tree');
+  mkdirSync(path, { recursive: true });
+  writeFileSync(join(path, 'a.txt'), 'text');
+  return path;
+};
+
 it.each<[string, () => string[]]>([
   ['node.status', () => ['node', 'status']],
   ['node.info', () => ['node', 'info']],
@@ -71,7 +78,7 @@ it.each<[string, () => string[]]>([
   ],
   ['kb.ls', () => ['kb', 'ls', '-r']],
   ['kb.log', () => ['kb', 'log', 'notes.md']],
-  ['kb.each', () => ['kb', 'put', h.directory, '--each']],
+  ['kb.each', () => ['kb', 'put', tree(), '--each']],
   ['kb.revert', () => ['kb', 'revert', 'notes.md', '-m', 'why']],
   ['kb.rm', () => ['kb', 'rm', 'notes.md', '--wait', 'local']],
   ['kb.diff', () => ['kb', 'diff', 'notes.md', 'other.md', '-U', '1']],

@@ -50,7 +50,9 @@ export class MemoryVersions implements VersionsBackend {
 
   async diff({ a, b }: Query<'kb.diff'>): Promise<Result<'kb.diff'>> {
     const side = (path: string) => ({ path, version: CID, cid: CID });
-    return { a: side(a), b: side(b), same: true, files: [], more: false };
+    const content = { cid: CID, kind: 'file' as const, sizeBytes: 5 };
+    const added = { at: 'new', status: 'added' as const, a: null, b: content, difference: null };
+    return { a: side(a), b: side(b), same: false, files: [added], more: false };
   }
 
   watch(_query: Query<'kb.watch'>, context: CallContext): AsyncIterable<KbWatchRecord> {
