@@ -11,11 +11,14 @@ import type { KbChecker } from './kb-checker.ts';
 import { type KbTie, kbOf } from './kb-tie.ts';
 import type { SimNode } from './node.ts';
 import type { SimRandom } from './random.ts';
+import { SimFailure } from './scenario.ts';
 import type { World } from './world.ts';
 
 /** Between two audits of a node. */
 const AUDIT_MS = { min: SECOND, max: 3 * SECOND };
 const SCRUB_MS = 4 * MINUTE;
+/** Copies that the placement asks for. */
+export const KB_REPLICAS = 3;
 const KEY_BYTES = 32;
 /** Roots of one collection. */
 const COLLECTED = 64;
@@ -76,10 +79,22 @@ export class KbCare {
       // It has come again meanwhile, or comes just now: its lease keeps it.
       if (tie.replication.hasRoot(root) || tie.fetching.has(name)) continue;
       if (!node.disk.hasRoot(name)) continue;
+      this.#checkLeft(node, tie, name);
       this.#dropped += 1;
       this.#checker.onRootLoss(node, name);
       node.disk.damageRoot(name);
     }
+  }
+
+  /** W23: as many others as the placement asks for have it. Deletions have no content. */
+  #checkLeft(node: SimNode, { replication }: KbTie, root: string): void {
+    const others = node.world.nodes.filter((one) => one !== node && one.disk.hasRoot(root));
+    const isNeeded = [...replication.graph.all()].some(
+      ({ version }) => version.deleted !== true && version.root.toString() === root,
+    );
+    if (!isNeeded || others.length >= KB_REPLICAS) return;
+    const { name } = node.options;
+    throw new SimFailure(`durability: ${name} lets go of ${root}, of ${others.length} others`);
   }
 
   #auditLater(node: SimNode, tie: KbTie): void {

@@ -23,7 +23,7 @@ import { PeerBook } from '../peers/book.ts';
 import type { PeerInput, PeerOutcome } from '../peers/book-io.ts';
 import { MINUTE, SECOND } from '../units.ts';
 import { KB_FAULTS } from './faults.ts';
-import { KbCare } from './kb-care.ts';
+import { KB_REPLICAS, KbCare } from './kb-care.ts';
 import { KbChecker } from './kb-checker.ts';
 import { type KbTie, kbOf } from './kb-tie.ts';
 import type { SimNode } from './node.ts';
@@ -31,7 +31,6 @@ import type { SimRandom } from './random.ts';
 import type { Checker, Scenario, Tie } from './scenario.ts';
 import type { World } from './world.ts';
 
-const REPLICAS = 3;
 const PATHS = 6;
 const ZONES = 3;
 /** W20: shorter than most faults, and longer than the run. */
@@ -156,7 +155,7 @@ export class KbScenario implements Scenario {
 
   #bootKb(node: SimNode): KbTie {
     const { nodeId } = node;
-    const replicas = REPLICAS;
+    const replicas = KB_REPLICAS;
     const keyOf = (id: string): Uint8Array | undefined =>
       node.world.node(id)?.identity.signer.publicKey;
     const replication = new Replication(
