@@ -206,6 +206,21 @@ test('each file of a directory is a path of its own, and again changes nothing',
   expect(versions).toMatchObject([{ final: true }, { final: true }]);
 });
 
+test('each of many files is sealed under a key of its own, and again is the same', async () => {
+  const files = { a: 'the same', b: 'the same' };
+  const source = () => ({ kind: 'directory' as const, bytes: packTar(treeOf(files)) });
+  const query = { prefix: 'sealed/', encryptTo: 'alone' };
+  expect(await client.putEach(query, source())).toMatchObject({ paths: 2, created: 2 });
+  expect(await read('sealed/a')).toBe('the same');
+  const [a, b] = await Promise.all(
+    ['sealed/a', 'sealed/b'].map((path) => client.call('kb.stat', { query: { path } })),
+  );
+  expect([a!.sealed, b!.sealed]).toEqual([true, true]);
+  // One that is shredded takes no other along.
+  expect(a!.cid).not.toBe(b!.cid);
+  expect(await client.putEach(query, source())).toMatchObject({ created: 0, unchanged: 2 });
+});
+
 test('paths and versions come by pages', async () => {
   const all = (await listed('w4/')).toSorted();
   const pages: string[] = [];
