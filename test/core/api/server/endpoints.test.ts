@@ -62,6 +62,8 @@ const CALLS: Partial<Record<RouteName, CallOptions>> = {
   'kb.revert': { body: { path: 'notes/a.md@bafyr4i' } },
   'kb.rm': { body: { path: 'notes/a.md', message: 'why', wait: 'local' } },
   'kb.diff': { query: { a: 'notes/a.md', b: 'notes/b.md', context: 1 } },
+  'kb.conflicts': { query: { prefix: 'notes/', limit: 10 } },
+  'kb.resolve': { body: { path: 'notes/a.md', take: 'theirs', at: ['b'], wait: 'local' } },
   'kb.find': { query: { query: 'notes "of a" mark*', local: true, limit: 5 } },
   'kb.stat': { query: { path: 'notes/a.md' } },
   'kb.where': { query: { path: 'notes/a.md' } },
