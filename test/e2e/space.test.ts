@@ -145,7 +145,7 @@ test('a collection that is killed leaves all that is kept', async () => {
   expect((await get(3, 'killed')).stdout.equals(content)).toBe(true);
 }, 120_000);
 
-test('a full quota is collected by itself, and refuses content with 73 but not the chain', async () => {
+test('a full quota is collected, and refuses content with 73 but not the chain', async () => {
   const quotaBytes = 16 * MIB;
   await put(4, 'mine', randomBytes(15 * MIB), '--wait', 'local');
   expect((await cluster.run(4, 'config', 'set', 'kb.quota', '16MiB')).exit).toBe(0);

@@ -11,8 +11,8 @@ type Result = Reply<'kb.stat'> | Reply<'kb.space'>;
 export default class KbStat extends BaseCommand<typeof KbStat, Result> {
   static override readonly summary = 'Show facts of a path, or of all content on this node.';
   static override readonly description =
-    'Of a path: its content, version and copies. Without one: how many paths, versions and objects ' +
-    'there are, what they take, and how much room is left (kb.quota, kb.reserve).';
+    'Of a path: its content, version and copies. Without one: how many paths, versions and ' +
+    'objects there are, what they take, and how much room is left (kb.quota, kb.reserve).';
   static override readonly examples = [
     { description: 'Facts of a path', command: '<%= config.bin %> kb stat notes.md' },
     {

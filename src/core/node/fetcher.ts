@@ -1,7 +1,7 @@
 /**
  * Brings roots into the own store: does the I/O that the `Fetch` value of `kb/` asks for. Calls for
- * the same root share one fetch. Which holders to ask is for the caller to know, and to hold a lease
- * on the root until it has recorded it (W31).
+ * the same root share one fetch. Which holders to ask is for the caller to know, and to hold a
+ * lease on the root until it has recorded it (W31).
  */
 import type { CID } from 'multiformats/cid';
 import { AegisError, hasCode, toAegisError } from '../errors.ts';

@@ -13,12 +13,6 @@ export function contentRows(db: DatabaseSync) {
   const select = db.prepare('SELECT id, bytes FROM objects WHERE key = ?');
   const remove = db.prepare('DELETE FROM objects WHERE key = ? RETURNING length(bytes) AS size');
   const count = db.prepare('UPDATE totals SET objects = objects + ?, bytes = bytes + ?');
-  const setRoot = db.prepare(
-    `INSERT INTO roots (cid, complete, size) VALUES (?, ?, ?) ON CONFLICT DO UPDATE
-     SET complete = excluded.complete, size = excluded.size`,
-  );
-  const setPin = db.prepare('INSERT OR REPLACE INTO pins VALUES (?, ?, ?, ?, ?, ?)');
-  const removePin = db.prepare('DELETE FROM pins WHERE cid = ?');
   const replace = db.prepare('UPDATE objects SET bytes = ? WHERE key = ?');
   const setAside = db.prepare('INSERT INTO damaged (key, bytes, found_at) VALUES (?, ?, ?)');
   const forget = db.prepare(
@@ -49,6 +43,7 @@ export function contentRows(db: DatabaseSync) {
     return blob.length - found.length;
   };
   return {
+    ...rootRows(db),
     /** The bytes must be what their keys say. @param touch hears of rows that are there already. */
     insert(
       keys: readonly Uint8Array[],
@@ -71,18 +66,7 @@ export function contentRows(db: DatabaseSync) {
       // In pieces as large as what has just gone.
       if (pages > 0) giveBack(db, pages);
     },
-    giveBack(pages: number): void {
-      giveBack(db, pages);
-    },
-    setRoot(cid: Uint8Array, complete: boolean, sizeBytes: number): void {
-      setRoot.run(cid, complete ? 1 : 0, sizeBytes);
-    },
-    setPin({ cid, name, path, isPublic, sizeBytes, addedAt }: PinRow): void {
-      setPin.run(cid, name, path, isPublic ? 1 : 0, sizeBytes, addedAt);
-    },
-    removePin(cid: Uint8Array): boolean {
-      return removePin.run(cid).changes !== 0;
-    },
+    giveBack: (pages: number): void => giveBack(db, pages),
     quarantine(keys: readonly Uint8Array[], hashers: Hashers): void {
       for (const key of keys) {
         const bytes = select.get(key)?.['bytes'] as Uint8Array | undefined;
@@ -92,5 +76,24 @@ export function contentRows(db: DatabaseSync) {
         drop([key]);
       }
     },
+  };
+}
+
+/** What is said of roots, whether their objects are here or not. */
+function rootRows(db: DatabaseSync) {
+  const root = db.prepare(
+    `INSERT INTO roots (cid, complete, size) VALUES (?, ?, ?) ON CONFLICT DO UPDATE
+     SET complete = excluded.complete, size = excluded.size`,
+  );
+  const pin = db.prepare('INSERT OR REPLACE INTO pins VALUES (?, ?, ?, ?, ?, ?)');
+  const unpin = db.prepare('DELETE FROM pins WHERE cid = ?');
+  return {
+    setRoot(cid: Uint8Array, complete: boolean, sizeBytes: number): void {
+      root.run(cid, complete ? 1 : 0, sizeBytes);
+    },
+    setPin({ cid, name, path, isPublic, sizeBytes, addedAt }: PinRow): void {
+      pin.run(cid, name, path, isPublic ? 1 : 0, sizeBytes, addedAt);
+    },
+    removePin: (cid: Uint8Array): boolean => unpin.run(cid).changes !== 0,
   };
 }

@@ -48,7 +48,7 @@ function asked(node: Node, root: CID): void {
 describe('W23, W29: what is held', () => {
   const { root } = elsewhere.version;
 
-  it('an author keeps what it wrote until all holders have said within the hour that they do', () => {
+  it('an author keeps what it wrote until all holders have said that they do', () => {
     const node = written(elsewhere);
     expect(node.machine.isToHold(root)).toBe(true);
     node.ring(LEAVE_ALARM);

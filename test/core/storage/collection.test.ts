@@ -78,7 +78,7 @@ async function collect(content: ContentStore, kept: readonly CID[]) {
   return swept;
 }
 
-test('what kept roots reach stays, through shared leaves and other formats; all else goes', async () => {
+test('what kept roots reach stays, by shared leaves and other formats; all else goes', async () => {
   const content = await open();
   const leaves = [1, 2, 3, 4].map((n) => randomBlock(n * 100));
   const kept = fileOf(leaves.slice(0, 3));
@@ -182,7 +182,7 @@ test('a lease that comes while garbage goes keeps what is still there', async ()
   expect(await content.has(cids)).toEqual(cids.map(() => true));
 });
 
-/** A writer of a file that counts on some of its leaves: those that it has stored, or found here. */
+/** A writer of a file that counts on some of its leaves: those that it has stored, or found. */
 interface Writing {
   readonly lease: ReturnType<ContentStore['lease']>;
   readonly counted: Set<CID>;
@@ -310,7 +310,7 @@ test('room goes back to the disk', async () => {
   expect(await content.getMany(kept, { verify: true })).toHaveLength(20);
 });
 
-test('above the quota bound writes are refused, and others are not; above the reserve all are', async () => {
+test('above the quota bound writes are refused, above the reserve all are', async () => {
   const content = await open();
   await content.put([randomBlock(MIB)], { verify: true });
   const { usedBytes } = await content.space();
@@ -350,7 +350,7 @@ test('pins are kept by name, and are forgotten once', async () => {
   expect(await content.removePin(cids[1]!)).toBe(false);
 });
 
-test('kill -9 in the middle of a collection leaves a sound store with all that is kept', async () => {
+test('kill -9 within a collection leaves a sound store with all that is kept', async () => {
   const dir = await scratch();
   for (let round = 0; round < 2; round += 1) {
     const writer = startWriter(dir, 'collect');

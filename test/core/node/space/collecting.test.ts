@@ -115,7 +115,7 @@ test('a pin keeps what nothing else does', async () => {
   expect((await collect()).roots).toBe(1);
 });
 
-test('a kept content that lacks an object stops it, unless somebody gives it, or by force', async () => {
+test('a kept content that lacks an object stops it, but for a mend or by force', async () => {
   const [kept, lone] = [placedHere(1), placedHere(2)];
   await write('doc', kept);
   await store(lone);
