@@ -15,7 +15,7 @@ import type { Clock } from '../ports.ts';
 import type { ChainRows } from '../storage/chain-rows.ts';
 import type { ChainStore } from '../storage/chain-store.ts';
 import type { ContentStore } from '../storage/content-store.ts';
-import { KIB, SECOND } from '../units.ts';
+import { KIB } from '../units.ts';
 import { CHAIN_MACHINE } from './chain-desk.ts';
 import type { ChainRoom } from './chain-room.ts';
 import { protocolMaxOf } from './chain-settings.ts';
