@@ -16,8 +16,8 @@ export default class KbGc extends BaseCommand<typeof KbGc, Result> {
     'Kept are the contents that the placement gives this node, those that it wrote and too few ' +
     'others have, pins, and what is being written or fetched; of earlier versions those that ' +
     '`kb.keepLast` and `kb.keepFor` name, and all of them when neither is set. All else is ' +
-    'deleted while reads and writes go on, and its room goes back to the disk. Records of versions stay. ' +
-    'The node does this by itself when 90 % of `kb.quota` are used.';
+    'deleted while reads and writes go on, and its room goes back to the disk. Records of ' +
+    'versions stay. The node does this by itself when 90 % of `kb.quota` are used.';
   static override readonly examples = [
     { description: 'See what would go', command: '<%= config.bin %> kb gc --dry-run' },
     { description: 'Make room now', command: '<%= config.bin %> kb gc --yes' },

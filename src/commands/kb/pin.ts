@@ -15,8 +15,8 @@ export default class KbPin extends BaseCommand<typeof KbPin, Result> {
   static override readonly summary = 'Keep a whole content on this node.';
   static override readonly description =
     'Fetches what is not here, and keeps the content whatever the placement and `kb.keepLast` ' +
-    'say. A pin is of the content that the path shows now; it does not follow the path. Pinning again ' +
-    'changes the name, or whether the gateway may give it to anybody.';
+    'say. A pin is of the content that the path shows now; it does not follow the path. Pinning ' +
+    'again changes the name, or whether the gateway may give it to anybody.';
   static override readonly examples = [
     { description: 'Keep what a path shows', command: '<%= config.bin %> kb pin report.pdf' },
     {

@@ -1,8 +1,8 @@
 /**
  * W29, W30: what this node stops to keep. A version whose content retention lets go is of no
- * concern here any more: its copies are not counted, offered or fetched. A root that nothing keeps here is
- * not here from the step on that says so, before its first object is deleted: whoever needs it
- * afterwards finds that it is missing. It deletes nothing, and records of versions stay.
+ * concern here any more: its copies are not counted, offered or fetched. A root that nothing keeps
+ * here is not here from the step on that says so, before its first object is deleted: whoever needs
+ * it afterwards finds that it is missing. It deletes nothing, and records of versions stay.
  */
 import type { CID } from 'multiformats/cid';
 import type { Account } from './accounts.ts';
