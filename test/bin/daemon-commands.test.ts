@@ -39,7 +39,7 @@ const put = (): string => {
   return path;
 };
 
-const tree = (): string => {
+const smallTree = (): string => {
   const path = join(h.directory, 'tree');
   mkdirSync(path, { recursive: true });
   writeFileSync(join(path, 'a.txt'), 'text');
@@ -78,7 +78,7 @@ it.each<[string, () => string[]]>([
   ],
   ['kb.ls', () => ['kb', 'ls', '-r']],
   ['kb.log', () => ['kb', 'log', 'notes.md']],
-  ['kb.each', () => ['kb', 'put', tree(), '--each']],
+  ['kb.each', () => ['kb', 'put', smallTree(), '--each']],
   ['kb.revert', () => ['kb', 'revert', 'notes.md', '-m', 'why']],
   ['kb.rm', () => ['kb', 'rm', 'notes.md', '--wait', 'local']],
   ['kb.diff', () => ['kb', 'diff', 'notes.md', 'other.md', '-U', '1']],

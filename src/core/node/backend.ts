@@ -51,8 +51,6 @@ export interface BackendDeps {
   stop(): void;
 }
 
-const RECENT_MAX = Math.min(KB_RECENT_MAX, 200);
-
 export class NodeBackend implements Backend {
   readonly #options: BackendOptions;
   readonly #deps: BackendDeps;
@@ -453,7 +451,7 @@ export class NodeBackend implements Backend {
       node: await this.status(),
       tor: await this.tor.status(),
       peers: engine.peers.list().peers,
-      kb: await engine.views.recent(RECENT_MAX),
+      kb: await engine.views.recent(Math.min(KB_RECENT_MAX, 200)),
       consensus: this.#deps.consensus.status(),
       custodians: this.#deps.consensus.custodians(),
       blocks: this.#deps.consensus.recent(),
