@@ -72,7 +72,7 @@ export const ERRORS = {
     EXIT.badData,
     409,
     false,
-    'See what has lost: aegis kb conflicts. Resolve it: aegis kb resolve, or put what it should be.',
+    'See what has lost: aegis kb conflicts. End it: aegis kb resolve, or put what it should be.',
   ),
   OUT_OF_ORDER: kind(EXIT.badData, 409, false, 'Hand in the intents before it first.'),
   BAD_PROOF: kind(EXIT.badData, 422, false),

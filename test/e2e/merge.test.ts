@@ -87,7 +87,7 @@ test('two halves that change one document come to one that has both changes', as
   }
 });
 
-test('fifty paths that both halves write have one head everywhere, and lose no version', async () => {
+test('fifty paths that both halves write have one head on all, and lose no version', async () => {
   const paths = Array.from({ length: PATHS }, (_, n) => `many/${n}.txt`);
   await cluster.devnet.partition('1,2/3,4');
   const written = new Map<string, string[]>();

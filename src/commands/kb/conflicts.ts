@@ -8,8 +8,8 @@ import type { KbConflicted } from '../../core/api/contract/kb-merge.ts';
 export default class KbConflicts extends BaseCommand<typeof KbConflicts, Reply<'kb.conflicts'>> {
   static override readonly summary = 'List the paths that show a merge with conflicts.';
   static override readonly description =
-    'Versions that did not know of each other are merged by themselves. Where that cannot be, the ' +
-    'content of the greater version stands whole, nobody is blocked, and no file gets markers: ' +
+    'Versions that did not know of each other are merged by themselves. Where that cannot be, ' +
+    'the content of the greater version stands whole, nobody is blocked, and no file gets markers: ' +
     'this lists where, with what has lost. Any new version of the path ends its conflicts.';
   static override readonly examples = [
     { description: 'All of them', command: '<%= config.bin %> kb conflicts' },

@@ -12,7 +12,7 @@ export default class KbResolve extends BaseCommand<typeof KbResolve, Reply<'kb.r
   static override readonly description =
     'Writes a version that follows the merge: with what is shown (--ours), with what has lost in ' +
     'its place (--theirs, at the places that --at names, or at all), or with another content ' +
-    '(--file). What is not chosen stays in the history. Refused if something else is shown by then.';
+    '(--file). What is not chosen stays in the history. Refused when something else is shown.';
   static override readonly examples = [
     { description: 'Keep what is shown', command: '<%= config.bin %> kb resolve plan.md --ours' },
     {

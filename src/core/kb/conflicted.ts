@@ -1,4 +1,4 @@
-/** Which paths show a merge with conflicts (W17): a row for each, so that nobody has to look at all. */
+/** Which paths show a merge with conflicts (W17): a row for each, so that nobody looks at all. */
 import { isMerge } from '../model/merge.ts';
 import type { SignedVersion, Version } from '../model/version.ts';
 import { type KbStore, TABLES } from './store.ts';

@@ -25,7 +25,7 @@ import {
 /** In the place of the author. No node id reads so. */
 export const MERGE_AUTHOR = 'merge';
 /** The rules W12 to W16. */
-export const MERGE_RULE = 1;
+const MERGE_RULE = 1;
 /** Longest record of a merge. */
 export const MERGE_BYTES_MAX = 32 * 1024;
 /** Conflicts that a record lists (W15), and what they have encoded, all together. */

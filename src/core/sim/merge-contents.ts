@@ -1,6 +1,6 @@
 /**
- * Small contents of the merge scenario: one leaf each, so that a root is an object. What they say is
- * known to the whole world by their CIDs; which node has one, its disk says.
+ * Small contents of the merge scenario: one leaf each, so that a root is an object. What they say
+ * is known to the whole world by their CIDs; which node has one, its disk says.
  */
 import type { CID } from 'multiformats/cid';
 import { assert } from '../assert.ts';

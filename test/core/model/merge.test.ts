@@ -58,7 +58,7 @@ const conflicts = fc.array(
   { maxLength: 6 },
 );
 
-test('the same merge is the same record, in whatever order parents and conflicts were found', () => {
+test('the same merge is the same record, in whatever order parents and conflicts come', () => {
   fc.assert(
     fc.property(conflicts, fc.boolean(), (some, deleted) => {
       const made = encodeMerge({

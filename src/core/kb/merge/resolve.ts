@@ -8,7 +8,6 @@ import type { MergeConflict, SignedVersion, Version } from '../../model/version.
 import type { Hashers } from '../block.ts';
 import { MergeContext } from './content.ts';
 import type { MergeGraph } from './heads.ts';
-import { MERGE_LIMITS } from './limits.ts';
 import {
   type NamedPiece,
   type Piece,
@@ -152,6 +151,6 @@ const noConflict = (path: string, at: string): AegisError =>
 const lost = (what: string): AegisError =>
   new AegisError(
     'NOT_FOUND',
-    `what has lost at ${JSON.stringify(what)} is not in the last ${LOOKED_MAX} versions, or above ${MERGE_LIMITS.bytes} bytes under another key`,
+    `what has lost at ${JSON.stringify(what)} is not in the last ${LOOKED_MAX} versions`,
     { hint: 'Put the content that it is to have: aegis kb put' },
   );

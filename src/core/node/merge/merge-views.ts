@@ -1,6 +1,6 @@
 /**
- * What an operator sees of conflicts and does about them (W17). What a merge is, kb/merge/ says; the
- * version that resolves it is written as any other.
+ * What an operator sees of conflicts and does about them (W17). What a merge is, kb/merge/ says;
+ * the version that resolves it is written as any other.
  */
 import type { CallContext, MergesBackend } from '../../api/backend.ts';
 import type { Body, Query, Result } from '../../api/contract/endpoints.ts';
@@ -118,7 +118,7 @@ const conflictedView = (
   };
 };
 
-export const conflictView = ({ at, pointer, base, ours, theirs }: MergeConflict): KbConflict => ({
+const conflictView = ({ at, pointer, base, ours, theirs }: MergeConflict): KbConflict => ({
   at,
   pointer: pointer ?? null,
   base: base?.toString() ?? null,

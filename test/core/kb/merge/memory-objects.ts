@@ -29,7 +29,7 @@ import { sha256Hasher } from '../helpers.ts';
 
 export type Tree = string | Uint8Array | { readonly [name: string]: Tree };
 
-export class MemoryObjects {
+class MemoryObjects {
   readonly #objects = new Map<string, Uint8Array>();
   readonly #seals = new Set<Seal>();
 

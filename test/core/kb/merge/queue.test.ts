@@ -20,7 +20,7 @@ function taken(queue: MergeQueue, now: number): string[] {
   return paths;
 }
 
-it('authors come first, the shown one before the others, then holders, then other custodians', () => {
+it('authors come first, the shown one before the others, then holders, then custodians', () => {
   const who = { heads: [b!, a!], placed: [cid!, ana!], custodians: [ana!, bea!, cid!, dan!] };
   const ranks = [ana, bea, cid, dan, eva].map((nodeId) => rankOf(nodeId!, who));
   expect(ranks).toEqual([1, 0, 2, 3, undefined]);
