@@ -293,9 +293,12 @@ export class Knowledge {
   }
 }
 
-/** The objects of a document are its content and, at most as long again, the nodes above it. */
+/**
+ * The objects of a document are its content and, at most as long again, the nodes above it; of a
+ * million small files that are sealed, names and what sealing adds are more than they have.
+ */
 const sizeOf = (sizeBytes: number) => ({
-  maxBytes: Math.min(2 * sizeBytes + 64 * MIB, LIMITS.rootBytes),
+  maxBytes: Math.min(2 * sizeBytes + 512 * MIB, LIMITS.rootBytes),
   isSmall: sizeBytes <= SMALL_BYTES,
 });
 
