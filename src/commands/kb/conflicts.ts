@@ -9,8 +9,8 @@ export default class KbConflicts extends BaseCommand<typeof KbConflicts, Reply<'
   static override readonly summary = 'List the paths that show a merge with conflicts.';
   static override readonly description =
     'Versions that did not know of each other are merged by themselves. Where that cannot be, ' +
-    'the content of the greater version stands whole, nobody is blocked, and no file gets markers: ' +
-    'this lists where, with what has lost. Any new version of the path ends its conflicts.';
+    'the content of the greater version stands whole, nobody is blocked, and no file gets ' +
+    'markers: this lists where, with what has lost. Any new version of the path ends its conflicts.';
   static override readonly examples = [
     { description: 'All of them', command: '<%= config.bin %> kb conflicts' },
     {
@@ -52,7 +52,8 @@ export default class KbConflicts extends BaseCommand<typeof KbConflicts, Reply<'
     const places = conflicts.map(({ at, pointer, ours, theirs }) => {
       const where = [at === '' ? 'all of it' : safeText(at), pointer === null ? [] : pointer];
       const lost = theirs === null ? 'that it is gone' : theirs;
-      return `  ${where.flat().map(safeText).join(' ')}\n    shown ${ours ?? 'nothing'}\n    lost  ${lost}`;
+      const place = where.flat().map(safeText).join(' ');
+      return `  ${place}\n    shown ${ours ?? 'nothing'}\n    lost  ${lost}`;
     });
     const rest = more ? ['  and more'] : [];
     return [`${this.paint.bold(safeText(path))}  ${version}`, ...places, ...rest].join('\n');
