@@ -14,10 +14,7 @@ export function contentRows(db: DatabaseSync) {
   const remove = db.prepare('DELETE FROM objects WHERE key = ? RETURNING length(bytes) AS size');
   const count = db.prepare('UPDATE totals SET objects = objects + ?, bytes = bytes + ?');
   const replace = db.prepare('UPDATE objects SET bytes = ? WHERE key = ?');
-  const setAside = db.prepare('INSERT INTO damaged (key, bytes, found_at) VALUES (?, ?, ?)');
-  const forget = db.prepare(
-    `DELETE FROM damaged WHERE id <= (SELECT max(id) FROM damaged) - ${DAMAGED_ROWS_MAX}`,
-  );
+  const setAside = damagedRows(db);
   const drop = (keys: readonly Uint8Array[]): number => {
     let objects = 0;
     let bytes = 0;
@@ -37,8 +34,7 @@ export function contentRows(db: DatabaseSync) {
     touch(Number(row['id']));
     const found = row['bytes'] as Uint8Array;
     if (Buffer.compare(found, blob) === 0) return 0;
-    setAside.run(key, found, Date.now());
-    forget.run();
+    setAside(key, found);
     replace.run(blob, key);
     return blob.length - found.length;
   };
@@ -71,8 +67,7 @@ export function contentRows(db: DatabaseSync) {
       for (const key of keys) {
         const bytes = select.get(key)?.['bytes'] as Uint8Array | undefined;
         if (bytes === undefined || matches(key, bytes, hashers)) continue;
-        setAside.run(key, bytes, Date.now());
-        forget.run();
+        setAside(key, bytes);
         drop([key]);
       }
     },
@@ -95,5 +90,17 @@ function rootRows(db: DatabaseSync) {
       pin.run(cid, name, path, isPublic ? 1 : 0, sizeBytes, addedAt);
     },
     removePin: (cid: Uint8Array): boolean => unpin.run(cid).changes !== 0,
+  };
+}
+
+/** Keeps damaged bytes for a look. */
+function damagedRows(db: DatabaseSync): (key: Uint8Array, bytes: Uint8Array) => void {
+  const insert = db.prepare('INSERT INTO damaged (key, bytes, found_at) VALUES (?, ?, ?)');
+  const forget = db.prepare(
+    `DELETE FROM damaged WHERE id <= (SELECT max(id) FROM damaged) - ${DAMAGED_ROWS_MAX}`,
+  );
+  return (key, bytes) => {
+    insert.run(key, bytes, Date.now());
+    forget.run();
   };
 }
