@@ -10,7 +10,7 @@ export default class KbConflicts extends BaseCommand<typeof KbConflicts, Reply<'
   static override readonly description =
     'Versions that did not know of each other are merged by themselves. Where that cannot be, ' +
     'the content of the greater version stands whole, nobody is blocked, and no file gets ' +
-    'markers: this lists where, with what has lost. Any new version of the path ends its conflicts.';
+    'markers: this lists where, with what has lost. Any new version of the path ends them.';
   static override readonly examples = [
     { description: 'All of them', command: '<%= config.bin %> kb conflicts' },
     {
