@@ -12,9 +12,9 @@ type Result = Reply<'kb.status'>;
 export default class KbStatus extends BaseCommand<typeof KbStatus, Result> {
   static override readonly summary = 'Show which versions lack copies, since when, and why.';
   static override readonly description =
-    'Lists the versions that concern this node and have fewer copies than the placement asks for. ' +
-    'STATE: under-replicated (others have not said that they have it), fetching (this node gets ' +
-    'it), error (it could not, and tries again). Also who is absent, after the time of ' +
+    'Lists the versions that concern this node and have fewer copies than the placement asks ' +
+    'for. STATE: under-replicated (others have not said that they have it), fetching (this node ' +
+    'gets it), error (it could not, and tries again). Also who is absent, after the time of ' +
     '`kb.graceMs` without a connection, and who drains. Exit status 1 when something lacks copies.';
   static override readonly examples = [
     { description: 'See whether all is well', command: '<%= config.bin %> kb status' },

@@ -11,10 +11,10 @@ type Result = Reply<'node.drain'>;
 export default class NodeDrain extends BaseCommand<typeof NodeDrain, Result> {
   static override readonly summary = 'Have other nodes take over what this node holds.';
   static override readonly description =
-    'Tells the cluster to place elsewhere what this node holds, and ends when every document of it ' +
-    'has its copies on others: then the node can be taken away without any document being short of ' +
-    'copies. Until then it goes on giving out what it has. A drain survives restarts; --undo takes ' +
-    'it back. It says nothing about votes: see aegis cluster propose --remove for that.';
+    'Tells the cluster to place elsewhere what this node holds, and ends when every document of ' +
+    'it has its copies on others: then the node can be taken away without any document being ' +
+    'short of copies. Until then it goes on giving out what it has. A drain survives restarts; ' +
+    '--undo takes it back. It says nothing about votes: see aegis cluster propose for that.';
   static override readonly examples = [
     { description: 'Before a machine is taken away', command: '<%= config.bin %> node drain' },
     { description: 'It stays after all', command: '<%= config.bin %> node drain --undo' },

@@ -70,7 +70,7 @@ test('W27: goes on over a restart where it was', async () => {
   expect(await toTheEnd(content, SIZE)).toEqual([hexOf(blocks[0]!.cid.multihash.bytes)]);
 });
 
-test('W27: begins anew when it is asked to, and remembers what the last one has found', async () => {
+test('W27: begins anew when it is asked to, and remembers what the last one found', async () => {
   const path = join(await scratch(), 'content.db');
   const content = await openContent(path);
   const blocks = Array.from({ length: 4 }, () => randomBlock(SIZE));
