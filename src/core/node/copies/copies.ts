@@ -15,7 +15,7 @@ import type { UnwellVersion } from '../../kb/upkeep.ts';
 import type { Host } from '../../network/host.ts';
 import type { Clock, Hasher, Log, Metrics } from '../../ports.ts';
 import type { ContentStore } from '../../storage/content-store.ts';
-import { SECOND } from '../../units.ts';
+import { instant, SECOND } from '../../units.ts';
 import type { ObjectReader } from '../object-reader.ts';
 import { resolveReference } from '../reference.ts';
 import { timeout } from '../timeout.ts';
@@ -51,6 +51,8 @@ const FAILURES_MAX = 1024;
 const READ_TOGETHER = 16;
 /** So often a drain looks whether it is done. */
 const LOOK_MS = SECOND / 2;
+/** So often the gauge is set. */
+const COUNT_MS = 5 * SECOND;
 
 export class Copies {
   readonly pace: RepairPace;
@@ -60,6 +62,7 @@ export class Copies {
   readonly #scrubber: Scrubber;
   /** By root; the oldest first. */
   readonly #failures = new Map<string, string>();
+  #cancel: (() => void) | undefined;
 
   constructor(options: CopiesOptions, deps: CopiesDeps) {
     const { settings } = options;
@@ -73,19 +76,20 @@ export class Copies {
   start(): void {
     this.#auditor.start();
     this.#scrubber.start();
+    this.#count();
   }
 
   async stop(): Promise<void> {
+    this.#cancel?.();
     this.#auditor.stop();
     await this.#scrubber.stop();
   }
 
   tell(outcome: ReplicationOutcome): void {
-    const { metrics, machine } = this.#deps;
+    const { metrics } = this.#deps;
     if (outcome.type === 'auditWanted') this.#auditor.wanted(outcome.nodeId, outcome.root);
     if (outcome.type !== 'mended') return;
     metrics.observe('aegis_kb_repair_seconds', outcome.forMs / SECOND);
-    metrics.gauge('aegis_kb_under_replicated', machine.backlog.underReplicated);
   }
 
   /** A fetch for the placement came to nothing. */
@@ -176,6 +180,13 @@ export class Copies {
       await new Promise((done) => setTimeout(done, LOOK_MS));
     }
     return this.#drain();
+  }
+
+  /** W25: now and then, since a version lacks copies without anything being told. */
+  #count(): void {
+    const { clock, metrics, machine } = this.#deps;
+    metrics.gauge('aegis_kb_under_replicated', machine.backlog.underReplicated);
+    this.#cancel = clock.wakeAt(instant(clock.now() + COUNT_MS), () => this.#count());
   }
 
   #drain(): Result<'node.drain'> {
