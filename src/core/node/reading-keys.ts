@@ -10,7 +10,7 @@ import {
   readingSecretOf,
   recipientOfSecret,
 } from '../crypto/reading-key.ts';
-import { isAegisError } from '../errors.ts';
+import { hasCode, isAegisError } from '../errors.ts';
 import type { ReadingKeys } from './contents.ts';
 
 export interface OwnReadingKeysDeps {
@@ -40,7 +40,8 @@ export class OwnReadingKeys implements ReadingKeys {
     this.#inForce = this.#add(first);
     this.#epochs.set(this.#inForce, 0);
     for (const secret of deps.keystore.readingSecrets()) this.#add(secret);
-    this.#add(this.#ownSecret());
+    const own = this.#ownSecret();
+    if (own !== undefined) this.#add(own);
   }
 
   /** W45: whom is sealed to when nobody is named. */
@@ -51,6 +52,7 @@ export class OwnReadingKeys implements ReadingKeys {
   /** Keeps the key of this node: it must open what was sealed to it when it has another one. */
   async keepOwn(): Promise<void> {
     const secret = this.#ownSecret();
+    if (secret === undefined) return;
     this.#add(secret);
     await this.#deps.keystore.keepReading(secret);
   }
@@ -96,11 +98,22 @@ export class OwnReadingKeys implements ReadingKeys {
     return recipient;
   }
 
-  #ownSecret(): Uint8Array {
-    const seed = this.#deps.keystore.networkSeed();
+  /** Undefined: the key in force is not in this home, which goes on with another one (K3). */
+  #ownSecret(): Uint8Array | undefined {
+    const seed = this.#ownSeed();
+    if (seed === undefined) return undefined;
     const secret = readingSecretOf(seed);
     seed.fill(0);
     return secret;
+  }
+
+  #ownSeed(): Uint8Array | undefined {
+    try {
+      return this.#deps.keystore.networkSeed();
+    } catch (error) {
+      if (!hasCode(error, 'KEYS_RETIRED')) throw error;
+      return undefined;
+    }
   }
 }
 
