@@ -121,7 +121,7 @@ export const isGlobal = (flag: Flag): boolean => flag.helpGroup === 'GLOBAL';
 export const argName = (arg: Arg): string => arg.name.toUpperCase();
 
 /** Whether it may be given several times. */
-export const isMany = (arg: Arg): boolean => 'multiple' in arg && arg.multiple === true;
+export const isMany = (arg: Arg): boolean => 'multiple' in arg && arg.multiple;
 
 /** The placeholder for a flag's value, in angle brackets. */
 export function valueName(flag: Flag): string {

@@ -1,4 +1,4 @@
-/** The short form of `npm run soak`: mixed load and faults, and the cluster can be used throughout. */
+/** The short form of `npm run soak`: a mixed load, faults, and a cluster that answers meanwhile. */
 import { expect, it } from 'vitest';
 import { soak } from '../soak/soak.ts';
 

@@ -19,7 +19,7 @@ export default class KbConflicts extends BaseCommand<typeof KbConflicts, Reply<'
     },
   ];
   static override readonly args = {
-    prefix: Args.string({ description: 'Only paths that begin with this.' }),
+    prefix: Args.string({ description: 'Only paths that begin with this.', ignoreStdin: true }),
   };
   static override readonly flags = {
     limit: Flags.integer({

@@ -24,7 +24,11 @@ export default class KbWatch extends BaseCommand<typeof KbWatch, undefined> {
     },
   ];
   static override readonly args = {
-    prefix: Args.string({ default: '', description: 'Paths that begin so. Default: all.' }),
+    prefix: Args.string({
+      default: '',
+      description: 'Paths that begin so. Default: all.',
+      ignoreStdin: true,
+    }),
   };
   static override readonly flags = {
     count: Flags.integer({

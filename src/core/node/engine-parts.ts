@@ -5,6 +5,9 @@ import { onionMultiaddr, parseOnionAddress } from '../crypto/onion.ts';
 import { AegisError, toAegisError } from '../errors.ts';
 import type { OpenInvitationFile } from '../model/invitation-file.ts';
 import type { Log, SecurityEvent } from '../ports.ts';
+import { protocolMaxOf } from './chain-settings.ts';
+import { ConsensusViews } from './consensus-views.ts';
+import type { EngineOptions, EngineParts } from './engine-open.ts';
 
 /** S8: the succession in the home may contradict that of the chain, which nothing here can mend. */
 export const apart =
@@ -49,3 +52,16 @@ export const tooOld = (protocol: number, height: number, protocolMax: number): A
     'PROTOCOL_TOO_NEW',
     `block ${height} is of protocol version ${protocol}, and this node knows up to ${protocolMax}`,
   );
+
+export function consensusViewsOf(
+  { genesis, keystore, settings }: EngineOptions,
+  { chain: room, store, host, introductions, duplicities }: EngineParts,
+): ConsensusViews {
+  return new ConsensusViews({
+    ...{ genesis, self: keystore.nodeId, room, store, duplicities },
+    isConnected: (nodeId) => host.peer(nodeId) !== undefined,
+    isFrozen: (nodeId) => introductions.isFrozen(nodeId),
+    runsTwice: (nodeId) => host.peer(nodeId)?.runsTwice === true,
+    protocolMax: protocolMaxOf(settings),
+  });
+}

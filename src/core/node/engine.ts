@@ -21,7 +21,7 @@ import type { ChainRoom } from './chain-room.ts';
 import { protocolMaxOf } from './chain-settings.ts';
 import { systemClock } from './clock.ts';
 import { Confidential } from './confidential.ts';
-import { ConsensusViews } from './consensus-views.ts';
+import type { ConsensusViews } from './consensus-views.ts';
 import type { Contents } from './contents.ts';
 import type { Copies } from './copies/copies.ts';
 import { makeCopies } from './copies/open.ts';
@@ -36,7 +36,7 @@ import {
   submitMissing,
 } from './engine-knowledge.ts';
 import { type EngineDeps, type EngineOptions, type EngineParts, openParts } from './engine-open.ts';
-import { invitedTo, tooOld } from './engine-parts.ts';
+import { consensusViewsOf, invitedTo, tooOld } from './engine-parts.ts';
 import { Fetcher } from './fetcher.ts';
 import type { Finality } from './finality.ts';
 import { Governance } from './governance.ts';
@@ -130,7 +130,7 @@ export class Engine {
 
   private constructor(options: EngineOptions, deps: EngineDeps, parts: EngineParts) {
     const { genesis, keystore, settings } = options;
-    const { log, metrics, security } = deps;
+    const { log, metrics } = deps;
     const { content, host, hashers, machines, clock } = parts;
     const { replication, book } = machines;
     const self = keystore.nodeId;
@@ -152,14 +152,7 @@ export class Engine {
     const reader = new ObjectReader({ content, log: log.child('content'), metrics, mend });
     const { chain } = this.chain;
     const { roster } = chain;
-    const isConnected = (nodeId: string) => host.peer(nodeId) !== undefined;
-    const runsTwice = (nodeId: string) => host.peer(nodeId)?.runsTwice === true;
-    const isFrozen = (nodeId: string) => parts.introductions.isFrozen(nodeId);
-    const { duplicities } = parts;
-    this.consensus = new ConsensusViews({
-      ...{ genesis, self, room: this.chain, store: this.#store, isConnected, isFrozen, runsTwice },
-      ...{ duplicities, protocolMax: protocolMaxOf(settings) },
-    });
+    this.consensus = consensusViewsOf(options, parts);
     const nameOf = (nodeId: string) => roster.get(nodeId)?.name ?? null;
     this.intents = new IntentViews({ context: genesis, room: this.chain, nameOf });
     this.#finality = makeFinality(settings, this.chain, replication.graph, (version, signal) =>
@@ -183,19 +176,11 @@ export class Engine {
     this.custody = this.#custody(parts, book);
     const { custody } = this;
     this.custodyViews = new CustodyViews({
-      ...{ genesis, keystore, room: this.chain, custody, isConnected },
+      ...{ genesis, keystore, room: this.chain, custody },
+      isConnected: (nodeId) => host.peer(nodeId) !== undefined,
       versions: () => replication.graph.nextSequence(self) - 1,
     });
-    this.governance = new Governance(
-      { genesis, settings, self, invited: options.invited },
-      {
-        ...{ room: this.chain, host, log, security },
-        find: (member) => this.custodyViews.find(member),
-        handIn: (bytes) => custody.handIn(bytes),
-        submit: (input) => void this.#loop.submit(CHAIN_MACHINE, input),
-        verify: (signal) => this.chain.audit(signal),
-      },
-    );
+    this.governance = this.#makeGovernance();
     this.#placement = new Placement(roster);
     this.#upgrade = this.#makeUpgrade(parts);
     this.peers = this.#makePeers(book);
@@ -210,6 +195,21 @@ export class Engine {
     this.#loop.register<ChainInput>(CHAIN_MACHINE, chain, alarm);
     this.#loop.register<ReplicationInput>(KB_MACHINE, replication, alarm, BULK_BATCH);
     this.#loop.register<PeerInput>(PEERS_MACHINE, book, alarm);
+  }
+
+  #makeGovernance(): Governance {
+    const { genesis, keystore, settings, invited } = this.#options;
+    const { log, security } = this.#deps;
+    return new Governance(
+      { genesis, settings, self: keystore.nodeId, invited },
+      {
+        ...{ room: this.chain, host: this.host, log, security },
+        find: (member) => this.custodyViews.find(member),
+        handIn: (bytes) => this.custody.handIn(bytes),
+        submit: (input) => void this.#loop.submit(CHAIN_MACHINE, input),
+        verify: (signal) => this.chain.audit(signal),
+      },
+    );
   }
 
   #makeConfidential(reader: ObjectReader): Confidential {

@@ -143,6 +143,11 @@ describe('parseNode', () => {
     [
       'an unknown codec',
       'BAD_DATA',
+      () => parseNode(cidOf(0x0129, leaf.bytes, sha256Hasher), leaf.bytes),
+    ],
+    [
+      'dag-cbor that is no sealed root',
+      'BAD_ENCODING',
       () => parseNode(cidOf(0x71, leaf.bytes, sha256Hasher), leaf.bytes),
     ],
     [
