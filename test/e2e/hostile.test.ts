@@ -135,7 +135,7 @@ function contentAtLiar(): { readonly bytes: Buffer; readonly root: CID } {
 
 /** Puts it on node 1, with the liar's false word that it has it, too. */
 async function putAtLiar(path: string, bytes: Uint8Array, root: CID): Promise<void> {
-  const run = await put(path, bytes, '--json');
+  const run = await put(path, bytes, '--plain', '--json');
   expect(run.exit, run.stderr).toBe(0);
   const { cid, version } = JSON.parse(run.stdout.toString()) as { cid: string; version: string };
   expect(cid).toBe(root.toString());
