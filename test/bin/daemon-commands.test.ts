@@ -40,7 +40,7 @@ const put = (): string => {
 };
 
 const smallTree = (): string => {
-  const path = join(h.directory, 'tree');
+  const path = join(h.directory, 'many');
   mkdirSync(path, { recursive: true });
   writeFileSync(join(path, 'a.txt'), 'text');
   return path;
