@@ -232,6 +232,9 @@ export class Quickstart {
         signal.removeEventListener('abort', onAbort);
         if (signal.aborted) reject(signal.reason as Error);
         else if (error === null || out.startsWith('{')) resolve(out);
+        // A terminal interrupts the whole group, and the command may hear of it before this does.
+        else if (error.signal === 'SIGINT')
+          reject(new AegisError('INTERRUPTED', 'interrupted', { details: { cause: 'SIGINT' } }));
         else
           reject(new AegisError('BUG', `aegis ${args.join(' ')} failed: ${err || error.message}`));
       });
