@@ -61,7 +61,9 @@ describe('quickstart --keep', () => {
   async function putOnAll(name: string, bytes: Uint8Array): Promise<string> {
     const file = join(dir, name);
     writeFileSync(file, bytes);
-    const put = await aegisJson<{ cid: string }>(on(1, 'kb', 'put', file, '--plain', '--replicas', '3'));
+    const put = await aegisJson<{ cid: string }>(
+      on(1, 'kb', 'put', file, '--plain', '--replicas', '3'),
+    );
     return put.cid;
   }
 

@@ -73,7 +73,7 @@ test('--if-version refuses what was not expected: 73', async () => {
   expect(race.map(({ exit }) => exit).toSorted((a, b) => a! - b!)).toEqual([0, 73, 73, 73]);
 });
 
-test('two nodes that were apart: both versions stay, and both show the same merge of them', async () => {
+test('two nodes that were apart: both versions stay, and both show the same merge', async () => {
   const restart = async (node: number, down: number) => {
     expectDone(await cluster.run(down, 'node', 'stop'));
     if ((await cluster.devnet.status())[node - 1]!.state !== 'running') {
